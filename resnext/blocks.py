@@ -1,0 +1,193 @@
+"""The ResNeXt block, in the words of the paper and of the seed: split, transform, merge, transition.
+
+A block is y = x + sum over C paths of T(x) (Xie et al. 2017, equation 2). Figure 3 of the paper writes the same
+function in three forms, here side by side: `form_a` sums the paths, `form_b` concatenates them early, `form_c` is a
+grouped convolution. `form_sliced` is what https://github.com/carmel-nzhinusoft/implement-ResNeXt-with-keras does: there
+each path sees only its own slice of the input, so it is another function than the three.
+
+Every function takes and gives a Keras tensor of rank 4 in the layout of `keras.config.image_data_format()`, and its
+layers compute in the dtype policy of `keras.config.dtype_policy()`. Batch norm follows every convolution, ReLU follows
+every batch norm but the block's last, which comes after the addition (section 3.3 and its footnote 6).
+"""
+
+from typing import NamedTuple
+
+import keras
+from keras import layers, ops
+
+from resnext.layers import GroupedConv2D
+
+
+def convolution(x, filters, kernel_size, name, strides=1, groups=1):
+    """A convolution without bias, padded by kernel_size // 2 on every side, initialised as He et al. 2015 do.
+
+    The fan-out is not divided by the groups, as in the authors' code (models/resnext.lua).
+    """
+    padding = "same"
+    if strides > 1 and kernel_size > 1:
+        # "same" would pad strided convolutions on one side only; PyTorch's weights expect both.
+        x = layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
+        padding = "valid"
+    layer = layers.Conv2D if groups == 1 else GroupedConv2D
+    return layer(
+        filters,
+        kernel_size,
+        strides=strides,
+        padding=padding,
+        groups=groups,
+        use_bias=False,
+        # A new object for every layer: an unseeded Keras initializer gives the same values each time it is called.
+        kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
+        name=name,
+    )(x)
+
+
+def norm(x, name, gamma=1.0):
+    """Batch norm with PyTorch's epsilon and momentum (its 0.1 is Keras's 0.9); gamma starts at the given value."""
+    return layers.BatchNormalization(
+        axis=channel_axis(),
+        epsilon=1e-5,
+        momentum=0.9,
+        gamma_initializer=keras.initializers.Constant(gamma),
+        name=name,
+    )(x)
+
+
+def convolution_norm_relu(x, filters, kernel_size, name, strides=1, groups=1):
+    x = convolution(x, filters, kernel_size, f"{name}_conv", strides, groups)
+    return layers.ReLU(name=f"{name}_relu")(norm(x, f"{name}_norm"))
+
+
+def channel_axis() -> int:
+    return -1 if keras.config.image_data_format() == "channels_last" else 1
+
+
+class Paths(NamedTuple):
+    """The shape of a block's inside, and of what it gives."""
+
+    cardinality: int
+    group_width: int  # channels of one path
+    channels: int  # channels of the block's output
+    strides: int = 1  # of the 3x3
+    last_gamma: float = 1.0
+
+
+def split(x, cardinality):
+    """Hand the input to the C paths: each sees the whole of it."""
+    return [x] * cardinality
+
+
+def split_slices(x, cardinality):
+    """Hand each of the C paths its own slice of the input channels: the seed's split.
+
+    Raises:
+        ValueError: the cardinality does not divide the channels.
+    """
+    channels = x.shape[channel_axis()]
+    if channels % cardinality:
+        raise ValueError(
+            f"The cardinality must divide the channels that are sliced. Received: cardinality={cardinality}, "
+            f"{channels} channels. Use a divisor, or a form that does not slice."
+        )
+    return ops.split(x, cardinality, axis=channel_axis())
+
+
+def transform(path, group_width, strides, name, groups=1):
+    """1x1, then 3x3, each with batch norm and ReLU; the 3x3 carries the stride."""
+    path = convolution_norm_relu(path, groups * group_width, 1, f"{name}_transform_1x1")
+    return convolution_norm_relu(path, groups * group_width, 3, f"{name}_transform_3x3", strides, groups)
+
+
+def merge(paths, name):
+    """Concatenate the paths' channels."""
+    return layers.Concatenate(axis=channel_axis(), name=f"{name}_merge")(paths) if len(paths) > 1 else paths[0]
+
+
+def transition(x, channels, name, gamma=1.0):
+    """The 1x1 back to the block's width, and its batch norm; no ReLU before the addition."""
+    return norm(convolution(x, channels, 1, f"{name}_transition_conv"), f"{name}_transition_norm", gamma)
+
+
+def form_a(x, paths: Paths, name):
+    """Figure 3(a), the definition: every path goes back to the block's width, and the paths are summed."""
+    inputs = split(x, paths.cardinality)
+    outputs = [
+        convolution(
+            transform(path, paths.group_width, paths.strides, f"{name}_path{i}"),
+            paths.channels,
+            1,
+            f"{name}_path{i}_transition_conv",
+        )
+        for i, path in enumerate(inputs, 1)
+    ]
+    aggregated = layers.Add(name=f"{name}_sum")(outputs) if len(outputs) > 1 else outputs[0]
+    return norm(aggregated, f"{name}_transition_norm", paths.last_gamma)
+
+
+def form_b(x, paths: Paths, name):
+    """Figure 3(b), early concatenation: the paths are merged before one transition."""
+    return _merged_paths(split(x, paths.cardinality), paths, name)
+
+
+def form_c(x, paths: Paths, name):
+    """Figure 3(c): all paths at once, the 3x3 a convolution in as many groups as there are paths."""
+    y = transform(x, paths.group_width, paths.strides, name, groups=paths.cardinality)
+    return transition(y, paths.channels, name, paths.last_gamma)
+
+
+def form_sliced(x, paths: Paths, name):
+    """The seed's form: as (b), but each path takes its own slice of the input."""
+    return _merged_paths(split_slices(x, paths.cardinality), paths, name)
+
+
+def _merged_paths(inputs, paths: Paths, name):
+    outputs = [transform(path, paths.group_width, paths.strides, f"{name}_path{i}") for i, path in enumerate(inputs, 1)]
+    return transition(merge(outputs, name), paths.channels, name, paths.last_gamma)
+
+
+FORMS = {"a": form_a, "b": form_b, "c": form_c, "sliced": form_sliced}
+
+
+def identity_shortcut(x, channels, strides, name):
+    """The input itself: shapes must not change."""
+    return x
+
+
+def projection_shortcut(x, channels, strides, name):
+    """A 1x1 convolution with the block's stride, and batch norm (types B and C of He et al. 2016, section 4.1)."""
+    return norm(convolution(x, channels, 1, f"{name}_shortcut_conv", strides), f"{name}_shortcut_norm")
+
+
+def zero_padding_shortcut(x, channels, strides, name):
+    """The input at every second position, with zeros for the channels it lacks (type A): no weights."""
+    if strides > 1:
+        x = layers.AveragePooling2D(1, strides, name=f"{name}_shortcut_pool")(x)
+    padding = [(0, 0)] * 4
+    padding[channel_axis()] = (0, channels - x.shape[channel_axis()])
+    return ops.pad(x, padding)
+
+
+def identity_block(x, paths: Paths, name, form="c"):
+    """A block whose shortcut is its input: shape in, same shape out.
+
+    >>> x = keras.Input((56, 56, 256))
+    >>> identity_block(x, Paths(cardinality=32, group_width=4, channels=256), "block").shape
+    (None, 56, 56, 256)
+    """
+    return _residual(x, paths, name, form, identity_shortcut)
+
+
+def downsampling_block(x, paths: Paths, name, form="c", shortcut=projection_shortcut):
+    """The first block of a stage: the shape changes, so the shortcut has to follow it.
+
+    >>> x = keras.Input((56, 56, 256))
+    >>> downsampling_block(x, Paths(32, group_width=8, channels=512, strides=2), "block").shape
+    (None, 28, 28, 512)
+    """
+    return _residual(x, paths, name, form, shortcut)
+
+
+def _residual(x, paths: Paths, name, form, shortcut):
+    residual = FORMS[form](x, paths, name)
+    shortcut = shortcut(x, paths.channels, paths.strides, name)
+    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([shortcut, residual]))
