@@ -17,6 +17,7 @@ from resnext.blocks import (
     zero_padding_shortcut,
 )
 from resnext.variants import STEM_CHANNELS, Stage, Variant, get_variant
+from resnext.weights import load_weights
 
 # The floating-point dtype policies of Keras.
 DTYPES = ("float32", "float64", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
@@ -81,7 +82,7 @@ def ResNeXt(
         name: of the model; by default the variant's.
 
     Raises:
-        ValueError: an unknown variant, form or pooling, a malformed shape, or weights that do not fit.
+        ValueError: an unknown variant, form or pooling, a malformed shape, no class, or weights that do not fit.
 
     >>> ResNeXt("resnext50_32x4d").count_params()
     25097128
@@ -91,6 +92,8 @@ def ResNeXt(
     _check("pooling", pooling, (None, *POOLINGS))
     if include_top and pooling:
         raise ValueError(f"`pooling` is for include_top=False. Received: pooling={pooling!r} with the top.")
+    if classes < 1:
+        raise ValueError(f"`classes` must be at least 1. Received: {classes}")
     if input_tensor is None:
         input_tensor = keras.Input(_image_shape(variant, input_shape, include_top))
 
@@ -113,8 +116,6 @@ def ResNeXt(
         "form": form,
     }
     if weights is not None:
-        from resnext.weights import load_weights
-
         load_weights(model, weights)
     return model
 
@@ -154,7 +155,7 @@ def head(x, classes: int, activation: str | None):
 
 
 def head_dtype() -> str:
-    return keras.backend.result_type(keras.config.dtype_policy().compute_dtype, "float32")
+    return "float64" if keras.config.dtype_policy().compute_dtype == "float64" else "float32"
 
 
 @contextlib.contextmanager
@@ -185,3 +186,16 @@ def _check(argument: str, value, allowed):
     if value not in allowed:
         allowed = ", ".join(map(repr, allowed))
         raise ValueError(f"`{argument}` must be one of {allowed}. Received: {value!r}")
+
+
+def image_classifier(variant: str | Variant, classes: int, preprocessing) -> tuple[ResNeXtModel, keras.Model]:
+    """A network with logits, and the model around it that takes images: normalising is its first operation.
+
+    Shapes: uint8 (batch, size, size, 3) -> float (batch, classes).
+    """
+    size, mean, std = preprocessing.size, preprocessing.mean, preprocessing.std
+    network = ResNeXt(variant, input_shape=(size, size, 3), classes=classes, classifier_activation=None)
+    images = keras.Input((size, size, 3), dtype="uint8", name="images")
+    scale, offset = [1 / (255 * s) for s in std], [-m / s for m, s in zip(mean, std, strict=True)]
+    normalised = layers.Rescaling(scale, offset, dtype="float32", name="normalise")(images)
+    return network, keras.Model(images, network(normalised), name="image_classifier")

@@ -1,11 +1,15 @@
-"""Weights in and out of files: safetensors, loaded strictly or not at all."""
+"""Weights under common names, in and out of files: safetensors, loaded strictly or not at all.
+
+Every form's weights lie as form c has them. There the paths of forms a and b are slices: of the output channels in the
+transform, of the input channels in form a's transition.
+"""
 
 import os
+import re
 from pathlib import Path
 
 import keras
-
-from resnext.forms import get_weights, set_weights, weight_shapes
+import numpy as np
 
 
 class WeightsError(ValueError):
@@ -17,12 +21,12 @@ def save_weights(model: keras.Model, path: str | Path) -> None:
 
     >>> save_weights(network, "network.safetensors")  # doctest: +SKIP
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        save_file(get_weights(model), temporary, metadata={"format": "resnext"})
+        temporary.write_bytes(save(get_weights(model), metadata={"format": "resnext"}))
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -62,3 +66,44 @@ def _check_fit(path, given: dict, expected: dict) -> None:
         raise WeightsError(
             f"{path}: these tensors are not the network's (+ the file's, - the network's):\n" + "\n".join(odds)
         )
+
+
+def get_weights(model: keras.Model) -> dict[str, np.ndarray]:
+    """The weights by name, as form c has them: `stage2_block1_transform_3x3_conv/kernel` and so on."""
+    weights = {}
+    for name, variables in _by_common_name(model).items():
+        arrays = [keras.ops.convert_to_numpy(variable) for variable in variables]
+        weights[name] = np.concatenate(arrays, _path_axis(name)) if len(arrays) > 1 else arrays[0]
+    return weights
+
+
+def weight_shapes(model: keras.Model) -> dict[str, tuple[int, ...]]:
+    """The shapes of `get_weights`, without copying a value."""
+    shapes = {}
+    for name, variables in _by_common_name(model).items():
+        shape = list(variables[0].shape)
+        if len(variables) > 1:
+            shape[_path_axis(name)] *= len(variables)
+        shapes[name] = tuple(shape)
+    return shapes
+
+
+def set_weights(model: keras.Model, weights: dict[str, np.ndarray]) -> None:
+    """Assign what `get_weights` gave, to a network of any equal form. Names and shapes must fit."""
+    for name, variables in _by_common_name(model).items():
+        for variable, array in zip(variables, np.split(weights[name], len(variables), _path_axis(name)), strict=True):
+            variable.assign(array)
+
+
+def _by_common_name(model: keras.Model) -> dict[str, list]:
+    """Variables under the name that they have in form c; those of the paths in order, under one name."""
+    variables = {}
+    for layer in model.layers:
+        for variable in layer.variables:
+            name = f"{re.sub(r'_path[0-9]+_', '_', layer.name)}/{variable.name}"
+            variables.setdefault(name, []).append(variable)
+    return variables
+
+
+def _path_axis(name: str) -> int:
+    return -2 if name.endswith("transition_conv/kernel") else -1

@@ -1,0 +1,51 @@
+# Needs Python 3.11 or newer and nothing else. The environment is made in .venv.
+PYTHON ?= python3.11
+VENV ?= .venv
+BACKENDS ?= tensorflow
+PYTEST_ARGUMENTS ?=
+
+EXTRA_tensorflow = cpu
+EXTRA_jax = jax
+EXTRA_torch = torch
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test slow lint clean
+
+help:
+	@echo "make demo   train a small ResNeXt on handwritten digits and say how well it does"
+	@echo "make test   run the tests; BACKENDS=\"tensorflow jax torch\" for all (default: $(BACKENDS))"
+	@echo "make slow   run the tests that take minutes, on real photos if RESNEXT_DATA has them"
+	@echo "make lint   check format, style and types"
+	@echo "make clean  remove the environment"
+
+demo: $(VENV)/installed-tensorflow
+	KERAS_BACKEND=tensorflow $(VENV)/bin/resnext train digits --variant resnext14_8x4d --image-size 32 \
+		--epochs 12 --learning-rate 0.05 --out runs/demo-$$(date +%Y%m%d-%H%M%S)
+
+test: $(BACKENDS:%=$(VENV)/installed-%)
+	@for backend in $(BACKENDS); do \
+		echo "== tests on $$backend"; \
+		KERAS_BACKEND=$$backend $(VENV)/bin/python -m pytest -m "not slow" $(PYTEST_ARGUMENTS) || exit 1; \
+	done
+
+slow: $(BACKENDS:%=$(VENV)/installed-%)
+	@for backend in $(BACKENDS); do \
+		echo "== slow tests on $$backend"; \
+		KERAS_BACKEND=$$backend $(VENV)/bin/python -m pytest -m slow $(PYTEST_ARGUMENTS) || exit 1; \
+	done
+
+lint: $(VENV)/installed-tensorflow
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/pyright
+
+$(VENV)/installed-%: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+		-e ".[$(EXTRA_$*),plots,datasets,dev]"
+	@touch $@
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,117 @@
+"""What happens around the steps of a training: progress on the terminal, and the run folder after each epoch."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from resnext.evaluate import Evaluation
+from resnext.run import METRICS, WEIGHTS, write_atomically
+from resnext.weights import save_weights
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss is no longer a number; the weights of the epochs before are in the run folder."""
+
+
+class ShowProgress(keras.callbacks.Callback):
+    """A bar with images a second and the time left, and one line for every epoch."""
+
+    def __init__(self, console: Console, batch_size: int):
+        super().__init__()
+        self.console = console
+        self.batch_size = batch_size
+        self.bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("steps  loss {task.fields[loss]:.3f}  {task.fields[rate]:.1f} images/s "),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=console,
+            transient=True,
+        )
+
+    def on_train_begin(self, logs=None):
+        steps = self.params["steps"] * self.params["epochs"]
+        self.task = self.bar.add_task("", total=steps, epoch=1, loss=float("nan"), rate=0.0)
+        self.bar.start()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.bar.update(self.task, epoch=epoch + 1)
+        self.steps = 0
+
+    def on_train_batch_end(self, batch, logs):
+        if self.steps == 0:
+            self.started = time.perf_counter()  # the first step of an epoch may compile
+        else:
+            rate = self.steps * self.batch_size / (time.perf_counter() - self.started)
+            self.bar.update(self.task, rate=rate)
+        self.steps += 1
+        self.bar.update(self.task, advance=1, loss=float(logs["loss"]))
+
+    def on_epoch_end(self, epoch, logs):
+        rate = self.bar.tasks[self.task].fields["rate"]
+        self.console.print(
+            f"epoch {epoch + 1}/{self.params['epochs']}  loss {logs['loss']:.4f}  "
+            f"train {100 * logs['accuracy']:.2f} %  validation {100 * logs['validation_accuracy']:.2f} %  "
+            f"{rate:.1f} images/s",
+            highlight=False,
+        )
+
+    def on_train_end(self, logs=None):
+        self.bar.stop()
+
+
+class KeepRun(keras.callbacks.Callback):
+    """After each epoch: judge the network, add a row to metrics.csv, write the last weights, and the best.
+
+    Raises:
+        TrainingDiverged: the loss of an epoch is not finite; nothing of that epoch is written.
+    """
+
+    def __init__(self, folder: Path, network: keras.Model, judge: Callable[[keras.Model], Evaluation]):
+        super().__init__()
+        self.folder = folder
+        self.network = network
+        self.judge = judge
+        self.rows: list[dict[str, float]] = []
+
+    def on_epoch_end(self, epoch, logs):
+        if not np.isfinite(logs["loss"]):
+            raise TrainingDiverged(
+                f"the loss is {logs['loss']} in epoch {epoch + 1}: training diverged. Use a lower --learning-rate "
+                "or another --dtype."
+            )
+        evaluation = self.judge(self.model)
+        logs["validation_accuracy"] = evaluation.top(1)
+        row = {
+            "epoch": epoch + 1,
+            "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
+            "train_loss": float(logs["loss"]),
+            "train_accuracy": float(logs["accuracy"]),
+            "validation_loss": evaluation.loss,
+            "validation_accuracy": evaluation.top(1),
+        }
+        best = max((row["validation_accuracy"] for row in self.rows), default=-1.0)
+        self.rows.append(row)
+        write_atomically(self.folder / METRICS, _csv(self.rows))
+        save_weights(self.network, self.folder / WEIGHTS["last"])
+        if row["validation_accuracy"] > best:
+            save_weights(self.network, self.folder / WEIGHTS["best"])
+
+
+def _csv(rows: list[dict[str, float]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

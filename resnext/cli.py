@@ -1,0 +1,242 @@
+"""The command line: parse, call one verb, print."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.util
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import Positional
+
+from resnext.recipes import RECIPES
+
+BACKENDS = ("tensorflow", "jax", "torch")
+Weights = Literal["best", "last"]
+Dtype = Literal["float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64"]
+
+
+def list_(pattern: Annotated[Positional[str], tyro.conf.arg(metavar="PATTERN")] = "*") -> None:
+    """List the published networks with parameters, multiply-adds and published error.
+
+    Args:
+        pattern: a shell pattern, such as 'resnext101*'.
+    """
+    from rich.table import Table
+
+    from resnext.complexity import complexity
+    from resnext.variants import PUBLISHED, list_variants
+
+    names = list_variants(pattern)
+    if not names:
+        raise ValueError(f"no published network matches {pattern!r}: `resnext list` shows all of them")
+    table = Table("variant", "parameters", "multiply-adds", "published top-1 error", box=None)
+    for name in names:
+        cost, error = complexity(name), PUBLISHED[name][0]
+        table.add_row(
+            name,
+            f"{cost.parameters / 1e6:.1f} M",
+            f"{cost.multiply_adds / 1e9:.2f} G",
+            f"{error.top1} % ({error.dataset})",
+        )
+    _print(table)
+
+
+def info(variant: Annotated[Positional[str], tyro.conf.arg(metavar="VARIANT")]) -> None:
+    """Show a network as Table 1 of the paper does: its stages, what they cost, and its published error.
+
+    Args:
+        variant: a name such as resnext50_32x4d.
+    """
+    from rich.table import Table
+
+    from resnext.complexity import complexity, stage_complexities
+    from resnext.variants import PUBLISHED, get_variant
+
+    network = get_variant(variant)
+    stem = "7x7, 64, stride 2" if network.stem == "imagenet" else "3x3, 64"
+    descriptions = [stem]
+    for stage in network.stages:
+        width = network.cardinality * stage.group_width
+        block = f"[1x1, {width}; 3x3, {width}, C={network.cardinality}; 1x1, {stage.channels}] x {stage.blocks}"
+        pool = "3x3 max-pool, stride 2; " if stage.number == 2 and network.stem == "imagenet" else ""
+        descriptions.append(pool + block)
+    table = Table("stage", "output", network.name, "parameters", "multiply-adds", box=None)
+    for row, description in zip(stage_complexities(network), descriptions, strict=True):
+        table.add_row(
+            f"conv{row.number}",
+            f"{row.height}x{row.width}",
+            description.replace("[", r"\["),
+            f"{row.cost.parameters:,}",
+            f"{row.cost.multiply_adds:,}",
+        )
+    cost = complexity(network)
+    classes = 1000 if network.stem == "imagenet" else 10
+    table.add_row("head", "1x1", f"global average pool, {classes}-d fc, softmax")
+    _print(table)
+    print(f"depth {network.depth}, cardinality {network.cardinality}, bottleneck width {network.bottleneck_width}")
+    print(f"parameters     {cost.parameters:,}  ({cost.parameters + cost.moving_statistics:,} with moving statistics)")
+    print(f"multiply-adds  {cost.multiply_adds:,}")
+    print(f"activations    {cost.activations:,}")
+    for error in PUBLISHED.get(network.name, ()):
+        top5 = "" if error.top5 is None else f", top-5 {error.top5} %"
+        print(f"published error on {error.dataset}: top-1 {error.top1} %{top5}  ({error.source})")
+
+
+def train(
+    data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")],
+    variant: str,
+    out: Path,
+    recipe: Annotated[str, tyro.conf.arg(metavar="|".join(RECIPES))] = "photos",
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    image_size: int | None = None,
+    seed: int = 0,
+    dtype: Dtype = "float32",
+) -> None:
+    """Train a network on a folder of images.
+
+    Args:
+        data: a folder train/<class>/* with test/ or val/ beside it, or <class>/*; or the word digits.
+        variant: the network, such as resnext50_32x4d or resnext14_8x4d (see `resnext list`).
+        out: the run folder, new or empty.
+        recipe: how to train.
+        epochs: passes over the images; by default the recipe's.
+        batch_size: images in a step; by default the recipe's.
+        learning_rate: the highest; by default the recipe's.
+        image_size: side in pixels of what the network sees; by default the variant's published size.
+        seed: of the weights, the order, the augmentation and a drawn split.
+        dtype: Keras dtype policy.
+    """
+    from resnext.train import train
+
+    _import_keras()
+    if recipe not in RECIPES:
+        raise ValueError(f"unknown recipe {recipe!r}; the recipes are {', '.join(RECIPES)}")
+    given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+    chosen = dataclasses.replace(RECIPES[recipe], **{name: value for name, value in given.items() if value is not None})
+    trained = train(data, variant, out, recipe=chosen, image_size=image_size, seed=seed, dtype=dtype)
+    print(f"test top-1 {100 * trained.test.top(1):.2f} % of {len(trained.test.labels)} images (last epoch)")
+    print(
+        f"best validation top-1 {100 * trained.best_validation_accuracy:.2f} % (epoch {trained.best_epoch}), "
+        f"kept in {trained.folder}"
+    )
+    for picture in trained.pictures:
+        print(f"picture: {picture}")
+    if trained.pictures_missing:
+        print(f"no pictures: {trained.pictures_missing}")
+
+
+def evaluate(
+    run: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")],
+    data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")],
+    weights: Weights = "best",
+    batch_size: int = 64,
+) -> None:
+    """Judge a trained network on labelled images.
+
+    Args:
+        run: a run folder.
+        data: a folder with test/ or val/, or class folders themselves; or the word digits.
+        weights: of which epoch.
+        batch_size: images at once.
+    """
+    from resnext.evaluate import evaluate
+
+    _import_keras()
+
+    evaluation = evaluate(run, data, weights=weights, batch_size=batch_size)
+    shown = {int(label) for label in evaluation.labels}
+    absent = [name for i, name in enumerate(evaluation.classes) if i not in shown]
+    if absent:
+        print(f"no images of {len(absent)} of {len(evaluation.classes)} classes: {', '.join(absent)}")
+    print(f"top-1 {100 * evaluation.top(1):.2f} %")
+    if len(evaluation.classes) > 5:
+        print(f"top-5 {100 * evaluation.top(5):.2f} %")
+    print(f"loss {evaluation.loss:.4f}, {len(evaluation.labels)} images")
+
+
+def predict(
+    run: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")],
+    images: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="IMAGE...")],
+    top: int = 5,
+    weights: Weights = "best",
+) -> None:
+    """Name the most probable classes of images.
+
+    Args:
+        run: a run folder.
+        images: image files.
+        top: how many classes to name.
+        weights: of which epoch.
+    """
+    from resnext.predict import predict
+
+    _import_keras()
+    if not images:
+        raise ValueError("no image given: resnext predict RUN IMAGE...")
+    for image, classes in predict(run, images, top=top, weights=weights):
+        print(f"{image}: " + ", ".join(f"{name} {100 * probability:.2f} %" for name, probability in classes))
+
+
+COMMANDS = {"list": list_, "info": info, "train": train, "evaluate": evaluate, "predict": predict}
+
+
+def main() -> None:
+    """Run one command; a mistake of the user's is one line on standard error and exit status 1."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", _backend())
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            COMMANDS, prog="resnext", description="ResNeXt for Keras 3: build, train, evaluate and use it."
+        )
+    except ModuleNotFoundError as error:
+        if error.name not in BACKENDS:
+            raise
+        sys.exit(
+            f"resnext: Keras's backend {os.environ['KERAS_BACKEND']} is not installed: pip install 'resnext[cpu]' for "
+            "TensorFlow, or 'resnext[jax]', or 'resnext[torch]'"
+        )
+    except (ValueError, RuntimeError, ImportError) as error:
+        if not _raised_by_us(error):
+            raise
+        sys.exit(f"resnext: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _import_keras() -> None:
+    """Import Keras in silence: TensorFlow's libraries write notes to standard error past every log level."""
+    stderr = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            importlib.import_module("keras")
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def _backend() -> str:
+    """The backend that Keras is configured for, or, where that is not installed, one that is."""
+    configured = Path.home() / ".keras" / "keras.json"
+    preferred = json.loads(configured.read_text())["backend"] if configured.exists() else "tensorflow"
+    return next((name for name in (preferred, *BACKENDS) if importlib.util.find_spec(name)), preferred)
+
+
+def _raised_by_us(error: BaseException) -> bool:
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_globals["__name__"].startswith("resnext.")
+
+
+def _print(table) -> None:
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)

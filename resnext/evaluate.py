@@ -1,0 +1,102 @@
+"""How good a trained network is on labelled images."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from resnext.data import Examples
+    from resnext.preprocessing import Preprocessing
+    from resnext.run import RunConfig
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a network said of labelled images, and what follows from it."""
+
+    classes: tuple[str, ...]
+    labels: np.ndarray  # int32 (images,)
+    log_probabilities: np.ndarray  # float32 (images, classes)
+
+    def top(self, k: int) -> float:
+        """Share of the images whose class is among the k most probable."""
+        own = self.log_probabilities[range(len(self.labels)), self.labels]
+        above = (self.log_probabilities > own[:, None]).sum(axis=1)
+        return float((above < k).mean())
+
+    @property
+    def loss(self) -> float:
+        """Mean cross-entropy, in nats."""
+        return float(-self.log_probabilities[range(len(self.labels)), self.labels].mean())
+
+    @functools.cached_property
+    def confusion(self) -> np.ndarray:
+        """Images of class i that were taken for class j: int (classes, classes)."""
+        import numpy as np
+
+        counts = np.zeros((len(self.classes),) * 2, np.int64)
+        np.add.at(counts, (self.labels, self.log_probabilities.argmax(axis=1)), 1)
+        return counts
+
+
+def evaluate(run: str | Path, data: str | Path, *, weights: str = "best", batch_size: int = 64) -> Evaluation:
+    """Judge a run on a folder of images: its test/ or val/, or the class folders themselves.
+
+    Classes are matched by name, so that a folder with fewer classes, or in another order, is judged rightly. Of the
+    folder that the run was trained on, only the images that it was tested on are used.
+
+    Args:
+        run: a run folder.
+        data: a folder of images, or the word `digits`.
+        weights: "best" or "last".
+        batch_size: images at once.
+
+    Raises:
+        RunError, WeightsError, DataError, ImageError: what the message says.
+
+    >>> evaluate("runs/signs", "sign-digits").top(1)  # doctest: +SKIP
+    0.9853
+    """
+    from resnext.data import check_images
+    from resnext.run import load_classifier, read_run
+
+    examples = _examples(data, read_run(run))
+    check_images(examples)
+    classifier, config = load_classifier(run, weights)
+    return judge(classifier, examples, config.preprocessing, batch_size)
+
+
+def _examples(data: str | Path, config: RunConfig) -> Examples:
+    from resnext.data import load_examples, load_splits, source_name
+
+    if source_name(data) == config.data:
+        test = load_splits(data, config.seed).test
+        if test.classes == config.classes:
+            return test
+    return load_examples(data, config.classes)
+
+
+def judge(classifier: keras.Model, examples: Examples, preprocessing: Preprocessing, batch_size: int) -> Evaluation:
+    """Run the network over the examples, in order."""
+    import numpy as np
+
+    from resnext.data import evaluation_batches
+
+    batches = evaluation_batches(examples, preprocessing, batch_size)
+    rows = [log_probabilities(classifier, images)[:valid] for images, valid in batches]
+    return Evaluation(examples.classes, examples.labels, np.concatenate(rows))
+
+
+def log_probabilities(classifier: keras.Model, images: np.ndarray) -> np.ndarray:
+    """uint8 (batch, size, size, 3) -> float32 (batch, classes)."""
+    import numpy as np
+
+    logits = np.asarray(classifier.predict_on_batch(images), np.float32)
+    logits -= logits.max(axis=1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))

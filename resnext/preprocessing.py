@@ -1,0 +1,221 @@
+"""What happens to an image file before the network sees it: read strictly, resize, crop.
+
+Normalising is not done here: it is the first operation of the graph that train, predict and export run.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image, ImageOps
+
+# Pillow knows 40 formats by their first bytes; some start programs, some have had memory faults.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
+MAX_PIXELS = 64_000_000  # 192 MB once decoded; Pillow itself refuses only above 178,956,970
+RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+MEAN = (0.485, 0.456, 0.406)  # of ImageNet's training images, on the scale 0..1, as the paper's Torch code has them
+STD = (0.229, 0.224, 0.225)
+
+
+class ImageError(ValueError):
+    """An image that can't be read; the message is "PATH: reason"."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How an image becomes the square that the network sees, and the numbers that normalise it.
+
+    The rounding is torchvision's `Resize` and `CenterCrop`, so weights from there keep their accuracy.
+
+    Args:
+        size: side of the square, pixels.
+        resize: length of the shorter side before the centre crop, pixels; at least `size`.
+        interpolation: "bilinear" or "bicubic", both antialiased.
+        mean: of the three channels, on the scale 0..1; ImageNet's by default.
+        std: of the three channels, on the scale 0..1; ImageNet's by default.
+
+    Raises:
+        ValueError: a value that is not allowed.
+
+    >>> Preprocessing(size=224, resize=256).apply(np.zeros((300, 400, 3), np.uint8)).shape
+    (224, 224, 3)
+    """
+
+    size: int
+    resize: int
+    interpolation: str = "bilinear"
+    mean: tuple[float, float, float] = MEAN
+    std: tuple[float, float, float] = STD
+
+    def __post_init__(self) -> None:
+        if not (_is_length(self.size) and _is_length(self.resize) and self.size <= self.resize):
+            raise ValueError(
+                f"got size={self.size!r} and resize={self.resize!r}; "
+                "both are whole numbers of pixels, resize at least size and size at least 1"
+            )
+        if self.interpolation not in RESAMPLING:
+            raise ValueError(f"got interpolation={self.interpolation!r}; allowed: {', '.join(RESAMPLING)}")
+        if not _are_colours(self.mean):
+            raise ValueError(f"got mean={self.mean!r}; it is three numbers from 0 to 1")
+        if not (_are_colours(self.std) and min(self.std) > 0):
+            raise ValueError(f"got std={self.std!r}; it is three numbers above 0, at most 1")
+
+    def apply(self, image: np.ndarray | Image.Image) -> np.ndarray:
+        """The centre of `image`, an array uint8 (H, W, 3) or Pillow's, as uint8 (size, size, 3)."""
+        picture = _to_rgb(image) if isinstance(image, Image.Image) else _picture(image)
+        picture = self._resized(self._without_long_ends(picture))
+        return np.asarray(_centre_crop(picture, self.size, self.size))
+
+    def load(self, path: str | Path) -> np.ndarray:
+        """The image file at `path` as uint8 (size, size, 3). Raises ImageError."""
+        return self.apply(read_image(path))
+
+    def to_json(self) -> dict[str, Any]:
+        """The five facts, ready for `json.dumps`."""
+        return asdict(self) | {"mean": list(self.mean), "std": list(self.std)}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Preprocessing:
+        """The inverse of `to_json`. Raises ValueError for a missing (-) or unknown (+) key, or a bad value.
+
+        >>> Preprocessing.from_json(Preprocessing(64, 72).to_json()) == Preprocessing(64, 72)
+        True
+        """
+        names = {field.name for field in fields(cls)}
+        wrong = [f"-{key}" for key in sorted(names - set(document))]
+        wrong += [f"+{key}" for key in sorted(set(document) - names)]
+        if wrong:
+            raise ValueError(f"preprocessing has the wrong keys (- missing, + unknown): {', '.join(wrong)}")
+        triples = {key: tuple(document[key]) for key in ("mean", "std") if isinstance(document[key], list)}
+        return cls(**{**document, **triples})
+
+    def _without_long_ends(self, picture: Image.Image) -> Image.Image:
+        # Resized to 256 at its shorter side, a 1 x 10,000 image would be 2 GB of which the crop keeps a ten
+        # thousandth. 64 squares' length leaves every ordinary image alone.
+        longest = max(1, 64 * self.size * min(picture.size) // self.resize)
+        if max(picture.size) <= max(longest, min(picture.size)):
+            return picture
+        return _centre_crop(picture, min(picture.width, longest), min(picture.height, longest))
+
+    def _resized(self, picture: Image.Image) -> Image.Image:
+        shorter = min(picture.size)
+        if shorter == self.resize:
+            return picture
+        width, height = (self.resize * side // shorter for side in picture.size)
+        return picture.resize((width, height), RESAMPLING[self.interpolation])
+
+
+def preprocess_input(images):
+    """Normalise images from 0..255 as the published ResNeXts expect them; `ResNeXt` takes what this gives.
+
+    Args:
+        images: array or tensor (..., height, width, 3), RGB, 0..255.
+
+    >>> preprocess_input(np.full((1, 1, 3), 255.0)).round(2).tolist()
+    [[[2.25, 2.43, 2.64]]]
+    """
+    return (images / 255.0 - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
+
+
+def read_image(source: str | Path | BinaryIO, name: str | None = None) -> np.ndarray:
+    """The pixels of an image file or stream, uint8 (H, W, 3), upright as its EXIF orientation says.
+
+    The first frame of an animation; transparency is laid on white; 16-bit greyscale is scaled, not clipped.
+
+    Args:
+        source: a path, or a stream open for reading bytes.
+        name: what to call it in the error; the path by default.
+
+    Raises:
+        ImageError: not a regular file, not one of FORMATS, more than MAX_PIXELS, or damaged.
+    """
+    with _opened(source, name) as image:
+        return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+
+
+def check_header(path: str | Path) -> None:
+    """Raise the ImageError of `read_image` where the header alone shows that the file can't be read."""
+    with _opened(path):
+        pass
+
+
+def printable(name: object) -> str:
+    """`str(name)`, in quotes and escaped if it has line breaks or bytes that a terminal can't show."""
+    text = str(name)
+    return text if text.isprintable() else repr(text)
+
+
+@contextmanager
+def _opened(source: str | Path | BinaryIO, name: str | None = None) -> Iterator[Image.Image]:
+    """The image with only its header read; whatever fails inside the `with` becomes an ImageError."""
+    is_path = isinstance(source, str | os.PathLike)
+    name = name or (printable(source) if is_path else "image")
+    try:
+        if is_path:
+            _check_file(source)
+        with Image.open(source, formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise Image.DecompressionBombError
+            yield image
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(f"{name}: more than {MAX_PIXELS:,} pixels") from error
+    except Image.UnidentifiedImageError as error:
+        raise ImageError(f"{name}: not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image") from error
+    except Exception as error:  # damaged files make Pillow raise OSError, ValueError, SyntaxError, struct.error, ...
+        raise ImageError(f"{name}: {_reason(error)}") from error
+
+
+def _check_file(path: str | Path) -> None:
+    # Before opening: opening a FIFO would wait for a writer for ever.
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("not a regular file")
+    if status.st_size == 0:
+        raise ValueError("empty file")
+
+
+def _reason(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split()) or type(error).__name__
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        # Pillow's own conversion clips at 255: every value of 16 bits above that would be white.
+        levels = np.asarray(image).clip(0, 65535).astype(np.uint32)
+        return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")
+
+
+def _centre_crop(image: Image.Image, width: int, height: int) -> Image.Image:
+    left, top = round((image.width - width) / 2), round((image.height - height) / 2)
+    return image.crop((left, top, left + width, top + height))
+
+
+def _picture(image: np.ndarray) -> Image.Image:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
+        raise ValueError(f"got an array of {image.dtype} {image.shape}; an image is uint8 (H, W, 3)")
+    return Image.fromarray(image)
+
+
+def _is_length(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _are_colours(values: object) -> bool:
+    if not isinstance(values, tuple) or len(values) != 3:
+        return False
+    return all(isinstance(value, int | float) and 0 <= value <= 1 for value in values)

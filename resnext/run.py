@@ -1,0 +1,133 @@
+"""A run: one training and all that it leaves, in a folder.
+
+config.json            what was trained, on what, and how; the class names and the preprocessing
+metrics.csv            one row an epoch
+last.safetensors       the weights after the last epoch
+best.safetensors       the weights after the epoch with the highest validation accuracy
+learning-curves.png    metrics.csv as a picture
+confusion-matrix.png   of the test images, by the last weights
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resnext.recipes import Recipe
+
+if TYPE_CHECKING:
+    import keras
+
+    from resnext.preprocessing import Preprocessing
+
+CONFIG = "config.json"
+METRICS = "metrics.csv"
+WEIGHTS = {"last": "last.safetensors", "best": "best.safetensors"}
+LEARNING_CURVES = "learning-curves.png"
+CONFUSION_MATRIX = "confusion-matrix.png"
+
+
+class RunError(ValueError):
+    """A run folder that can't be used; one line: what it is, what is allowed, what to do."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What a run was asked for: enough to build its network again."""
+
+    variant: str
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    recipe: Recipe
+    data: str
+    seed: int
+    dtype: str
+    versions: dict[str, str]  # of this library, Keras and the backend, whose name is under "backend"
+
+
+def check_unused(folder: Path) -> None:
+    """Raise RunError where a run can't be written without touching what is there."""
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder}: is a file. A run needs a new or an empty folder: choose another --out.")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise RunError(f"{folder}: already in use. A run needs a new or an empty folder: choose another --out.")
+
+
+def create_run(folder: Path, config: RunConfig) -> None:
+    """Make the folder and write the configuration.
+
+    Raises:
+        RunError: the folder is in use or can't be made.
+    """
+    check_unused(folder)
+    document = {**dataclasses.asdict(config), "preprocessing": config.preprocessing.to_json()}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / CONFIG, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise RunError(f"{folder}: can't be written to ({error.strerror}). Choose another --out.") from error
+
+
+def discard_run(folder: Path) -> None:
+    """Take back what `create_run` made, for a run that ended before it had weights."""
+    (folder / CONFIG).unlink()
+    folder.rmdir()
+
+
+def read_run(folder: str | Path) -> RunConfig:
+    """The configuration of a run.
+
+    Raises:
+        RunError: not a run folder, or its configuration is damaged.
+    """
+    from resnext.preprocessing import Preprocessing
+
+    path = Path(folder) / CONFIG
+    if not path.is_file():
+        raise RunError(f"{folder}: not a run folder (no {CONFIG}). Give the --out of a `resnext train`.")
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return RunConfig(
+            **{
+                **document,
+                "classes": tuple(document["classes"]),
+                "preprocessing": Preprocessing.from_json(document["preprocessing"]),
+                "recipe": Recipe(**document["recipe"]),
+            }
+        )
+    except (ValueError, TypeError, KeyError) as error:
+        raise RunError(f"{path}: damaged, or of another version of resnext ({error}).") from error
+
+
+def load_classifier(folder: str | Path, weights: str = "best") -> tuple[keras.Model, RunConfig]:
+    """The trained network of a run, from uint8 images to logits, and the run's configuration.
+
+    Args:
+        folder: of the run.
+        weights: "best" or "last".
+
+    Raises:
+        RunError, WeightsError: the folder or its weights can't be used.
+    """
+    from resnext.model import image_classifier, keras_config
+    from resnext.weights import load_weights
+
+    config = read_run(folder)
+    with keras_config(config.dtype, "channels_last"):
+        network, classifier = image_classifier(config.variant, len(config.classes), config.preprocessing)
+    load_weights(network, Path(folder) / WEIGHTS[weights])
+    return classifier, config
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write the file so that whoever reads it sees the old text or the new, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

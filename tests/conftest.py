@@ -1,0 +1,97 @@
+"""What the tests share: small photos, the data sets if they are there, the command line, gradients on any backend."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault(
+    "JAX_DISABLE_MOST_OPTIMIZATIONS", "1"
+)  # networks run for a few steps: compiling is what takes time
+REPOSITORY = Path(__file__).parent.parent
+DATA = Path(os.environ.get("RESNEXT_DATA", REPOSITORY.parent / "shared" / "data"))
+
+
+def pytest_collection_finish(session):
+    """Tests that are no longer found must not look like tests that pass."""
+    minimum = int(os.environ.get("RESNEXT_MINIMUM_TESTS", 0))
+    if len(session.items) < minimum:
+        pytest.exit(f"{len(session.items)} tests were collected, fewer than the {minimum} that there are", 1)
+
+
+@pytest.fixture
+def data_set(tmp_path):
+    """Unpack one of the archives of real photos, or skip where there are none."""
+
+    def unpack(archive: str) -> Path:
+        if not (DATA / archive).exists():
+            pytest.skip(f"{archive} is not in {DATA}: set RESNEXT_DATA to the folder that has it")
+        subprocess.run(["tar", "xf", DATA / archive, "-C", tmp_path], check=True)
+        return tmp_path / archive.split(".")[0]
+
+    return unpack
+
+
+def write_photos(folder: Path, classes: dict[str, tuple[int, int, int]], images: int, size: int = 24) -> Path:
+    """A folder for each class with noisy images of its colour: easy to learn in a few steps."""
+    rng = np.random.default_rng(0)
+    for name, colour in classes.items():
+        (folder / name).mkdir(parents=True)
+        for i in range(images):
+            pixels = np.clip(rng.normal(colour, 40, (size, size, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{i:03}.png")
+    return folder
+
+
+COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    """DATA with train/ and test/ of three colours."""
+    write_photos(tmp_path / "photos" / "train", COLOURS, 16)
+    write_photos(tmp_path / "photos" / "test", COLOURS, 4)
+    return tmp_path / "photos"
+
+
+def resnext(*arguments, cwd=None, env=None) -> subprocess.CompletedProcess:
+    """Run the command line as a user does."""
+    return subprocess.run(
+        [sys.executable, "-m", "resnext", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        timeout=300,
+    )
+
+
+def refusal(process: subprocess.CompletedProcess) -> str:
+    """The one line with which a command said no."""
+    lines = [line for line in process.stderr.splitlines() if line.startswith("resnext: ")]
+    assert process.returncode == 1, process.stderr
+    assert len(lines) == 1, process.stderr
+    assert "Traceback" not in process.stderr
+    return lines[0].removeprefix("resnext: ")
+
+
+def gradients(model, inputs, targets) -> dict[str, np.ndarray]:
+    """Gradients of the mean squared error for every trainable weight, as the weights lie in form c.
+
+    One step of plain gradient descent with rate 1 moves each weight by its gradient, on every backend alike.
+    """
+    import keras
+
+    from resnext.weights import get_weights
+
+    before = get_weights(model)
+    eagerly = keras.backend.backend() != "jax"  # whichever is quicker for one step
+    model.compile(keras.optimizers.SGD(1.0), "mse", run_eagerly=eagerly)
+    model.train_on_batch(inputs, targets)
+    after = get_weights(model)
+    return {name: before[name] - after[name] for name in before if "moving" not in name}

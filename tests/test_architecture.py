@@ -1,0 +1,144 @@
+"""The house: who imports whom, what is public, what a run folder holds, and how long the package may get."""
+
+import ast
+import dataclasses
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY, resnext
+
+import resnext as package
+
+SOURCE = Path(package.__file__).parent
+
+# From the facts up: a module may import those of the rooms before its own, and the ones named beside it.
+ROOMS = [
+    {"variants": set(), "complexity": {"variants"}, "preprocessing": set(), "recipes": set()},
+    {"layers": set(), "weights": set()},
+    {"blocks": set()},
+    {"model": set(), "lineage": set(), "augment": set(), "data": {"augment"}},
+    {"forms": set()},
+    {"run": set()},
+    {"evaluate": set(), "report": {"evaluate"}, "predict": {"evaluate"}},
+    {"callbacks": set()},
+    {"train": set()},
+    {"cli": set()},
+]
+DOORS = {"__init__", "__main__"}  # the package's name and its command: they may import what they open
+
+# Raised by editing the number and saying here why. 2,500: the first release, lines that are not blank.
+LINES = 2_500
+
+PUBLIC = {
+    "GroupedConv2D", "ResNeXt", "Variant", "complexity", "evaluate", "get_variant", "list_variants", "load_weights",
+    "predict", "preprocess_input", "save_weights", "to_form", "train",
+}  # fmt: skip
+COMMANDS = {
+    "list": ["PATTERN"],
+    "info": ["VARIANT"],
+    "train": ["DATA", "--variant", "--out", "--recipe", "--epochs", "--batch-size", "--learning-rate", "--image-size",
+              "--seed", "--dtype"],
+    "evaluate": ["RUN", "DATA", "--weights", "--batch-size"],
+    "predict": ["RUN", "IMAGE...", "--top", "--weights"],
+}  # fmt: skip
+
+
+def imports(source: str) -> set[str]:
+    """Modules of ours that a source text imports, in functions too."""
+    modules = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom):
+            name = "resnext" + (f".{node.module}" if node.module else "") if node.level else node.module or ""
+            if name == "resnext":
+                modules |= {alias.name for alias in node.names}
+            elif name.startswith("resnext."):
+                modules.add(name.split(".")[1])
+        elif isinstance(node, ast.Import):
+            modules |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("resnext.")}
+    return modules
+
+
+def violations(sources: dict[str, str]) -> list[str]:
+    allowed, below = {}, set()
+    for room in ROOMS:
+        allowed |= {module: below | beside for module, beside in room.items()}
+        below = below | room.keys()
+    return [
+        f"{module} imports {other}"
+        for module, source in sources.items()
+        if module not in DOORS
+        for other in imports(source) - allowed[module]
+    ]
+
+
+def test_imports_point_downwards():
+    sources = {path.stem: path.read_text() for path in SOURCE.glob("*.py")}
+    assert sources.keys() - DOORS == {module for room in ROOMS for module in room}
+    assert violations(sources) == []
+
+
+def test_the_guard_above_can_fail():
+    assert violations({"layers": "def f():\n    from resnext.model import ResNeXt"}) == ["layers imports model"]
+    assert violations({"data": "from .train import train"}) == ["data imports train"]
+    assert violations({"variants": "import resnext.complexity"}) == ["variants imports complexity"]
+
+
+def test_facts_do_not_import_keras():
+    facts = ", ".join(f"resnext.{module}" for module in (*ROOMS[0], "augment", "data"))
+    code = f"import sys, {facts}; sys.exit('keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+def test_only_the_chosen_backend_computes():
+    """Keras itself looks for TensorFlow where it is installed; we must not."""
+    for path in SOURCE.glob("*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = [alias.name for alias in node.names] + [getattr(node, "module", "") or ""]
+                assert not {name.split(".")[0] for name in names} & {"tensorflow", "jax", "torch"}, path
+
+
+def test_public_names_are_frozen():
+    assert set(package.__all__) == PUBLIC
+    for name in PUBLIC:
+        assert callable(getattr(package, name))
+        assert name in dir(package)
+        assert getattr(package, name).__doc__
+    with pytest.raises(AttributeError, match="module 'resnext' has no attribute 'nothing'"):
+        package.nothing  # noqa: B018
+
+
+def test_commands_and_options_are_frozen():
+    text = resnext("--help").stdout
+    assert f"{{{','.join(COMMANDS)}}}" in text
+    for command, options in COMMANDS.items():
+        words = resnext(command, "--help").stdout.replace("│", " ").split()
+        assert [word for word in words if word.startswith("--") and word != "--help"] == [
+            option for option in options if option.startswith("--")
+        ]
+        assert {option for option in options if not option.startswith("--")} <= set(words)
+
+
+def test_configuration_of_a_run_is_frozen():
+    from resnext.recipes import Recipe
+    from resnext.run import RunConfig
+
+    assert [field.name for field in dataclasses.fields(RunConfig)] == [
+        "variant", "classes", "preprocessing", "recipe", "data", "seed", "dtype", "versions",
+    ]  # fmt: skip
+    assert [field.name for field in dataclasses.fields(Recipe)] == [
+        "name", "epochs", "batch_size", "learning_rate", "warmup_epochs", "momentum", "weight_decay", "pad", "flip",
+    ]  # fmt: skip
+
+
+def test_package_stays_within_its_budget_of_lines():
+    lines = sum(1 for path in SOURCE.rglob("*.py") for line in path.read_text().splitlines() if line.strip())
+    assert lines <= LINES
+
+
+def test_version_is_one_fact_in_two_places():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    assert project["version"] == package.__version__

@@ -1,0 +1,89 @@
+"""The command line: help without Keras, tables, and one line for each mistake."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import refusal, resnext
+
+from resnext.variants import list_variants
+
+
+def test_list_shows_every_published_network():
+    process = resnext("list")
+    assert process.returncode == 0
+    assert [line.split()[0] for line in process.stdout.splitlines()[1:]] == list_variants()
+    assert "25.0 M" in process.stdout
+    assert "22.2 % (ImageNet-1K, 224 pixels)" in process.stdout
+
+
+def test_list_takes_a_pattern():
+    lines = resnext("list", "resnext152*").stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == list_variants("resnext152*")
+    assert refusal(resnext("list", "vgg*")) == "no published network matches 'vgg*': `resnext list` shows all of them"
+
+
+def test_info_is_table_1_of_the_paper():
+    out = resnext("info", "resnext50_32x4d").stdout
+    for words in ("112x112", "7x7, 64, stride 2", "3x3 max-pool, stride 2; [1x1, 128; 3x3, 128, C=32; 1x1, 256] x 3",
+                  "[1x1, 1024; 3x3, 1024, C=32; 1x1, 2048] x 3", "parameters     25,028,904  (25,097,128",
+                  "multiply-adds  4,230,479,872", "activations    14,602,216",
+                  "published error on ImageNet-1K, 224 pixels: top-1 22.2 %  (Xie et al. 2017, Table 3)"):  # fmt: skip
+        assert words in out
+
+
+def test_info_of_a_network_that_nobody_published():
+    out = resnext("info", "resnext38_4x16d").stdout
+    assert "depth 38, cardinality 4, bottleneck width 16" in out
+    assert "published" not in out
+
+
+def test_wrong_variant_is_one_line():
+    assert "Nearest: resnext50_32x4d" in refusal(resnext("info", "resnext50_32x4"))
+
+
+@pytest.mark.parametrize("arguments", [[], ["trian"], ["train", "digits"], ["train", "digits", "--variant"]])
+def test_misused_command_exits_with_2(arguments):
+    process = resnext(*arguments)
+    assert process.returncode == 2
+    assert "Traceback" not in process.stderr
+
+
+def test_help_and_facts_do_not_wait_for_keras():
+    code = "import sys; sys.argv = ['resnext', *{}]; from resnext.cli import main\ntry: main()\nfinally: print({})"
+    for arguments in (["--help"], ["train", "--help"], ["list"], ["info", "resnext50_32x4d"]):
+        heavy = "[m for m in ('keras', 'tensorflow', 'jax', 'torch', 'grain', 'matplotlib') if m in sys.modules]"
+        process = subprocess.run(
+            [sys.executable, "-c", code.format(arguments, heavy)], capture_output=True, text=True, timeout=60
+        )
+        assert process.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_guard_above_can_fail():
+    code = "import sys, resnext; resnext.ResNeXt; print('keras' in sys.modules)"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert process.stdout.splitlines()[-1] == "True"
+
+
+def test_an_installed_backend_is_taken_where_the_configured_one_is_not(tmp_path):
+    code = "import sys, resnext.cli; sys.modules['x'] = None; print(resnext.cli._backend())"
+    (tmp_path / ".keras").mkdir()
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    for configured, chosen in ((backend, backend), ("no_such_backend", None)):
+        (tmp_path / ".keras" / "keras.json").write_text(f'{{"backend": "{configured}"}}')
+        process = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment
+        )
+        assert process.stdout.strip() in ((chosen,) if chosen else ("tensorflow", "jax", "torch"))
+
+
+def test_missing_backend_is_one_line(tmp_path):
+    """An environment in which the chosen backend can't be imported."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nfor m in ('tensorflow', 'jax', 'torch'): sys.modules[m] = None\n"
+    )
+    process = resnext("train", "digits", "--variant", "resnext11_2x4d", "--out", tmp_path / "run",
+                      env={"PYTHONPATH": str(tmp_path), "KERAS_BACKEND": "jax"})  # fmt: skip
+    assert "backend jax is not installed: pip install 'resnext[cpu]'" in refusal(process)

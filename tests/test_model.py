@@ -1,0 +1,169 @@
+"""ResNeXt(...): what its arguments mean, and that every network saves, loads and computes in every dtype."""
+
+import keras
+import numpy as np
+import pytest
+
+from resnext.forms import to_form
+from resnext.model import DTYPES, ResNeXt, image_classifier, keras_config
+from resnext.preprocessing import Preprocessing, preprocess_input
+
+BACKEND = keras.backend.backend()
+SMALL = "resnext14_4x4d"
+
+
+def run(model, x):
+    return keras.ops.convert_to_numpy(keras.ops.cast(model(x, training=False), "float32"))
+
+
+def images(*shape):
+    return np.random.default_rng(0).normal(size=shape).astype("float32")
+
+
+def test_defaults_are_those_of_keras_applications():
+    network = ResNeXt("resnext50_32x4d")
+    assert network.name == "resnext50_32x4d"
+    assert network.input_shape == (None, 224, 224, 3)
+    assert network.output_shape == (None, 1000)
+    assert network.count_params() == 25_097_128
+    assert network.layers[-1].activation is keras.activations.softmax
+
+
+def test_cifar_networks_take_their_own_size():
+    assert ResNeXt("resnext11_2x4d").input_shape == (None, 32, 32, 3)
+
+
+def test_classifier():
+    probabilities = run(ResNeXt(SMALL, input_shape=(32, 32, 3), classes=7), images(2, 32, 32, 3))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    logits = ResNeXt(SMALL, input_shape=(32, 32, 3), classes=7, classifier_activation=None)
+    assert run(logits, images(2, 32, 32, 3)).min() < 0
+
+
+def test_without_the_top():
+    x = images(2, 64, 96, 3)
+    features = ResNeXt(SMALL, include_top=False)
+    assert features.input_shape == (None, None, None, 3)
+    maps = run(features, x)
+    assert maps.shape == (2, 2, 3, 2048)
+    for pooling, pool in (("avg", np.mean), ("max", np.max)):
+        pooled = ResNeXt(SMALL, include_top=False, pooling=pooling)
+        pooled.set_weights(features.get_weights())
+        np.testing.assert_allclose(run(pooled, x), pool(maps, axis=(1, 2)), rtol=1e-4, atol=1e-5)
+
+
+def test_one_network_takes_images_of_any_size():
+    network = ResNeXt(SMALL, input_shape=(None, None, 3), classes=4)
+    for shape in ((1, 32, 32, 3), (2, 33, 57, 3), (1, 1, 1, 3)):
+        assert run(network, images(*shape)).shape == (shape[0], 4)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_any_number_of_input_channels(channels):
+    network = ResNeXt(SMALL, input_shape=(32, 32, channels), classes=4)
+    assert run(network, images(1, 32, 32, channels)).shape == (1, 4)
+
+
+def test_input_tensor_is_used():
+    x = keras.Input((32, 32, 3))
+    network = ResNeXt(SMALL, input_tensor=keras.layers.Rescaling(2.0)(x), classes=4)
+    plain = ResNeXt(SMALL, input_shape=(32, 32, 3), classes=4)
+    plain.set_weights(network.get_weights())
+    one = images(1, 32, 32, 3)
+    np.testing.assert_allclose(run(network, one), run(plain, 2 * one), rtol=1e-4)
+    np.testing.assert_allclose(run(to_form(network, "b"), one), run(network, one), rtol=1e-4)
+
+
+def test_name():
+    assert ResNeXt(SMALL, name="mine").name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"form": "d"}, "`form` must be one of 'a', 'b', 'c', 'sliced'. Received: 'd'"),
+        ({"include_top": False, "pooling": "sum"}, "`pooling` must be one of None, 'avg', 'max'. Received: 'sum'"),
+        ({"pooling": "avg"}, "`pooling` is for include_top=False. Received: pooling='avg'"),
+        ({"input_shape": (32, 32)}, r"`input_shape` must be \(height, width, channels\).*Received: \(32, 32\)"),
+        ({"input_shape": (32, 32, None)}, "with the channels given"),
+        ({"classes": 0}, "`classes` must be at least 1. Received: 0"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        ResNeXt(SMALL, **arguments)
+
+
+@pytest.mark.parametrize("form", ["a", "b", "c", "sliced"])
+@pytest.mark.parametrize("shortcut", ["A", "B", "C"])
+def test_saves_and_loads_in_safe_mode_with_equal_outputs(tmp_path, form, shortcut):
+    from resnext.variants import Variant
+
+    variant = Variant((1, 2, 1), 4, 4, shortcut=shortcut)
+    network = ResNeXt(variant, input_shape=(16, 16, 3), classes=4, form=form)
+    network.save(tmp_path / "network.keras")
+    loaded = keras.saving.load_model(tmp_path / "network.keras", safe_mode=True)
+    x = images(2, 16, 16, 3)
+    np.testing.assert_array_equal(run(loaded, x), run(network, x))
+    assert (loaded.variant, loaded.form) == (variant, form)
+    assert not any("lambda" in type(layer).__name__.lower() for layer in loaded.layers)
+    if form == "c":
+        np.testing.assert_allclose(run(to_form(loaded, "b"), x), run(network, x), rtol=1e-4)
+
+
+def test_channels_first_is_the_same_network():
+    last = ResNeXt(SMALL, input_shape=(32, 40, 3), classes=4)
+    with keras_config("float32", "channels_first"):
+        first = ResNeXt(SMALL, input_shape=(3, 32, 40), classes=4)
+        assert ResNeXt(SMALL).input_shape == (None, 3, 224, 224)
+        with pytest.raises(ValueError, match=r"must be \(channels, height, width\)"):
+            ResNeXt(SMALL, input_shape=(None, 32, 32))
+    assert keras.config.image_data_format() == "channels_last"
+    first.set_weights(last.get_weights())
+    x = images(2, 32, 40, 3)
+    np.testing.assert_allclose(run(first, np.moveaxis(x, -1, 1)), run(last, x), rtol=1e-4, atol=1e-5)
+    for form in "ab":
+        np.testing.assert_allclose(run(to_form(first, form), np.moveaxis(x, -1, 1)), run(last, x), rtol=1e-4, atol=1e-5)
+    first.compile("sgd", "sparse_categorical_crossentropy")
+    assert np.isfinite(first.train_on_batch(np.moveaxis(x, -1, 1), np.array([0, 1])))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_float_policy_trains_and_predicts(dtype):
+    if BACKEND == "jax" and dtype == "float64":
+        pytest.skip("JAX has float64 only under jax_enable_x64: test_paper holds it there")
+    keras.utils.set_random_seed(0)
+    plain = ResNeXt(SMALL, input_shape=(32, 32, 3), classes=4)
+    with keras_config(dtype):
+        network = ResNeXt(SMALL, input_shape=(32, 32, 3), classes=4)
+        other = to_form(network, "b")
+    assert other.get_layer("stem_conv").dtype_policy.name == dtype
+    assert network.output.dtype == ("float64" if dtype == "float64" else "float32")
+    network.set_weights(plain.get_weights())
+    x = images(4, 32, 32, 3)
+    tolerance = {"float32": 1e-6, "float64": 1e-4}.get(dtype, 0.05)
+    np.testing.assert_allclose(run(network, x), run(plain, x), atol=tolerance)
+    network.compile("sgd", "sparse_categorical_crossentropy")
+    before = network.get_weights()
+    for _ in range(6):  # in mixed_float16 the first steps are skipped until the loss scale fits
+        assert np.isfinite(float(network.train_on_batch(x, np.arange(4))))
+    moved = [not np.array_equal(a, b) for a, b in zip(before, network.get_weights(), strict=True)]
+    assert sum(moved) > len(moved) / 2
+
+
+def test_image_classifier_normalises_in_its_graph():
+    preprocessing = Preprocessing(32, 32)
+    network, classifier = image_classifier(SMALL, 4, preprocessing)
+    x = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    expected = run(network, preprocess_input(x.astype("float32")))
+    np.testing.assert_allclose(run(classifier, x), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_trains_with_plain_keras():
+    """A step of gradient descent lowers the loss, at the route that compile() chooses."""
+    keras.utils.set_random_seed(1)
+    network = ResNeXt("resnext14_8x4d", input_shape=(32, 32, 3), classes=3)
+    network.compile(keras.optimizers.SGD(0.01, momentum=0.9), "sparse_categorical_crossentropy")
+    x, y = images(8, 32, 32, 3), np.arange(8) % 3
+    losses = [float(network.train_on_batch(x, y)) for _ in range(6)]
+    assert losses[-1] < 0.7 * losses[0]

@@ -1,0 +1,346 @@
+import io
+import json
+import os
+import struct
+import subprocess
+import sys
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from resnext import preprocessing
+from resnext.preprocessing import ImageError, Preprocessing, check_header, printable, read_image
+
+COLOURS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+
+
+def saved(image, path, **options):
+    image.save(path, **options)
+    return path
+
+
+def png_header(width, height):
+    """A PNG that claims a size and holds next to nothing."""
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(b"\0")),
+    ]
+    body = [struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(body)
+
+
+# Every kind of image
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "webp"])
+def test_lossless_rgb_comes_back_exactly(tmp_path, suffix):
+    path = saved(Image.fromarray(COLOURS), tmp_path / f"a.{suffix}", **({"lossless": True} if suffix == "webp" else {}))
+    pixels = read_image(path)
+    assert pixels.dtype == np.uint8
+    np.testing.assert_array_equal(pixels, COLOURS)
+
+
+def test_jpeg_comes_back_as_pillow_decodes_it(tmp_path):
+    path = saved(Image.fromarray(COLOURS), tmp_path / "a.jpg")
+    np.testing.assert_array_equal(read_image(path), np.asarray(Image.open(path)))
+
+
+def test_one_bit_and_grey_images_have_three_equal_channels(tmp_path):
+    grey = COLOURS[..., 0]
+    pixels = read_image(saved(Image.fromarray(grey), tmp_path / "grey.png"))
+    np.testing.assert_array_equal(pixels, np.repeat(grey[..., None], 3, -1))
+    one_bit = saved(Image.fromarray(grey > 127), tmp_path / "bits.png")
+    assert Image.open(one_bit).mode == "1"
+    np.testing.assert_array_equal(read_image(one_bit)[..., 1], np.where(grey > 127, 255, 0))
+
+
+def test_palette_image_shows_its_colours(tmp_path):
+    image = Image.fromarray(COLOURS).quantize(64)
+    pixels = read_image(saved(image, tmp_path / "a.png"))
+    np.testing.assert_array_equal(pixels, np.asarray(image.convert("RGB")))
+    assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 10
+
+
+def test_transparent_palette_entry_is_white(tmp_path):
+    image = Image.new("P", (2, 1))
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.putdata([0, 1])
+    pixels = read_image(saved(image, tmp_path / "a.png", transparency=0))
+    assert pixels.tolist() == [[[255, 255, 255], [0, 0, 255]]]
+
+
+def test_transparent_colour_of_an_rgb_image_is_white(tmp_path):
+    image = Image.fromarray(np.array([[[1, 2, 3], [4, 5, 6]]], np.uint8))
+    pixels = read_image(saved(image, tmp_path / "a.png", transparency=(1, 2, 3)))
+    assert pixels.tolist() == [[[255, 255, 255], [4, 5, 6]]]
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp"])
+def test_alpha_is_laid_on_white(tmp_path, suffix):
+    rgba = np.array([[[255, 0, 0, 255], [255, 0, 0, 0], [0, 0, 0, 51]]], np.uint8)
+    options = {"lossless": True, "exact": True} if suffix == "webp" else {}
+    pixels = read_image(saved(Image.fromarray(rgba), tmp_path / f"a.{suffix}", **options))
+    assert pixels.tolist() == [[[255, 0, 0], [255, 255, 255], [204, 204, 204]]]
+
+
+def test_grey_with_alpha_is_laid_on_white(tmp_path):
+    image = Image.merge(
+        "LA",
+        [Image.fromarray(np.array([[10, 10]], np.uint8)), Image.fromarray(np.array([[255, 0]], np.uint8))],
+    )
+    path = saved(image, tmp_path / "a.png")
+    assert Image.open(path).mode == "LA"
+    assert read_image(path)[..., 0].tolist() == [[10, 255]]
+
+
+def test_cmyk_jpeg_becomes_rgb(tmp_path):
+    path = saved(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), tmp_path / "a.jpg", quality=100)
+    assert Image.open(path).mode == "CMYK"
+    assert np.abs(read_image(path).astype(int) - [255, 0, 0]).max() <= 3
+
+
+def test_sixteen_bit_png_is_scaled_not_clipped(tmp_path):
+    levels = np.array([[0, 128, 129, 257, 40000, 65535]], np.uint16)
+    path = saved(Image.fromarray(levels), tmp_path / "a.png")
+    assert Image.open(path).mode.startswith("I")
+    assert read_image(path)[..., 2].tolist() == [[0, 0, 1, 1, 156, 255]]
+
+
+def test_thirty_two_bit_mode_is_scaled_too():
+    image = Image.fromarray(np.array([[0, 40000, 65535]], np.int32))
+    assert image.mode == "I"
+    assert Preprocessing(1, 1).apply(image).tolist() == [[[156, 156, 156]]]
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_honoured(tmp_path, orientation, suffix):
+    upright = np.zeros((16, 32, 3), np.uint8)
+    upright[:8, :8], upright[:8, 24:], upright[8:, :8] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+    stored = {
+        1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1],
+        5: upright.swapaxes(0, 1), 6: np.rot90(upright),
+        7: np.rot90(upright, 2).swapaxes(0, 1), 8: np.rot90(upright, -1),
+    }[orientation]  # fmt: skip
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"quality": 100, "subsampling": 0} if suffix == "jpg" else {}
+    path = saved(Image.fromarray(np.ascontiguousarray(stored)), tmp_path / f"a.{suffix}", exif=exif, **options)
+    pixels = read_image(path).astype(int)
+    assert pixels.shape == upright.shape
+    assert np.abs(pixels - upright).max() <= 5
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp"])
+def test_first_frame_of_an_animation_is_taken(tmp_path, suffix):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    path = saved(frames[0], tmp_path / f"a.{suffix}", save_all=True, append_images=frames[1:], lossless=True)
+    assert Image.open(path).n_frames == 2
+    assert np.unique(read_image(path).reshape(-1, 3), axis=0).tolist() == [[255, 0, 0]]
+
+
+def test_stream_is_read_and_left_open():
+    stream = io.BytesIO()
+    Image.fromarray(COLOURS).save(stream, "PNG")
+    np.testing.assert_array_equal(read_image(stream), COLOURS)
+    assert not stream.closed
+
+
+@pytest.mark.parametrize("name", ["ünï 猫 🐈.png", "two\nlines.png"])
+def test_odd_file_names_are_read(tmp_path, name):
+    np.testing.assert_array_equal(read_image(saved(Image.fromarray(COLOURS), tmp_path / name)), COLOURS)
+
+
+# Every refusal
+
+
+def refusal(path, pattern, read=read_image):
+    with pytest.raises(ImageError, match=pattern) as caught:
+        read(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("read", [read_image, check_header])
+def test_text_with_an_image_suffix_is_refused(tmp_path, read):
+    path = tmp_path / "a.jpg"
+    path.write_text("not an image")
+    refusal(path, "not a JPEG, PNG, WEBP, BMP or GIF image$", read)
+
+
+@pytest.mark.parametrize("read", [read_image, check_header])
+@pytest.mark.parametrize("kind", ["TIFF", "PPM", "ICO"])
+def test_other_formats_are_refused_whatever_their_suffix(tmp_path, kind, read):
+    refusal(saved(Image.new("RGB", (16, 16)), tmp_path / "a.png", format=kind), "not a JPEG", read)
+
+
+@pytest.mark.parametrize("read", [read_image, check_header])
+def test_empty_file_is_refused(tmp_path, read):
+    (tmp_path / "a.png").touch()
+    refusal(tmp_path / "a.png", "empty file$", read)
+
+
+@pytest.mark.parametrize("read", [read_image, check_header])
+def test_missing_file_is_refused(tmp_path, read):
+    refusal(tmp_path / "a.png", "No such file or directory$", read)
+
+
+@pytest.mark.parametrize("read", [read_image, check_header])
+def test_folder_and_fifo_are_refused_without_waiting(tmp_path, read):
+    refusal(tmp_path, "not a regular file$", read)
+    os.mkfifo(tmp_path / "a.png")
+    refusal(tmp_path / "a.png", "not a regular file$", read)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "gif"])
+def test_truncated_file_is_refused(tmp_path, suffix):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    path = saved(Image.fromarray(noise), tmp_path / f"a.{suffix}")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    refusal(path, "a[.]")
+
+
+@pytest.mark.parametrize("read", [read_image, check_header])
+@pytest.mark.parametrize("action", ["ignore", "error"])
+@pytest.mark.parametrize("side", [8001, 9600, 20000])  # Pillow says nothing, warns, raises
+def test_more_than_64_megapixels_are_refused_by_the_header(tmp_path, side, action, read):
+    path = tmp_path / "a.png"
+    path.write_bytes(png_header(side, side))
+    with warnings.catch_warnings():
+        warnings.simplefilter(action)
+        refusal(path, "more than 64,000,000 pixels$", read)
+
+
+def test_header_check_reads_no_pixels(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(png_header(8000, 8000))
+    check_header(path)
+
+
+@pytest.mark.parametrize("error", [OSError(), ValueError("x\n y"), SyntaxError("s"), struct.error("e"), KeyError(1)])
+def test_whatever_decoding_raises_is_an_image_error(tmp_path, monkeypatch, error):
+    path = saved(Image.fromarray(COLOURS), tmp_path / "a.png")
+
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr(preprocessing.ImageOps, "exif_transpose", fail)
+    refusal(path, ": (OSError|x y|s|e|1)$")
+
+
+def test_stream_is_named_in_the_error():
+    with pytest.raises(ImageError, match=r"^upload 3: not a JPEG"):
+        read_image(io.BytesIO(b""), "upload 3")
+    with pytest.raises(ImageError, match=r"^image: not a JPEG"):
+        read_image(io.BytesIO(b"x"))
+
+
+def test_a_name_that_breaks_a_line_is_escaped(tmp_path):
+    with pytest.raises(ImageError, match=r"two\\nlines.png': No such file"):
+        read_image(tmp_path / "two\nlines.png")
+    assert printable("ünï 猫.png") == "ünï 猫.png"
+    printable(os.fsdecode(b"\xff.png")).encode()  # would raise for the raw name
+
+
+# Resizing and cropping
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("shape", [(50, 81), (83, 50), (20, 20), (33, 47)])
+def test_apply_is_pillows_resize_and_a_centre_crop(shape, interpolation):
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    height, width = (int(36 * side / min(shape)) for side in shape)
+    method = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}[interpolation]
+    resized = np.asarray(Image.fromarray(image).resize((width, height), method))
+    top, left = round((height - 32) / 2), round((width - 32) / 2)
+    pixels = Preprocessing(32, 36, interpolation).apply(image)
+    np.testing.assert_array_equal(pixels, resized[top : top + 32, left : left + 32])
+
+
+def test_apply_leaves_an_image_of_the_right_size_alone():
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(Preprocessing(32, 32).apply(image), image)
+    np.testing.assert_array_equal(Preprocessing(24, 32).apply(image), image[4:28, 4:28])
+
+
+def test_apply_takes_pillow_images_and_load_takes_files(tmp_path):
+    wanted = Preprocessing(5, 5).apply(COLOURS)
+    np.testing.assert_array_equal(Preprocessing(5, 5).apply(Image.fromarray(COLOURS)), wanted)
+    path = saved(Image.fromarray(COLOURS), tmp_path / "a.png")
+    np.testing.assert_array_equal(Preprocessing(5, 5).load(path), wanted)
+    np.testing.assert_array_equal(Preprocessing(5, 5).load(str(path)), wanted)
+
+
+@pytest.mark.parametrize("shape", [(1, 10_000), (10_000, 1), (2, 30_000)])
+def test_extreme_aspects_stay_small(monkeypatch, shape):
+    sizes = []
+    resize = Image.Image.resize
+    monkeypatch.setattr(Image.Image, "resize", lambda self, size, how: sizes.append(size) or resize(self, size, how))
+    image = np.zeros((*shape, 3), np.uint8)
+    middle = np.s_[shape[0] * 49 // 100 : shape[0] * 51 // 100 + 1, shape[1] * 49 // 100 : shape[1] * 51 // 100 + 1]
+    image[middle] = 200
+    pixels = Preprocessing(32, 40).apply(image)
+    assert pixels.shape == (32, 32, 3)
+    assert pixels[16, 16].tolist() == [200, 200, 200]
+    assert max(sizes[0]) <= 64 * 32
+
+
+def test_a_long_image_below_the_limit_is_not_cut_first():
+    image = np.random.default_rng(0).integers(0, 256, (7, 201, 3), dtype=np.uint8)
+    whole = np.asarray(Image.fromarray(image).resize((229, 8), Image.Resampling.BILINEAR))
+    np.testing.assert_array_equal(Preprocessing(8, 8).apply(image), whole[:, 110:118])
+
+
+@pytest.mark.parametrize("image", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3))])
+def test_arrays_that_are_not_images_are_refused(image):
+    with pytest.raises(ValueError, match=r"got an array of .*an image is uint8 \(H, W, 3\)"):
+        Preprocessing(2, 2).apply(image)
+
+
+# The facts
+
+
+@pytest.mark.parametrize(
+    ("values", "pattern"),
+    [
+        ({"size": 0}, "size at least 1"),
+        ({"size": 8.0}, "whole numbers"),
+        ({"size": True}, "whole numbers"),
+        ({"resize": 7}, "got size=8 and resize=7; .*resize at least size"),
+        ({"interpolation": "nearest"}, "got interpolation='nearest'; allowed: bilinear, bicubic"),
+        ({"mean": (124, 116, 104)}, "got mean=.*three numbers from 0 to 1"),
+        ({"mean": (0.5, 0.5)}, "got mean="),
+        ({"mean": (float("nan"), 0.5, 0.5)}, "got mean="),
+        ({"mean": "abc"}, "got mean="),
+        ({"std": (0.2, 0, 0.2)}, "got std=.*above 0"),
+    ],
+)
+def test_values_that_are_not_allowed_are_named(values, pattern):
+    with pytest.raises(ValueError, match=pattern):
+        Preprocessing(**{"size": 8, "resize": 8, **values})
+
+
+def test_json_round_trip():
+    facts = Preprocessing(24, 32, "bicubic", (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    document = json.loads(json.dumps(facts.to_json()))
+    assert sorted(document) == ["interpolation", "mean", "resize", "size", "std"]
+    assert Preprocessing.from_json(document) == facts
+
+
+def test_json_with_a_wrong_key_is_refused():
+    document = Preprocessing(8, 8).to_json()
+    del document["mean"]
+    with pytest.raises(ValueError, match=r"- missing, \+ unknown.*: -mean, \+crop$"):
+        Preprocessing.from_json({**document, "crop": 1})
+    with pytest.raises(ValueError, match="got size='8'"):
+        Preprocessing.from_json({**Preprocessing(8, 8).to_json(), "size": "8"})
+
+
+def test_keras_is_not_imported():
+    code = "import sys, resnext.preprocessing; print('keras' in sys.modules)"
+    root = Path(preprocessing.__file__).parents[1]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True).stdout == "False\n"

@@ -1,0 +1,287 @@
+"""The main job through its public doors: train, evaluate and predict on photos, and what a run folder holds."""
+
+import csv
+import dataclasses
+import json
+import re
+
+import keras
+import numpy as np
+import pytest
+from conftest import COLOURS, refusal, resnext, write_photos
+from PIL import Image
+
+from resnext import evaluate, predict, train
+from resnext.recipes import RECIPES, Recipe
+from resnext.run import RunError, load_classifier, read_run
+from resnext.weights import get_weights
+
+QUICK = dataclasses.replace(RECIPES["photos"], epochs=3, batch_size=8, learning_rate=0.02)
+FILES = {"config.json", "metrics.csv", "last.safetensors", "best.safetensors", "learning-curves.png",
+         "confusion-matrix.png"}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    write_photos(folder / "train", COLOURS, 16)
+    write_photos(folder / "test", COLOURS, 4)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(colours, tmp_path_factory):
+    """One run by the command line, and what it printed."""
+    folder = tmp_path_factory.mktemp("runs") / "colours"
+    process = resnext(
+        "train", colours, "--variant", "resnext14_2x4d", "--out", folder, "--image-size", 32, "--epochs", 4,
+        "--batch-size", 8, "--learning-rate", 0.02, "--seed", 3,
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr
+    return folder, process
+
+
+def test_train_learns_and_says_so(trained):
+    folder, process = trained
+    accuracy = float(re.search(r"test top-1 ([\d.]+) % of 12 images", process.stdout)[1])
+    assert accuracy >= 90
+    assert re.search(r"best validation top-1 [\d.]+ % \(epoch \d\), kept in", process.stdout)
+    assert f"picture: {folder / 'confusion-matrix.png'}" in process.stdout
+    assert len(re.findall(r"epoch \d/4  loss .* images/s", process.stderr)) == 4
+
+
+def test_run_folder_holds_everything(trained):
+    folder, _ = trained
+    assert {entry.name for entry in folder.iterdir()} == FILES
+    config = json.loads((folder / "config.json").read_text())
+    assert config["classes"] == ["blue", "green", "red"]
+    assert (config["variant"], config["seed"], config["dtype"]) == ("resnext14_2x4d", 3, "float32")
+    assert config["preprocessing"]["size"] == 32
+    assert (config["recipe"]["epochs"], config["recipe"]["batch_size"]) == (4, 8)
+    assert config["versions"]["backend"] == keras.backend.backend()
+    with (folder / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
+    assert list(rows[0]) == ["epoch", "learning_rate", "train_loss", "train_accuracy", "validation_loss",
+                             "validation_accuracy"]  # fmt: skip
+    for picture in ("learning-curves.png", "confusion-matrix.png"):
+        with Image.open(folder / picture) as image:
+            assert min(image.size) > 300
+
+
+def test_last_and_best_are_the_weights_they_say(trained, colours):
+    folder, _ = trained
+    with (folder / "metrics.csv").open() as file:
+        accuracies = [float(row["validation_accuracy"]) for row in csv.DictReader(file)]
+    assert evaluate(folder, colours, weights="last").top(1) == pytest.approx(accuracies[-1])
+    assert evaluate(folder, colours, weights="best").top(1) == pytest.approx(max(accuracies))
+
+
+def test_evaluate_prints_the_accuracy_that_training_printed(trained, colours):
+    folder, process = trained
+    printed = re.search(r"test (top-1 [\d.]+ %)", process.stdout)[1]
+    evaluation = resnext("evaluate", folder, colours, "--weights", "last")
+    assert printed in evaluation.stdout.splitlines()
+    assert "12 images" in evaluation.stdout
+
+
+def test_classes_are_matched_by_name(trained, tmp_path):
+    """A folder with fewer classes, in another order of numbers, is judged by its names."""
+    folder, _ = trained
+    write_photos(tmp_path / "some", {name: COLOURS[name] for name in ("red", "green")}, 6)
+    process = resnext("evaluate", folder, tmp_path / "some")
+    assert "no images of 1 of 3 classes: blue" in process.stdout
+    evaluation = evaluate(folder, tmp_path / "some")
+    assert evaluation.classes == ("blue", "green", "red")
+    assert sorted(set(evaluation.labels.tolist())) == [1, 2]
+    assert evaluation.top(1) >= 0.9
+    assert evaluation.confusion.sum() == 12
+    assert evaluation.confusion[0].sum() == 0
+
+
+def test_predict_names_the_colour(trained, colours):
+    folder, _ = trained
+    images = [colours / "test" / "red" / "001.png", colours / "test" / "blue" / "000.png"]
+    process = resnext("predict", folder, *images, "--top", 2)
+    assert process.returncode == 0, process.stderr
+    lines = process.stdout.splitlines()
+    assert re.fullmatch(rf"{images[0]}: red [\d.]+ %, \w+ [\d.]+ %", lines[0])
+    assert lines[1].startswith(f"{images[1]}: blue ")
+    (prediction,) = predict(folder, images[:1])
+    assert prediction.classes[0][0] == "red"
+    assert sum(probability for _, probability in prediction.classes) == pytest.approx(1, abs=1e-5)
+
+
+def test_predict_and_evaluate_agree(trained, colours):
+    folder, _ = trained
+    evaluation = evaluate(folder, colours)
+    files = sorted((colours / "test").glob("*/*.png"))
+    for row, prediction in zip(evaluation.log_probabilities, predict(folder, files, top=3), strict=True):
+        given = dict(prediction.classes)
+        for name, log_probability in zip(evaluation.classes, row, strict=True):
+            assert given[name] == pytest.approx(np.exp(log_probability), abs=1e-4)
+
+
+def test_wrong_image_stops_predict_after_the_ones_before(trained, colours, tmp_path):
+    folder, _ = trained
+    good, bad = colours / "test" / "red" / "001.png", tmp_path / "bad.jpg"
+    bad.write_text("not an image")
+    process = resnext("predict", folder, good, bad)
+    assert process.stdout.startswith(f"{good}: red")
+    assert refusal(process) == f"{bad}: not a JPEG, PNG, WEBP, BMP or GIF image"
+    assert refusal(resnext("predict", folder)) == "no image given: resnext predict RUN IMAGE..."
+
+
+def test_a_used_folder_is_never_touched(trained, colours):
+    folder, _ = trained
+    before = {entry.name: entry.read_bytes() for entry in folder.iterdir()}
+    process = resnext("train", colours, "--variant", "resnext14_2x4d", "--out", folder)
+    assert refusal(process) == (
+        f"{folder}: already in use. A run needs a new or an empty folder: choose another --out."
+    )
+    assert {entry.name: entry.read_bytes() for entry in folder.iterdir()} == before
+    file = folder / "config.json"
+    assert "is a file" in refusal(resnext("train", colours, "--variant", "resnext14_2x4d", "--out", file))
+
+
+def test_damaged_runs_are_refused(trained, tmp_path):
+    folder, _ = trained
+    with pytest.raises(RunError, match=r"not a run folder \(no config.json\)"):
+        read_run(tmp_path)
+    assert "not a run folder" in refusal(resnext("predict", tmp_path, "x.png"))
+    document = json.loads((folder / "config.json").read_text())
+    for change in ({"extra": 1}, {"recipe": {}}, {"preprocessing": {}}, {"classes": None}):
+        (tmp_path / "config.json").write_text(json.dumps({**document, **change}))
+        with pytest.raises(RunError, match=r"config.json: damaged, or of another version of resnext"):
+            read_run(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(RunError, match="damaged"):
+        read_run(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(document))
+    assert "best.safetensors: no such weights file" in refusal(resnext("evaluate", tmp_path, "digits"))
+
+
+def test_same_seed_same_run(colours, tmp_path):
+    quick = dataclasses.replace(QUICK, epochs=1)
+    for name, seed in (("one", 1), ("two", 1), ("three", 2)):
+        train(colours, "resnext14_2x4d", tmp_path / name, recipe=quick, image_size=24, seed=seed)
+    metrics = [(tmp_path / name / "metrics.csv").read_text() for name in ("one", "two", "three")]
+    assert metrics[0] == metrics[1] != metrics[2]
+
+
+def test_class_folders_without_a_split_are_judged_on_images_held_out(tmp_path):
+    write_photos(tmp_path / "photos", COLOURS, 12)
+    trained = train(tmp_path / "photos", "resnext14_2x4d", tmp_path / "run", recipe=QUICK, image_size=32, seed=5)
+    assert len(trained.test.labels) == 6
+    # Its own data: the same images as at the end of training, none that it learned from.
+    own = evaluate(tmp_path / "run", tmp_path / "photos", weights="last")
+    np.testing.assert_array_equal(own.labels, trained.test.labels)
+    np.testing.assert_allclose(own.log_probabilities, trained.test.log_probabilities, atol=1e-4)
+
+
+def test_validation_chooses_the_best_and_test_is_left_for_the_end(colours, tmp_path):
+    for part, images in (("train", 8), ("val", 2), ("test", 3)):
+        write_photos(tmp_path / "photos" / part, COLOURS, images)
+    trained = train(tmp_path / "photos", "resnext14_2x4d", tmp_path / "run", recipe=QUICK, image_size=24)
+    assert len(trained.test.labels) == 9
+
+
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "float64"])
+def test_dtype_is_the_runs(colours, tmp_path, dtype):
+    if keras.backend.backend() == "jax" and dtype == "float64":
+        pytest.skip("JAX has float64 only under jax_enable_x64")
+    train(colours, "resnext14_2x4d", tmp_path / "run", recipe=QUICK, image_size=24, dtype=dtype)
+    classifier, config = load_classifier(tmp_path / "run")
+    assert config.dtype == dtype
+    network = next(layer for layer in classifier.layers if isinstance(layer, keras.Model))
+    assert network.get_layer("stem_conv").dtype_policy.name == dtype
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_divergence_stops_with_one_line_and_keeps_the_epochs_before(colours, tmp_path):
+    process = resnext(
+        "train", colours, "--variant", "resnext14_2x4d", "--out", tmp_path / "run", "--image-size", 32,
+        "--learning-rate", 1e30, "--batch-size", 8,
+    )  # fmt: skip
+    assert re.fullmatch(
+        r"the loss is (nan|inf) in epoch \d+: training diverged. Use a lower --learning-rate or another --dtype.",
+        refusal(process),
+    )
+
+
+def test_damaged_image_is_named_and_leaves_no_run_behind(tmp_path):
+    write_photos(tmp_path / "photos", COLOURS, 6)
+    damaged = tmp_path / "photos" / "red" / "000.png"
+    damaged.write_bytes(damaged.read_bytes()[:-500])
+    process = resnext("train", tmp_path / "photos", "--variant", "resnext14_2x4d", "--out", tmp_path / "run",
+                      "--image-size", 24)  # fmt: skip
+    assert refusal(process).startswith(f"{damaged}: ")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--variant", "resnext51_32x4d"], "Unknown variant 'resnext51_32x4d': depth 51 is none of"),
+        (["--recipe", "magic"], "unknown recipe 'magic'; the recipes are photos"),
+        (["--epochs", "0"], "`epochs` must be above 0. Received: 0"),
+        (["--batch-size", "-1"], "`batch_size` must be above 0. Received: -1"),
+        (["--learning-rate", "0"], "`learning_rate` must be above 0. Received: 0.0"),
+        (["--image-size", "-3"], "got size=-3"),
+        (["--seed", "-1"], "`seed` must be from 0 to 4294967295. Received: -1"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_written(colours, tmp_path, arguments, words):
+    defaults = {"--variant": "resnext14_2x4d", "--out": str(tmp_path / "run"), arguments[0]: arguments[1]}
+    process = resnext("train", colours, *[word for pair in defaults.items() for word in pair])
+    assert words in refusal(process)
+    assert not (tmp_path / "run").exists()
+
+
+def test_unusable_data_is_refused_before_anything_is_written(tmp_path):
+    (tmp_path / "empty").mkdir()
+    write_photos(tmp_path / "one", {"red": COLOURS["red"]}, 4)
+    write_photos(tmp_path / "more" / "train", {name: COLOURS[name] for name in ("red", "green")}, 2)
+    write_photos(tmp_path / "more" / "test", COLOURS, 2)
+    write_photos(tmp_path / "text", COLOURS, 2)
+    (tmp_path / "text" / "red" / "note.jpg").write_text("hello")
+    for data, words in {
+        "empty": "no images",
+        "one": "one class only",
+        "more": "blue",
+        "text": "note.jpg: not a JPEG",
+        "nowhere": "nowhere",
+    }.items():
+        process = resnext("train", tmp_path / data, "--variant", "resnext14_2x4d", "--out", tmp_path / "run")
+        assert words in refusal(process)
+        assert not (tmp_path / "run").exists()
+
+
+def test_wrong_dtype_is_refused(colours, tmp_path):
+    with pytest.raises(ValueError, match=r"`dtype` must be one of float32, .* Received: 'int8'"):
+        train(colours, "resnext14_2x4d", tmp_path / "run", dtype="int8")
+
+
+def test_recipe_refuses_what_it_cannot_do():
+    with pytest.raises(ValueError, match="`epochs` must be above 0"):
+        Recipe(**{**dataclasses.asdict(QUICK), "epochs": -1})
+
+
+def test_pictures_are_an_extra(colours, tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    trained = train(colours, "resnext14_2x4d", tmp_path / "run", recipe=QUICK, image_size=24)
+    assert trained.pictures == ()
+    assert trained.pictures_missing == "pictures need the package matplotlib: pip install 'resnext[plots]'"
+
+
+def test_weight_decay_spares_norms_and_biases(colours, tmp_path):
+    from resnext.model import image_classifier
+    from resnext.preprocessing import Preprocessing
+    from resnext.train import _compile
+
+    network, classifier = image_classifier("resnext14_2x4d", 3, Preprocessing(24, 24))
+    _compile(classifier, dataclasses.replace(QUICK, weight_decay=0.5), steps_per_epoch=4)
+    spared = {"gamma", "beta", "bias"}
+    for weight in network.trainable_weights:
+        assert classifier.optimizer._use_weight_decay(weight) == (weight.name not in spared)
+    assert len(get_weights(network)) > 50

@@ -1,0 +1,101 @@
+"""Our own weights files: any equal form reads what another wrote, strictly or not at all."""
+
+import json
+import struct
+
+import keras
+import numpy as np
+import pytest
+
+from resnext.model import ResNeXt
+from resnext.weights import WeightsError, get_weights, load_weights, save_weights, weight_shapes
+
+NAME = "resnext11_4x4d"
+
+
+def network(form="c", classes=5, variant=NAME, **arguments):
+    return ResNeXt(variant, classes=classes, form=form, **arguments)
+
+
+@pytest.mark.parametrize("written", "abc")
+@pytest.mark.parametrize("read", "abc")
+def test_every_form_reads_what_every_form_wrote(tmp_path, written, read):
+    source = network(written)
+    save_weights(source, tmp_path / "w.safetensors")
+    target = network(read, weights=tmp_path / "w.safetensors")
+    for name, array in get_weights(source).items():
+        np.testing.assert_array_equal(get_weights(target)[name], array)
+
+
+def test_names_are_the_papers_words(tmp_path):
+    names = set(get_weights(network()))
+    assert {"stem_conv/kernel", "stage2_block1_transform_1x1_conv/kernel", "stage3_block1_transform_3x3_conv/kernel",
+            "stage4_block1_transition_norm/gamma", "stage2_block1_shortcut_conv/kernel",
+            "predictions/bias"} <= names  # fmt: skip
+    for form in "abc":
+        shapes = {name: array.shape for name, array in get_weights(network(form)).items()}
+        assert weight_shapes(network(form)) == shapes
+
+
+def test_left_over_missing_and_misshapen_tensors_are_listed_and_nothing_is_loaded(tmp_path):
+    save_weights(network(variant="resnext20_4x4d", classes=7), tmp_path / "w.safetensors")
+    target = network()
+    before = get_weights(target)
+    with pytest.raises(WeightsError) as error:
+        load_weights(target, tmp_path / "w.safetensors")
+    lines = str(error.value).splitlines()
+    assert "+ stage2_block2_transition_conv/kernel (1, 1, 16, 256)" in lines
+    assert "+ predictions/kernel (1024, 7)" in lines
+    assert "- predictions/kernel (1024, 5)" in lines
+    for name, array in get_weights(target).items():
+        np.testing.assert_array_equal(array, before[name])
+    save_weights(network(include_top=False), tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match=r"(?m)^- predictions/bias \(5,\)$"):
+        load_weights(target, tmp_path / "w.safetensors")
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(WeightsError, match=r"none.safetensors: no such weights file"):
+        network(weights=tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("keep", [0, 4, 100, -1])
+def test_damaged_file_is_refused(tmp_path, keep):
+    path = tmp_path / "w.safetensors"
+    save_weights(network(), path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(WeightsError, match="not a whole safetensors file"):
+        load_weights(network(), path)
+
+
+def test_pickles_and_hostile_headers_are_refused(tmp_path):
+    path = tmp_path / "w.safetensors"
+    header = json.dumps({"x": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}}).encode()
+    for content in (b"\x80\x04cos\nsystem\n(S'true'\ntR.", struct.pack("<Q", 2**63) + b"{}",
+                    struct.pack("<Q", len(header)) + header):  # fmt: skip
+        path.write_bytes(content)
+        with pytest.raises(WeightsError):
+            load_weights(network(), path)
+
+
+def test_an_old_file_stays_whole_when_writing_fails(tmp_path, monkeypatch):
+    path = tmp_path / "w.safetensors"
+    save_weights(network(), path)
+    before = path.read_bytes()
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space left"):
+        save_weights(network(), path)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+def test_half_precision_weights_survive(tmp_path):
+    from resnext.model import keras_config
+
+    with keras_config("bfloat16"):
+        source = network()
+        save_weights(source, tmp_path / "w.safetensors")
+        target = network(weights=tmp_path / "w.safetensors")
+    for name, array in get_weights(source).items():
+        np.testing.assert_array_equal(get_weights(target)[name].astype("float32"), array.astype("float32"))
+    assert keras.config.dtype_policy().name == "float32"
