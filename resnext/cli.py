@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import importlib.util
-import json
 import os
 import sys
 import traceback
@@ -15,11 +12,10 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-from resnext.recipes import RECIPES
+from resnext.backend import installed_backend
+from resnext.recipes import RECIPES, Dtype
 
-BACKENDS = ("tensorflow", "jax", "torch")
 Weights = Literal["best", "last"]
-Dtype = Literal["float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64"]
 
 
 def list_(pattern: Annotated[Positional[str], tyro.conf.arg(metavar="PATTERN")] = "*") -> None:
@@ -117,7 +113,6 @@ def train(
     """
     from resnext.train import train
 
-    _import_keras()
     if recipe not in RECIPES:
         raise ValueError(f"unknown recipe {recipe!r}; the recipes are {', '.join(RECIPES)}")
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
@@ -150,8 +145,6 @@ def evaluate(
     """
     from resnext.evaluate import evaluate
 
-    _import_keras()
-
     evaluation = evaluate(run, data, weights=weights, batch_size=batch_size)
     shown = {int(label) for label in evaluation.labels}
     absent = [name for i, name in enumerate(evaluation.classes) if i not in shown]
@@ -179,7 +172,6 @@ def predict(
     """
     from resnext.predict import predict
 
-    _import_keras()
     if not images:
         raise ValueError("no image given: resnext predict RUN IMAGE...")
     for image, classes in predict(run, images, top=top, weights=weights):
@@ -192,17 +184,10 @@ COMMANDS = {"list": list_, "info": info, "train": train, "evaluate": evaluate, "
 def main() -> None:
     """Run one command; a mistake of the user's is one line on standard error and exit status 1."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", _backend())
+    os.environ.setdefault("KERAS_BACKEND", installed_backend())
     try:
         tyro.extras.subcommand_cli_from_dict(
             COMMANDS, prog="resnext", description="ResNeXt for Keras 3: build, train, evaluate and use it."
-        )
-    except ModuleNotFoundError as error:
-        if error.name not in BACKENDS:
-            raise
-        sys.exit(
-            f"resnext: Keras's backend {os.environ['KERAS_BACKEND']} is not installed: pip install 'resnext[cpu]' for "
-            "TensorFlow, or 'resnext[jax]', or 'resnext[torch]'"
         )
     except (ValueError, RuntimeError, ImportError) as error:
         if not _raised_by_us(error):
@@ -210,25 +195,6 @@ def main() -> None:
         sys.exit(f"resnext: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def _import_keras() -> None:
-    """Import Keras in silence: TensorFlow's libraries write notes to standard error past every log level."""
-    stderr = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            importlib.import_module("keras")
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-
-
-def _backend() -> str:
-    """The backend that Keras is configured for, or, where that is not installed, one that is."""
-    configured = Path.home() / ".keras" / "keras.json"
-    preferred = json.loads(configured.read_text())["backend"] if configured.exists() else "tensorflow"
-    return next((name for name in (preferred, *BACKENDS) if importlib.util.find_spec(name)), preferred)
 
 
 def _raised_by_us(error: BaseException) -> bool:

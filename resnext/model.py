@@ -19,8 +19,6 @@ from resnext.blocks import (
 from resnext.variants import STEM_CHANNELS, Stage, Variant, get_variant
 from resnext.weights import load_weights
 
-# The floating-point dtype policies of Keras.
-DTYPES = ("float32", "float64", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 POOLINGS = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}
 
 

@@ -1,6 +1,11 @@
 """How a network is trained: one schedule, augmentation and optimizer under a name. Plain values, no Keras here."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
+
+# The floating-point dtype policies of Keras.
+Dtype = Literal["float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64"]
+DTYPES = get_args(Dtype)
 
 
 @dataclass(frozen=True)

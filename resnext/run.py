@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resnext.backend import import_keras
 from resnext.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -113,10 +114,11 @@ def load_classifier(folder: str | Path, weights: str = "best") -> tuple[keras.Mo
     Raises:
         RunError, WeightsError: the folder or its weights can't be used.
     """
+    config = read_run(folder)
+    import_keras()
     from resnext.model import image_classifier, keras_config
     from resnext.weights import load_weights
 
-    config = read_run(folder)
     with keras_config(config.dtype, "channels_last"):
         network, classifier = image_classifier(config.variant, len(config.classes), config.preprocessing)
     load_weights(network, Path(folder) / WEIGHTS[weights])

@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnext.recipes import RECIPES, Recipe
+from resnext.backend import import_keras
+from resnext.recipes import DTYPES, RECIPES, Recipe
 from resnext.run import CONFUSION_MATRIX, LEARNING_CURVES, RunConfig, check_unused, create_run, discard_run
 
 if TYPE_CHECKING:
@@ -59,13 +60,11 @@ def train(
     >>> train("sign-digits", "resnext14_8x4d", "runs/signs").test.top(1)  # doctest: +SKIP
     0.9853
     """
-    import keras
-
     from resnext.data import check_images, load_splits, source_name
-    from resnext.model import DTYPES, keras_config
     from resnext.preprocessing import Preprocessing
     from resnext.variants import get_variant
 
+    # What can be refused is refused before Keras is imported: that takes seconds.
     folder = Path(out)
     size = image_size or get_variant(variant).image_size
     if dtype not in DTYPES:
@@ -78,12 +77,16 @@ def train(
     for examples in (splits.train, splits.validation, splits.test):
         check_images(examples)
 
+    import_keras()
+    import keras
+
+    from resnext.model import keras_config
+
     versions = _versions(keras.backend.backend())
     config = RunConfig(variant, splits.train.classes, preprocessing, recipe, source_name(data), seed, dtype, versions)
     keras.utils.set_random_seed(seed)
     with keras_config(dtype, "channels_last"):
-        trained = _fit(folder, config, splits)
-    return trained
+        return _fit(folder, config, splits)
 
 
 def _fit(folder: Path, config: RunConfig, splits: Splits) -> Trained:

@@ -67,7 +67,7 @@ def test_the_guard_above_can_fail():
 
 
 def test_an_installed_backend_is_taken_where_the_configured_one_is_not(tmp_path):
-    code = "import sys, resnext.cli; sys.modules['x'] = None; print(resnext.cli._backend())"
+    code = "from resnext.backend import installed_backend; print(installed_backend())"
     (tmp_path / ".keras").mkdir()
     environment = {**os.environ, "HOME": str(tmp_path)}
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
@@ -82,7 +82,12 @@ def test_an_installed_backend_is_taken_where_the_configured_one_is_not(tmp_path)
 def test_missing_backend_is_one_line(tmp_path):
     """An environment in which the chosen backend can't be imported."""
     (tmp_path / "sitecustomize.py").write_text(
-        "import sys\nfor m in ('tensorflow', 'jax', 'torch'): sys.modules[m] = None\n"
+        "import sys\n"
+        "class Missing:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name in ('tensorflow', 'jax', 'torch'):\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Missing())\n"
     )
     process = resnext("train", "digits", "--variant", "resnext11_2x4d", "--out", tmp_path / "run",
                       env={"PYTHONPATH": str(tmp_path), "KERAS_BACKEND": "jax"})  # fmt: skip

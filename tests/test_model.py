@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from resnext.forms import to_form
-from resnext.model import DTYPES, ResNeXt, image_classifier, keras_config
+from resnext.model import ResNeXt, image_classifier, keras_config
 from resnext.preprocessing import Preprocessing, preprocess_input
+from resnext.recipes import DTYPES
 
 BACKEND = keras.backend.backend()
 SMALL = "resnext14_4x4d"

@@ -1,0 +1,43 @@
+"""Which of Keras's backends computes, and its import in silence."""
+
+import importlib
+import importlib.util
+import json
+import os
+from pathlib import Path
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+
+class MissingBackendError(ImportError):
+    """Keras's backend is not installed; the message says how to install one."""
+
+
+def installed_backend() -> str:
+    """The backend that Keras is configured for, or, where that is not installed, one that is."""
+    configured = Path.home() / ".keras" / "keras.json"
+    preferred = json.loads(configured.read_text())["backend"] if configured.exists() else "tensorflow"
+    return next((name for name in (preferred, *BACKENDS) if importlib.util.find_spec(name)), preferred)
+
+
+def import_keras() -> None:
+    """Import Keras without the notes that TensorFlow's libraries write to standard error past every log level.
+
+    Raises:
+        MissingBackendError: the backend is not installed.
+    """
+    stderr = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            importlib.import_module("keras")
+        except ModuleNotFoundError as error:
+            if error.name not in BACKENDS:
+                raise
+            raise MissingBackendError(
+                f"Keras's backend {os.environ.get('KERAS_BACKEND', 'tensorflow')} is not installed: pip install "
+                "'resnext[cpu]' for TensorFlow, or 'resnext[jax]', or 'resnext[torch]'"
+            ) from error
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
