@@ -82,12 +82,10 @@ def test_an_installed_backend_is_taken_where_the_configured_one_is_not(tmp_path)
 def test_missing_backend_is_one_line(tmp_path):
     """An environment in which the chosen backend can't be imported."""
     (tmp_path / "sitecustomize.py").write_text(
-        "import sys\n"
-        "class Missing:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name in ('tensorflow', 'jax', 'torch'):\n"
-        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
-        "sys.meta_path.insert(0, Missing())\n"
+        "from importlib.machinery import PathFinder\n"
+        "find = PathFinder.find_spec\n"
+        "missing = ('tensorflow', 'jax', 'torch')\n"
+        "PathFinder.find_spec = lambda name, *rest: None if name in missing else find(name, *rest)\n"
     )
     process = resnext("train", "digits", "--variant", "resnext11_2x4d", "--out", tmp_path / "run",
                       env={"PYTHONPATH": str(tmp_path), "KERAS_BACKEND": "jax"})  # fmt: skip

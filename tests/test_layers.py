@@ -67,8 +67,8 @@ def step(route, x, kernel, groups, upstream, dtype="float32", **arguments):
     zeros = np.zeros_like(to_layout(x))
     outputs = keras.ops.convert_to_numpy(keras.ops.cast(model(zeros), "float32"))
 
-    def loss(_, predicted):
-        return keras.ops.sum(keras.ops.cast(predicted, "float32") * to_layout(upstream).astype("float32"))
+    def loss(slopes, predicted):
+        return keras.ops.sum(keras.ops.cast(predicted, "float32") * keras.ops.cast(slopes, "float32"))
 
     model.compile(keras.optimizers.SGD(1.0), loss)
     before = [keras.ops.convert_to_numpy(keras.ops.cast(v, "float32")) for v in (images.images, layer.kernel)]
