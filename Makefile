@@ -20,7 +20,7 @@ help:
 
 demo: $(VENV)/installed-tensorflow
 	KERAS_BACKEND=tensorflow $(VENV)/bin/resnext train digits --variant resnext14_8x4d --image-size 32 \
-		--epochs 12 --learning-rate 0.05 --out runs/demo-$$(date +%Y%m%d-%H%M%S)
+		--epochs 24 --learning-rate 0.02 --out runs/demo-$$(date +%Y%m%d-%H%M%S)
 
 test: $(BACKENDS:%=$(VENV)/installed-%)
 	@for backend in $(BACKENDS); do \

@@ -11,6 +11,8 @@ Hidden files and files without an image suffix are ignored.
 from __future__ import annotations
 
 import difflib
+import importlib
+import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -162,7 +164,7 @@ def training_batches(
     Raises:
         ImageError: from the iterator, at the batch with an image that can't be read.
     """
-    import grain
+    grain = _grain()
 
     def sample(index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.int32]:
         image = _image(examples, preprocessing, index)
@@ -186,7 +188,7 @@ def evaluation_batches(
     Raises:
         ImageError: from the iterator, at the batch with an image that can't be read.
     """
-    import grain
+    grain = _grain()
 
     def fill_up(images: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
         copies = [images[-1]] * (batch_size - len(images))
@@ -202,12 +204,21 @@ def _image(examples: Examples, preprocessing: Preprocessing, index: int) -> np.n
 
 
 def _read_ahead() -> grain.ReadOptions:
-    import grain
-
     # A thread makes a whole batch. Pillow lets go of the interpreter lock while it decodes and resizes, so a
     # thread per core helps. 16 of them hold 0.7 GB at 256 x 224 x 224.
     threads = min(16, os.cpu_count() or 1)
-    return grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads + 2)
+    return _grain().ReadOptions(num_threads=threads, prefetch_buffer_size=threads + 2)
+
+
+def _grain():
+    """grain, without its warning that JAX's profiler is missing."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        return importlib.import_module("grain")
+    finally:
+        logger.setLevel(level)
 
 
 def _digits() -> Splits:

@@ -19,8 +19,11 @@ def draw_learning_curves(rows: list[dict[str, float]], path: Path) -> None:
     epochs = [row["epoch"] for row in rows]
     for axes, metric, scale in zip(figure.subplots(1, 2), ("loss", "accuracy"), (1, 100), strict=True):
         for part in ("train", "validation"):
-            axes.plot(epochs, [scale * row[f"{part}_{metric}"] for row in rows], label=part)
+            axes.plot(epochs, [scale * row[f"{part}_{metric}"] for row in rows], marker=".", label=part)
         axes.set(xlabel="epoch", ylabel=metric if metric == "loss" else f"{metric} (%)")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        if metric == "loss":
+            axes.set_yscale("log")  # the first epochs' is often a hundred times the last's
         axes.grid(alpha=0.3)
         axes.legend()
     figure.savefig(path, dpi=120)

@@ -59,15 +59,14 @@ def photos(tmp_path) -> Path:
     return tmp_path / "photos"
 
 
-def resnext(*arguments, cwd=None, env=None) -> subprocess.CompletedProcess:
+def resnext(*arguments, env=None, timeout=300) -> subprocess.CompletedProcess:
     """Run the command line as a user does."""
     return subprocess.run(
         [sys.executable, "-m", "resnext", *map(str, arguments)],
         capture_output=True,
         text=True,
-        cwd=cwd,
         env={**os.environ, **(env or {})},
-        timeout=300,
+        timeout=timeout,
     )
 
 
