@@ -23,7 +23,7 @@ class GroupedConv2D(keras.layers.Conv2D):
 
     >>> layer = GroupedConv2D(128, 3, padding="same", groups=32, use_bias=False)
     >>> layer.build((None, 56, 56, 128))
-    >>> layer.kernel.shape
+    >>> tuple(layer.kernel.shape)
     (3, 3, 4, 128)
     """
 
