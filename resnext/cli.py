@@ -189,12 +189,16 @@ def main() -> None:
         tyro.extras.subcommand_cli_from_dict(
             COMMANDS, prog="resnext", description="ResNeXt for Keras 3: build, train, evaluate and use it."
         )
+        sys.stdout.flush()
     except (ValueError, RuntimeError, ImportError) as error:
         if not _raised_by_us(error):
             raise
         sys.exit(f"resnext: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
 
 
 def _raised_by_us(error: BaseException) -> bool:

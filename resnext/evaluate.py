@@ -58,7 +58,7 @@ def evaluate(run: str | Path, data: str | Path, *, weights: str = "best", batch_
         batch_size: images at once.
 
     Raises:
-        RunError, WeightsError, DataError, ImageError: what the message says.
+        ValueError, RunError, WeightsError, DataError, ImageError: what the message says.
 
     >>> evaluate("runs/signs", "sign-digits").top(1)  # doctest: +SKIP
     0.9853
@@ -66,6 +66,8 @@ def evaluate(run: str | Path, data: str | Path, *, weights: str = "best", batch_
     from resnext.data import check_images
     from resnext.run import load_classifier, read_run
 
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}")
     examples = _examples(data, read_run(run))
     check_images(examples)
     classifier, config = load_classifier(run, weights)

@@ -26,7 +26,7 @@ def predict(
         weights: "best" or "last".
 
     Raises:
-        RunError, WeightsError: before the first image. ImageError: at an image that can't be read.
+        ValueError, RunError, WeightsError: before the first image. ImageError: at an image that can't be read.
 
     >>> next(predict("runs/signs", ["hand.jpg"])).classes[0]  # doctest: +SKIP
     ('7', 0.98)
@@ -36,6 +36,8 @@ def predict(
     from resnext.evaluate import log_probabilities
     from resnext.run import load_classifier
 
+    if top < 1:
+        raise ValueError(f"`top` must be at least 1. Received: {top}")
     classifier, config = load_classifier(run, weights)
     for path in map(Path, images):
         image = config.preprocessing.load(path)

@@ -115,14 +115,29 @@ def load_classifier(folder: str | Path, weights: str = "best") -> tuple[keras.Mo
         RunError, WeightsError: the folder or its weights can't be used.
     """
     config = read_run(folder)
+    path = Path(folder) / WEIGHTS[weights]
+    _check_size(path, config)
     import_keras()
     from resnext.model import image_classifier, keras_config
     from resnext.weights import load_weights
 
     with keras_config(config.dtype, "channels_last"):
         network, classifier = image_classifier(config.variant, len(config.classes), config.preprocessing)
-    load_weights(network, Path(folder) / WEIGHTS[weights])
+    load_weights(network, path)
     return classifier, config
+
+
+def _check_size(path: Path, config: RunConfig) -> None:
+    """Refuse a run whose network is larger than its weights before memory is given to it."""
+    from resnext.complexity import complexity
+
+    cost = complexity(config.variant, classes=len(config.classes))
+    least = 2 * (cost.parameters + cost.moving_statistics)  # bytes, in half precision
+    if path.is_file() and path.stat().st_size < least:
+        raise RunError(
+            f"{path}: {path.stat().st_size:,} bytes, too few for {config.variant} with {len(config.classes)} classes "
+            f"(at least {least:,}). The file or the folder's {CONFIG} is damaged."
+        )
 
 
 def write_atomically(path: Path, text: str) -> None:

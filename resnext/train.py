@@ -66,7 +66,7 @@ def train(
 
     # What can be refused is refused before Keras is imported: that takes seconds.
     folder = Path(out)
-    size = image_size or get_variant(variant).image_size
+    size = get_variant(variant).image_size if image_size is None else image_size
     if dtype not in DTYPES:
         raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}. Received: {dtype!r}")
     if not 0 <= seed < 2**32:

@@ -43,6 +43,13 @@ def test_wrong_variant_is_one_line():
     assert "Nearest: resnext50_32x4d" in refusal(resnext("info", "resnext50_32x4"))
 
 
+def test_a_reader_that_has_seen_enough_is_no_error():
+    command = f"{sys.executable} -m resnext list | head -1; exit ${{PIPESTATUS[0]}}"
+    process = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert process.returncode in (0, 141)
+    assert "Error" not in process.stderr
+
+
 @pytest.mark.parametrize("arguments", [[], ["trian"], ["train", "digits"], ["train", "digits", "--variant"]])
 def test_misused_command_exits_with_2(arguments):
     process = resnext(*arguments)

@@ -132,7 +132,7 @@ def test_channels_first_is_the_same_network():
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_float_policy_trains_and_predicts(dtype):
     if BACKEND == "jax" and dtype == "float64":
-        pytest.skip("JAX has float64 only under jax_enable_x64: test_paper holds it there")
+        pytest.skip("JAX has float64 only under jax_enable_x64, and Keras computes in float32 there")
     keras.utils.set_random_seed(0)
     plain = ResNeXt(SMALL, input_shape=(32, 32, 3), classes=4)
     with keras_config(dtype):

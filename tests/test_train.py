@@ -161,6 +161,22 @@ def test_damaged_runs_are_refused(trained, colours, tmp_path):
     assert "best.safetensors: no such weights file" in refusal(resnext("evaluate", tmp_path, colours))
 
 
+def test_wrong_options_of_evaluate_and_predict_are_refused(trained, colours):
+    folder, _ = trained
+    words = "`batch_size` must be at least 1. Received: 0"
+    assert refusal(resnext("evaluate", folder, colours, "--batch-size", 0)) == words
+    assert refusal(resnext("predict", folder, "x.png", "--top", 0)) == "`top` must be at least 1. Received: 0"
+
+
+def test_a_network_larger_than_its_weights_is_refused_before_it_is_built(trained, tmp_path):
+    folder, _ = trained
+    document = json.loads((folder / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**document, "variant": "resnext152_9999x9999d"}))
+    (tmp_path / "best.safetensors").write_bytes((folder / "best.safetensors").read_bytes())
+    with pytest.raises(RunError, match=r"bytes, too few for resnext152_9999x9999d with 3 classes \(at least"):
+        load_classifier(tmp_path)
+
+
 def test_same_seed_same_run(colours, tmp_path):
     quick = dataclasses.replace(QUICK, epochs=1)
     for name, seed in (("one", 1), ("two", 1), ("three", 2)):
@@ -228,6 +244,7 @@ def test_damaged_image_is_named_and_leaves_no_run_behind(tmp_path):
         (["--batch-size", "-1"], "`batch_size` must be above 0. Received: -1"),
         (["--learning-rate", "0"], "`learning_rate` must be above 0. Received: 0.0"),
         (["--image-size", "-3"], "got size=-3"),
+        (["--image-size", "0"], "got size=0"),
         (["--seed", "-1"], "`seed` must be from 0 to 4294967295. Received: -1"),
     ],
 )
