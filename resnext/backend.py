@@ -10,7 +10,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 
 class MissingBackendError(ImportError):
-    """Keras's backend is not installed; the message says how to install one."""
+    """Keras's backend is unknown or not installed; the message says which there are and how to install one."""
 
 
 def installed_backend() -> str:
@@ -24,8 +24,11 @@ def import_keras() -> None:
     """Import Keras without the notes that TensorFlow's libraries write to standard error past every log level.
 
     Raises:
-        MissingBackendError: the backend is not installed.
+        MissingBackendError: the backend is unknown or not installed.
     """
+    chosen = os.environ.get("KERAS_BACKEND", BACKENDS[0])
+    if chosen not in BACKENDS:
+        raise MissingBackendError(f"KERAS_BACKEND is {chosen!r}; allowed: {', '.join(BACKENDS)}")
     stderr = os.dup(2)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
@@ -35,8 +38,8 @@ def import_keras() -> None:
             if error.name not in BACKENDS:
                 raise
             raise MissingBackendError(
-                f"Keras's backend {os.environ.get('KERAS_BACKEND', 'tensorflow')} is not installed: pip install "
-                "'resnext[cpu]' for TensorFlow, or 'resnext[jax]', or 'resnext[torch]'"
+                f"Keras's backend {chosen} is not installed: pip install 'resnext[cpu]' for TensorFlow, "
+                "or 'resnext[jax]', or 'resnext[torch]'"
             ) from error
         finally:
             os.dup2(stderr, 2)

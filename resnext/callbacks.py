@@ -33,7 +33,7 @@ class ShowProgress(keras.callbacks.Callback):
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("steps  loss {task.fields[loss]:.3f}  {task.fields[rate]:.1f} images/s "),
+            TextColumn("steps  loss {task.fields[loss]}  {task.fields[rate]:.1f} images/s "),
             TimeRemainingColumn(),
             TextColumn("left"),
             console=console,
@@ -42,7 +42,7 @@ class ShowProgress(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         steps = self.params["steps"] * self.params["epochs"]
-        self.task = self.bar.add_task("", total=steps, epoch=1, loss=float("nan"), rate=0.0)
+        self.task = self.bar.add_task("", total=steps, epoch=1, loss="-", rate=0.0)
         self.bar.start()
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -56,7 +56,7 @@ class ShowProgress(keras.callbacks.Callback):
             rate = self.steps * self.batch_size / (time.perf_counter() - self.started)
             self.bar.update(self.task, rate=rate)
         self.steps += 1
-        self.bar.update(self.task, advance=1, loss=float(logs["loss"]))
+        self.bar.update(self.task, advance=1, loss=f"{float(logs['loss']):.3f}")
 
     def on_epoch_end(self, epoch, logs):
         rate = self.bar.tasks[self.task].fields["rate"]

@@ -97,3 +97,9 @@ def test_missing_backend_is_one_line(tmp_path):
     process = resnext("train", "digits", "--variant", "resnext11_2x4d", "--out", tmp_path / "run",
                       env={"PYTHONPATH": str(tmp_path), "KERAS_BACKEND": "jax"})  # fmt: skip
     assert "backend jax is not installed: pip install 'resnext[cpu]'" in refusal(process)
+
+
+def test_unknown_backend_is_one_line(tmp_path):
+    process = resnext("train", "digits", "--variant", "resnext11_2x4d", "--out", tmp_path / "run",
+                      env={"KERAS_BACKEND": "nope"})  # fmt: skip
+    assert refusal(process) == "KERAS_BACKEND is 'nope'; allowed: tensorflow, jax, torch"
