@@ -47,16 +47,15 @@ class ShowProgress(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.bar.update(self.task, epoch=epoch + 1)
-        self.steps = 0
+        self.started, self.steps = time.perf_counter(), 0
 
     def on_train_batch_end(self, batch, logs):
-        if self.steps == 0:
-            self.started = time.perf_counter()  # the first step of an epoch may compile
-        else:
-            rate = self.steps * self.batch_size / (time.perf_counter() - self.started)
-            self.bar.update(self.task, rate=rate)
+        now = time.perf_counter()
         self.steps += 1
-        self.bar.update(self.task, advance=1, loss=f"{float(logs['loss']):.3f}")
+        rate = self.steps * self.batch_size / (now - self.started)
+        self.bar.update(self.task, advance=1, rate=rate, loss=f"{float(logs['loss']):.3f}")
+        if batch == 0:
+            self.started, self.steps = now, 0  # the first step may compile: the rate is that of the others
 
     def on_epoch_end(self, epoch, logs):
         rate = self.bar.tasks[self.task].fields["rate"]
@@ -85,6 +84,9 @@ class KeepRun(keras.callbacks.Callback):
         self.judge = judge
         self.rows: list[dict[str, float]] = []
 
+    def on_epoch_begin(self, epoch, logs=None):
+        self.first_rate = self._learning_rate()
+
     def on_epoch_end(self, epoch, logs):
         if not np.isfinite(logs["loss"]):
             raise TrainingDiverged(
@@ -95,7 +97,7 @@ class KeepRun(keras.callbacks.Callback):
         logs["validation_accuracy"] = evaluation.top(1)
         row = {
             "epoch": epoch + 1,
-            "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
+            "learning_rate": max(self.first_rate, self._learning_rate()),  # the higher of its first and its last
             "train_loss": float(logs["loss"]),
             "train_accuracy": float(logs["accuracy"]),
             "validation_loss": evaluation.loss,
@@ -107,6 +109,9 @@ class KeepRun(keras.callbacks.Callback):
         save_weights(self.network, self.folder / WEIGHTS["last"])
         if row["validation_accuracy"] > best:
             save_weights(self.network, self.folder / WEIGHTS["best"])
+
+    def _learning_rate(self) -> float:
+        return float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
 
 def _csv(rows: list[dict[str, float]]) -> str:

@@ -64,7 +64,8 @@ def info(variant: Annotated[Positional[str], tyro.conf.arg(metavar="VARIANT")]) 
         pool = "3x3 max-pool, stride 2; " if stage.number == 2 and network.stem == "imagenet" else ""
         descriptions.append(pool + block)
     table = Table("stage", "output", network.name, "parameters", "multiply-adds", box=None)
-    for row, description in zip(stage_complexities(network), descriptions, strict=True):
+    rows, cost = stage_complexities(network), complexity(network)
+    for row, description in zip(rows, descriptions, strict=True):
         table.add_row(
             f"conv{row.number}",
             f"{row.height}x{row.width}",
@@ -72,9 +73,13 @@ def info(variant: Annotated[Positional[str], tyro.conf.arg(metavar="VARIANT")]) 
             f"{row.cost.parameters:,}",
             f"{row.cost.multiply_adds:,}",
         )
-    cost = complexity(network)
-    classes = 1000 if network.stem == "imagenet" else 10
-    table.add_row("head", "1x1", f"global average pool, {classes}-d fc, softmax")
+    table.add_row(
+        "head",
+        "1x1",
+        f"global average pool, {1000 if network.stem == 'imagenet' else 10}-d fc, softmax",
+        f"{cost.parameters - sum(row.cost.parameters for row in rows):,}",
+        f"{cost.multiply_adds - sum(row.cost.multiply_adds for row in rows):,}",
+    )
     _print(table)
     print(f"depth {network.depth}, cardinality {network.cardinality}, bottleneck width {network.bottleneck_width}")
     print(f"parameters     {cost.parameters:,}  ({cost.parameters + cost.moving_statistics:,} with moving statistics)")
@@ -153,7 +158,7 @@ def evaluate(
     print(f"top-1 {100 * evaluation.top(1):.2f} %")
     if len(evaluation.classes) > 5:
         print(f"top-5 {100 * evaluation.top(5):.2f} %")
-    print(f"loss {evaluation.loss:.4f}, {len(evaluation.labels)} images")
+    print(f"loss {evaluation.loss:.4f}, {len(evaluation.labels)} images, {weights} weights")
 
 
 def predict(
@@ -195,6 +200,7 @@ def main() -> None:
             raise
         sys.exit(f"resnext: {error}")
     except KeyboardInterrupt:
+        print("resnext: interrupted; a run folder keeps the epochs that were finished", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

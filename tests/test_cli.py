@@ -1,8 +1,10 @@
 """The command line: help without Keras, tables, and one line for each mistake."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from conftest import refusal, resnext
@@ -31,6 +33,8 @@ def test_info_is_table_1_of_the_paper():
                   "multiply-adds  4,230,479,872", "activations    14,602,216",
                   "published error on ImageNet-1K, 224 pixels: top-1 22.2 %  (Xie et al. 2017, Table 3)"):  # fmt: skip
         assert words in out
+    head = next(line for line in out.splitlines() if "1000-d fc, softmax" in line)
+    assert head.split()[-2:] == ["2,049,000", "2,048,000"]
 
 
 def test_info_of_a_network_that_nobody_published():
@@ -103,3 +107,20 @@ def test_unknown_backend_is_one_line(tmp_path):
     process = resnext("train", "digits", "--variant", "resnext11_2x4d", "--out", tmp_path / "run",
                       env={"KERAS_BACKEND": "nope"})  # fmt: skip
     assert refusal(process) == "KERAS_BACKEND is 'nope'; allowed: tensorflow, jax, torch"
+
+
+def test_interrupt_is_one_line_and_leaves_no_folder_without_weights(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "resnext", "train", "digits", "--variant", "resnext26_8x8d", "--image-size", "64",
+         "--out", str(tmp_path / "run")],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not (tmp_path / "run").exists() and process.poll() is None:
+        time.sleep(0.1)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert errors.strip().splitlines()[-1] == "resnext: interrupted; a run folder keeps the epochs that were finished"
+    assert "Traceback" not in errors
+    assert not (tmp_path / "run").exists()
