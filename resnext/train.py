@@ -101,8 +101,6 @@ def _fit(folder: Path, config: RunConfig, splits: Splits) -> Trained:
     network, classifier = image_classifier(config.variant, len(config.classes), preprocessing)
     steps = steps_per_epoch(splits.train, recipe.batch_size)
     _compile(classifier, recipe, steps)
-    create_run(folder, config)
-
     augmentations = _augmentations(recipe, preprocessing)
     batches = training_batches(splits.train, preprocessing, augmentations, recipe.batch_size, config.seed)
     keep = KeepRun(
@@ -110,6 +108,7 @@ def _fit(folder: Path, config: RunConfig, splits: Splits) -> Trained:
         network,
         partial(judge, examples=splits.validation, preprocessing=preprocessing, batch_size=recipe.batch_size),
     )
+    create_run(folder, config)
     try:
         classifier.fit(
             (batch for batch in batches),  # Keras knows generators, not grain's iterators
