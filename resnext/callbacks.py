@@ -23,7 +23,7 @@ class TrainingDiverged(RuntimeError):
 
 
 class ShowProgress(keras.callbacks.Callback):
-    """A bar with images a second and the time left, and one line for every epoch."""
+    """A bar with images a second and the time left, and one line for every epoch. The caller stops the bar."""
 
     def __init__(self, console: Console, batch_size: int):
         super().__init__()
@@ -65,9 +65,6 @@ class ShowProgress(keras.callbacks.Callback):
             f"{rate:.1f} images/s",
             highlight=False,
         )
-
-    def on_train_end(self, logs=None):
-        self.bar.stop()
 
 
 class KeepRun(keras.callbacks.Callback):

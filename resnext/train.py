@@ -108,13 +108,14 @@ def _fit(folder: Path, config: RunConfig, splits: Splits) -> Trained:
         network,
         partial(judge, examples=splits.validation, preprocessing=preprocessing, batch_size=recipe.batch_size),
     )
+    progress = ShowProgress(Console(stderr=True), recipe.batch_size)
     create_run(folder, config)
     try:
         classifier.fit(
             (batch for batch in batches),  # Keras knows generators, not grain's iterators
             steps_per_epoch=steps,
             epochs=recipe.epochs,
-            callbacks=[keep, ShowProgress(Console(stderr=True), recipe.batch_size)],
+            callbacks=[keep, progress],
             shuffle=False,  # the batches are shuffled already
             verbose=0,
         )
@@ -122,6 +123,8 @@ def _fit(folder: Path, config: RunConfig, splits: Splits) -> Trained:
         if not keep.rows:
             discard_run(folder)
         raise
+    finally:
+        progress.bar.stop()  # also when training fails: it gives the terminal its cursor back
     test = judge(classifier, splits.test, preprocessing, recipe.batch_size)
     best = max(keep.rows, key=lambda row: row["validation_accuracy"])
     pictures, missing = _draw(folder, keep.rows, test)
