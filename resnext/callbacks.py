@@ -91,6 +91,11 @@ class KeepRun(keras.callbacks.Callback):
                 "or another --dtype."
             )
         evaluation = self.judge(self.model)
+        if not np.isfinite(evaluation.loss):
+            raise TrainingDiverged(
+                f"the validation loss is {evaluation.loss} in epoch {epoch + 1}: training diverged. Use a lower "
+                "--learning-rate or another --dtype."
+            )
         logs["validation_accuracy"] = evaluation.top(1)
         row = {
             "epoch": epoch + 1,

@@ -27,8 +27,8 @@ class Evaluation:
     def top(self, k: int) -> float:
         """Share of the images whose class is among the k most probable."""
         own = self.log_probabilities[range(len(self.labels)), self.labels]
-        above = (self.log_probabilities > own[:, None]).sum(axis=1)
-        return float((above < k).mean())
+        not_below = (~(self.log_probabilities < own[:, None])).sum(axis=1)  # itself, ties, and NaN: never right
+        return float((not_below <= k).mean())
 
     @property
     def loss(self) -> float:

@@ -10,6 +10,7 @@ confusion-matrix.png   of the test images, by the last weights
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -75,8 +76,9 @@ def create_run(folder: Path, config: RunConfig) -> None:
 
 def discard_run(folder: Path) -> None:
     """Take back what `create_run` made, for a run that ended before it had weights."""
-    (folder / CONFIG).unlink()
-    folder.rmdir()
+    with contextlib.suppress(OSError):  # what went wrong before is what the user must hear
+        (folder / CONFIG).unlink()
+        folder.rmdir()
 
 
 def read_run(folder: str | Path) -> RunConfig:

@@ -109,10 +109,11 @@ def _fit(folder: Path, config: RunConfig, splits: Splits) -> Trained:
         partial(judge, examples=splits.validation, preprocessing=preprocessing, batch_size=recipe.batch_size),
     )
     progress = ShowProgress(Console(stderr=True), recipe.batch_size)
+    failures: list[Exception] = []
     create_run(folder, config)
     try:
         classifier.fit(
-            (batch for batch in batches),  # Keras knows generators, not grain's iterators
+            _remembering(batches, failures),  # Keras knows generators, not grain's iterators
             steps_per_epoch=steps,
             epochs=recipe.epochs,
             callbacks=[keep, progress],
@@ -122,6 +123,8 @@ def _fit(folder: Path, config: RunConfig, splits: Splits) -> Trained:
     except BaseException:
         if not keep.rows:
             discard_run(folder)
+        if failures:
+            raise failures[0] from None
         raise
     finally:
         progress.bar.stop()  # also when training fails: it gives the terminal its cursor back
@@ -129,6 +132,15 @@ def _fit(folder: Path, config: RunConfig, splits: Splits) -> Trained:
     best = max(keep.rows, key=lambda row: row["validation_accuracy"])
     pictures, missing = _draw(folder, keep.rows, test)
     return Trained(folder, test, int(best["epoch"]), best["validation_accuracy"], pictures, missing)
+
+
+def _remembering(batches, failures: list[Exception]):
+    """The batches; an error on the way is kept, for TensorFlow hands on only its text."""
+    try:
+        yield from batches
+    except Exception as error:
+        failures.append(error)
+        raise
 
 
 def _compile(classifier: keras.Model, recipe: Recipe, steps_per_epoch: int) -> None:

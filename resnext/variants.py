@@ -205,4 +205,4 @@ def _nearest(name: str) -> str:
 
 
 def _nearest_depth(depth: int) -> int:
-    return min((d for d in range(11, depth + 10) if _blocks(d)), key=lambda d: abs(d - depth))
+    return min((d for d in range(11, max(depth, 11) + 10) if _blocks(d)), key=lambda d: abs(d - depth))

@@ -67,6 +67,7 @@ def test_width_doubles_where_the_size_halves():
         ("resnext51_32x4d", "depth 51 is none of 14, 26, 50, 101 or 152 .* 9n.2.*Nearest: resnext50_32x4d"),
         ("resnext30_8x64d", "Nearest: resnext29_8x64d"),
         ("resnext2_8x64d", "Nearest: resnext11_8x64d"),
+        ("resnext1_8x64d", "Nearest: resnext11_8x64d"),
     ],
 )
 def test_wrong_name_says_what_a_right_one_is(name, words):
