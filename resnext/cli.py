@@ -189,7 +189,8 @@ COMMANDS = {"list": list_, "info": info, "train": train, "evaluate": evaluate, "
 def main() -> None:
     """Run one command; a mistake of the user's is one line on standard error and exit status 1."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", installed_backend())
+    if "KERAS_BACKEND" not in os.environ:
+        os.environ["KERAS_BACKEND"] = installed_backend()
     try:
         tyro.extras.subcommand_cli_from_dict(
             COMMANDS, prog="resnext", description="ResNeXt for Keras 3: build, train, evaluate and use it."
@@ -205,6 +206,8 @@ def main() -> None:
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        sys.exit(f"resnext: {error}")
 
 
 def _raised_by_us(error: BaseException) -> bool:

@@ -302,3 +302,11 @@ def test_weight_decay_spares_norms_and_biases(colours, tmp_path):
     for weight in network.trainable_weights:
         assert classifier.optimizer._use_weight_decay(weight) == (weight.name not in spared)
     assert len(get_weights(network)) > 50
+
+
+def test_what_is_not_a_number_is_never_right():
+    from resnext.evaluate import Evaluation
+
+    labels = np.array([0, 1], np.int32)
+    assert Evaluation(("a", "b"), labels, np.full((2, 2), np.nan, np.float32)).top(1) == 0
+    assert Evaluation(("a", "b"), labels, np.log(np.array([[0.9, 0.1], [0.2, 0.8]], np.float32))).top(1) == 1
