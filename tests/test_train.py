@@ -220,7 +220,8 @@ def test_divergence_stops_with_one_line_and_keeps_the_epochs_before(colours, tmp
         "--learning-rate", 1e30, "--batch-size", 8,
     )  # fmt: skip
     assert re.fullmatch(
-        r"the (validation )?loss is (nan|inf) in epoch \d+: training diverged. Use a lower --learning-rate or another --dtype.",
+        r"the (validation )?loss is (nan|inf) in epoch \d+: training diverged. "
+        r"Use a lower --learning-rate or another --dtype.",
         refusal(process),
     )
 
