@@ -51,14 +51,6 @@ def write_photos(folder: Path, classes: dict[str, tuple[int, int, int]], images:
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
 
 
-@pytest.fixture
-def photos(tmp_path) -> Path:
-    """DATA with train/ and test/ of three colours."""
-    write_photos(tmp_path / "photos" / "train", COLOURS, 16)
-    write_photos(tmp_path / "photos" / "test", COLOURS, 4)
-    return tmp_path / "photos"
-
-
 def resnext(*arguments, env=None, timeout=300) -> subprocess.CompletedProcess:
     """Run the command line as a user does."""
     return subprocess.run(
