@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from resnext.evaluate import Evaluation
-from resnext.run import METRICS, WEIGHTS, write_atomically
+from resnext.files import write_atomically
+from resnext.run import METRICS, WEIGHTS
 from resnext.weights import save_weights
 
 
@@ -85,35 +86,35 @@ class KeepRun(keras.callbacks.Callback):
         self.first_rate = self._learning_rate()
 
     def on_epoch_end(self, epoch, logs):
-        if not np.isfinite(logs["loss"]):
-            raise TrainingDiverged(
-                f"the loss is {logs['loss']} in epoch {epoch + 1}: training diverged. Use a lower --learning-rate "
-                "or another --dtype."
-            )
+        _check_finite("loss", logs["loss"], epoch)
         evaluation = self.judge(self.model)
-        if not np.isfinite(evaluation.loss):
-            raise TrainingDiverged(
-                f"the validation loss is {evaluation.loss} in epoch {epoch + 1}: training diverged. Use a lower "
-                "--learning-rate or another --dtype."
-            )
-        logs["validation_accuracy"] = evaluation.top(1)
+        _check_finite("validation loss", evaluation.loss, epoch)
+        accuracy = logs["validation_accuracy"] = evaluation.top(1)
         row = {
             "epoch": epoch + 1,
             "learning_rate": max(self.first_rate, self._learning_rate()),  # the higher of its first and its last
             "train_loss": float(logs["loss"]),
             "train_accuracy": float(logs["accuracy"]),
             "validation_loss": evaluation.loss,
-            "validation_accuracy": evaluation.top(1),
+            "validation_accuracy": accuracy,
         }
         best = max((row["validation_accuracy"] for row in self.rows), default=-1.0)
         self.rows.append(row)
-        write_atomically(self.folder / METRICS, _csv(self.rows))
+        write_atomically(self.folder / METRICS, _csv(self.rows).encode())
         save_weights(self.network, self.folder / WEIGHTS["last"])
-        if row["validation_accuracy"] > best:
+        if accuracy > best:
             save_weights(self.network, self.folder / WEIGHTS["best"])
 
     def _learning_rate(self) -> float:
         return float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+
+
+def _check_finite(name: str, loss: float, epoch: int) -> None:
+    if not np.isfinite(loss):
+        raise TrainingDiverged(
+            f"the {name} is {loss} in epoch {epoch + 1}: training diverged. Use a lower --learning-rate or another "
+            "--dtype."
+        )
 
 
 def _csv(rows: list[dict[str, float]]) -> str:

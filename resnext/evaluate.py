@@ -64,13 +64,14 @@ def evaluate(run: str | Path, data: str | Path, *, weights: str = "best", batch_
     0.9853
     """
     from resnext.data import check_images
-    from resnext.run import load_classifier, read_run
+    from resnext.run import build_classifier, read_run
 
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}")
-    examples = _examples(data, read_run(run))
+    config = read_run(run)
+    examples = _examples(data, config)
     check_images(examples)
-    classifier, config = load_classifier(run, weights)
+    classifier = build_classifier(run, config, weights)
     return judge(classifier, examples, config.preprocessing, batch_size)
 
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnext.backend import import_keras
+from resnext.files import write_atomically
 from resnext.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def create_run(folder: Path, config: RunConfig) -> None:
     document = {**dataclasses.asdict(config), "preprocessing": config.preprocessing.to_json()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / CONFIG, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        write_atomically(folder / CONFIG, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
     except OSError as error:
         raise RunError(f"{folder}: can't be written to ({error.strerror}). Choose another --out.") from error
 
@@ -117,6 +117,11 @@ def load_classifier(folder: str | Path, weights: str = "best") -> tuple[keras.Mo
         RunError, WeightsError: the folder or its weights can't be used.
     """
     config = read_run(folder)
+    return build_classifier(folder, config, weights), config
+
+
+def build_classifier(folder: str | Path, config: RunConfig, weights: str) -> keras.Model:
+    """The network of `load_classifier`, where the run's configuration is read already."""
     path = Path(folder) / WEIGHTS[weights]
     _check_size(path, config)
     import_keras()
@@ -126,7 +131,7 @@ def load_classifier(folder: str | Path, weights: str = "best") -> tuple[keras.Mo
     with keras_config(config.dtype, "channels_last"):
         network, classifier = image_classifier(config.variant, len(config.classes), config.preprocessing)
     load_weights(network, path)
-    return classifier, config
+    return classifier
 
 
 def _check_size(path: Path, config: RunConfig) -> None:
@@ -140,13 +145,3 @@ def _check_size(path: Path, config: RunConfig) -> None:
             f"{path}: {path.stat().st_size:,} bytes, too few for {config.variant} with {len(config.classes)} classes "
             f"(at least {least:,}). The file or the folder's {CONFIG} is damaged."
         )
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write the file so that whoever reads it sees the old text or the new, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -4,12 +4,13 @@ Every form's weights lie as form c has them. There the paths of forms a and b ar
 transform, of the input channels in form a's transition.
 """
 
-import os
 import re
 from pathlib import Path
 
 import keras
 import numpy as np
+
+from resnext.files import write_atomically
 
 
 class WeightsError(ValueError):
@@ -23,13 +24,7 @@ def save_weights(model: keras.Model, path: str | Path) -> None:
     """
     from safetensors.numpy import save
 
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(save(get_weights(model), metadata={"format": "resnext"}))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomically(Path(path), save(get_weights(model), metadata={"format": "resnext"}))
 
 
 def load_weights(model: keras.Model, path: str | Path) -> None:

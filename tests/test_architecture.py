@@ -16,7 +16,14 @@ SOURCE = Path(package.__file__).parent
 
 # From the facts up: a module may import those of the rooms before its own, and the ones named beside it.
 ROOMS = [
-    {"variants": set(), "complexity": {"variants"}, "preprocessing": set(), "recipes": set(), "backend": set()},
+    {
+        "variants": set(),
+        "complexity": {"variants"},
+        "preprocessing": set(),
+        "recipes": set(),
+        "backend": set(),
+        "files": set(),
+    },
     {"layers": set(), "weights": set()},
     {"blocks": set()},
     {"model": set(), "lineage": set(), "augment": set(), "data": {"augment"}},
