@@ -16,6 +16,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,6 +60,7 @@ class Splits:
     train: Examples
     validation: Examples
     test: Examples
+    held_out: tuple[str, ...] = ()  # of a drawn test part, the paths below the folder of the class folders
 
 
 def source_name(data: str | Path) -> str:
@@ -85,12 +87,13 @@ def load_splits(data: str | Path, seed: int = 0) -> Splits:
     parts = _parts(root)
     if parts and "train" not in parts:
         raise DataError(f"{printable(root)} has {', '.join(parts)} but no train; training needs {LAYOUTS}")
-    images = _images_by_class(parts.get("train", root), root)
+    folder = parts.get("train", root)
+    images = _images_by_class(folder, root)
     if len(images) < 2:
         raise DataError(f"{printable(root)} has one class only, {min(images)!r}; training needs two or more")
     held_out = [parts[name] for name in ("validation", "test") if name in parts]
     if not held_out:
-        return _drawn_splits(images, seed)
+        return _drawn_splits(images, seed, folder)
     train = _examples(images, tuple(images), root)
     judged = [_examples(_images_by_class(part, root), train.classes, part) for part in held_out]
     return Splits(train, judged[0], judged[-1])
@@ -116,6 +119,14 @@ def load_examples(data: str | Path, classes: Sequence[str]) -> Examples:
         raise DataError(f"{printable(root)} has train but neither test nor val; to judge on it give {train}")
     part = parts.get("test") or parts.get("validation") or root
     return _examples(_images_by_class(part, root), classes, part)
+
+
+def load_held_out(data: str | Path, held_out: Sequence[str], classes: Sequence[str]) -> Examples:
+    """The images of a folder that an earlier `load_splits` drew for testing, whether they are still there or not."""
+    root = _folder(data)
+    folder = _parts(root).get("train", root)
+    labels = _labels([path.split("/")[0] for path in held_out], classes, root)
+    return Examples([folder / path for path in held_out], labels, tuple(classes))
 
 
 def check_images(examples: Examples) -> None:
@@ -237,7 +248,7 @@ def _digits() -> Splits:
     return Splits(train, test, test)
 
 
-def _drawn_splits(images: dict[str, list[Path]], seed: int) -> Splits:
+def _drawn_splits(images: dict[str, list[Path]], seed: int, folder: Path) -> Splits:
     train, test = {}, {}
     for name, paths in images.items():
         # A generator of its own for each class: more images in one leave the split of the others alone.
@@ -248,7 +259,8 @@ def _drawn_splits(images: dict[str, list[Path]], seed: int) -> Splits:
     held_out = _examples(test, tuple(images), "test")
     if not len(held_out):
         raise DataError("every class has one image only, which leaves none to test on; two or more are needed")
-    return Splits(_examples(train, tuple(images), "train"), held_out, held_out)
+    paths = tuple(path.relative_to(folder).as_posix() for path in chain(*test.values()))
+    return Splits(_examples(train, tuple(images), "train"), held_out, held_out, paths)
 
 
 def _folder(data: str | Path) -> Path:

@@ -48,8 +48,8 @@ class Evaluation:
 def evaluate(run: str | Path, data: str | Path, *, weights: str = "best", batch_size: int = 64) -> Evaluation:
     """Judge a run on a folder of images: its test/ or val/, or the class folders themselves.
 
-    Classes are matched by name, so that a folder with fewer classes, or in another order, is judged rightly. Of the
-    folder that the run was trained on, only the images that it was tested on are used.
+    Classes are matched by name, so that a folder with fewer classes, or in another order, is judged rightly. Of class
+    folders that the run was trained on, moved or not, only the images that it held out are used.
 
     Args:
         run: a run folder.
@@ -64,24 +64,31 @@ def evaluate(run: str | Path, data: str | Path, *, weights: str = "best", batch_
     0.9853
     """
     from resnext.data import check_images
-    from resnext.run import build_classifier, read_run
+    from resnext.run import build_classifier, read_held_out, read_run
 
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}")
     config = read_run(run)
-    examples = _examples(data, config)
+    examples = _examples(data, config, read_held_out(run))
     check_images(examples)
     classifier = build_classifier(run, config, weights)
     return judge(classifier, examples, config.preprocessing, batch_size)
 
 
-def _examples(data: str | Path, config: RunConfig) -> Examples:
-    from resnext.data import load_examples, load_splits, source_name
+def _examples(data: str | Path, config: RunConfig, held_out: list[str]) -> Examples:
+    from resnext.data import DataError, load_examples, load_held_out, source_name
+    from resnext.preprocessing import printable
 
-    if source_name(data) == config.data:
-        test = load_splits(data, config.seed).test
-        if test.classes == config.classes:
-            return test
+    if held_out and data != "digits":
+        examples = load_held_out(data, held_out, config.classes)
+        missing = [path for path in examples.images if not path.is_file()]
+        if not missing:
+            return examples
+        if source_name(data) == config.data:
+            raise DataError(
+                f"{len(missing)} of the {len(held_out)} images that the training held out are gone, the first of them "
+                f"{printable(missing[0])}; put them back, or give a folder that the run was not trained on"
+            )
     return load_examples(data, config.classes)
 
 

@@ -1,6 +1,8 @@
 """A run: one training and all that it leaves, in a folder.
 
 config.json            what was trained, on what, and how; the class names and the preprocessing
+held-out.json          paths of the images that were drawn for testing, below the folder of the class folders; empty
+                       where the data has a test/ or a val/. Of that data `evaluate` judges these images and no others
 metrics.csv            one row an epoch
 last.safetensors       the weights after the last epoch
 best.safetensors       the weights after the epoch with the highest validation accuracy
@@ -13,9 +15,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from resnext.backend import import_keras
 from resnext.files import write_atomically
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from resnext.preprocessing import Preprocessing
 
 CONFIG = "config.json"
+HELD_OUT = "held-out.json"
 METRICS = "metrics.csv"
 WEIGHTS = {"last": "last.safetensors", "best": "best.safetensors"}
 LEARNING_CURVES = "learning-curves.png"
@@ -59,26 +63,32 @@ def check_unused(folder: Path) -> None:
         raise RunError(f"{folder}: already in use. A run needs a new or an empty folder: choose another --out.")
 
 
-def create_run(folder: Path, config: RunConfig) -> None:
-    """Make the folder and write the configuration.
+def create_run(folder: Path, config: RunConfig, held_out: Sequence[str]) -> list[Path]:
+    """Make the folder and write what is known before the training; returns what was made, for `discard_run`.
 
     Raises:
         RunError: the folder is in use or can't be made.
     """
     check_unused(folder)
+    made = [] if folder.exists() else [folder]
     document = {**dataclasses.asdict(config), "preprocessing": config.preprocessing.to_json()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / CONFIG, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
+        for name, content in ((CONFIG, document), (HELD_OUT, held_out)):
+            text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+            write_atomically(folder / name, text.encode("utf-8", "surrogateescape"))  # a path may be any bytes
+            made.append(folder / name)
     except OSError as error:
+        discard_run(made)
         raise RunError(f"{folder}: can't be written to ({error.strerror}). Choose another --out.") from error
+    return made
 
 
-def discard_run(folder: Path) -> None:
+def discard_run(made: list[Path]) -> None:
     """Take back what `create_run` made, for a run that ended before it had weights."""
     with contextlib.suppress(OSError):  # what went wrong before is what the user must hear
-        (folder / CONFIG).unlink()
-        folder.rmdir()
+        for path in reversed(made):
+            path.rmdir() if path.is_dir() else path.unlink()
 
 
 def read_run(folder: str | Path) -> RunConfig:
@@ -92,8 +102,7 @@ def read_run(folder: str | Path) -> RunConfig:
     path = Path(folder) / CONFIG
     if not path.is_file():
         raise RunError(f"{folder}: not a run folder (no {CONFIG}). Give the --out of a `resnext train`.")
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+    with _reading(path) as document:
         return RunConfig(
             **{
                 **document,
@@ -102,7 +111,22 @@ def read_run(folder: str | Path) -> RunConfig:
                 "recipe": Recipe(**document["recipe"]),
             }
         )
-    except (ValueError, TypeError, KeyError) as error:
+
+
+def read_held_out(folder: str | Path) -> list[str]:
+    """Which images the training kept for testing, as `load_held_out` takes them. Raises RunError."""
+    with _reading(Path(folder) / HELD_OUT) as paths:
+        if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+            raise ValueError("not a list of paths")
+        return paths
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[Any]:
+    """The JSON document in the file; whatever fails inside the `with` becomes a RunError."""
+    try:
+        yield json.loads(path.read_bytes().decode("utf-8", "surrogateescape"))
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise RunError(f"{path}: damaged, or of another version of resnext ({error}).") from error
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from resnext.backend import import_keras
 from resnext.recipes import DTYPES, RECIPES, Recipe
-from resnext.run import CONFUSION_MATRIX, LEARNING_CURVES, RunConfig, check_unused, create_run, discard_run
+from resnext.run import CONFUSION_MATRIX, LEARNING_CURVES, RunConfig, RunError, check_unused, create_run, discard_run
 
 if TYPE_CHECKING:
     import keras
@@ -72,6 +72,8 @@ def train(
     if not 0 <= seed < 2**32:
         raise ValueError(f"`seed` must be from 0 to {2**32 - 1}. Received: {seed}")
     check_unused(folder)
+    if folder.resolve().is_relative_to(source_name(data)):
+        raise RunError(f"{folder}: lies in {data}, where its pictures would be taken for data. Choose another --out.")
     preprocessing = Preprocessing(size=size, resize=size)
     splits = load_splits(data, seed)
     for examples in (splits.train, splits.validation, splits.test):
@@ -110,7 +112,7 @@ def _fit(folder: Path, config: RunConfig, splits: Splits) -> Trained:
     )
     progress = ShowProgress(Console(stderr=True), recipe.batch_size)
     failures: list[Exception] = []
-    create_run(folder, config)
+    made = create_run(folder, config, splits.held_out)
     try:
         classifier.fit(
             _remembering(batches, failures),  # Keras knows generators, not grain's iterators
@@ -122,7 +124,7 @@ def _fit(folder: Path, config: RunConfig, splits: Splits) -> Trained:
         )
     except BaseException:
         if not keep.rows:
-            discard_run(folder)
+            discard_run(made)
         if failures:
             raise failures[0] from None
         raise

@@ -3,7 +3,9 @@
 import csv
 import dataclasses
 import json
+import os
 import re
+import shutil
 
 import keras
 import numpy as np
@@ -17,7 +19,7 @@ from resnext.run import RunError, load_classifier, read_run
 from resnext.weights import get_weights
 
 QUICK = dataclasses.replace(RECIPES["photos"], epochs=3, batch_size=8, learning_rate=0.003)
-FILES = {"config.json", "metrics.csv", "last.safetensors", "best.safetensors", "learning-curves.png",
+FILES = {"config.json", "held-out.json", "metrics.csv", "last.safetensors", "best.safetensors", "learning-curves.png",
          "confusion-matrix.png"}  # fmt: skip
 
 
@@ -144,6 +146,26 @@ def test_a_used_folder_is_never_touched(trained, colours):
     assert "is a file" in refusal(resnext("train", colours, "--variant", "resnext14_2x4d", "--out", file))
 
 
+def test_a_run_inside_its_data_is_refused(colours, tmp_path):
+    out = colours / "deep" / "run"
+    assert refusal(resnext("train", colours, "--variant", "resnext14_2x4d", "--out", out)) == (
+        f"{out}: lies in {colours}, where its pictures would be taken for data. Choose another --out."
+    )
+    assert not out.parent.exists()
+
+
+def test_only_what_the_run_made_is_taken_back(colours, tmp_path, monkeypatch):
+    monkeypatch.setattr("resnext.callbacks.KeepRun.on_epoch_begin", lambda *_: (_ for _ in ()).throw(OSError(28, "x")))
+    for existed in (True, False):
+        if existed:
+            (tmp_path / "run").mkdir()
+        with pytest.raises(OSError, match="x"):
+            train(colours, "resnext14_2x4d", tmp_path / "run", recipe=QUICK, image_size=24)
+        assert list(tmp_path.glob("*/*")) == []
+        assert (tmp_path / "run").exists() == existed
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+
+
 def test_damaged_runs_are_refused(trained, colours, tmp_path):
     folder, _ = trained
     with pytest.raises(RunError, match=r"not a run folder \(no config.json\)"):
@@ -158,7 +180,8 @@ def test_damaged_runs_are_refused(trained, colours, tmp_path):
     with pytest.raises(RunError, match="damaged"):
         read_run(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(document))
-    assert "best.safetensors: no such weights file" in refusal(resnext("evaluate", tmp_path, colours))
+    assert "held-out.json: damaged" in refusal(resnext("evaluate", tmp_path, colours))
+    assert "best.safetensors: no such weights file" in refusal(resnext("predict", tmp_path, "x.png"))
 
 
 def test_wrong_options_of_evaluate_and_predict_are_refused(trained, colours):
@@ -186,13 +209,48 @@ def test_same_seed_same_run(colours, tmp_path):
 
 
 def test_class_folders_without_a_split_are_judged_on_images_held_out(tmp_path):
-    write_photos(tmp_path / "photos", COLOURS, 12)
-    trained = train(tmp_path / "photos", "resnext14_2x4d", tmp_path / "run", recipe=QUICK, image_size=32, seed=5)
-    assert len(trained.test.labels) == 6
-    # Its own data: the same images as at the end of training, none that it learned from.
-    own = evaluate(tmp_path / "run", tmp_path / "photos", weights="last")
-    np.testing.assert_array_equal(own.labels, trained.test.labels)
-    np.testing.assert_allclose(own.log_probabilities, trained.test.log_probabilities, atol=1e-4)
+    data, run = write_photos(tmp_path / "photos", COLOURS, 12), tmp_path / "run"
+    trained = train(data, "resnext14_2x4d", run, recipe=QUICK, image_size=32, seed=5)
+    held_out = json.loads((run / "held-out.json").read_text())
+    assert len(trained.test.labels) == len(held_out) == 6
+    assert held_out == sorted(held_out)
+
+    def same(evaluation):
+        np.testing.assert_array_equal(evaluation.labels, trained.test.labels)
+        np.testing.assert_allclose(evaluation.log_probabilities, trained.test.log_probabilities, atol=1e-4)
+
+    same(evaluate(run, data, weights="last"))
+    # What comes or goes later makes no training image a test image.
+    learned = next(path for path in sorted(data.glob("*/*.png")) if path.relative_to(data).as_posix() not in held_out)
+    learned.rename(data / "red" / "new.png")
+    same(evaluate(run, data, weights="last"))
+    moved = data.rename(tmp_path / "moved")
+    same(evaluate(run, moved, weights="last"))
+
+    other = write_photos(tmp_path / "other", COLOURS, 2)
+    assert len(evaluate(run, other).labels) == 6
+    moved.rename(data)
+    (data / held_out[4]).unlink()
+    process = resnext("evaluate", run, data)
+    assert refusal(process) == (
+        f"1 of the 6 images that the training held out are gone, the first of them {data / held_out[4]}; "
+        "put them back, or give a folder that the run was not trained on"
+    )
+    (run / "held-out.json").write_text('["red/000.png", 1]')
+    assert "held-out.json: damaged, or of another version of resnext (not a list" in refusal(
+        resnext("evaluate", run, data)
+    )
+
+
+def test_held_out_paths_may_be_any_bytes_below_a_train_folder(tmp_path):
+    names = [os.fsdecode(b"\xff\n%d" % i) for i in range(3)]
+    write_photos(tmp_path / "photos" / "train", COLOURS, 3)
+    for file in sorted(tmp_path.glob("photos/train/*/*.png")):
+        file.rename(file.with_name(names[int(file.stem)] + ".png"))
+    quick = dataclasses.replace(QUICK, epochs=1)
+    trained = train(tmp_path / "photos", "resnext14_2x4d", tmp_path / "run", recipe=quick, image_size=24)
+    evaluation = evaluate(tmp_path / "run", tmp_path / "photos", weights="last")
+    np.testing.assert_allclose(evaluation.log_probabilities, trained.test.log_probabilities, atol=1e-4)
 
 
 def test_validation_chooses_the_best_and_test_is_left_for_the_end(colours, tmp_path):
