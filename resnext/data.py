@@ -16,6 +16,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -129,8 +130,12 @@ def load_held_out(data: str | Path, held_out: Sequence[str], classes: Sequence[s
     return Examples([folder / path for path in held_out], labels, tuple(classes))
 
 
-def check_images(examples: Examples) -> None:
-    """Read the header of every image file; nothing to do for an array.
+def check_images(examples: Examples, read: Callable[[Path], object] = check_header) -> None:
+    """Read every image file; nothing to do for an array.
+
+    Args:
+        examples: whose images.
+        read: `check_header` reads the headers alone, `read_image` the whole files.
 
     Raises:
         DataError: how many can't be read, and the first three with their reasons.
@@ -138,7 +143,7 @@ def check_images(examples: Examples) -> None:
     if isinstance(examples.images, np.ndarray):
         return
     with ThreadPool(4) as pool:
-        bad = [fault for fault in pool.imap(_header_fault, examples.images, chunksize=64) if fault]
+        bad = [fault for fault in pool.imap(partial(_fault, read), examples.images, chunksize=16) if fault]
     if bad:
         first = "; ".join(bad[:3]) + ("; ..." if len(bad) > 3 else "")
         raise DataError(f"{len(bad)} of {len(examples)} images can't be read: {first}")
@@ -337,9 +342,9 @@ def _with_nearest(name: str, known: Iterable[str]) -> str:
     return f"{name!r} (did you mean {nearest[0]!r}?)" if nearest else repr(name)
 
 
-def _header_fault(path: Path) -> str | None:
+def _fault(read: Callable[[Path], object], path: Path) -> str | None:
     try:
-        check_header(path)
+        read(path)
     except ImageError as error:
         return str(error)
     return None

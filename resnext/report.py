@@ -40,8 +40,9 @@ def draw_confusion_matrix(evaluation: Evaluation, path: Path) -> None:
     figure.colorbar(picture, label="% of the true class")
     axes.set(xlabel="predicted", ylabel="true", title=f"top-1 {100 * evaluation.top(1):.2f} %")
     if len(counts) <= 100:  # names and numbers of more classes would be too small to read
-        axes.set_xticks(range(len(counts)), evaluation.classes, rotation=90)
-        axes.set_yticks(range(len(counts)), evaluation.classes)
+        # A class called $cash$ is no formula.
+        axes.set_xticks(range(len(counts)), evaluation.classes, rotation=90, parse_math=False)
+        axes.set_yticks(range(len(counts)), evaluation.classes, parse_math=False)
     if len(counts) <= 25:
         for i, j in zip(*counts.nonzero(), strict=True):
             colour = "white" if shares[i, j] > 50 else "black"

@@ -61,7 +61,7 @@ def train(
     0.9853
     """
     from resnext.data import check_images, load_splits, source_name
-    from resnext.preprocessing import Preprocessing
+    from resnext.preprocessing import Preprocessing, read_image
     from resnext.variants import get_variant
 
     # What can be refused is refused before Keras is imported: that takes seconds.
@@ -76,8 +76,9 @@ def train(
         raise RunError(f"{folder}: lies in {data}, where its pictures would be taken for data. Choose another --out.")
     preprocessing = Preprocessing(size=size, resize=size)
     splits = load_splits(data, seed)
-    for examples in (splits.train, splits.validation, splits.test):
-        check_images(examples)
+    check_images(splits.train)
+    for examples in dict.fromkeys((splits.validation, splits.test)):
+        check_images(examples, read_image)  # or a damaged one would be found after an epoch, or after the last
 
     import_keras()
     import keras
@@ -178,13 +179,13 @@ def _augmentations(recipe: Recipe, preprocessing: Preprocessing) -> list:
 
 
 def _draw(folder: Path, rows: list[dict[str, float]], test: Evaluation) -> tuple[tuple[Path, ...], str | None]:
-    from resnext.report import MissingPackageError, draw_confusion_matrix, draw_learning_curves
+    from resnext.report import draw_confusion_matrix, draw_learning_curves
 
     curves, confusion = folder / LEARNING_CURVES, folder / CONFUSION_MATRIX
     try:
         draw_learning_curves(rows, curves)
         draw_confusion_matrix(test, confusion)
-    except MissingPackageError as error:
+    except Exception as error:  # whatever it is, the test result is worth more
         return (), str(error)
     return (curves, confusion), None
 

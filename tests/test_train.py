@@ -284,14 +284,28 @@ def test_divergence_stops_with_one_line_and_keeps_the_epochs_before(colours, tmp
     )
 
 
-def test_damaged_image_is_named_and_leaves_no_run_behind(tmp_path):
-    write_photos(tmp_path / "photos", COLOURS, 6)
-    damaged = tmp_path / "photos" / "red" / "000.png"
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [("train", "{}: "), ("val", "1 of 6 images can't be read: {}: "), ("test", "1 of 6 images can't be read: {}: ")],
+)
+def test_damaged_image_is_named_and_leaves_no_run_behind(tmp_path, part, words):
+    """Its header is whole. One that is only for judging is found before the training starts."""
+    for name in ("train", "val", "test"):
+        write_photos(tmp_path / "photos" / name, COLOURS, 2)
+    damaged = tmp_path / "photos" / part / "red" / "000.png"
+    damaged.write_bytes(damaged.read_bytes()[:-500])
+    with pytest.raises(ValueError, match=re.escape(words.format(damaged))):
+        train(tmp_path / "photos", "resnext14_2x4d", tmp_path / "run", recipe=QUICK, image_size=24)
+    assert not (tmp_path / "run").exists()
+
+
+def test_damaged_image_is_one_line(tmp_path):
+    damaged = write_photos(tmp_path / "photos" / "train", COLOURS, 2) / "red" / "000.png"
+    write_photos(tmp_path / "photos" / "test", COLOURS, 1)
     damaged.write_bytes(damaged.read_bytes()[:-500])
     process = resnext("train", tmp_path / "photos", "--variant", "resnext14_2x4d", "--out", tmp_path / "run",
                       "--image-size", 24)  # fmt: skip
     assert refusal(process).startswith(f"{damaged}: ")
-    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -348,6 +362,20 @@ def test_pictures_are_an_extra(colours, tmp_path, monkeypatch):
     trained = train(colours, "resnext14_2x4d", tmp_path / "run", recipe=QUICK, image_size=24)
     assert trained.pictures == ()
     assert trained.pictures_missing == "pictures need the package matplotlib: pip install 'resnext[plots]'"
+
+
+def test_a_class_name_is_no_formula_and_a_picture_costs_no_result(tmp_path):
+    write_photos(tmp_path / "photos", {"a$\\b$": COLOURS["red"], "c": COLOURS["blue"]}, 6)
+    quick = dataclasses.replace(QUICK, epochs=1)
+    trained = train(tmp_path / "photos", "resnext14_2x4d", tmp_path / "run", recipe=quick, image_size=24)
+    assert trained.pictures_missing is None
+    picture = tmp_path / "run" / "confusion-matrix.png"
+    assert picture.is_file()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("resnext.report.draw_confusion_matrix", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+        trained = train(tmp_path / "photos", "resnext14_2x4d", tmp_path / "again", recipe=quick, image_size=24)
+    assert (trained.pictures, trained.pictures_missing) == ((), "disk full")
+    assert len(trained.test.labels) == 2
 
 
 def test_weight_decay_spares_norms_and_biases(colours, tmp_path):
