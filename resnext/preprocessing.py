@@ -5,6 +5,7 @@ Normalising is not done here: it is the first operation of the graph that train,
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ from PIL import Image, ImageOps
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
 MAX_PIXELS = 64_000_000  # 192 MB once decoded; Pillow itself refuses only above 178,956,970
+MAX_SIDE = math.isqrt(MAX_PIXELS)  # of what an image is resized to
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
@@ -39,7 +41,7 @@ class Preprocessing:
 
     Args:
         size: side of the square, pixels.
-        resize: length of the shorter side before the centre crop, pixels; at least `size`.
+        resize: length of the shorter side before the centre crop, pixels; at least `size`, at most MAX_SIDE.
         interpolation: "bilinear" or "bicubic", both antialiased.
         mean: of the three channels, on the scale 0..1; ImageNet's by default.
         std: of the three channels, on the scale 0..1; ImageNet's by default.
@@ -58,10 +60,10 @@ class Preprocessing:
     std: tuple[float, float, float] = STD
 
     def __post_init__(self) -> None:
-        if not (_is_length(self.size) and _is_length(self.resize) and self.size <= self.resize):
+        if not (_is_length(self.size) and _is_length(self.resize) and self.size <= self.resize <= MAX_SIDE):
             raise ValueError(
-                f"got size={self.size!r} and resize={self.resize!r}; "
-                "both are whole numbers of pixels, resize at least size and size at least 1"
+                f"got size={self.size!r} and resize={self.resize!r}; both are whole numbers of pixels, "
+                f"resize at least size, size at least 1 and resize at most {MAX_SIDE}"
             )
         if self.interpolation not in RESAMPLING:
             raise ValueError(f"got interpolation={self.interpolation!r}; allowed: {', '.join(RESAMPLING)}")

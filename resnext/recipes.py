@@ -1,11 +1,19 @@
 """How a network is trained: one schedule, augmentation and optimizer under a name. Plain values, no Keras here."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 # The floating-point dtype policies of Keras.
 Dtype = Literal["float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64"]
 DTYPES = get_args(Dtype)
+
+
+def check_dtype(dtype: str) -> None:
+    """Raise ValueError for what is not one of DTYPES."""
+    if dtype not in DTYPES:
+        raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}. Received: {dtype!r}")
 
 
 @dataclass(frozen=True)
@@ -27,9 +35,19 @@ class Recipe:
     flip: bool  # mirror half of the images
 
     def __post_init__(self):
-        for field in ("epochs", "batch_size", "learning_rate"):
-            if getattr(self, field) <= 0:
-                raise ValueError(f"`{field}` must be above 0. Received: {getattr(self, field)}")
+        # Written so that NaN, which is neither below nor above anything, is refused too.
+        for field in ("epochs", "batch_size"):
+            self._check(field, "a whole number, at least 1", lambda value: isinstance(value, int) and value >= 1)
+        self._check("warmup_epochs", "a whole number, at least 0", lambda value: isinstance(value, int) and value >= 0)
+        for field in ("weight_decay", "pad"):
+            self._check(field, "finite and at least 0", lambda value: 0 <= value < math.inf)
+        self._check("learning_rate", "finite and above 0", lambda value: 0 < value < math.inf)
+        self._check("momentum", "at least 0 and below 1", lambda value: 0 <= value < 1)
+
+    def _check(self, field: str, allowed: str, is_allowed: Callable[[Any], bool]) -> None:
+        value = getattr(self, field)
+        if not is_allowed(value):
+            raise ValueError(f"`{field}` must be {allowed}. Received: {value}")
 
 
 PHOTOS = Recipe(

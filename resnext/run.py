@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from resnext.backend import import_keras
 from resnext.files import write_atomically
-from resnext.recipes import Recipe
+from resnext.recipes import Recipe, check_dtype
+from resnext.variants import get_variant
 
 if TYPE_CHECKING:
     import keras
@@ -53,6 +54,13 @@ class RunConfig:
     seed: int
     dtype: str
     versions: dict[str, str]  # of this library, Keras and the backend, whose name is under "backend"
+
+    def __post_init__(self):
+        get_variant(self.variant)
+        check_dtype(self.dtype)
+        are_names = all(isinstance(name, str) and name for name in self.classes)
+        if not (self.classes and are_names and len(set(self.classes)) == len(self.classes)):
+            raise ValueError(f"`classes` must be one or more names, no two the same. Received: {self.classes}")
 
 
 def check_unused(folder: Path) -> None:
@@ -106,7 +114,7 @@ def read_run(folder: str | Path) -> RunConfig:
         return RunConfig(
             **{
                 **document,
-                "classes": tuple(document["classes"]),
+                "classes": tuple(_list(document["classes"])),
                 "preprocessing": Preprocessing.from_json(document["preprocessing"]),
                 "recipe": Recipe(**document["recipe"]),
             }
@@ -116,9 +124,15 @@ def read_run(folder: str | Path) -> RunConfig:
 def read_held_out(folder: str | Path) -> list[str]:
     """Which images the training kept for testing, as `load_held_out` takes them. Raises RunError."""
     with _reading(Path(folder) / HELD_OUT) as paths:
-        if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+        if not all(isinstance(path, str) for path in _list(paths)):
             raise ValueError("not a list of paths")
         return paths
+
+
+def _list(value: object) -> list:
+    if not isinstance(value, list):  # a text is a sequence of texts, too
+        raise ValueError(f"{value!r} is not a list")
+    return value
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnext.backend import import_keras
-from resnext.recipes import DTYPES, RECIPES, Recipe
+from resnext.recipes import RECIPES, Recipe, check_dtype
 from resnext.run import CONFUSION_MATRIX, LEARNING_CURVES, RunConfig, RunError, check_unused, create_run, discard_run
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ def train(
     # What can be refused is refused before Keras is imported: that takes seconds.
     folder = Path(out)
     size = get_variant(variant).image_size if image_size is None else image_size
-    if dtype not in DTYPES:
-        raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}. Received: {dtype!r}")
+    check_dtype(dtype)
     if not 0 <= seed < 2**32:
         raise ValueError(f"`seed` must be from 0 to {2**32 - 1}. Received: {seed}")
     check_unused(folder)

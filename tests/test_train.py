@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -172,16 +173,32 @@ def test_damaged_runs_are_refused(trained, colours, tmp_path):
         read_run(tmp_path)
     assert "not a run folder" in refusal(resnext("predict", tmp_path, "x.png"))
     document = json.loads((folder / "config.json").read_text())
-    for change in ({"extra": 1}, {"recipe": {}}, {"preprocessing": {}}, {"classes": None}):
-        (tmp_path / "config.json").write_text(json.dumps({**document, **change}))
-        with pytest.raises(RunError, match=r"config.json: damaged, or of another version of resnext"):
+    preprocessing, recipe = document["preprocessing"], document["recipe"]
+    changes = [
+        {"extra": 1}, {"variant": 5}, {"variant": "resnext51_1x1d"}, {"dtype": "int8"}, {"dtype": []},
+        {"recipe": {}}, {"recipe": {**recipe, "momentum": "0"}},
+        {"preprocessing": {}}, {"preprocessing": 3}, {"preprocessing": {**preprocessing, "resize": 10**9}},
+        {"classes": None}, {"classes": "abc"}, {"classes": []}, {"classes": ["a", "a"]}, {"classes": ["a", 1]},
+        {"classes": ["a", ""]}, {"classes": [["a"], "b"]},
+    ]  # fmt: skip
+    texts = [json.dumps({**document, **change}) for change in changes]
+    for text in (*texts, "{", "[]", "3", "[" * 100_000, "\xff"):
+        (tmp_path / "config.json").write_text(text, encoding="latin-1")
+        with pytest.raises(RunError, match=r"^[^\n]*config.json: damaged, or of another version of resnext[^\n]*$"):
             read_run(tmp_path)
-    (tmp_path / "config.json").write_text("{")
-    with pytest.raises(RunError, match="damaged"):
-        read_run(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(document))
     assert "held-out.json: damaged" in refusal(resnext("evaluate", tmp_path, colours))
     assert "best.safetensors: no such weights file" in refusal(resnext("predict", tmp_path, "x.png"))
+
+
+def test_a_configuration_that_cannot_be_read_is_one_line(tmp_path):
+    unreadable = Path("/proc/self/mem")  # also for root
+    if not unreadable.is_file():
+        pytest.skip("no /proc here")
+    (tmp_path / "config.json").symlink_to(unreadable)
+    assert "config.json: damaged, or of another version of resnext ([Errno" in refusal(
+        resnext("predict", tmp_path, "x.png")
+    )
 
 
 def test_wrong_options_of_evaluate_and_predict_are_refused(trained, colours):
@@ -313,9 +330,9 @@ def test_damaged_image_is_one_line(tmp_path):
     [
         (["--variant", "resnext51_32x4d"], "Unknown variant 'resnext51_32x4d': depth 51 is none of"),
         (["--recipe", "magic"], "unknown recipe 'magic'; the recipes are photos"),
-        (["--epochs", "0"], "`epochs` must be above 0. Received: 0"),
-        (["--batch-size", "-1"], "`batch_size` must be above 0. Received: -1"),
-        (["--learning-rate", "0"], "`learning_rate` must be above 0. Received: 0.0"),
+        (["--epochs", "0"], "`epochs` must be a whole number, at least 1. Received: 0"),
+        (["--batch-size", "-1"], "`batch_size` must be a whole number, at least 1. Received: -1"),
+        (["--learning-rate", "0"], "`learning_rate` must be finite and above 0. Received: 0.0"),
         (["--image-size", "-3"], "got size=-3"),
         (["--image-size", "0"], "got size=0"),
         (["--seed", "-1"], "`seed` must be from 0 to 4294967295. Received: -1"),
@@ -352,9 +369,25 @@ def test_wrong_dtype_is_refused(colours, tmp_path):
         train(colours, "resnext14_2x4d", tmp_path / "run", dtype="int8")
 
 
-def test_recipe_refuses_what_it_cannot_do():
-    with pytest.raises(ValueError, match="`epochs` must be above 0"):
-        Recipe(**{**dataclasses.asdict(QUICK), "epochs": -1})
+@pytest.mark.parametrize(
+    ("field", "value", "allowed"),
+    [
+        ("epochs", -1, "a whole number, at least 1"),
+        ("epochs", 1.5, "a whole number, at least 1"),
+        ("batch_size", 0, "a whole number, at least 1"),
+        ("warmup_epochs", -1, "a whole number, at least 0"),
+        ("learning_rate", np.nan, "finite and above 0"),
+        ("learning_rate", np.inf, "finite and above 0"),
+        ("learning_rate", -0.1, "finite and above 0"),
+        ("weight_decay", -1e-4, "finite and at least 0"),
+        ("pad", np.nan, "finite and at least 0"),
+        ("momentum", 1, "at least 0 and below 1"),
+        ("momentum", -0.1, "at least 0 and below 1"),
+    ],
+)
+def test_recipe_refuses_what_it_cannot_do(field, value, allowed):
+    with pytest.raises(ValueError, match=f"^`{field}` must be {allowed}. Received: {value}$"):
+        Recipe(**{**dataclasses.asdict(QUICK), field: value})
 
 
 def test_pictures_are_an_extra(colours, tmp_path, monkeypatch):
