@@ -15,9 +15,13 @@ class MissingBackendError(ImportError):
 
 def installed_backend() -> str:
     """The backend that Keras is configured for, or, where that is not installed, one that is."""
-    configured = Path.home() / ".keras" / "keras.json"
-    preferred = json.loads(configured.read_text())["backend"] if configured.exists() else "tensorflow"
-    return next((name for name in (preferred, *BACKENDS) if importlib.util.find_spec(name)), preferred)
+    folder = os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras"))
+    try:
+        preferred = json.loads(Path(folder, "keras.json").read_bytes())["backend"]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):  # Keras, too, passes over a damaged file
+        preferred = BACKENDS[0]
+    preferred_first = sorted(BACKENDS, key=lambda name: name != preferred)
+    return next((name for name in preferred_first if importlib.util.find_spec(name)), preferred_first[0])
 
 
 def import_keras() -> None:

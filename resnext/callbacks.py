@@ -26,10 +26,10 @@ class TrainingDiverged(RuntimeError):
 class ShowProgress(keras.callbacks.Callback):
     """A bar with images a second and the time left, and one line for every epoch. The caller stops the bar."""
 
-    def __init__(self, console: Console, batch_size: int):
+    def __init__(self, console: Console, images_per_step: int):
         super().__init__()
         self.console = console
-        self.batch_size = batch_size
+        self.images_per_step = images_per_step
         self.bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
@@ -53,7 +53,7 @@ class ShowProgress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs):
         now = time.perf_counter()
         self.steps += 1
-        rate = self.steps * self.batch_size / (now - self.started)
+        rate = self.steps * self.images_per_step / (now - self.started)
         self.bar.update(self.task, advance=1, rate=rate, loss=f"{float(logs['loss']):.3f}")
         if batch == 0:
             self.started, self.steps = now, 0  # the first step may compile: the rate is that of the others

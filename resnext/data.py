@@ -155,7 +155,12 @@ def steps_per_epoch(examples: Examples, batch_size: int) -> int:
     >>> steps_per_epoch(Examples(np.zeros((50, 8, 8, 3), np.uint8), np.zeros(50, np.int32), ("a", "b")), 16)
     3
     """
-    return len(examples) // min(batch_size, len(examples))
+    return len(examples) // images_per_step(examples, batch_size)
+
+
+def images_per_step(examples: Examples, batch_size: int) -> int:
+    """The batch size, or, where there are fewer, all the examples."""
+    return min(batch_size, len(examples))
 
 
 def training_batches(
@@ -189,7 +194,7 @@ def training_batches(
         return image, examples.labels[index]
 
     samples = grain.MapDataset.range(len(examples)).seed(seed).shuffle().random_map(sample)
-    batches = samples.batch(min(batch_size, len(examples)), drop_remainder=True)
+    batches = samples.batch(images_per_step(examples, batch_size), drop_remainder=True)
     # Repeated before batching, the last batch of an epoch would be filled from the next one.
     return batches.repeat().to_iter_dataset(_read_ahead())
 
@@ -197,21 +202,21 @@ def training_batches(
 def evaluation_batches(
     examples: Examples, preprocessing: Preprocessing, batch_size: int
 ) -> Iterable[tuple[np.ndarray, int]]:
-    """All images once, in order: uint8 (batch_size, size, size, 3), and how many of them count.
+    """All images once, in order: uint8 (batch, size, size, 3), and how many of them count.
 
     The last batch is filled up with copies of its last image, so that no backend compiles a second shape.
 
     Raises:
         ImageError: from the iterator, at the batch with an image that can't be read.
     """
-    grain = _grain()
+    grain, batch = _grain(), images_per_step(examples, batch_size)
 
     def fill_up(images: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        copies = [images[-1]] * (batch_size - len(images))
+        copies = [images[-1]] * (batch - len(images))
         return np.stack([*images, *copies]), len(images)
 
     images = grain.MapDataset.range(len(examples)).map(lambda index: _image(examples, preprocessing, index))
-    return images.batch(batch_size, batch_fn=fill_up).to_iter_dataset(_read_ahead())
+    return images.batch(batch, batch_fn=fill_up).to_iter_dataset(_read_ahead())
 
 
 def _image(examples: Examples, preprocessing: Preprocessing, index: int) -> np.ndarray:
@@ -296,6 +301,10 @@ def _images_by_class(part: Path, root: Path) -> dict[str, list[Path]]:
     for name, paths in images.items():
         if not paths:
             raise DataError(f"no images in {printable(part / name)}; add some or remove the folder")
+        if name != name.encode(errors="replace").decode():
+            raise DataError(
+                f"{printable(part / name)}: its name is not UTF-8, which a class name is; rename the folder"
+            )
     return images
 
 

@@ -95,7 +95,7 @@ def _fit(folder: Path, config: RunConfig, splits: Splits) -> Trained:
     from rich.console import Console
 
     from resnext.callbacks import KeepRun, ShowProgress
-    from resnext.data import steps_per_epoch, training_batches
+    from resnext.data import images_per_step, steps_per_epoch, training_batches
     from resnext.evaluate import judge
     from resnext.model import image_classifier
 
@@ -110,7 +110,7 @@ def _fit(folder: Path, config: RunConfig, splits: Splits) -> Trained:
         network,
         partial(judge, examples=splits.validation, preprocessing=preprocessing, batch_size=recipe.batch_size),
     )
-    progress = ShowProgress(Console(stderr=True), recipe.batch_size)
+    progress = ShowProgress(Console(stderr=True), images_per_step(splits.train, recipe.batch_size))
     failures: list[Exception] = []
     made = create_run(folder, config, splits.held_out)
     try:

@@ -1,6 +1,5 @@
 """The command line: help without Keras, tables, and one line for each mistake."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -9,6 +8,7 @@ import time
 import pytest
 from conftest import refusal, resnext
 
+from resnext.backend import installed_backend
 from resnext.variants import list_variants
 
 
@@ -77,17 +77,22 @@ def test_the_guard_above_can_fail():
     assert process.stdout.splitlines()[-1] == "True"
 
 
-def test_an_installed_backend_is_taken_where_the_configured_one_is_not(tmp_path):
-    code = "from resnext.backend import installed_backend; print(installed_backend())"
-    (tmp_path / ".keras").mkdir()
-    environment = {**os.environ, "HOME": str(tmp_path)}
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    for configured, chosen in ((backend, backend), ("no_such_backend", None)):
-        (tmp_path / ".keras" / "keras.json").write_text(f'{{"backend": "{configured}"}}')
-        process = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment
-        )
-        assert process.stdout.strip() in ((chosen,) if chosen else ("tensorflow", "jax", "torch"))
+@pytest.mark.parametrize("variable", ["HOME", "KERAS_HOME"])
+@pytest.mark.parametrize(
+    ("content", "chosen"),
+    [('{"backend": "jax"}', "jax"), ('{"backend": "torch"}', "tensorflow"), ('{"backend": "json"}', "tensorflow"),
+     ('{"backend": []}', "tensorflow"), ("[]", "tensorflow"), ("{", "tensorflow"), ("\xff", "tensorflow")],
+)  # fmt: skip
+def test_the_configured_backend_is_taken_where_it_is_known_and_installed(
+    tmp_path, monkeypatch, variable, content, chosen
+):
+    folder = tmp_path / ".keras" if variable == "HOME" else tmp_path
+    folder.mkdir(exist_ok=True)
+    (folder / "keras.json").write_text(content, encoding="latin-1")
+    monkeypatch.delenv("KERAS_HOME", raising=False)
+    monkeypatch.setenv(variable, str(tmp_path))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name in ("tensorflow", "jax", "json"))
+    assert installed_backend() == chosen
 
 
 def test_missing_backend_is_one_line(tmp_path):

@@ -121,6 +121,15 @@ def test_odd_class_and_file_names(tmp_path, name):
     assert next(iter(training_batches(splits.train, EIGHT, (), 2, 0)))[0].shape == (2, 8, 8, 3)
 
 
+@pytest.mark.parametrize("load", [load_splits, lambda data: load_examples(data, ("a", "b"))])
+def test_class_name_that_is_not_utf_8_is_refused(tmp_path, load):
+    name = os.fsdecode(b"caf\xe9")
+    with pytest.raises(
+        DataError, match=r"caf\\udce9': its name is not UTF-8, which a class name is; rename the folder$"
+    ):
+        load(make(tmp_path, "a/1.png", f"{name}/1.png"))
+
+
 # Links
 
 
@@ -368,7 +377,7 @@ def test_image_that_cannot_be_read_reaches_the_consumer_as_it_is(tmp_path, batch
 # Evaluation batches
 
 
-@pytest.mark.parametrize(("count", "valid"), [(10, [4, 4, 2]), (8, [4, 4]), (3, [3])])
+@pytest.mark.parametrize(("count", "valid"), [(10, [4, 4, 2]), (8, [4, 4]), (4, [4])])
 def test_evaluation_is_in_order_and_the_last_batch_is_filled_up(count, valid):
     batches = list(evaluation_batches(numbered(count), EIGHT, 4))
     assert [n for _, n in batches] == valid
@@ -376,6 +385,11 @@ def test_evaluation_is_in_order_and_the_last_batch_is_filled_up(count, valid):
     assert [value for images, n in batches for value in images[:n, 0, 0, 0]] == list(range(count))
     images, n = batches[-1]
     np.testing.assert_array_equal(images[n:], images[n - 1 : n].repeat(4 - n, axis=0))
+
+
+def test_an_evaluation_batch_larger_than_the_data_is_the_data():
+    ((images, valid),) = evaluation_batches(numbered(3), EIGHT, 10**12)
+    assert (images.shape, valid) == ((3, 8, 8, 3), 3)
 
 
 def test_evaluation_can_be_read_twice():

@@ -2,11 +2,13 @@
 
 import csv
 import dataclasses
+import itertools
 import json
 import os
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -145,6 +147,14 @@ def test_a_used_folder_is_never_touched(trained, colours):
     assert {entry.name: entry.read_bytes() for entry in folder.iterdir()} == before
     file = folder / "config.json"
     assert "is a file" in refusal(resnext("train", colours, "--variant", "resnext14_2x4d", "--out", file))
+
+
+def test_the_rate_counts_the_images_that_a_step_has(colours, tmp_path, monkeypatch, capsys):
+    """A batch larger than the data is the data: 72 images, of which a clock that counts calls sees one step."""
+    monkeypatch.setattr("resnext.callbacks.time", SimpleNamespace(perf_counter=itertools.count().__next__))
+    large = dataclasses.replace(QUICK, epochs=1, batch_size=1000)
+    train(colours, "resnext14_2x4d", tmp_path / "run", recipe=large, image_size=24)
+    assert "72.0 images/s" in capsys.readouterr().err
 
 
 def test_a_run_inside_its_data_is_refused(colours, tmp_path):
