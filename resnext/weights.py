@@ -12,6 +12,8 @@ import numpy as np
 
 from resnext.files import write_atomically
 
+FLOATS = ("F64", "F32", "F16", "BF16")  # safetensors' names
+
 
 class WeightsError(ValueError):
     """A weights file that can't be read or does not fit; the message lists every tensor that is at odds."""
@@ -43,6 +45,10 @@ def load_weights(model: keras.Model, path: str | Path) -> None:
         with safe_open(path, framework="numpy") as file:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
             _check_fit(path, shapes, weight_shapes(model))
+            dtypes = {name: file.get_slice(name).get_dtype() for name in sorted(shapes)}
+            others = [f"{name} {dtype}" for name, dtype in dtypes.items() if dtype not in FLOATS]
+            if others:
+                raise WeightsError(f"{path}: weights are {', '.join(FLOATS)}; these are not: {', '.join(others)}")
             weights = {name: file.get_tensor(name) for name in shapes}
     except SafetensorError as error:
         raise WeightsError(f"{path}: not a whole safetensors file ({error}).") from error
@@ -92,6 +98,9 @@ def set_weights(model: keras.Model, weights: dict[str, np.ndarray]) -> None:
 
 def _by_common_name(model: keras.Model) -> dict[str, list]:
     """Variables under the name that they have in form c; those of the paths in order, under one name."""
+    names = [f"{layer.name}/{variable.name}" for layer in model.layers for variable in layer.variables]
+    if len(set(names)) < len(names):
+        raise WeightsError(f"{model.name}: several weights have one name. Give a network that `ResNeXt` built.")
     variables = {}
     for layer in model.layers:
         for variable in layer.variables:

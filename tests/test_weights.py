@@ -6,6 +6,7 @@ import struct
 import keras
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from resnext.model import ResNeXt
 from resnext.weights import WeightsError, get_weights, load_weights, save_weights, weight_shapes
@@ -25,6 +26,43 @@ def test_every_form_reads_what_every_form_wrote(tmp_path, written, read):
     target = network(read, weights=tmp_path / "w.safetensors")
     for name, array in get_weights(source).items():
         np.testing.assert_array_equal(get_weights(target)[name], array)
+
+
+def test_the_sliced_form_reads_what_it_wrote(tmp_path):
+    source = network("sliced")
+    save_weights(source, tmp_path / "w.safetensors")
+    target = network("sliced", weights=tmp_path / "w.safetensors")
+    for name, array in get_weights(source).items():
+        np.testing.assert_array_equal(get_weights(target)[name], array)
+    with pytest.raises(WeightsError, match=r"(?m)^- stage2_block1_transform_1x1_conv/kernel \(1, 1, 64, 16\)$"):
+        load_weights(network("c"), tmp_path / "w.safetensors")
+
+
+def test_a_model_of_another_kind_is_refused(tmp_path):
+    inputs = keras.Input((32, 32, 3))
+    around = keras.Model(inputs, network()(inputs), name="around")
+    words = "^around: several weights have one name. Give a network that `ResNeXt` built.$"
+    with pytest.raises(WeightsError, match=words):
+        save_weights(around, tmp_path / "w.safetensors")
+    assert list(tmp_path.iterdir()) == []
+    save_weights(network(), tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match=words):
+        load_weights(around, tmp_path / "w.safetensors")
+
+
+def test_weights_that_are_no_floats_are_named(tmp_path):
+    path = tmp_path / "w.safetensors"
+    weights = get_weights(network())
+    for name, dtype in (("predictions/bias", "int64"), ("stem_norm/gamma", "bool")):
+        weights[name] = weights[name].astype(dtype)
+    save_file(weights, path)
+    target = network()
+    before = get_weights(target)
+    words = r"these are not: predictions/bias I64, stem_norm/gamma BOOL$"
+    with pytest.raises(WeightsError, match=rf"w.safetensors: weights are F64, F32, F16, BF16; {words}"):
+        load_weights(target, path)
+    for name, array in get_weights(target).items():
+        np.testing.assert_array_equal(array, before[name])
 
 
 def test_names_are_the_papers_words(tmp_path):
