@@ -61,6 +61,15 @@ def test_misused_command_exits_with_2(arguments):
     assert "Traceback" not in process.stderr
 
 
+def test_help_is_there_in_a_second():
+    seconds = []
+    for _ in range(3):
+        before = time.perf_counter()
+        assert resnext("--help").returncode == 0
+        seconds.append(time.perf_counter() - before)
+    assert sorted(seconds)[1] < 1
+
+
 def test_help_and_facts_do_not_wait_for_keras():
     code = "import sys; sys.argv = ['resnext', *{}]; from resnext.cli import main\ntry: main()\nfinally: print({})"
     for arguments in (["--help"], ["train", "--help"], ["list"], ["info", "resnext50_32x4d"]):

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -177,6 +178,15 @@ def test_only_what_the_run_made_is_taken_back(colours, tmp_path, monkeypatch):
         shutil.rmtree(tmp_path / "run", ignore_errors=True)
 
 
+def test_a_folder_that_cannot_be_made_is_one_line(colours, tmp_path):
+    (tmp_path / "file").touch()  # no right is missing: root has them all
+    process = resnext("train", colours, "--variant", "resnext14_2x4d", "--out", tmp_path / "file" / "run",
+                      "--image-size", 24)  # fmt: skip
+    assert refusal(process) == (
+        f"{tmp_path / 'file' / 'run'}: can't be written to (Not a directory). Choose another --out."
+    )
+
+
 def test_damaged_runs_are_refused(trained, colours, tmp_path):
     folder, _ = trained
     with pytest.raises(RunError, match=r"not a run folder \(no config.json\)"):
@@ -280,11 +290,22 @@ def test_held_out_paths_may_be_any_bytes_below_a_train_folder(tmp_path):
     np.testing.assert_allclose(evaluation.log_probabilities, trained.test.log_probabilities, atol=1e-4)
 
 
-def test_validation_chooses_the_best_and_test_is_left_for_the_end(colours, tmp_path):
-    for part, images in (("train", 8), ("val", 2), ("test", 3)):
-        write_photos(tmp_path / "photos" / part, COLOURS, images)
-    trained = train(tmp_path / "photos", "resnext14_2x4d", tmp_path / "run", recipe=QUICK, image_size=24)
+def test_validation_chooses_the_best_and_test_is_left_for_the_end(tmp_path):
+    data, run = tmp_path / "photos", tmp_path / "run"
+    wrong = dict(zip(COLOURS, list(COLOURS.values())[1:] + list(COLOURS.values())[:1], strict=True))
+    for part, colours, images in (("train", COLOURS, 24), ("val", wrong, 2), ("test", COLOURS, 3)):
+        write_photos(data / part, colours, images)
+    trained = train(data, "resnext14_2x4d", run, recipe=QUICK, image_size=24)
+    with (run / "metrics.csv").open() as file:
+        accuracies = [float(row["validation_accuracy"]) for row in csv.DictReader(file)]
+    assert accuracies[-1] < max(accuracies)  # what is learned is wrong for the validation images
+    assert trained.best_validation_accuracy == max(accuracies)
+    assert trained.best_epoch == 1 + accuracies.index(max(accuracies))
+    assert evaluate(run, data / "val", weights="best").top(1) == pytest.approx(max(accuracies))
+    assert evaluate(run, data / "val", weights="last").top(1) == pytest.approx(accuracies[-1])
     assert len(trained.test.labels) == 9
+    last = evaluate(run, data, weights="last")
+    np.testing.assert_allclose(last.log_probabilities, trained.test.log_probabilities, atol=1e-4)
 
 
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "float64"])
@@ -299,7 +320,7 @@ def test_dtype_is_the_runs(colours, tmp_path, dtype):
     assert keras.config.dtype_policy().name == "float32"
 
 
-def test_divergence_stops_with_one_line_and_keeps_the_epochs_before(colours, tmp_path):
+def test_divergence_is_one_line(colours, tmp_path):
     process = resnext(
         "train", colours, "--variant", "resnext14_2x4d", "--out", tmp_path / "run", "--image-size", 32,
         "--learning-rate", 1e30, "--batch-size", 8,
@@ -309,6 +330,28 @@ def test_divergence_stops_with_one_line_and_keeps_the_epochs_before(colours, tmp
         r"Use a lower --learning-rate or another --dtype.",
         refusal(process),
     )
+
+
+def test_divergence_keeps_the_epochs_before(colours, tmp_path, monkeypatch):
+    from resnext.callbacks import TrainingDiverged
+    from resnext.evaluate import judge
+
+    losses = iter([1, np.nan])
+
+    def diverge(*arguments, **named):
+        evaluation = judge(*arguments, **named)
+        return dataclasses.replace(evaluation, log_probabilities=evaluation.log_probabilities * next(losses))
+
+    monkeypatch.setattr(sys.modules["resnext.evaluate"], "judge", diverge)  # the package has a function of its name
+    with pytest.raises(TrainingDiverged, match=r"^the validation loss is nan in epoch 2: training diverged. Use a"):
+        train(colours, "resnext14_2x4d", tmp_path / "run", recipe=QUICK, image_size=24)
+    monkeypatch.undo()
+    with (tmp_path / "run" / "metrics.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert row["epoch"] == "1"
+    for weights in ("last", "best"):
+        kept = evaluate(tmp_path / "run", colours, weights=weights)
+        assert kept.loss == pytest.approx(float(row["validation_loss"]), rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -401,7 +444,7 @@ def test_recipe_refuses_what_it_cannot_do(field, value, allowed):
 
 
 def test_pictures_are_an_extra(colours, tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     trained = train(colours, "resnext14_2x4d", tmp_path / "run", recipe=QUICK, image_size=24)
     assert trained.pictures == ()
     assert trained.pictures_missing == "pictures need the package matplotlib: pip install 'resnext[plots]'"
