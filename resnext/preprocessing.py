@@ -27,6 +27,7 @@ RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet's training images, on the scale 0..1, as the paper's Torch code has them
 STD = (0.229, 0.224, 0.225)
+CHANNELS = {"channels_last": (3,), "channels_first": (3, 1, 1)}  # the shape of a number for each channel
 
 
 class ImageError(ValueError):
@@ -117,16 +118,34 @@ class Preprocessing:
         return picture.resize((width, height), RESAMPLING[self.interpolation])
 
 
-def preprocess_input(images):
+def preprocess_input(images, data_format: str | None = None):
     """Normalise images from 0..255 as the published ResNeXts expect them; `ResNeXt` takes what this gives.
 
     Args:
-        images: array or tensor (..., height, width, 3), RGB, 0..255.
+        images: NumPy array, or tensor of Keras's backend, (..., height, width, 3) or channels first, RGB, 0..255. Whole
+            numbers become floats of `keras.config.floatx()`, floats keep their kind.
+        data_format: "channels_last" or "channels_first"; by default `keras.config.image_data_format()`.
 
-    >>> preprocess_input(np.full((1, 1, 3), 255.0)).round(2).tolist()
+    Raises:
+        ValueError: another data format, or not three channels.
+
+    >>> preprocess_input(np.full((1, 1, 3), 255.0), "channels_last").round(2).tolist()
     [[[2.25, 2.43, 2.64]]]
     """
-    return (images / 255.0 - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
+    import keras
+
+    data_format = data_format or keras.config.image_data_format()
+    if data_format not in CHANNELS:
+        raise ValueError(f"`data_format` must be one of {', '.join(CHANNELS)}. Received: {data_format!r}")
+    shape = CHANNELS[data_format]
+    tensor = images if isinstance(images, np.ndarray) else keras.ops.convert_to_tensor(images)
+    if len(tensor.shape) < 3 or tensor.shape[-len(shape)] != 3:
+        raise ValueError(f"`images` must have 3 channels, {data_format}. Received: shape {tuple(tensor.shape)}")
+    dtype = keras.backend.standardize_dtype(tensor.dtype)
+    dtype = dtype if "float" in dtype else keras.config.floatx()
+    cast = np.asarray if isinstance(images, np.ndarray) else keras.ops.cast
+    mean, std = (cast(np.reshape(value, shape), dtype) for value in (MEAN, STD))
+    return (cast(tensor, dtype) / 255 - mean) / std
 
 
 def read_image(source: str | Path | BinaryIO, name: str | None = None) -> np.ndarray:

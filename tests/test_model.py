@@ -168,3 +168,36 @@ def test_trains_with_plain_keras():
     x, y = images(8, 32, 32, 3), np.arange(8) % 3
     losses = [float(network.train_on_batch(x, y)) for _ in range(6)]
     assert losses[-1] < 0.7 * losses[0]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "float16", "float32", "bfloat16", "float64"])
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_preprocess_input_takes_arrays_and_tensors(dtype, data_format):
+    images = np.random.default_rng(0).integers(0, 256, (2, 4, 5, 3))
+    expected = (images / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    if data_format == "channels_first":
+        images, expected = np.moveaxis(images, -1, 1), np.moveaxis(expected, -1, 1)
+    tensor = keras.ops.cast(images, dtype)
+    inputs = [tensor] if dtype == "bfloat16" else [tensor, images.astype(dtype)]
+    for given in inputs:
+        normalised = preprocess_input(given, data_format)
+        assert isinstance(normalised, np.ndarray) == isinstance(given, np.ndarray)
+        kept = keras.backend.standardize_dtype(given.dtype)
+        assert keras.backend.standardize_dtype(normalised.dtype) == (kept if "float" in kept else "float32")
+        values = keras.ops.convert_to_numpy(keras.ops.cast(normalised, "float32"))
+        np.testing.assert_allclose(values, expected, atol=0.03 if "16" in kept else 1e-5)
+
+
+def test_preprocess_input_follows_the_layout_of_keras_and_refuses_others():
+    images = np.zeros((2, 3, 4, 5), np.uint8)
+    with keras_config("float32", "channels_first"):
+        np.testing.assert_array_equal(preprocess_input(images), preprocess_input(images, "channels_first"))
+    symbolic = preprocess_input(keras.Input((4, 5, 3), dtype="uint8"))
+    assert (symbolic.shape, symbolic.dtype) == ((None, 4, 5, 3), "float32")
+    for shape in ((2, 3, 4, 5), (3,), (4, 5), (4, 5, 1)):
+        with pytest.raises(ValueError, match=r"`images` must have 3 channels, channels_last. Received: shape \("):
+            preprocess_input(np.zeros(shape), "channels_last")
+    with pytest.raises(
+        ValueError, match=r"^`data_format` must be one of channels_last, channels_first. Received: 'N'$"
+    ):
+        preprocess_input(images, "N")
