@@ -21,6 +21,7 @@ _HOMES = {
     "ResNeXt": "model",
     "GroupedConv2D": "layers",
     "to_form": "forms",
+    "fold": "folding",
     "save_weights": "weights",
     "load_weights": "weights",
     "preprocess_input": "preprocessing",
@@ -32,6 +33,7 @@ __all__ = [
     "Variant",
     "complexity",
     "evaluate",
+    "fold",
     "get_variant",
     "list_variants",
     "load_weights",
@@ -43,6 +45,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from resnext.folding import fold
     from resnext.forms import to_form
     from resnext.layers import GroupedConv2D
     from resnext.model import ResNeXt

@@ -15,21 +15,17 @@ from typing import NamedTuple
 import keras
 from keras import layers, ops
 
-from resnext.layers import GroupedConv2D
+from resnext.layers import BatchNorm, FanOutNormal, GroupedConv2D
 
 
 def convolution(x, filters, kernel_size, name, strides=1, groups=1):
-    """A convolution without bias, padded by kernel_size // 2 on every side, initialised as He et al. 2015 do.
-
-    The fan-out is not divided by the groups, as in the authors' code (models/resnext.lua).
-    """
+    """A convolution without bias, padded by kernel_size // 2 on every side."""
     padding = "same"
     if strides > 1 and kernel_size > 1:
         # "same" would pad strided convolutions on one side only; PyTorch's weights expect both.
         x = layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
         padding = "valid"
-    layer = layers.Conv2D if groups == 1 else GroupedConv2D
-    return layer(
+    return GroupedConv2D(
         filters,
         kernel_size,
         strides=strides,
@@ -37,25 +33,37 @@ def convolution(x, filters, kernel_size, name, strides=1, groups=1):
         groups=groups,
         use_bias=False,
         # A new object for every layer: an unseeded Keras initializer gives the same values each time it is called.
-        kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
+        kernel_initializer=FanOutNormal(),
         name=name,
     )(x)
 
 
 def norm(x, name, gamma=1.0):
-    """Batch norm with PyTorch's epsilon and momentum (its 0.1 is Keras's 0.9); gamma starts at the given value."""
-    return layers.BatchNormalization(
+    """Batch norm; gamma starts at the given value."""
+    return _batch_norm(name, gamma)(x)
+
+
+def norm_relu(x, name, gamma=1.0, addend=None):
+    """Batch norm, then the addition of another tensor where one is given, then ReLU."""
+    layer = _batch_norm(name, gamma, activation="relu")
+    return layer(x) if addend is None else layer(x, addend)
+
+
+def _batch_norm(name, gamma, activation=None):
+    """With PyTorch's epsilon and momentum (its 0.1 is Keras's 0.9)."""
+    return BatchNorm(
         axis=channel_axis(),
         epsilon=1e-5,
         momentum=0.9,
         gamma_initializer=keras.initializers.Constant(gamma),
+        activation=activation,
         name=name,
-    )(x)
+    )
 
 
 def convolution_norm_relu(x, filters, kernel_size, name, strides=1, groups=1):
     x = convolution(x, filters, kernel_size, f"{name}_conv", strides, groups)
-    return layers.ReLU(name=f"{name}_relu")(norm(x, f"{name}_norm"))
+    return norm_relu(x, f"{name}_norm")
 
 
 def channel_axis() -> int:
@@ -103,25 +111,23 @@ def merge(paths, name):
     return layers.Concatenate(axis=channel_axis(), name=f"{name}_merge")(paths) if len(paths) > 1 else paths[0]
 
 
-def transition(x, channels, name, gamma=1.0):
-    """The 1x1 back to the block's width, and its batch norm; no ReLU before the addition."""
-    return norm(convolution(x, channels, 1, f"{name}_transition_conv"), f"{name}_transition_norm", gamma)
+def transition(x, channels, name):
+    """The 1x1 back to the block's width."""
+    return convolution(x, channels, 1, f"{name}_transition_conv")
 
 
 def form_a(x, paths: Paths, name):
-    """Figure 3(a), the definition: every path goes back to the block's width, and the paths are summed."""
+    """Figure 3(a), the definition: every path goes back to the block's width, and the paths are summed.
+
+    The forms end before the block's last batch norm, which takes the sum with the shortcut and the ReLU with it.
+    """
     inputs = split(x, paths.cardinality)
+    names = [f"{name}_path{i}" for i in range(1, paths.cardinality + 1)]
     outputs = [
-        convolution(
-            transform(path, paths.group_width, paths.strides, f"{name}_path{i}"),
-            paths.channels,
-            1,
-            f"{name}_path{i}_transition_conv",
-        )
-        for i, path in enumerate(inputs, 1)
+        transition(transform(path, paths.group_width, paths.strides, name), paths.channels, name)
+        for path, name in zip(inputs, names, strict=True)
     ]
-    aggregated = layers.Add(name=f"{name}_sum")(outputs) if len(outputs) > 1 else outputs[0]
-    return norm(aggregated, f"{name}_transition_norm", paths.last_gamma)
+    return layers.Add(name=f"{name}_sum")(outputs) if len(outputs) > 1 else outputs[0]
 
 
 def form_b(x, paths: Paths, name):
@@ -132,7 +138,7 @@ def form_b(x, paths: Paths, name):
 def form_c(x, paths: Paths, name):
     """Figure 3(c): all paths at once, the 3x3 a convolution in as many groups as there are paths."""
     y = transform(x, paths.group_width, paths.strides, name, groups=paths.cardinality)
-    return transition(y, paths.channels, name, paths.last_gamma)
+    return transition(y, paths.channels, name)
 
 
 def form_sliced(x, paths: Paths, name):
@@ -142,7 +148,7 @@ def form_sliced(x, paths: Paths, name):
 
 def _merged_paths(inputs, paths: Paths, name):
     outputs = [transform(path, paths.group_width, paths.strides, f"{name}_path{i}") for i, path in enumerate(inputs, 1)]
-    return transition(merge(outputs, name), paths.channels, name, paths.last_gamma)
+    return transition(merge(outputs, name), paths.channels, name)
 
 
 FORMS = {"a": form_a, "b": form_b, "c": form_c, "sliced": form_sliced}
@@ -188,6 +194,6 @@ def downsampling_block(x, paths: Paths, name, form="c", shortcut=projection_shor
 
 
 def _residual(x, paths: Paths, name, form, shortcut):
-    residual = FORMS[form](x, paths, name)
+    aggregated = FORMS[form](x, paths, name)
     shortcut = shortcut(x, paths.channels, paths.strides, name)
-    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([shortcut, residual]))
+    return norm_relu(aggregated, f"{name}_transition_norm", paths.last_gamma, addend=shortcut)

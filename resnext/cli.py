@@ -101,6 +101,7 @@ def train(
     image_size: int | None = None,
     seed: int = 0,
     dtype: Dtype = "float32",
+    remat: tyro.conf.FlagCreatePairsOff[bool] = False,
 ) -> None:
     """Train a network on a folder of images.
 
@@ -115,6 +116,7 @@ def train(
         image_size: side in pixels of what the network sees; by default the variant's published size.
         seed: of the weights, the order, the augmentation and a drawn split.
         dtype: Keras dtype policy.
+        remat: take less memory and more time: the same weights.
     """
     from resnext.train import train
 
@@ -122,7 +124,7 @@ def train(
         raise ValueError(f"unknown recipe {recipe!r}; the recipes are {', '.join(RECIPES)}")
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
     chosen = dataclasses.replace(RECIPES[recipe], **{name: value for name, value in given.items() if value is not None})
-    trained = train(data, variant, out, recipe=chosen, image_size=image_size, seed=seed, dtype=dtype)
+    trained = train(data, variant, out, recipe=chosen, image_size=image_size, seed=seed, dtype=dtype, remat=remat)
     print(f"test top-1 {100 * trained.test.top(1):.2f} % of {len(trained.test.labels)} images (last epoch)")
     print(
         f"best validation top-1 {100 * trained.best_validation_accuracy:.2f} % (epoch {trained.best_epoch}), "

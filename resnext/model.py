@@ -16,6 +16,7 @@ from resnext.blocks import (
     projection_shortcut,
     zero_padding_shortcut,
 )
+from resnext.layers import MaxPooling2D
 from resnext.variants import STEM_CHANNELS, Stage, Variant, get_variant
 from resnext.weights import load_weights
 
@@ -123,7 +124,7 @@ def imagenet_stem(x):
     x = convolution_norm_relu(x, STEM_CHANNELS, 7, "stem", strides=2)
     # Zeros do for padding: the ReLU before leaves nothing below them.
     x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)
-    return layers.MaxPooling2D(3, 2, name="stem_pool")(x)
+    return MaxPooling2D(3, 2, name="stem_pool")(x)
 
 
 def cifar_stem(x):
@@ -186,14 +187,19 @@ def _check(argument: str, value, allowed):
         raise ValueError(f"`{argument}` must be one of {allowed}. Received: {value!r}")
 
 
-def image_classifier(variant: str | Variant, classes: int, preprocessing) -> tuple[ResNeXtModel, keras.Model]:
-    """A network with logits, and the model around it that takes images: normalising is its first operation.
+def image_network(variant: str | Variant, classes: int, preprocessing) -> ResNeXtModel:
+    """A network with logits for images of the preprocessing's size."""
+    size = preprocessing.size
+    return ResNeXt(variant, input_shape=(size, size, 3), classes=classes, classifier_activation=None)
+
+
+def image_classifier(network: keras.Model, preprocessing) -> keras.Model:
+    """The model around a network that takes images: normalising is its first operation.
 
     Shapes: uint8 (batch, size, size, 3) -> float (batch, classes).
     """
     size, mean, std = preprocessing.size, preprocessing.mean, preprocessing.std
-    network = ResNeXt(variant, input_shape=(size, size, 3), classes=classes, classifier_activation=None)
     images = keras.Input((size, size, 3), dtype="uint8", name="images")
     scale, offset = [1 / (255 * s) for s in std], [-m / s for m, s in zip(mean, std, strict=True)]
     normalised = layers.Rescaling(scale, offset, dtype="float32", name="normalise")(images)
-    return network, keras.Model(images, network(normalised), name="image_classifier")
+    return keras.Model(images, network(normalised), name="image_classifier")

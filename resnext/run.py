@@ -145,7 +145,7 @@ def _reading(path: Path) -> Iterator[Any]:
 
 
 def load_classifier(folder: str | Path, weights: str = "best") -> tuple[keras.Model, RunConfig]:
-    """The trained network of a run, from uint8 images to logits, and the run's configuration.
+    """The trained network of a run, folded, from uint8 images to logits, and the run's configuration.
 
     Args:
         folder: of the run.
@@ -163,13 +163,14 @@ def build_classifier(folder: str | Path, config: RunConfig, weights: str) -> ker
     path = Path(folder) / WEIGHTS[weights]
     _check_size(path, config)
     import_keras()
-    from resnext.model import image_classifier, keras_config
+    from resnext.folding import fold
+    from resnext.model import image_classifier, image_network, keras_config
     from resnext.weights import load_weights
 
     with keras_config(config.dtype, "channels_last"):
-        network, classifier = image_classifier(config.variant, len(config.classes), config.preprocessing)
-    load_weights(network, path)
-    return classifier
+        network = image_network(config.variant, len(config.classes), config.preprocessing)
+        load_weights(network, path)
+        return image_classifier(fold(network), config.preprocessing)
 
 
 def _check_size(path: Path, config: RunConfig) -> None:

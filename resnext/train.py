@@ -41,6 +41,7 @@ def train(
     image_size: int | None = None,
     seed: int = 0,
     dtype: str = "float32",
+    remat: bool = False,
 ) -> Trained:
     """Train a new network and keep everything about it in a run folder (see `resnext.run`).
 
@@ -52,6 +53,7 @@ def train(
         image_size: side in pixels of the square that the network sees; by default the variant's published size.
         seed: of the initial weights, the order of the images, the augmentation, and a drawn split.
         dtype: a Keras dtype policy, such as "mixed_bfloat16".
+        remat: keep less in memory and compute the blocks twice: the same weights, slower.
 
     Raises:
         ValueError, RunError, DataError: before anything is written.
@@ -88,19 +90,21 @@ def train(
     config = RunConfig(variant, splits.train.classes, preprocessing, recipe, source_name(data), seed, dtype, versions)
     keras.utils.set_random_seed(seed)
     with keras_config(dtype, "channels_last"):
-        return _fit(folder, config, splits)
+        return _fit(folder, config, splits, remat)
 
 
-def _fit(folder: Path, config: RunConfig, splits: Splits) -> Trained:
+def _fit(folder: Path, config: RunConfig, splits: Splits, remat: bool) -> Trained:
     from rich.console import Console
 
     from resnext.callbacks import KeepRun, ShowProgress
     from resnext.data import images_per_step, steps_per_epoch, training_batches
     from resnext.evaluate import judge
-    from resnext.model import image_classifier
+    from resnext.model import image_classifier, image_network
+    from resnext.remat import recompute
 
     recipe, preprocessing = config.recipe, config.preprocessing
-    network, classifier = image_classifier(config.variant, len(config.classes), preprocessing)
+    network = image_network(config.variant, len(config.classes), preprocessing)
+    classifier = image_classifier(recompute(network) if remat else network, preprocessing)
     steps = steps_per_epoch(splits.train, recipe.batch_size)
     _compile(classifier, recipe, steps)
     augmentations = _augmentations(recipe, preprocessing)

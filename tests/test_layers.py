@@ -1,13 +1,13 @@
-"""GroupedConv2D on every route against a loop over positions and groups, values and both gradients."""
+"""Every route of every layer: convolutions against a loop over positions and groups, the others against Keras's own."""
 
 import keras
 import numpy as np
 import pytest
 
-from resnext.layers import GroupedConv2D, fastest_route, merge_groups
+from resnext.layers import BatchNorm, FanOutNormal, GroupedConv2D, MaxPooling2D, fastest_route, merge_groups
 
 BACKEND = keras.backend.backend()
-ROUTES = {"tensorflow": ["native", "direct", "merged"]}.get(BACKEND, ["native", "merged"])
+ROUTES = ["native", "merged", "product" if BACKEND == "jax" else "direct"]
 
 
 def reference(x, kernel, groups, strides, dilation, padding, upstream=None):
@@ -86,37 +86,45 @@ CASES = {
     "stride": {"channels": 32, "filters": 32, "groups": 8, "strides": 2},
     "stride, valid": {"channels": 32, "filters": 32, "groups": 8, "strides": 2, "padding": "valid"},
     "dilation": {"channels": 32, "filters": 32, "groups": 8, "dilation": 2},
+    "stride, padded on one side": {"channels": 32, "filters": 32, "groups": 8, "strides": 2, "sides": (8, 6)},
     "one pixel kernel": {"channels": 32, "filters": 32, "groups": 8, "kernel_size": 1},
+    "one pixel kernel, one group": {"channels": 12, "filters": 20, "groups": 1, "kernel_size": 1},
+    "one pixel kernel, one group, stride": {"channels": 12, "filters": 20, "groups": 1, "kernel_size": 1, "strides": 2},
+    "one group": {"channels": 8, "filters": 12, "groups": 1},
 }
+POINTWISE = [name for name in CASES if name.startswith("one pixel kernel, one group")]
 
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("case", CASES)
 def test_every_route_is_the_definition(case, route, data_format):
-    case = {"strides": 1, "dilation": 1, "padding": "same", "kernel_size": 3, **CASES[case]}
+    for ours, truth in zip(*both(case, route, data_format, "float32"), strict=True):
+        np.testing.assert_allclose(ours, truth, rtol=1e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("route", [route for route in ROUTES if route != "native"])
+@pytest.mark.parametrize("case", ["narrow groups", "stride", "dilation", *POINTWISE])
+def test_bfloat16_stays_within_its_precision(case, route, data_format):
+    for ours, truth in zip(*both(case, route, data_format, "mixed_bfloat16"), strict=True):
+        assert np.abs(ours - truth).max() < 0.03 * np.abs(truth).max()  # bfloat16 has 8 bits
+
+
+def both(name, route, data_format, dtype):
+    """What the layer gives in a case, and what the definition gives."""
+    if route == "product" and name not in POINTWISE:
+        pytest.skip("the route is for 1x1 convolutions in one group")
+    case = {"strides": 1, "dilation": 1, "padding": "same", "kernel_size": 3, "sides": (9, 7), **CASES[name]}
     rng = np.random.default_rng(1)
-    x = rng.normal(size=(2, 9, 7, case["channels"]))
+    x = rng.normal(size=(2, *case["sides"], case["channels"]))
     side, groups = case["kernel_size"], case["groups"]
     kernel = rng.normal(size=(side, side, case["channels"] // groups, case["filters"]))
     place = (case["strides"], case["dilation"], case["padding"])
     upstream = rng.normal(size=reference(x, kernel, groups, *place)[0].shape)
     expected = reference(x, kernel, groups, *place, upstream)
     arguments = {"strides": case["strides"], "dilation_rate": case["dilation"], "padding": case["padding"]}
-    given = step(route, x, kernel, groups, upstream, data_format=data_format, **arguments)
-    for ours, truth in zip(given, expected, strict=True):
-        np.testing.assert_allclose(ours, truth, rtol=1e-4, atol=2e-4)
-
-
-@pytest.mark.parametrize("route", [route for route in ROUTES if route != "native"])
-def test_bfloat16_stays_within_its_precision(route):
-    rng = np.random.default_rng(2)
-    x, kernel = rng.normal(size=(2, 8, 8, 32)), rng.normal(size=(3, 3, 4, 32))
-    upstream = rng.normal(size=(2, 8, 8, 32))
-    expected = reference(x, kernel, 8, 1, 1, "same", upstream)
-    given = step(route, x, kernel, 8, upstream, "mixed_bfloat16", padding="same", data_format="channels_last")
-    for ours, truth in zip(given, expected, strict=True):
-        assert np.abs(ours - truth).max() < 0.03 * np.abs(truth).max()  # bfloat16 has 8 bits
+    return step(route, x, kernel, groups, upstream, dtype, data_format=data_format, **arguments), expected
 
 
 def test_it_is_keras_conv2d_with_the_same_weights_bias_and_activation():
@@ -145,20 +153,170 @@ def test_merged_kernels_are_block_diagonal():
 
 
 @pytest.mark.parametrize(
-    ("backend", "dtype", "accelerator", "route"),
+    ("backend", "dtype", "accelerator", "groups", "pointwise", "route"),
     [
-        ("tensorflow", "float32", False, "direct"),
-        ("tensorflow", "bfloat16", False, "direct"),
-        ("tensorflow", "float16", False, "merged"),
-        ("tensorflow", "float64", False, "merged"),
-        ("tensorflow", "float16", True, "direct"),
-        ("jax", "float32", False, "merged"),
-        ("jax", "float32", True, "native"),
-        ("torch", "float32", False, "native"),
+        ("tensorflow", "float32", False, 32, False, "direct"),
+        ("tensorflow", "bfloat16", False, 1, True, "direct"),
+        ("tensorflow", "float16", False, 32, False, "merged"),
+        ("tensorflow", "float64", False, 32, False, "merged"),
+        ("tensorflow", "float16", False, 1, False, "native"),
+        ("tensorflow", "float16", True, 32, False, "direct"),
+        ("jax", "float32", False, 32, False, "merged"),
+        ("jax", "float32", False, 1, False, "merged"),
+        ("jax", "bfloat16", False, 1, True, "product"),
+        ("jax", "float32", True, 32, False, "native"),
+        ("jax", "float32", True, 1, True, "native"),
+        ("torch", "float32", False, 32, False, "direct"),
     ],
 )
-def test_route_follows_backend_device_and_dtype(backend, dtype, accelerator, route):
-    assert fastest_route(backend, dtype, accelerator) == route
+def test_route_follows_backend_device_dtype_and_shape(backend, dtype, accelerator, groups, pointwise, route):
+    assert fastest_route(backend, dtype, accelerator, groups, pointwise) == route
+
+
+def test_a_network_takes_the_fast_routes():
+    from resnext import ResNeXt
+
+    network = ResNeXt("resnext14_8x4d", include_top=False)
+    routes = {layer.name: layer.route for layer in network.layers if hasattr(layer, "route")}
+    norm = {"jax": "native"}.get(BACKEND, "fused")
+    assert {route for name, route in routes.items() if name.endswith("_norm")} == {norm}
+    pointwise = {"jax": "product"}.get(BACKEND, "direct")
+    assert {route for name, route in routes.items() if "1x1_conv" in name or "transition_conv" in name} == {pointwise}
+    assert routes["stage2_block1_transform_3x3_conv"] == {"jax": "merged"}.get(BACKEND, "direct")
+    assert routes["stem_pool"] == {"tensorflow": "native"}.get(BACKEND, BACKEND)
+
+
+def convolution_with_all(route):
+    """A convolution with bias, addend and ReLU, and what Keras's layers give for the same."""
+    rng = np.random.default_rng(3)
+    x, addend = rng.normal(size=(2, 2, 6, 6, 12)).astype("float32")
+    arguments = {"groups": 3, "padding": "same", "bias_initializer": "ones", "activation": "relu"}
+    layer = GroupedConv2D(12, 3, **arguments)
+    layer.build(x.shape)
+    plain = keras.layers.Conv2D(12, 3, **{**arguments, "activation": None})
+    plain.build(x.shape)
+    plain.set_weights(layer.get_weights())
+    layer.route = route
+    expected = np.maximum(keras.ops.convert_to_numpy(plain(x)) + addend, 0)
+    return keras.ops.convert_to_numpy(layer(x, addend)), expected
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route != "product"])
+def test_bias_addend_and_activation_follow_on_every_route(route):
+    given, expected = convolution_with_all(route)
+    np.testing.assert_allclose(given, expected, rtol=1e-5, atol=1e-5)
+
+
+NORM_ROUTES = ["native"] if BACKEND == "jax" else ["native", "fused"]
+
+
+def norm_step(layer, x, addend, upstream, dtype, training=True):
+    """Outputs of a batch norm, and after a step of training its inputs, weights and moving statistics."""
+    inputs = keras.Input(batch_shape=x.shape)
+    images, addends = Images(x, dtype=dtype), Images(addend, dtype=dtype)
+    layer = layer()
+    model = keras.Model(inputs, layer(images(inputs), addends(inputs)))
+    rng = np.random.default_rng(5)
+    layer.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in layer.weights])
+    zeros = np.zeros_like(x)
+    outputs = keras.ops.convert_to_numpy(keras.ops.cast(model(zeros, training=training), "float32"))
+
+    def loss(slopes, predicted):
+        return keras.ops.sum(keras.ops.cast(predicted, "float32") * slopes)
+
+    model.compile(keras.optimizers.SGD(1.0), loss)
+    model.train_on_batch(zeros, upstream)
+    return [outputs, *map(keras.ops.convert_to_numpy, (images.images, addends.images, *layer.weights))]
+
+
+class PlainNorm(keras.layers.Layer):
+    """Keras's own layers one after the other."""
+
+    def __init__(self, **arguments):
+        super().__init__(dtype=arguments["dtype"])
+        self.norm = keras.layers.BatchNormalization(**arguments)
+
+    def build(self, shape, *_):
+        self.norm.build(shape)
+
+    def call(self, x, addend, training=None):
+        return keras.ops.relu(self.norm(x, training=training) + addend)
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+@pytest.mark.parametrize("axis", [-1, 1])
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("route", NORM_ROUTES)
+def test_batch_norm_is_keras_own_in_values_gradients_and_moving_statistics(route, dtype, axis, trainable):
+    rng = np.random.default_rng(4)
+    x, addend, upstream = rng.normal(1, 2, size=(3, 5, 7, 4, 6)).astype("float32")
+    arguments = {"axis": axis, "epsilon": 1e-5, "momentum": 0.7, "trainable": trainable, "dtype": dtype}
+
+    def ours():
+        layer = BatchNorm(activation="relu", **arguments)
+        layer.build(x.shape)
+        assert layer.route == NORM_ROUTES[-1]
+        layer.route = route
+        return layer
+
+    given = norm_step(ours, x, addend, upstream, dtype)
+    expected = norm_step(lambda: PlainNorm(**arguments), x, addend, upstream, dtype)
+    precision = 2e-4 if dtype == "float32" else 0.06
+    assert len(given) == len(expected)
+    for ours_, truth in zip(given, expected, strict=True):
+        np.testing.assert_allclose(ours_, truth, rtol=precision, atol=precision)
+
+
+@pytest.mark.parametrize("route", NORM_ROUTES)
+def test_batch_norm_of_one_value_per_channel(route):
+    layer = BatchNorm()
+    layer.build((1, 1, 1, 3))
+    layer.route = route
+    outputs = keras.ops.convert_to_numpy(layer(np.full((1, 1, 1, 3), 5.0, "float32"), training=True))
+    np.testing.assert_allclose(outputs, 0, atol=1e-3)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(layer.moving_variance), 0.99, rtol=1e-5)
+
+
+def test_batch_norm_is_saved_as_keras_own():
+    ours, plain = BatchNorm(), keras.layers.BatchNormalization()
+    for layer in (ours, plain):
+        layer.build((None, 4, 4, 8))
+    assert [w.name for w in ours.weights] == [w.name for w in plain.weights]
+    again = BatchNorm.from_config(BatchNorm(activation="relu", momentum=0.5).get_config())
+    assert (again.activation, again.momentum) == (keras.activations.relu, 0.5)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize(
+    ("size", "strides", "sides"), [(3, 2, (9, 11)), (3, 2, (10, 8)), (2, 2, (6, 6)), (3, 1, (5, 6))]
+)
+def test_max_pooling_is_keras_own_in_values_and_gradient(size, strides, sides, data_format):
+    rng = np.random.default_rng(6)
+    shape = (2, *sides, 3) if data_format == "channels_last" else (2, 3, *sides)
+    x = rng.permutation(np.prod(shape)).reshape(shape).astype("float32")
+    results = []
+    for kind in (MaxPooling2D, keras.layers.MaxPooling2D):
+        inputs = keras.Input(batch_shape=shape)
+        images = Images(x)
+        model = keras.Model(inputs, kind(size, strides, data_format=data_format)(images(inputs)))
+        model.compile(keras.optimizers.SGD(1.0), lambda slopes, predicted: keras.ops.sum(predicted * slopes))
+        slopes = np.random.default_rng(7).normal(size=model.output.shape).astype("float32")
+        outputs = keras.ops.convert_to_numpy(model(np.zeros_like(x)))
+        model.train_on_batch(np.zeros_like(x), slopes)
+        results.append((outputs, x - keras.ops.convert_to_numpy(images.images)))
+    for given, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(given, expected, atol=1e-4)
+
+
+def test_initial_values_follow_the_seed_and_nothing_else():
+    keras.utils.set_random_seed(7)
+    first, second = FanOutNormal(), FanOutNormal()
+    keras.utils.set_random_seed(7)
+    again = FanOutNormal.from_config(FanOutNormal().get_config())
+    one, other, same = (keras.ops.convert_to_numpy(f((3, 3, 8, 16))) for f in (first, second, again))
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+    assert one[0, 0, 0, 0] == pytest.approx(0.23800884)  # on every backend and platform
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="XLA can be left out on TensorFlow only")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from resnext.forms import to_form
-from resnext.model import ResNeXt, image_classifier, keras_config
+from resnext.model import ResNeXt, image_classifier, image_network, keras_config
 from resnext.preprocessing import Preprocessing, preprocess_input
 from resnext.recipes import DTYPES
 
@@ -154,7 +154,8 @@ def test_every_float_policy_trains_and_predicts(dtype):
 
 def test_image_classifier_normalises_in_its_graph():
     preprocessing = Preprocessing(32, 32)
-    network, classifier = image_classifier(SMALL, 4, preprocessing)
+    network = image_network(SMALL, 4, preprocessing)
+    classifier = image_classifier(network, preprocessing)
     x = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3), np.uint8)
     expected = run(network, preprocess_input(x.astype("float32")))
     np.testing.assert_allclose(run(classifier, x), expected, rtol=1e-4, atol=1e-4)

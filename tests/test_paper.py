@@ -63,9 +63,9 @@ def test_stage_shapes_of_table_1():
     assert network.get_layer("stem_conv").output.shape[1:] == (112, 112, 64)
     for row, blocks in zip(stage_complexities("resnext50_32x4d")[1:], (3, 4, 6, 3), strict=True):
         for block in range(1, blocks + 1):
-            output = network.get_layer(f"stage{row.number}_block{block}_relu").output
+            output = network.get_layer(f"stage{row.number}_block{block}_transition_norm").output
             assert output.shape[1:] == (row.height, row.width, row.channels)
-        assert f"stage{row.number}_block{blocks + 1}_relu" not in {layer.name for layer in network.layers}
+        assert f"stage{row.number}_block{blocks + 1}_transition_norm" not in {layer.name for layer in network.layers}
 
 
 def _run(model, images, training):
@@ -163,11 +163,18 @@ def _types(network, block):
     return [type(layer).__name__ for layer in network.layers if layer.name.startswith(f"{block}_")]
 
 
-def test_batch_norm_follows_every_convolution_and_relu_every_norm_but_the_last():
+def test_batch_norm_follows_every_convolution_and_relu_every_norm_the_last_after_the_addition():
     network = ResNeXt("resnext26_4x4d", input_shape=(64, 64, 3))
-    residual = ["Conv2D", "BatchNormalization", "ReLU", "GroupedConv2D", "BatchNormalization", "ReLU", "Conv2D",
-                "BatchNormalization", "Add", "ReLU"]  # fmt: skip
-    assert _types(network, "stage3_block2") == residual
+    assert _types(network, "stage3_block2") == ["GroupedConv2D", "BatchNorm"] * 3
+    groups = [
+        layer.groups for layer in network.layers if layer.name.startswith("stage3_block2_") and "conv" in layer.name
+    ]
+    assert groups == [1, 4, 1]
+    norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    linear = {norm.name for norm in norms if norm.activation is not keras.activations.relu}
+    assert linear == {f"stage{stage}_block1_shortcut_norm" for stage in (2, 3, 4, 5)}
+    added = {norm.name for norm in norms if isinstance(norm.input, list)}
+    assert added == {norm.name for norm in norms if norm.name.endswith("_transition_norm")}
     for layer in network.layers:
         if isinstance(layer, keras.layers.Conv2D):
             assert not layer.use_bias
@@ -259,11 +266,10 @@ def test_block_is_the_shortcut_plus_the_paths(form):
     block = keras.Model(inputs, downsampling_block(inputs, Paths(4, 2, 32, strides=2), "block", form))
     assert block.output.shape == (None, 3, 3, 32)
     x = np.random.default_rng(10).normal(size=(2, 6, 6, 16)).astype("float32")
-    parts = keras.Model(
-        inputs,
-        [block.get_layer(name).output for name in ("block_shortcut_norm", "block_transition_norm")],
-    )(x)
-    shortcut, residual = map(keras.ops.convert_to_numpy, parts)
+    last = block.get_layer("block_transition_norm")
+    parts = keras.Model(inputs, [block.get_layer("block_shortcut_norm").output, last.input[0]])(x)
+    shortcut, aggregated = map(keras.ops.convert_to_numpy, parts)
+    residual = aggregated / np.sqrt(1 + last.epsilon)  # statistics and scale are the initial ones
     np.testing.assert_allclose(
         keras.ops.convert_to_numpy(block(x)), np.maximum(shortcut + residual, 0), rtol=1e-5, atol=1e-6
     )

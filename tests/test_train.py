@@ -465,11 +465,13 @@ def test_a_class_name_is_no_formula_and_a_picture_costs_no_result(tmp_path):
 
 
 def test_weight_decay_spares_norms_and_biases(colours, tmp_path):
-    from resnext.model import image_classifier
+    from resnext.model import image_classifier, image_network
     from resnext.preprocessing import Preprocessing
     from resnext.train import _compile
 
-    network, classifier = image_classifier("resnext14_2x4d", 3, Preprocessing(24, 24))
+    preprocessing = Preprocessing(24, 24)
+    network = image_network("resnext14_2x4d", 3, preprocessing)
+    classifier = image_classifier(network, preprocessing)
     _compile(classifier, dataclasses.replace(QUICK, weight_decay=0.5), steps_per_epoch=4)
     spared = {"gamma", "beta", "bias"}
     for weight in network.trainable_weights:

@@ -1,0 +1,53 @@
+"""Less memory for more time: a block keeps its input only, and is computed again for its gradients.
+
+Chen et al. 2016, https://arxiv.org/abs/1604.06174, with the blocks of the network as the segments.
+"""
+
+import keras
+
+from resnext.model import ResNeXtModel
+
+
+@keras.saving.register_keras_serializable(package="resnext")
+class Recomputed(keras.layers.Layer):
+    """A part of a network whose activations are not kept in training."""
+
+    def __init__(self, part: keras.Model, **arguments):
+        super().__init__(**arguments)
+        self.part = part
+
+    def compute_output_spec(self, inputs, training=None):
+        return self.part.compute_output_spec(inputs)
+
+    def call(self, inputs, training=None):
+        if not training:
+            return self.part(inputs, training=False)
+
+        def compute(trainable, others, x):
+            # A pure function: computed twice, the moving statistics must not move twice.
+            return self.part.stateless_call(trainable, others, x, training=True)
+
+        values = [[v.value for v in vs] for vs in (self.part.trainable_variables, self.part.non_trainable_variables)]
+        outputs, moved = keras.remat(compute)(*values, inputs)
+        for variable, value in zip(self.part.non_trainable_variables, moved, strict=True):
+            variable.assign(value)
+        return outputs
+
+
+def recompute(network: ResNeXtModel) -> keras.Model:
+    """A model that computes and trains as the network does, on the same variables, in less memory.
+
+    >>> from resnext import ResNeXt
+    >>> network = ResNeXt("resnext14_2x4d", input_shape=(32, 32, 3), classes=10)
+    >>> recompute(network).count_params() == network.count_params()
+    True
+    """
+    ends = [layer.output for layer in network.layers if layer.name.endswith("_transition_norm")]
+    x = inputs = keras.Input(batch_shape=network.input.shape, dtype=network.input.dtype)
+    start = network.input
+    for end in ends:
+        x = Recomputed(keras.Model(start, end))(x)
+        start = end
+    if ends[-1] is not network.output:
+        x = keras.Model(start, network.output)(x)
+    return keras.Model(inputs, x, name=network.name)

@@ -1,0 +1,98 @@
+"""Batch norm folded into the convolutions: fewer layers, the same outputs."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from resnext import ResNeXt, fold, lineage
+from resnext.blocks import FORMS
+from resnext.variants import get_variant
+
+VARIANT = get_variant("resnext11_4x4d")
+
+
+def shaken(model):
+    """Statistics, scales and offsets that are not the initial ones."""
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            shape = layer.gamma.shape
+            layer.set_weights([rng.uniform(0.5, 1.5, shape), *rng.normal(size=(2, *shape)), rng.uniform(0.5, 2, shape)])
+    return model
+
+
+def check(model, images):
+    folded = fold(model)
+    expected, given = (keras.ops.convert_to_numpy(m(images, training=False)) for m in (model, folded))
+    assert np.abs(given - expected).max() < 1e-5 * np.abs(expected).max()
+    return [layer for layer in folded.layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+def images(*shape):
+    return np.random.default_rng(1).normal(size=shape).astype("float32")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_is_the_same_without_batch_norm(form):
+    network = shaken(ResNeXt(VARIANT, input_shape=(32, 32, 3), classes=5, classifier_activation=None, form=form))
+    before = network.get_weights()
+    assert check(network, images(2, 32, 32, 3)) == []
+    assert all(np.array_equal(old, new) for old, new in zip(before, network.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("shortcut", ["A", "B", "C"])
+def test_every_shortcut_folds(shortcut):
+    network = ResNeXt(dataclasses.replace(VARIANT, shortcut=shortcut), include_top=False, input_shape=(32, 32, 3))
+    assert check(shaken(network), images(2, 32, 32, 3)) == []
+
+
+def test_channels_first_folds():
+    from resnext.model import keras_config
+
+    with keras_config("float32", "channels_first"):
+        network = shaken(ResNeXt(VARIANT, input_shape=(3, 32, 32), classes=5, classifier_activation=None))
+        assert check(network, images(2, 3, 32, 32)) == []
+
+
+def test_convolutions_with_a_bias_and_keras_layers_fold():
+    network = shaken(lineage.resnext50_wenga((32, 32, 3), 10))
+    assert check(network, images(2, 32, 32, 3)) == []
+
+
+def test_half_precision_keeps_its_policy():
+    from resnext.model import keras_config
+
+    with keras_config("mixed_bfloat16"):
+        network = shaken(ResNeXt(VARIANT, input_shape=(32, 32, 3), classes=5))
+        folded = fold(network)
+    assert folded.get_layer("stem_conv").compute_dtype == "bfloat16"
+    x = images(2, 32, 32, 3)
+    expected, given = (keras.ops.convert_to_numpy(m(x, training=False)) for m in (network, folded))
+    np.testing.assert_allclose(given, expected, atol=0.03)
+
+
+def test_what_does_not_follow_a_convolution_alone_stays():
+    inputs = keras.Input((8, 8, 3))
+    shared = keras.layers.Conv2D(4, 3, name="shared")(inputs)
+    activated = keras.layers.Conv2D(4, 3, activation="relu", name="activated")(inputs)
+    norms = [keras.layers.BatchNormalization(name=f"norm{i}") for i in range(3)]
+    outputs = [shared, norms[0](shared), norms[1](activated), norms[2](inputs)]
+    left = check_all(shaken(keras.Model(inputs, outputs)))
+    assert {layer.name for layer in left} == {"norm0", "norm1", "norm2"}
+
+
+def check_all(model):
+    folded, x = fold(model), images(2, 8, 8, 3)
+    for expected, given in zip(model(x, training=False), folded(x, training=False), strict=True):
+        np.testing.assert_allclose(*map(keras.ops.convert_to_numpy, (given, expected)), rtol=1e-4, atol=1e-5)
+    return [layer for layer in folded.layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+def test_only_functional_models_fold():
+    class Subclassed(keras.Model):
+        pass
+
+    with pytest.raises(ValueError, match=r"`model` must be a functional model.*Received: Subclassed 'other'"):
+        fold(Subclassed(name="other"))
