@@ -6,6 +6,7 @@ import dataclasses
 import os
 import sys
 import traceback
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,6 +14,7 @@ import tyro
 from tyro.conf import Positional
 
 from resnext.backend import installed_backend
+from resnext.files import write_atomically
 from resnext.recipes import RECIPES, Dtype
 
 Weights = Literal["best", "last"]
@@ -185,7 +187,54 @@ def predict(
         print(f"{image}: " + ", ".join(f"{name} {100 * probability:.2f} %" for name, probability in classes))
 
 
-COMMANDS = {"list": list_, "info": info, "train": train, "evaluate": evaluate, "predict": predict}
+def bench(
+    what: Annotated[Positional[Literal["conv", "data"]], tyro.conf.arg(metavar="conv|data")],
+    data: Annotated[Positional[str], tyro.conf.arg(metavar="[DATA]")] = "",
+    variant: str = "resnext50_32x4d",
+    batch_size: int = 8,
+    image_size: int = 224,
+    dtype: Dtype = "float32",
+    native: tyro.conf.FlagCreatePairsOff[bool] = False,
+    json: Path | None = None,
+) -> None:
+    """Measure this machine: the convolutions of a network by every route, or the way from files to batches.
+
+    Args:
+        what: conv, or data with the folder to read.
+        data: a folder of images, for data.
+        variant: whose convolutions, for conv.
+        batch_size: images at once.
+        image_size: side in pixels, for data.
+        dtype: Keras dtype policy, for conv.
+        native: Keras's own grouped convolution as well where a step takes seconds, for conv.
+        json: a file for the results, too.
+    """
+    from rich.table import Table
+
+    from resnext import bench
+
+    if batch_size < 1:
+        raise ValueError(f"--batch-size must be at least 1, and is {batch_size}")
+    if (what == "data") != bool(data):
+        raise ValueError("resnext bench conv takes no folder, resnext bench data DATA takes one")
+    if what == "conv":
+        results = list(bench.bench_conv(variant, batch_size, dtype, native))
+        table = Table("images", "kernel", "groups", "route", "ms forward and backward", "lowest", "highest", box=None)
+        for r in results:
+            route = f"{r.route} (taken)" if r.chosen else r.route
+            shape = (f"{r.side}x{r.side}", f"{r.kernel_size}x{r.kernel_size}, {r.filters}", str(r.groups))
+            table.add_row(*shape, route, *(f"{value:.1f}" for value in r.milliseconds))
+    else:
+        results = list(bench.bench_data(data, image_size, batch_size))
+        table = Table("part", "threads", "images/s", box=None)
+        for r in results:
+            table.add_row(r.part, str(r.threads), f"{r.images_per_second:.0f}")
+    _print(table)
+    if json:
+        write_atomically(json, dumps([dataclasses.asdict(result) for result in results], indent=1).encode() + b"\n")
+
+
+COMMANDS = {"list": list_, "info": info, "train": train, "evaluate": evaluate, "predict": predict, "bench": bench}
 
 
 def main() -> None:

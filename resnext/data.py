@@ -219,6 +219,21 @@ def evaluation_batches(
     return images.batch(batch, batch_fn=fill_up).to_iter_dataset(_read_ahead())
 
 
+def prediction_batches(
+    paths: Sequence[Path], preprocessing: Preprocessing, batch_size: int
+) -> Iterable[list[np.ndarray | ImageError]]:
+    """All images once, in order: uint8 (size, size, 3), or the reason why one can't be read in its place."""
+
+    def read(path: Path) -> np.ndarray | ImageError:
+        try:
+            return preprocessing.load(path)
+        except ImageError as error:
+            return error
+
+    images = _grain().MapDataset.range(len(paths)).map(lambda index: read(paths[index]))
+    return images.batch(batch_size, batch_fn=list).to_iter_dataset(_read_ahead())
+
+
 def _image(examples: Examples, preprocessing: Preprocessing, index: int) -> np.ndarray:
     image = examples.images[index]
     return preprocessing.load(image) if isinstance(image, Path) else preprocessing.apply(image)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +108,18 @@ def log_probabilities(classifier: keras.Model, images: np.ndarray) -> np.ndarray
     """uint8 (batch, size, size, 3) -> float32 (batch, classes)."""
     import numpy as np
 
-    logits = np.asarray(classifier.predict_on_batch(images), np.float32)
+    with inference():
+        logits = np.asarray(classifier.predict_on_batch(images), np.float32)
     logits -= logits.max(axis=1, keepdims=True)
     return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+
+def inference() -> contextlib.AbstractContextManager:
+    """What spares PyTorch the record keeping for gradients; nothing on the other backends."""
+    import keras
+
+    if keras.backend.backend() != "torch":
+        return contextlib.nullcontext()
+    import torch
+
+    return torch.inference_mode()

@@ -76,7 +76,9 @@ class GroupedConv2D(keras.layers.Conv2D):
             dilations=self.dilation_rate,
         )
         if self.use_bias:  # this operation, and not an addition, is what TensorFlow fuses with the convolution
-            outputs = tf.nn.bias_add(outputs, self.bias, data_format=data_format)
+            outputs = tf.nn.bias_add(
+                outputs, self.bias, data_format="N...C" if self.data_format == "channels_last" else "NC..."
+            )
         return self.activation(outputs if addend is None else outputs + addend)
 
     def _torch(self, inputs, addend):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+BATCH_SIZE = 16  # from 8 on, images a second rise no more (docs/performance.md)
 
 
 class Prediction(NamedTuple):
@@ -17,7 +20,7 @@ class Prediction(NamedTuple):
 def predict(
     run: str | Path, images: Iterable[str | Path], *, top: int = 5, weights: str = "best"
 ) -> Iterator[Prediction]:
-    """Classify image files with the network of a run, one after the other, in order.
+    """Classify image files with the network of a run, in order; the next ones are read while it computes.
 
     Args:
         run: a run folder.
@@ -33,14 +36,22 @@ def predict(
     """
     import numpy as np
 
+    from resnext.data import prediction_batches
     from resnext.evaluate import log_probabilities
     from resnext.run import load_classifier
 
     if top < 1:
         raise ValueError(f"`top` must be at least 1. Received: {top}")
     classifier, config = load_classifier(run, weights)
-    for path in map(Path, images):
-        image = config.preprocessing.load(path)
-        probabilities = np.exp(log_probabilities(classifier, image[None])[0])
-        best = np.argsort(-probabilities, kind="stable")[:top]
-        yield Prediction(path, [(config.classes[i], float(probabilities[i])) for i in best])
+    paths = [Path(image) for image in images]
+    names = iter(paths)
+    batch_size = min(BATCH_SIZE, max(1, len(paths)))
+    for batch in prediction_batches(paths, config.preprocessing, batch_size):
+        readable = list(itertools.takewhile(lambda image: isinstance(image, np.ndarray), batch))
+        if readable:
+            filled = np.stack(readable + readable[-1:] * (batch_size - len(readable)))  # one shape, compiled once
+            for row, path in zip(log_probabilities(classifier, filled)[: len(readable)], names, strict=False):
+                best = np.argsort(-row, kind="stable")[:top]
+                yield Prediction(path, [(config.classes[i], float(np.exp(row[i]))) for i in best])
+        if len(readable) < len(batch):
+            raise batch[len(readable)]

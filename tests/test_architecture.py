@@ -30,7 +30,7 @@ ROOMS = [
     {"forms": set(), "folding": set(), "remat": set()},
     {"run": set()},
     {"evaluate": set(), "report": {"evaluate"}, "predict": {"evaluate"}},
-    {"callbacks": set()},
+    {"callbacks": set(), "bench": set()},
     {"train": set()},
     {"cli": set()},
 ]
@@ -51,6 +51,7 @@ COMMANDS = {
               "--seed", "--dtype", "--remat"],
     "evaluate": ["RUN", "DATA", "--weights", "--batch-size"],
     "predict": ["RUN", "IMAGE...", "--top", "--weights"],
+    "bench": ["conv|data", "[DATA]", "--variant", "--batch-size", "--image-size", "--dtype", "--native", "--json"],
 }  # fmt: skip
 
 

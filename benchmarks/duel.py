@@ -1,0 +1,98 @@
+"""Contenders against a baseline, in turns: what the machine does meanwhile hits both, and their ratio stays."""
+
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+HERE = Path(__file__).parent
+TIME_LIMIT = 900  # seconds for a contender's first step, which may compile
+
+
+class Contender:
+    """A process that times a step when asked to; its answers are lines of JSON."""
+
+    def __init__(self, task: dict, python: str):
+        environment = {**os.environ, "KERAS_BACKEND": task.get("backend", "tensorflow"), "TF_CPP_MIN_LOG_LEVEL": "3"}
+        if task.get("backend") == "jax":
+            environment["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"  # as `resnext` sets it
+        command = ["timeout", str(TIME_LIMIT), python, HERE / "contender.py", json.dumps(task)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen(command, text=True, env=environment, **pipes)
+        self.ready = self._answer()
+
+    def _answer(self) -> dict:
+        for line in self.process.stdout:
+            if line.startswith("{"):
+                return json.loads(line)
+        raise RuntimeError(f"ended with {self.process.wait()} before it answered")
+
+    def seconds(self) -> float:
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+        return self._answer()["seconds"]
+
+    def end(self) -> float:
+        self.process.stdin.close()
+        peak = self._answer()["peak_memory_gb"]
+        self.process.wait()
+        return peak
+
+
+def duel(task: dict, baseline: dict, rounds: int, peers: str | None) -> dict:
+    """How many times as fast as the baseline the task's contender is: the median over the rounds, and their spread.
+
+    Both do the same number of images a step or, where their batches differ, are compared by the image.
+    """
+    both = []
+    try:
+        for each in (task, baseline):
+            ours = each["system"].startswith(("resnext", "keras"))
+            both.append(Contender(each, sys.executable if ours else peers))
+        for contender in both:
+            contender.seconds()
+        times = [[contender.seconds() / each.get("batch", 16) for contender, each in zip(both, (task, baseline))]
+                 for _ in range(rounds)]  # fmt: skip
+        peaks = [contender.end() for contender in both]
+    except RuntimeError as error:
+        for contender in both:
+            contender.process.kill()
+        return {"task": task, "baseline": baseline, "failed": str(error)}
+    ratios = [theirs / ours for ours, theirs in times]
+    return {
+        "task": task,
+        "baseline": baseline,
+        "n": rounds,
+        "ratio": [statistics.median(ratios), min(ratios), max(ratios)],
+        "images_per_second": [1 / statistics.median(column) for column in zip(*times)],
+        "peak_memory_gb": peaks,
+        "build_seconds": [contender.ready["build_seconds"] for contender in both],
+        "first_step_seconds": [contender.ready["first_step_seconds"] for contender in both],
+        "versions": both[1].ready["versions"] | both[0].ready["versions"],
+    }
+
+
+def run(duels: list[tuple[dict, dict]], rounds: int, peers: str | None, out: Path) -> None:
+    """All the duels, one after the other; the file holds what is done so far."""
+    results = {"machine": machine(), "date": str(date.today()), "command": " ".join(sys.argv), "duels": []}
+    for task, baseline in duels:
+        if peers is None and not baseline["system"].startswith(("resnext", "keras")):
+            continue
+        result = duel(task, baseline, task.pop("rounds", rounds), peers)
+        results["duels"].append(result)
+        print(task, result.get("failed") or [round(r, 2) for r in result["ratio"]], flush=True)
+        out.parent.mkdir(exist_ok=True)
+        out.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def machine() -> str:
+    with open("/proc/cpuinfo") as file:
+        text = file.read()
+    model = re.search(r"model name\s*: (.*)", text)
+    features = [f for f in ("avx512f", "avx512_bf16", "amx_bf16") if f" {f} " in text]
+    return f"{os.cpu_count()} cores, {model[1] if model else platform.processor()} ({', '.join(features)})"

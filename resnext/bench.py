@@ -1,0 +1,202 @@
+"""What this machine does: one layer by every route, and the way from files to batches."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from resnext.backend import import_keras
+
+REPEATS = 7
+SECONDS = 2.0  # that a part of the data pipeline is measured for
+
+
+class Timing(NamedTuple):
+    """The median of REPEATS runs and how far they lay apart."""
+
+    median: float
+    lowest: float
+    highest: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> Timing:
+        return cls(statistics.median(values), min(values), max(values))
+
+
+@dataclass(frozen=True)
+class ConvolutionTiming:
+    """A convolution by one route, forward and backward, in milliseconds."""
+
+    side: int  # of the images, in pixels
+    filters: int
+    groups: int
+    kernel_size: int
+    route: str
+    chosen: bool  # it is the route that a network takes here
+    milliseconds: Timing
+
+
+@dataclass(frozen=True)
+class DataTiming:
+    """A part of the way from a file to a batch, in images a second."""
+
+    part: str
+    threads: int
+    images_per_second: float
+
+
+def bench_conv(variant: str = "resnext50_32x4d", batch_size: int = 8, dtype: str = "float32", native: bool = False):
+    """Time the convolutions of each stage's blocks, forward and backward, by every route of the backend.
+
+    Args:
+        variant: whose layers.
+        batch_size: images at once.
+        dtype: Keras dtype policy.
+        native: Keras's own route as well where it takes seconds: grouped convolutions on TensorFlow and JAX.
+
+    Yields:
+        A ConvolutionTiming for each shape and route.
+
+    >>> [timing.route for timing in bench_conv("resnext14_2x4d", batch_size=1)][:2]  # doctest: +SKIP
+    ['direct', 'merged']
+    """
+    from resnext.variants import get_variant
+
+    network = get_variant(variant)
+    import_keras()
+    from resnext.model import keras_config
+
+    side = network.image_size // (4 if network.stem == "imagenet" else 1)
+    with keras_config(dtype, "channels_last"):
+        for stage in network.stages:
+            side //= stage.strides
+            width = network.cardinality * stage.group_width
+            for groups, kernel_size, filters in ((network.cardinality, 3, width), (1, 1, stage.channels)):
+                yield from _routes(side, width, filters, groups, kernel_size, batch_size, native)
+
+
+def _routes(side, channels, filters, groups, kernel_size, batch_size, native):
+    import keras
+    import numpy as np
+
+    from resnext.layers import GroupedConv2D
+
+    backend = keras.backend.backend()
+    routes = ["native", "merged", "direct" if backend != "jax" else "product"]
+    if groups > 1 and backend != "torch" and not native:
+        routes.remove("native")
+    if backend == "jax" and kernel_size > 1:
+        routes.remove("product")
+    layer = GroupedConv2D(filters, kernel_size, padding="same", groups=groups, use_bias=False)
+    layer.build((batch_size, side, side, channels))
+    images = np.random.default_rng(0).normal(size=(batch_size, side, side, channels)).astype("float32")
+    images = keras.ops.cast(images, layer.compute_dtype)
+    chosen = layer.route
+    for route in routes:
+        layer.route = route
+        step = forward_and_backward(layer, images)
+        step()
+        milliseconds = Timing.of([1000 * _seconds(step) for _ in range(REPEATS)])
+        yield ConvolutionTiming(side, filters, groups, kernel_size, route, route == chosen, milliseconds)
+
+
+def forward_and_backward(layer, images) -> Callable[[], None]:
+    """A function that computes a layer and the gradients of its kernel and of the images, and waits for them."""
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        def gradients():
+            with tf.GradientTape() as tape:
+                tape.watch(images)
+                outputs = layer(images)
+            return tape.gradient(outputs, [images, layer.kernel.value], outputs)
+
+        return tf.function(gradients, jit_compile=False)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        def outputs(kernel, images):
+            return layer.stateless_call([kernel], [], images)[0]
+
+        @jax.jit
+        def jax_gradients(kernel, images):
+            result, backward = jax.vjp(outputs, kernel, images)
+            return backward(result)
+
+        return lambda: jax.block_until_ready(jax_gradients(layer.kernel.value, images))
+    import torch
+
+    leaf = images.detach().requires_grad_()
+
+    def torch_gradients():
+        result = layer(leaf)
+        torch.autograd.grad(result, [layer.kernel.value, leaf], result)
+        if result.is_cuda:
+            torch.cuda.synchronize()
+
+    return torch_gradients
+
+
+def bench_data(data: str | Path, image_size: int = 224, batch_size: int = 32):
+    """Time the way from image files to batches: decoding and augmenting on one core, and whole on all of them.
+
+    Args:
+        data: a folder of images, as for `train`.
+        image_size: side in pixels of what the network sees.
+        batch_size: images in a batch.
+
+    Yields:
+        A DataTiming for each part.
+
+    Raises:
+        ValueError, DataError, ImageError: what the message says.
+
+    >>> for timing in bench_data("sign-digits"): print(timing)  # doctest: +SKIP
+    """
+    import numpy as np
+
+    from resnext.augment import flip, pad_and_crop
+    from resnext.data import DataError, load_splits, training_batches
+    from resnext.preprocessing import Preprocessing, read_image
+
+    preprocessing = Preprocessing(image_size, image_size)
+    examples = load_splits(data).train
+    files = [image for image in examples.images if isinstance(image, Path)]
+    if not files:
+        raise DataError(f"{data} has no files to read; give a folder of images")
+    rng = np.random.default_rng(0)
+    image = preprocessing.load(files[0])
+    colour = (124, 116, 104)
+    parts = {
+        "decode": lambda i: read_image(files[i % len(files)]),
+        "decode and resize, in full": lambda i: preprocessing.apply(read_image(files[i % len(files)])),
+        "decode and resize": lambda i: preprocessing.load(files[i % len(files)]),
+        "pad, crop and flip": lambda i: flip(pad_and_crop(image, image_size // 8, colour, rng), rng),
+    }
+    for part, work in parts.items():
+        yield DataTiming(part, 1, _rate(work, 1))
+    batches = iter(training_batches(examples, preprocessing, [flip], batch_size, seed=0))
+    images_in_batch = len(next(batches)[1])
+    yield DataTiming("batches", os.cpu_count() or 1, _rate(lambda _: next(batches), images_in_batch))
+
+
+def _rate(work: Callable[[int], object], images: int) -> float:
+    """Images a second over SECONDS, each call making so many."""
+    started, calls = time.perf_counter(), 0
+    while time.perf_counter() - started < SECONDS:
+        work(calls)
+        calls += 1
+    return calls * images / (time.perf_counter() - started)
+
+
+def _seconds(step: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    step()
+    return time.perf_counter() - started

@@ -1,0 +1,45 @@
+"""`resnext bench`: what it measures and what it refuses."""
+
+import json
+
+import keras
+from conftest import COLOURS, refusal, resnext, write_photos
+
+BACKEND = keras.backend.backend()
+
+
+def test_convolutions_by_every_route(tmp_path):
+    results = tmp_path / "conv.json"
+    ran = resnext("bench", "conv", "--variant", "resnext11_4x4d", "--batch-size", 1, "--json", results)
+    assert ran.returncode == 0, ran.stderr
+    rows = json.loads(results.read_text())
+    shapes = [(row["side"], row["groups"], row["kernel_size"], row["filters"]) for row in rows]
+    assert list(dict.fromkeys(shapes)) == [
+        (32, 4, 3, 16), (32, 1, 1, 256), (16, 4, 3, 32), (16, 1, 1, 512), (8, 4, 3, 64), (8, 1, 1, 1024)
+    ]  # fmt: skip
+    chosen = {(row["kernel_size"], row["route"]) for row in rows if row["chosen"]}
+    assert chosen == ({(3, "merged"), (1, "product")} if BACKEND == "jax" else {(3, "direct"), (1, "direct")})
+    for row in rows:
+        median, lowest, highest = row["milliseconds"]
+        assert 0 < lowest <= median <= highest
+    assert f"{'merged' if BACKEND == 'jax' else 'direct'} (taken)" in ran.stdout
+
+
+def test_the_way_from_files_to_batches(tmp_path):
+    photos = write_photos(tmp_path / "photos", COLOURS, 4)
+    results = tmp_path / "data.json"
+    ran = resnext("bench", "data", photos, "--image-size", 16, "--json", results)
+    assert ran.returncode == 0, ran.stderr
+    rates = {row["part"]: row["images_per_second"] for row in json.loads(results.read_text())}
+    assert list(rates) == ["decode", "decode and resize, in full", "decode and resize", "pad, crop and flip", "batches"]
+    assert all(rate > 0 for rate in rates.values())
+    assert rates["decode"] > rates["decode and resize, in full"]
+
+
+def test_what_it_refuses(tmp_path):
+    wanted = "resnext bench conv takes no folder, resnext bench data DATA takes one"
+    assert refusal(resnext("bench", "data")) == wanted
+    assert refusal(resnext("bench", "conv", tmp_path)) == wanted
+    assert refusal(resnext("bench", "data", "digits")) == "digits has no files to read; give a folder of images"
+    assert refusal(resnext("bench", "conv", "--batch-size", 0)) == "--batch-size must be at least 1, and is 0"
+    assert "no-such-folder does not exist" in refusal(resnext("bench", "data", "no-such-folder"))
