@@ -49,7 +49,7 @@ def keras_step(task):
         elif task.get("remat"):
             model = recompute(model)
     built = time.perf_counter()
-    images, labels = images_and_labels(task)
+    images, labels = map(keras.ops.convert_to_tensor, images_and_labels(task))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss)
     if task["mode"] == "train":

@@ -56,8 +56,10 @@ def duel(task: dict, baseline: dict, rounds: int, peers: str | None) -> dict:
             both.append(Contender(each, sys.executable if ours else peers))
         for contender in both:
             contender.seconds()
-        times = [[contender.seconds() / each.get("batch", 16) for contender, each in zip(both, (task, baseline))]
-                 for _ in range(rounds)]  # fmt: skip
+        batches = [each.get("batch", 16) for each in (task, baseline)]
+        times = [
+            [contender.seconds() / batch for contender, batch in zip(both, batches, strict=True)] for _ in range(rounds)
+        ]
         peaks = [contender.end() for contender in both]
     except RuntimeError as error:
         for contender in both:
@@ -69,7 +71,7 @@ def duel(task: dict, baseline: dict, rounds: int, peers: str | None) -> dict:
         "baseline": baseline,
         "n": rounds,
         "ratio": [statistics.median(ratios), min(ratios), max(ratios)],
-        "images_per_second": [1 / statistics.median(column) for column in zip(*times)],
+        "images_per_second": [1 / statistics.median(column) for column in zip(*times, strict=True)],
         "peak_memory_gb": peaks,
         "build_seconds": [contender.ready["build_seconds"] for contender in both],
         "first_step_seconds": [contender.ready["first_step_seconds"] for contender in both],

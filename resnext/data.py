@@ -17,10 +17,10 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, takewhile
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
 import numpy as np
@@ -212,8 +212,7 @@ def evaluation_batches(
     grain, batch = _grain(), images_per_step(examples, batch_size)
 
     def fill_up(images: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        copies = [images[-1]] * (batch - len(images))
-        return np.stack([*images, *copies]), len(images)
+        return _filled(images, batch), len(images)
 
     images = grain.MapDataset.range(len(examples)).map(lambda index: _image(examples, preprocessing, index))
     return images.batch(batch, batch_fn=fill_up).to_iter_dataset(_read_ahead())
@@ -221,17 +220,30 @@ def evaluation_batches(
 
 def prediction_batches(
     paths: Sequence[Path], preprocessing: Preprocessing, batch_size: int
-) -> Iterable[list[np.ndarray | ImageError]]:
-    """All images once, in order: uint8 (size, size, 3), or the reason why one can't be read in its place."""
+) -> Iterable[tuple[np.ndarray, int, ImageError | None]]:
+    """As `evaluation_batches`, of files; a third value says why the image after those that count can't be read.
 
-    def read(path: Path) -> np.ndarray | ImageError:
+    Nothing is raised: what comes before a damaged image is still predicted.
+    """
+
+    def read(index: int) -> np.ndarray | ImageError:
         try:
-            return preprocessing.load(path)
+            return preprocessing.load(paths[index])
         except ImageError as error:
             return error
 
-    images = _grain().MapDataset.range(len(paths)).map(lambda index: read(paths[index]))
-    return images.batch(batch_size, batch_fn=list).to_iter_dataset(_read_ahead())
+    def until_error(images: Sequence[np.ndarray | ImageError]) -> tuple[np.ndarray, int, ImageError | None]:
+        error = next((image for image in images if isinstance(image, ImageError)), None)
+        readable = [*takewhile(lambda image: image is not error, images)]
+        nothing = np.zeros((preprocessing.size, preprocessing.size, 3), np.uint8)
+        return _filled(readable or [nothing], batch_size), len(readable), error
+
+    images = _grain().MapDataset.range(len(paths)).map(read)
+    return images.batch(batch_size, batch_fn=until_error).to_iter_dataset(_read_ahead())
+
+
+def _filled(images: Sequence[Any], batch_size: int) -> np.ndarray:
+    return np.stack([*images, *[images[-1]] * (batch_size - len(images))])
 
 
 def _image(examples: Examples, preprocessing: Preprocessing, index: int) -> np.ndarray:

@@ -33,7 +33,8 @@ def fold(model: keras.Model) -> keras.Model:
     """
     if not hasattr(model, "operations"):
         raise ValueError(
-            f"`model` must be a functional model, such as ResNeXt builds. Received: {type(model).__name__} {model.name!r}"
+            "`model` must be a functional model, such as ResNeXt builds. "
+            f"Received: {type(model).__name__} {model.name!r}"
         )
     folds = _folds(model)
     clone = keras.models.clone_model(model, clone_function=_clone_function(folds))

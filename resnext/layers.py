@@ -94,7 +94,7 @@ class GroupedConv2D(keras.layers.Conv2D):
             images, padding = functional.pad(images, (left, right, top, bottom)), [(0, 0), (0, 0)]
         outputs = functional.conv2d(
             images,
-            ops.convert_to_tensor(self.kernel).permute(3, 2, 0, 1),
+            torch_kernel(self.kernel),
             ops.convert_to_tensor(self.bias) if self.use_bias else None,
             stride=self.strides,
             padding=[before for before, _ in padding],
@@ -266,7 +266,7 @@ class BatchNorm(keras.layers.BatchNormalization):
         return [ops.cast(v, "float32") for v in (self.gamma, self.beta, self.moving_mean, self.moving_variance)]
 
     def _move(self, mean, unbiased_variance, count):
-        """The moving statistics follow a batch; Keras's variance divides by `count`, those of the kernels by one less."""
+        """The moving statistics follow a batch. Keras's variance divides by `count`, that of the kernels by one less."""
         variance = unbiased_variance * ((count - 1) / count)
         for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + ops.cast(new, moving.dtype) * (1.0 - self.momentum))
@@ -356,6 +356,15 @@ def torch_images(images, data_format: str):
 def keras_images(images, data_format: str):
     """The way back from `torch_images`."""
     return images.permute(0, 2, 3, 1) if data_format == "channels_last" else images
+
+
+def torch_kernel(kernel):
+    """(h, w, i, o) -> (o, i, h, w), channels last in memory: else every kernel would be copied twice forward and again
+    backward.
+    """
+    import torch
+
+    return ops.convert_to_tensor(kernel).permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
 
 
 def torch_outputs(images, addend, activation, data_format: str):

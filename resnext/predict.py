@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -46,12 +45,9 @@ def predict(
     paths = [Path(image) for image in images]
     names = iter(paths)
     batch_size = min(BATCH_SIZE, max(1, len(paths)))
-    for batch in prediction_batches(paths, config.preprocessing, batch_size):
-        readable = list(itertools.takewhile(lambda image: isinstance(image, np.ndarray), batch))
-        if readable:
-            filled = np.stack(readable + readable[-1:] * (batch_size - len(readable)))  # one shape, compiled once
-            for row, path in zip(log_probabilities(classifier, filled)[: len(readable)], names, strict=False):
-                best = np.argsort(-row, kind="stable")[:top]
-                yield Prediction(path, [(config.classes[i], float(np.exp(row[i]))) for i in best])
-        if len(readable) < len(batch):
-            raise batch[len(readable)]
+    for batch, valid, error in prediction_batches(paths, config.preprocessing, batch_size):
+        for row in log_probabilities(classifier, batch)[:valid] if valid else ():
+            best = np.argsort(-row, kind="stable")[:top]
+            yield Prediction(next(names), [(config.classes[i], float(np.exp(row[i]))) for i in best])
+        if error:
+            raise error

@@ -82,8 +82,8 @@ class Preprocessing:
     def load(self, path: str | Path) -> np.ndarray:
         """The image file at `path` as uint8 (size, size, 3). Raises ImageError.
 
-        A JPEG is decoded at a half, a quarter or an eighth where that leaves twice the pixels that resizing needs, which
-        is the gap Pillow's `thumbnail` keeps: 2000 x 1500 in 5.5 ms instead of 23 (2-core AMD EPYC, Pillow 12.3).
+        A JPEG is decoded at a half, a quarter or an eighth where that leaves twice the pixels that resizing needs, the
+        gap that Pillow's `thumbnail` keeps: 2000 x 1500 in 5.5 ms instead of 23 (2-core AMD EPYC, Pillow 12.3).
         """
         return self.apply(read_image(path, at_least=2 * self.resize))
 

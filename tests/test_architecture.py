@@ -41,8 +41,8 @@ DOORS = {"__init__", "__main__"}  # the package's name and its command: they may
 LINES = 3_000
 
 PUBLIC = {
-    "GroupedConv2D", "ResNeXt", "Variant", "complexity", "evaluate", "fold", "get_variant", "list_variants", "load_weights",
-    "predict", "preprocess_input", "save_weights", "to_form", "train",
+    "GroupedConv2D", "ResNeXt", "Variant", "complexity", "evaluate", "fold", "get_variant", "list_variants",
+    "load_weights", "predict", "preprocess_input", "save_weights", "to_form", "train",
 }  # fmt: skip
 COMMANDS = {
     "list": ["PATTERN"],

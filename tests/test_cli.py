@@ -1,5 +1,6 @@
 """The command line: help without Keras, tables, and one line for each mistake."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 import pytest
 from conftest import refusal, resnext
 
+from resnext import cli
 from resnext.backend import installed_backend
 from resnext.variants import list_variants
 
@@ -138,3 +140,27 @@ def test_interrupt_is_one_line_and_leaves_no_folder_without_weights(tmp_path):
     assert errors.strip().splitlines()[-1] == "resnext: interrupted; a run folder keeps the epochs that were finished"
     assert "Traceback" not in errors
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("backend", "asked", "again"), [("jax", None, True), ("jax", "", False), ("torch", None, False)]
+)
+def test_only_jax_starts_again_for_huge_pages(backend, asked, again, monkeypatch):
+    started = []
+
+    def execv(*command):
+        started.append(command)
+        sys.exit()
+
+    monkeypatch.setattr(os, "execv", execv)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(sys, "argv", ["resnext", "--help"])
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    monkeypatch.setenv("GLIBC_TUNABLES", asked or "")
+    if asked is None:
+        monkeypatch.delenv("GLIBC_TUNABLES")
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert started == ([(sys.executable, sys.orig_argv)] if again else [])
+    if again:
+        assert os.environ["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"

@@ -1,0 +1,46 @@
+"""One grouped 3x3 and one 1x1 of each stage, by every route on every backend, and by PyTorch's own layer.
+
+    python benchmarks/conv.py
+
+The environment that runs this has resnext and its backends.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from datetime import date
+from pathlib import Path
+
+from duel import HERE, machine
+
+
+def measure(backend: str, dtype: str, batch: int) -> list[dict]:
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "conv.json"
+        arguments = ["bench", "conv", "--batch-size", str(batch), "--dtype", dtype, "--json", out]
+        environment = {**os.environ, "KERAS_BACKEND": backend}
+        subprocess.run([sys.executable, "-m", "resnext", *arguments], env=environment, check=True)
+        return json.loads(out.read_text())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--backends", nargs="+", default=("tensorflow", "torch", "jax"))
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "conv.json")
+    given = parser.parse_args()
+    layers = [
+        {"backend": backend, "dtype": dtype, **row}
+        for backend in given.backends
+        for dtype in ("float32", "mixed_bfloat16")
+        for row in measure(backend, dtype, given.batch)
+    ]
+    facts = {"machine": machine(), "date": str(date.today()), "command": " ".join(sys.argv), "batch": given.batch}
+    given.out.write_text(json.dumps({**facts, "layers": layers}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""The step of ResNeXt-50 on a GPU in bfloat16, JAX and PyTorch backends against timm or torchvision, and its kernels.
+
+    python benchmarks/gpu.py
+
+One environment with resnext, jax and torch for the GPU and, if it can be had, timm. Under ten minutes. PyTorch's own
+network is timm's, or torchvision's where timm is missing, channels last under autocast, eager and compiled.
+"""
+
+import argparse
+import importlib.util
+import itertools
+import os
+import sys
+from pathlib import Path
+
+from duel import HERE, run
+
+
+def duels(batches):
+    peer = next((name for name in ("timm", "torchvision") if importlib.util.find_spec(name)), None)
+    for batch, mode, backend in itertools.product(batches, ("train", "infer"), ("jax", "torch")):
+        way = {"mode": mode, "dtype": "bfloat16", "batch": batch, "steps": 10}
+        ours = {"system": "resnext", "backend": backend, **way}
+        if peer:
+            yield ours, {"system": peer, **way}
+            yield ours, {"system": peer, "compile": True, **way}
+        if mode == "train":
+            yield ours, {**ours, "variant": "resnext50_1x64d"}  # ResNet-50
+
+
+def print_kernels(batch: int) -> None:
+    """The kernels that a step on the PyTorch backend spends most time in."""
+    os.environ["KERAS_BACKEND"] = "torch"
+    from contender import DEFAULTS, keras_step
+    from torch.profiler import ProfilerActivity, profile
+
+    task = {**DEFAULTS, "system": "resnext", "backend": "torch", "mode": "train", "dtype": "bfloat16", "batch": batch}
+    _, step = keras_step(task)
+    for _ in range(3):
+        step()
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
+        step()
+    print(profiler.key_averages().table(sort_by="self_cuda_time_total", row_limit=20))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batches", type=int, nargs="+", default=(128, 256))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "gpu.json")
+    given = parser.parse_args()
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # two contenders share the memory
+    run(list(duels(given.batches)), given.rounds, sys.executable, given.out)
+    print_kernels(given.batches[0])
+
+
+if __name__ == "__main__":
+    main()
