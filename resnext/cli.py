@@ -265,7 +265,7 @@ def main() -> None:
 def _ask_for_huge_pages() -> None:
     """Start again with memory in pages of 2 MB where the kernel leaves that to the program.
 
-    XLA takes its memory anew for every step: ResNeXt-50 trains 1.2 times as fast with them on JAX (docs/performance.md).
+    XLA takes its memory anew for every step: with them ResNeXt-50 trains 1.2 times as fast on JAX (docs/decisions.md).
     glibc reads the setting only when a process starts.
     """
     asked = os.environ.get("GLIBC_TUNABLES")

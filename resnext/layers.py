@@ -14,8 +14,10 @@ import keras
 import numpy as np
 from keras import ops
 
-# Channels that narrow groups are merged to: see `resnext bench conv` and docs/performance.md.
+# Narrow groups are merged until a kernel has so many channels and there are no more kernels: 8, 32, 64 and 128 channels
+# took longer than 16, and 32 kernels compile longer than 16 and are hardly faster (docs/decisions.md).
 MERGED_WIDTH = 16
+MERGED_KERNELS = 16
 
 
 @keras.saving.register_keras_serializable(package="resnext")
@@ -139,11 +141,11 @@ def merge_groups(kernel, groups: int) -> list:
     """Dense kernels that together do what a grouped one does, each over a few groups that lie side by side.
 
     Shapes: (h, w, d, groups * f) -> groups / m kernels of (h, w, m * d, m * f), block-diagonal, where m is the
-    smallest divisor of `groups` that makes them `MERGED_WIDTH` channels wide.
+    smallest divisor of `groups` that makes them `MERGED_WIDTH` wide or wider, and no more than `MERGED_KERNELS`.
     """
     height, width, group_width, filters = kernel.shape
     divisors = [m for m in range(1, groups + 1) if groups % m == 0]
-    merged = next((m for m in divisors if m * group_width >= MERGED_WIDTH), groups)
+    merged = next((m for m in divisors if m * group_width >= MERGED_WIDTH and groups // m <= MERGED_KERNELS), groups)
     kernels = groups // merged
     blocks = ops.reshape(kernel, (height, width, group_width, kernels, merged, filters // groups))
     diagonal = ops.einsum("hwikmo,nm->khwnimo", blocks, ops.eye(merged, dtype=kernel.dtype))
@@ -266,7 +268,7 @@ class BatchNorm(keras.layers.BatchNormalization):
         return [ops.cast(v, "float32") for v in (self.gamma, self.beta, self.moving_mean, self.moving_variance)]
 
     def _move(self, mean, unbiased_variance, count):
-        """The moving statistics follow a batch. Keras's variance divides by `count`, that of the kernels by one less."""
+        """The moving statistics follow a batch. Keras's variance divides by `count`, the kernels' by one less."""
         variance = unbiased_variance * ((count - 1) / count)
         for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + ops.cast(new, moving.dtype) * (1.0 - self.momentum))

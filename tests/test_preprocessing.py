@@ -345,3 +345,19 @@ def test_keras_is_not_imported():
     code = "import sys, resnext.preprocessing; print('keras' in sys.modules)"
     root = Path(preprocessing.__file__).parents[1]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True).stdout == "False\n"
+
+
+def test_large_jpeg_is_decoded_at_a_fraction_and_looks_the_same(tmp_path):
+    rows, columns = np.mgrid[:900, :1200]
+    waves = [np.sin(rows / 40), np.cos(columns / 30), np.sin((rows + columns) / 50)]
+    image = Image.fromarray((127 + 120 * np.stack(waves, axis=-1)).astype(np.uint8))
+    turned = Image.Exif()
+    turned[0x0112] = 6  # the top is at the right
+    image.save(tmp_path / "large.jpg", quality=95, exif=turned)
+    assert read_image(tmp_path / "large.jpg").shape == (1200, 900, 3)
+    assert read_image(tmp_path / "large.jpg", at_least=200).shape == (300, 225, 3)
+    assert read_image(tmp_path / "large.jpg", at_least=500).shape == (1200, 900, 3)
+    preprocessing = Preprocessing(64, 72)
+    small = preprocessing.load(tmp_path / "large.jpg").astype(int)
+    whole = preprocessing.apply(read_image(tmp_path / "large.jpg")).astype(int)
+    assert np.abs(small - whole).mean() < 1.5

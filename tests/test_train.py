@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 from conftest import COLOURS, refusal, resnext, write_photos
 from PIL import Image
+from safetensors.numpy import load_file
 
 from resnext import evaluate, predict, train
+from resnext.predict import BATCH_SIZE
 from resnext.recipes import RECIPES, Recipe
 from resnext.run import RunError, load_classifier, read_run
 from resnext.weights import get_weights
@@ -126,6 +128,31 @@ def test_predict_and_evaluate_agree(trained, colours):
         given = dict(prediction.classes)
         for name, log_probability in zip(evaluation.classes, row, strict=True):
             assert given[name] == pytest.approx(np.exp(log_probability), abs=1e-4)
+
+
+def test_predict_keeps_the_order_over_batches(trained, colours):
+    folder, _ = trained
+    images = sorted(colours.glob("train/*/*.png"))[::3]
+    assert len(images) > BATCH_SIZE
+    given = list(predict(folder, images, top=3))
+    assert [prediction.image for prediction in given] == images
+    alone = [next(predict(folder, [image], top=3)) for image in images[::8]]
+    for whole, single in zip(given[::8], alone, strict=True):
+        assert dict(whole.classes) == pytest.approx(dict(single.classes), abs=1e-4)
+    assert list(predict(folder, [])) == []
+
+
+def test_remat_trains_the_same_network(colours, tmp_path):
+    arguments = ["train", colours, "--variant", "resnext14_2x4d", "--image-size", 24, "--epochs", 1, "--batch-size", 16]
+    weights = []
+    for out, more in (("plain", []), ("remat", ["--remat"])):
+        process = resnext(*arguments, "--learning-rate", 0.001, "--out", tmp_path / out, *more)
+        assert process.returncode == 0, process.stderr
+        weights.append(load_file(tmp_path / out / "last.safetensors"))
+    plain, remat = weights
+    assert plain.keys() == remat.keys()
+    for name, array in plain.items():
+        np.testing.assert_allclose(remat[name], array, rtol=1e-2, atol=2e-3, err_msg=name)
 
 
 def test_wrong_image_stops_predict_after_the_ones_before(trained, colours, tmp_path):
