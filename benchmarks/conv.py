@@ -1,4 +1,4 @@
-"""One grouped 3x3 and one 1x1 of each stage, by every route on every backend, and by PyTorch's own layer.
+"""One grouped 3x3 and one 1x1 of each stage, by every route on every backend.
 
     python benchmarks/conv.py
 
@@ -32,6 +32,7 @@ def main():
     parser.add_argument("--backends", nargs="+", default=("tensorflow", "torch", "jax"))
     parser.add_argument("--out", type=Path, default=HERE / "results" / "conv.json")
     given = parser.parse_args()
+    given.out.parent.mkdir(exist_ok=True)
     layers = [
         {"backend": backend, "dtype": dtype, **row}
         for backend in given.backends

@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 
 HERE = Path(__file__).parent
-TIME_LIMIT = 900  # seconds for a contender's first step, which may compile
+TIME_LIMIT = 1800  # seconds for a contender's life; Keras's own first step takes minutes to compile
 
 
 class Contender:
@@ -61,9 +61,10 @@ def duel(task: dict, baseline: dict, rounds: int, peers: str | None) -> dict:
             [contender.seconds() / batch for contender, batch in zip(both, batches, strict=True)] for _ in range(rounds)
         ]
         peaks = [contender.end() for contender in both]
-    except RuntimeError as error:
+    except (RuntimeError, OSError) as error:
         for contender in both:
             contender.process.kill()
+            contender.process.wait()
         return {"task": task, "baseline": baseline, "failed": str(error)}
     ratios = [theirs / ours for ours, theirs in times]
     return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -50,7 +49,9 @@ class DataTiming:
     images_per_second: float
 
 
-def bench_conv(variant: str = "resnext50_32x4d", batch_size: int = 8, dtype: str = "float32", native: bool = False):
+def bench_conv(
+    variant: str = "resnext50_32x4d", batch_size: int = 8, dtype: str = "float32", native: bool = False
+) -> list[ConvolutionTiming]:
     """Time the convolutions of each stage's blocks, forward and backward, by every route of the backend.
 
     Args:
@@ -59,7 +60,7 @@ def bench_conv(variant: str = "resnext50_32x4d", batch_size: int = 8, dtype: str
         dtype: Keras dtype policy.
         native: Keras's own route as well where it takes seconds: grouped convolutions on TensorFlow and JAX.
 
-    Yields:
+    Returns:
         A ConvolutionTiming for each shape and route.
 
     >>> [timing.route for timing in bench_conv("resnext14_2x4d", batch_size=1)][:2]  # doctest: +SKIP
@@ -72,12 +73,14 @@ def bench_conv(variant: str = "resnext50_32x4d", batch_size: int = 8, dtype: str
     from resnext.model import keras_config
 
     side = network.image_size // (4 if network.stem == "imagenet" else 1)
+    timings: list[ConvolutionTiming] = []
     with keras_config(dtype, "channels_last"):
         for stage in network.stages:
             side //= stage.strides
             width = network.cardinality * stage.group_width
             for groups, kernel_size, filters in ((network.cardinality, 3, width), (1, 1, stage.channels)):
-                yield from _routes(side, width, filters, groups, kernel_size, batch_size, native)
+                timings += _routes(side, width, filters, groups, kernel_size, batch_size, native)
+    return timings
 
 
 def _routes(side, channels, filters, groups, kernel_size, batch_size, native):
@@ -163,7 +166,7 @@ def bench_data(data: str | Path, image_size: int = 224, batch_size: int = 32):
     import numpy as np
 
     from resnext.augment import flip, pad_and_crop
-    from resnext.data import DataError, load_splits, training_batches
+    from resnext.data import DataError, load_splits, reading_threads, training_batches
     from resnext.preprocessing import Preprocessing, read_image
 
     preprocessing = Preprocessing(image_size, image_size)
@@ -183,8 +186,9 @@ def bench_data(data: str | Path, image_size: int = 224, batch_size: int = 32):
     for part, work in parts.items():
         yield DataTiming(part, 1, _rate(work, 1))
     batches = iter(training_batches(examples, preprocessing, [flip], batch_size, seed=0))
-    images_in_batch = len(next(batches)[1])
-    yield DataTiming("batches", os.cpu_count() or 1, _rate(lambda _: next(batches), images_in_batch))
+    ahead = reading_threads() + 2  # batches that are read before they are asked for: they are not counted
+    images_in_batch = max(len(next(batches)[1]) for _ in range(ahead))
+    yield DataTiming("batches", reading_threads(), _rate(lambda _: next(batches), images_in_batch))
 
 
 def _rate(work: Callable[[int], object], images: int) -> float:

@@ -242,7 +242,8 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if "KERAS_BACKEND" not in os.environ:
         os.environ["KERAS_BACKEND"] = installed_backend()
-    _ask_for_huge_pages()
+    if sys.argv[1:2] in (["train"], ["evaluate"], ["predict"], ["bench"]):
+        _ask_for_huge_pages()
     try:
         tyro.extras.subcommand_cli_from_dict(
             COMMANDS, prog="resnext", description="ResNeXt for Keras 3: build, train, evaluate and use it."

@@ -122,10 +122,16 @@ def load_examples(data: str | Path, classes: Sequence[str]) -> Examples:
     return _examples(_images_by_class(part, root), classes, part)
 
 
-def load_held_out(data: str | Path, held_out: Sequence[str], classes: Sequence[str]) -> Examples:
-    """The images of a folder that an earlier `load_splits` drew for testing, whether they are still there or not."""
+def load_held_out(data: str | Path, held_out: Sequence[str], classes: Sequence[str]) -> Examples | None:
+    """The images of a folder that an earlier `load_splits` drew for testing, whether they are still there or not.
+
+    None where the folder has images for testing now.
+    """
     root = _folder(data)
-    folder = _parts(root).get("train", root)
+    parts = _parts(root)
+    if parts.keys() - {"train"}:
+        return None
+    folder = parts.get("train", root)
     labels = _labels([path.split("/")[0] for path in held_out], classes, root)
     return Examples([folder / path for path in held_out], labels, tuple(classes))
 
@@ -251,10 +257,15 @@ def _image(examples: Examples, preprocessing: Preprocessing, index: int) -> np.n
     return preprocessing.load(image) if isinstance(image, Path) else preprocessing.apply(image)
 
 
+def reading_threads() -> int:
+    """How many threads make batches."""
+    return min(16, os.cpu_count() or 1)
+
+
 def _read_ahead() -> grain.ReadOptions:
     # A thread makes a whole batch. Pillow lets go of the interpreter lock while it decodes and resizes, so a
     # thread per core helps. 16 of them hold 0.7 GB at 256 x 224 x 224.
-    threads = min(16, os.cpu_count() or 1)
+    threads = reading_threads()
     return _grain().ReadOptions(num_threads=threads, prefetch_buffer_size=threads + 2)
 
 

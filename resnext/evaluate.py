@@ -82,10 +82,11 @@ def _examples(data: str | Path, config: RunConfig, held_out: list[str]) -> Examp
 
     if held_out and data != "digits":
         examples = load_held_out(data, held_out, config.classes)
-        missing = [path for path in examples.images if not path.is_file()]
-        if not missing:
+        missing = [path for path in examples.images if not path.is_file()] if examples else held_out
+        if examples and not missing:
             return examples
-        if source_name(data) == config.data:
+        moved = 2 * len(missing) < len(held_out)  # other folders may have a few files of the same names
+        if examples and (moved or source_name(data) == config.data):
             raise DataError(
                 f"{len(missing)} of the {len(held_out)} images that the training held out are gone, the first of them "
                 f"{printable(missing[0])}; put them back, or give a folder that the run was not trained on"
@@ -108,14 +109,14 @@ def log_probabilities(classifier: keras.Model, images: np.ndarray) -> np.ndarray
     """uint8 (batch, size, size, 3) -> float32 (batch, classes)."""
     import numpy as np
 
-    with inference():
+    with _no_gradients():
         logits = np.asarray(classifier.predict_on_batch(images), np.float32)
     logits -= logits.max(axis=1, keepdims=True)
     return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 
 
-def inference() -> contextlib.AbstractContextManager:
-    """What spares PyTorch the record keeping for gradients; nothing on the other backends."""
+def _no_gradients() -> contextlib.AbstractContextManager:
+    """What spares PyTorch the record keeping for gradients."""
     import keras
 
     if keras.backend.backend() != "torch":

@@ -50,26 +50,31 @@ def fold(model: keras.Model) -> keras.Model:
 
 def _folds(model) -> dict:
     """For each batch norm the convolutions whose only output, or whose sum, goes to it and nowhere else."""
-    nodes = {node.operation: node for depth in model._nodes_by_depth.values() for node in depth}
-    before = {
-        operation: [tensor._keras_history.operation for tensor in node.input_tensors]
-        for operation, node in nodes.items()
+    nodes = [node for depth in model._nodes_by_depth.values() for node in depth]
+    calls = collections.Counter(node.operation for node in nodes)
+    before = {node.operation: [tensor._keras_history.operation for tensor in node.input_tensors] for node in nodes}
+    by_name = {
+        node.operation for node in nodes if any(map(keras.backend.is_keras_tensor, node.arguments.kwargs.values()))
     }
     uses = collections.Counter(operation for operations in before.values() for operation in operations)
     uses.update(tensor._keras_history.operation for tensor in model.outputs)
     folds = {}
     for norm in before:
-        if not isinstance(norm, layers.BatchNormalization) or norm.renorm:
+        if not isinstance(norm, layers.BatchNormalization) or norm.renorm or norm in by_name:
             continue
         source = before[norm][0]
         convolutions = before[source] if isinstance(source, layers.Add) else [source]
-        if all(uses[operation] == 1 for operation in (source, *convolutions)) and all(map(_is_plain, convolutions)):
+        once = all(uses[layer] == calls[layer] == 1 for layer in (source, *convolutions)) and calls[norm] == 1
+        if once and all(_fits(layer, norm) and len(before[layer]) == 1 for layer in convolutions):
             folds[norm] = convolutions
     return folds
 
 
-def _is_plain(operation) -> bool:
-    return isinstance(operation, layers.Conv2D) and operation.activation is keras.activations.linear
+def _fits(operation, norm) -> bool:
+    if not isinstance(operation, layers.Conv2D) or operation.activation is not keras.activations.linear:
+        return False
+    channel_axis = 1 if operation.data_format == "channels_first" else 3
+    return norm.axis % 4 == channel_axis and norm.compute_dtype == operation.compute_dtype
 
 
 def _clone_function(folds: dict):
@@ -99,7 +104,8 @@ def _clone_function(folds: dict):
 
 
 def _convolution(layer: layers.Conv2D, **changes) -> GroupedConv2D:
-    return GroupedConv2D.from_config({**layer.get_config(), "bias_initializer": "zeros", **changes})
+    unset = {"kernel_initializer": "zeros", "bias_initializer": "zeros"}  # the folded weights follow
+    return GroupedConv2D.from_config({**layer.get_config(), **unset, **changes})
 
 
 def _fold_weights(norm, convolutions: list, folded: list) -> None:

@@ -8,6 +8,8 @@ tests do: `native` is always Keras's own, the plain twin. docs/performance.md ha
 """
 
 import functools
+import os
+import platform
 import random
 
 import keras
@@ -36,11 +38,12 @@ class GroupedConv2D(keras.layers.Conv2D):
 
     def build(self, input_shape):
         super().build(input_shape)
-        accelerator = has_accelerator()
+        backend, accelerator = keras.backend.backend(), has_accelerator()
+        trains = backend != "tensorflow" or accelerator or tensorflow_trains_groups(self.compute_dtype)
         pointwise = self.groups == 1 and self.kernel_size == (1, 1)
-        self.route = fastest_route(keras.backend.backend(), self.compute_dtype, accelerator, self.groups, pointwise)
+        self.route = fastest_route(backend, accelerator, trains, self.groups, pointwise)
         # Where XLA is the slow route, `compile(jit_compile="auto")` must not put it back around the whole step.
-        self.supports_jit = accelerator or keras.backend.backend() != "tensorflow"
+        self.supports_jit = accelerator or backend != "tensorflow"
 
     def compute_output_spec(self, inputs, addend=None):
         # Keras would trace every convolution of the merged route to learn what the shape says already.
@@ -57,8 +60,8 @@ class GroupedConv2D(keras.layers.Conv2D):
 
     def _finish(self, outputs, addend):
         if self.use_bias:
-            axis = self.data_format == "channels_first"
-            outputs += ops.reshape(self.bias, (-1, 1, 1)) if axis else self.bias
+            channels_first = self.data_format == "channels_first"
+            outputs += ops.reshape(self.bias, (-1, 1, 1)) if channels_first else self.bias
         return self.activation(outputs if addend is None else outputs + addend)
 
     def _direct(self, inputs, addend):
@@ -125,16 +128,23 @@ class GroupedConv2D(keras.layers.Conv2D):
         return self._finish(ops.transpose(outputs, (0, 3, 1, 2)) if channels_first else outputs, addend)
 
 
-def fastest_route(backend: str, compute_dtype: str, accelerator: bool, groups: int, pointwise: bool) -> str:
-    """The route of a convolution, by `resnext bench conv` on a CPU (docs/performance.md has its table).
+def fastest_route(backend: str, accelerator: bool, trains_groups: bool, groups: int, pointwise: bool) -> str:
+    """The route of a convolution, by `resnext bench conv` on a CPU.
 
-    XLA's kernels on an accelerator are good. On TensorFlow's CPU, groups in float16 and float64 have no gradient.
+    docs/performance.md has its table: no route is best at one size of ResNet-50's images and not at another, nor in one
+    float kind, so these are not asked for. On an accelerator XLA's own kernels are taken unmeasured.
     """
-    if backend == "torch" or (backend == "tensorflow" and (accelerator or compute_dtype in ("float32", "bfloat16"))):
+    if backend != "jax" and (trains_groups or groups == 1):
         return "direct"
     if backend == "jax" and not accelerator:
         return "product" if pointwise else "merged"
     return "merged" if groups > 1 and not accelerator else "native"
+
+
+def tensorflow_trains_groups(compute_dtype: str) -> bool:
+    """Whether TensorFlow's CPU has grouped convolutions with gradients: oneDNN has them, in two float kinds."""
+    one_dnn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0" and platform.system() != "Darwin"
+    return one_dnn and compute_dtype in ("float32", "bfloat16")
 
 
 def merge_groups(kernel, groups: int) -> list:
@@ -155,7 +165,7 @@ def merge_groups(kernel, groups: int) -> list:
 
 @functools.cache
 def jax_product():
-    """(n, i) x (i, o) -> (n, o) in JAX, summed in float32 in all three products.
+    """(n, i) x (i, o) -> (n, o) in JAX, summed in float32 or wider, forward and in both gradients.
 
     On a CPU with AVX-512 BF16, bfloat16 to float32 runs at 300 to 380 GFLOP/s, bfloat16 to bfloat16, as matmul's
     gradients would be, at 150 to 170, no faster than float32 (2-core AMD EPYC, JAX 0.10.2, 2048x2048).
@@ -165,7 +175,8 @@ def jax_product():
 
     def product(a, b, axis_a, axis_b):
         contracted = (((axis_a,), (axis_b,)), ((), ()))
-        return jax.lax.dot_general(a, b, contracted, preferred_element_type=jnp.float32).astype(a.dtype)
+        wide = jnp.promote_types(a.dtype, jnp.float32)
+        return jax.lax.dot_general(a, b, contracted, preferred_element_type=wide).astype(a.dtype)
 
     def forward(x, kernel):
         return product(x, kernel, 1, 0), (x, kernel)
@@ -189,7 +200,7 @@ class BatchNorm(keras.layers.BatchNormalization):
     Args:
         activation: a Keras activation after the addition, or None.
 
-    Call with `layer(x)` or `layer(x, addend)`, both of one shape.
+    Call with `layer(x)` or `layer(x, addend)`, both of one shape. Masks are not taken.
 
     >>> layer = BatchNorm(activation="relu")
     >>> layer(np.ones((2, 4, 4, 8)), np.ones((2, 4, 4, 8))).shape[-1]
@@ -205,7 +216,8 @@ class BatchNorm(keras.layers.BatchNormalization):
         backend, axis = keras.backend.backend(), self.axis % len(input_shape)
         self.data_format = "channels_first" if axis == 1 else "channels_last"
         fused = {"tensorflow": ("float32", "bfloat16", "float16"), "torch": ("float32", "bfloat16", "float16")}
-        fits = len(input_shape) == 4 and axis in (1, 3) and self.scale and self.center and not self.renorm
+        fits = len(input_shape) == 4 and axis in (1, 3) and self.scale and self.center
+        fits = fits and not (self.renorm or self.synchronized)
         self.route = "fused" if fits and self.compute_dtype in fused.get(backend, ()) else "native"
 
     def get_config(self):
@@ -271,7 +283,8 @@ class BatchNorm(keras.layers.BatchNormalization):
         """The moving statistics follow a batch. Keras's variance divides by `count`, the kernels' by one less."""
         variance = unbiased_variance * ((count - 1) / count)
         for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(moving * self.momentum + ops.cast(new, moving.dtype) * (1.0 - self.momentum))
+            old = ops.cast(moving, "float32")  # also where the layer's own policy is half precision
+            moving.assign(old * self.momentum + new * (1.0 - self.momentum))
 
 
 @keras.saving.register_keras_serializable(package="resnext")
@@ -285,8 +298,8 @@ class MaxPooling2D(keras.layers.MaxPooling2D):
     def build(self, input_shape):
         super().build(input_shape)
         fast = {"torch": "torch", "jax": "native" if has_accelerator() else "jax"}
-        valid = self.padding == "valid"
-        self.route = fast.get(keras.backend.backend(), "native") if valid else "native"
+        fits = self.padding == "valid" and np.prod(self.pool_size) <= 127  # positions are counted in int8
+        self.route = fast.get(keras.backend.backend(), "native") if fits else "native"
 
     def call(self, inputs):
         return getattr(self, f"_{self.route}")(inputs)

@@ -8,7 +8,6 @@ import keras
 from resnext.model import ResNeXtModel
 
 
-@keras.saving.register_keras_serializable(package="resnext")
 class Recomputed(keras.layers.Layer):
     """A part of a network whose activations are not kept in training."""
 
@@ -37,12 +36,17 @@ class Recomputed(keras.layers.Layer):
 def recompute(network: ResNeXtModel) -> keras.Model:
     """A model that computes and trains as the network does, on the same variables, in less memory.
 
+    Raises:
+        ValueError: a network without the blocks of `ResNeXt`.
+
     >>> from resnext import ResNeXt
     >>> network = ResNeXt("resnext14_2x4d", input_shape=(32, 32, 3), classes=10)
     >>> recompute(network).count_params() == network.count_params()
     True
     """
     ends = [layer.output for layer in network.layers if layer.name.endswith("_transition_norm")]
+    if not ends:
+        raise ValueError(f"`network` must have the blocks of ResNeXt, not folded. Received: {network.name!r}")
     x = inputs = keras.Input(batch_shape=network.input.shape, dtype=network.input.dtype)
     start = network.input
     for end in ends:

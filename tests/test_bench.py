@@ -33,7 +33,6 @@ def test_the_way_from_files_to_batches(tmp_path):
     rates = {row["part"]: row["images_per_second"] for row in json.loads(results.read_text())}
     assert list(rates) == ["decode", "decode and resize, in full", "decode and resize", "pad, crop and flip", "batches"]
     assert all(rate > 0 for rate in rates.values())
-    assert rates["decode"] > rates["decode and resize, in full"]
 
 
 def test_what_it_refuses(tmp_path):

@@ -143,9 +143,11 @@ def test_interrupt_is_one_line_and_leaves_no_folder_without_weights(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("backend", "asked", "again"), [("jax", None, True), ("jax", "", False), ("torch", None, False)]
-)
-def test_only_jax_starts_again_for_huge_pages(backend, asked, again, monkeypatch):
+    ("backend", "asked", "command", "again"),
+    [("jax", None, "train", True), ("jax", None, "list", False), ("jax", "", "train", False),
+     ("torch", None, "train", False)],
+)  # fmt: skip
+def test_only_work_on_jax_starts_again_for_huge_pages(backend, asked, command, again, monkeypatch):
     started = []
 
     def execv(*command):
@@ -154,7 +156,7 @@ def test_only_jax_starts_again_for_huge_pages(backend, asked, again, monkeypatch
 
     monkeypatch.setattr(os, "execv", execv)
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(sys, "argv", ["resnext", "--help"])
+    monkeypatch.setattr(sys, "argv", ["resnext", command, "--help"])
     monkeypatch.setenv("KERAS_BACKEND", backend)
     monkeypatch.setenv("GLIBC_TUNABLES", asked or "")
     if asked is None:

@@ -8,6 +8,7 @@ import pytest
 
 from resnext import ResNeXt, fold, lineage
 from resnext.blocks import FORMS
+from resnext.layers import BatchNorm, GroupedConv2D
 from resnext.variants import get_variant
 
 VARIANT = get_variant("resnext11_4x4d")
@@ -83,8 +84,32 @@ def test_what_does_not_follow_a_convolution_alone_stays():
     assert {layer.name for layer in left} == {"norm0", "norm1", "norm2"}
 
 
-def check_all(model):
-    folded, x = fold(model), images(2, 8, 8, 3)
+def test_layers_that_are_used_twice_stay():
+    inputs, others = keras.Input((8, 8, 4)), keras.Input((8, 8, 4))
+    norm = keras.layers.BatchNormalization(name="norm")
+    convolutions = [keras.layers.Conv2D(4, 3, name=name) for name in "ab"]
+    outputs = [norm(layer(x)) for layer, x in zip(convolutions, (inputs, others), strict=True)]
+    model = shaken(keras.Model([inputs, others], outputs))
+    x = list(images(2, 2, 8, 8, 4))
+    for expected, given in zip(model(x, training=False), fold(model)(x, training=False), strict=True):
+        np.testing.assert_allclose(*map(keras.ops.convert_to_numpy, (given, expected)), rtol=1e-5, atol=1e-6)
+
+
+def test_what_would_not_be_the_same_stays():
+    inputs = keras.Input((8, 8, 8))
+    same = {"padding": "same"}
+    by_name = BatchNorm(name="by_name")(keras.layers.Conv2D(8, 3, **same)(inputs), addend=inputs)
+    other_axis = keras.layers.BatchNormalization(axis=1, name="axis")(keras.layers.Conv2D(8, 3, **same)(inputs))
+    added = GroupedConv2D(8, 3, **same)(inputs, inputs)
+    after_addend = keras.layers.BatchNormalization(name="added")(added)
+    half = keras.layers.Conv2D(8, 3, dtype="mixed_bfloat16", **same)(inputs)
+    other_dtype = keras.layers.BatchNormalization(name="dtype", dtype="float32")(half)
+    left = check_all(shaken(keras.Model(inputs, [by_name, other_axis, after_addend, other_dtype])), 8)
+    assert {layer.name for layer in left} == {"by_name", "axis", "added", "dtype"}
+
+
+def check_all(model, channels=3):
+    folded, x = fold(model), images(2, 8, 8, channels)
     for expected, given in zip(model(x, training=False), folded(x, training=False), strict=True):
         np.testing.assert_allclose(*map(keras.ops.convert_to_numpy, (given, expected)), rtol=1e-4, atol=1e-5)
     return [layer for layer in folded.layers if isinstance(layer, keras.layers.BatchNormalization)]

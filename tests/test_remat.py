@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from conftest import gradients
 
-from resnext import ResNeXt
+from resnext import ResNeXt, fold
 from resnext.remat import recompute
 
 
@@ -33,3 +33,9 @@ def test_a_step_is_the_same(arguments):
         np.testing.assert_allclose(new, old, rtol=1e-3, atol=1e-4)
         moved += not (np.all(new == 0) or np.all(new == 1))
     assert moved > len(network.variables) * 0.9
+
+
+def test_only_networks_with_blocks_are_recomputed():
+    network = fold(ResNeXt("resnext11_2x4d", name="other"))
+    with pytest.raises(ValueError, match=r"`network` must have the blocks of ResNeXt, not folded. Received: 'other'"):
+        recompute(network)

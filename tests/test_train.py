@@ -300,6 +300,14 @@ def test_class_folders_without_a_split_are_judged_on_images_held_out(tmp_path):
         f"1 of the 6 images that the training held out are gone, the first of them {data / held_out[4]}; "
         "put them back, or give a folder that the run was not trained on"
     )
+    moved = data.rename(tmp_path / "moved")
+    assert f"the first of them {moved / held_out[4]}" in refusal(resnext("evaluate", run, moved))
+    write_photos(moved / "test", COLOURS, 3)
+    for name in COLOURS:
+        (moved / name).rename(moved / "test" / f"of-{name}")
+    shutil.rmtree(moved / "test" / "of-red")
+    assert "classes that training has not" in refusal(resnext("evaluate", run, moved))  # test/ as it is now
+    moved.rename(data)
     (run / "held-out.json").write_text('["red/000.png", 1]')
     assert "held-out.json: damaged, or of another version of resnext (not a list" in refusal(
         resnext("evaluate", run, data)
