@@ -14,7 +14,7 @@ import tempfile
 from datetime import date
 from pathlib import Path
 
-from duel import HERE, machine
+from duel import HERE, command, machine
 
 
 def measure(backend: str, dtype: str, batch: int) -> list[dict]:
@@ -39,7 +39,7 @@ def main():
         for dtype in ("float32", "mixed_bfloat16")
         for row in measure(backend, dtype, given.batch)
     ]
-    facts = {"machine": machine(), "date": str(date.today()), "command": " ".join(sys.argv), "batch": given.batch}
+    facts = {"machine": machine(), "date": str(date.today()), "command": command(), "batch": given.batch}
     given.out.write_text(json.dumps({**facts, "layers": layers}, indent=1) + "\n")
 
 

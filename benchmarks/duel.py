@@ -82,7 +82,7 @@ def duel(task: dict, baseline: dict, rounds: int, peers: str | None) -> dict:
 
 def run(duels: list[tuple[dict, dict]], rounds: int, peers: str | None, out: Path) -> None:
     """All the duels, one after the other; the file holds what is done so far."""
-    results = {"machine": machine(), "date": str(date.today()), "command": " ".join(sys.argv), "duels": []}
+    results = {"machine": machine(), "date": str(date.today()), "command": command(), "duels": []}
     for task, baseline in duels:
         if peers is None and not baseline["system"].startswith(("resnext", "keras")):
             continue
@@ -91,6 +91,11 @@ def run(duels: list[tuple[dict, dict]], rounds: int, peers: str | None, out: Pat
         print(task, result.get("failed") or [round(r, 2) for r in result["ratio"]], flush=True)
         out.parent.mkdir(exist_ok=True)
         out.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def command() -> str:
+    """What was typed, without where the peers are on this machine."""
+    return re.sub(r"\S+/bin/python\S*", "PEERS/bin/python", " ".join(sys.argv))
 
 
 def machine() -> str:

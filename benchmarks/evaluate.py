@@ -1,0 +1,59 @@
+"""`evaluate` from files to the result over the bare network on images in memory, batch after batch in turns.
+
+    python benchmarks/evaluate.py DATA
+
+DATA is a folder of images in class folders, which are read as often as it takes.
+"""
+
+import argparse
+import itertools
+import json
+import statistics
+import time
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from duel import HERE, command, machine
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--batches", type=int, default=12)
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "evaluate.json")
+    given = parser.parse_args()
+    import keras
+
+    from resnext import fold
+    from resnext.data import Examples
+    from resnext.evaluate import judge, log_probabilities
+    from resnext.model import image_classifier, image_network
+    from resnext.preprocessing import Preprocessing
+
+    files = sorted(path for path in given.data.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    paths = list(itertools.islice(itertools.cycle(files), given.batch * given.batches))
+    preprocessing = Preprocessing(224, 256)
+    examples = Examples(paths, np.zeros(len(paths), np.int32), tuple(map(str, range(1000))))
+    classifier = image_classifier(fold(image_network("resnext50_32x4d", 1000, preprocessing)), preprocessing)
+    images = np.stack([preprocessing.load(path) for path in paths[: given.batch]])
+    log_probabilities(classifier, images)
+    ratios = []
+    for _ in range(3):
+        started = time.perf_counter()
+        for _ in range(given.batches):
+            log_probabilities(classifier, images)
+        bare = time.perf_counter() - started
+        started = time.perf_counter()
+        judge(classifier, examples, preprocessing, given.batch)
+        ratios.append(bare / (time.perf_counter() - started))
+    facts = {"machine": machine(), "date": str(date.today()), "command": command(), "backend": keras.backend.backend()}
+    result = {**facts, "n": 3, "ratio": [statistics.median(ratios), min(ratios), max(ratios)], "images": len(paths),
+              "bare_images_per_second": len(paths) / bare}  # fmt: skip
+    given.out.write_text(json.dumps(result, indent=1) + "\n")
+    print(result)
+
+
+if __name__ == "__main__":
+    main()
