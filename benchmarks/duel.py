@@ -94,8 +94,10 @@ def run(duels: list[tuple[dict, dict]], rounds: int, peers: str | None, out: Pat
 
 
 def command() -> str:
-    """What was typed, without where the peers are on this machine."""
-    return re.sub(r"\S+/bin/python\S*", "PEERS/bin/python", " ".join(sys.argv))
+    """What was typed, without where things are on this machine."""
+    script, *arguments = sys.argv
+    arguments = ["PEERS/bin/python" if "/bin/python" in argument else Path(argument).name for argument in arguments]
+    return " ".join(["benchmarks/" + Path(script).name, *arguments])
 
 
 def machine() -> str:

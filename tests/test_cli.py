@@ -63,13 +63,13 @@ def test_misused_command_exits_with_2(arguments):
     assert "Traceback" not in process.stderr
 
 
-def test_help_is_there_in_a_second():
+def test_help_is_there_at_once():
     seconds = []
     for _ in range(3):
         before = time.perf_counter()
         assert resnext("--help").returncode == 0
         seconds.append(time.perf_counter() - before)
-    assert sorted(seconds)[1] < 1
+    assert sorted(seconds)[1] < 3  # 0.3 on a quiet machine; importing a backend takes 5 and more
 
 
 def test_help_and_facts_do_not_wait_for_keras():
