@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 import sys
 import traceback
 from json import dumps
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import tyro
 from tyro.conf import Positional
@@ -239,6 +240,13 @@ COMMANDS = {"list": list_, "info": info, "train": train, "evaluate": evaluate, "
 
 def main() -> None:
     """Run one command; a mistake of the user's is one line on standard error and exit status 1."""
+    interrupts: list[int] = []
+
+    def interrupt(number, frame):
+        interrupts.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if "KERAS_BACKEND" not in os.environ:
         os.environ["KERAS_BACKEND"] = installed_backend()
@@ -249,18 +257,24 @@ def main() -> None:
             COMMANDS, prog="resnext", description="ResNeXt for Keras 3: build, train, evaluate and use it."
         )
         sys.stdout.flush()
+    except KeyboardInterrupt:
+        _end_interrupted()
     except (ValueError, RuntimeError, ImportError) as error:
+        if interrupts:  # TensorFlow hands on an interrupt as an error of its own
+            _end_interrupted()
         if not _raised_by_us(error):
             raise
         sys.exit(f"resnext: {error}")
-    except KeyboardInterrupt:
-        print("resnext: interrupted; a run folder keeps the epochs that were finished", file=sys.stderr)
-        sys.exit(130)
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except OSError as error:
         sys.exit(f"resnext: {error}")
+
+
+def _end_interrupted() -> NoReturn:
+    print("resnext: interrupted; a run folder keeps the epochs that were finished", file=sys.stderr)
+    sys.exit(130)
 
 
 def _ask_for_huge_pages() -> None:

@@ -133,7 +133,7 @@ def test_interrupt_is_one_line_and_leaves_no_folder_without_weights(tmp_path):
     )  # fmt: skip
     while not (tmp_path / "run").exists() and process.poll() is None:
         time.sleep(0.1)
-    time.sleep(1)
+    time.sleep(4)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
