@@ -129,10 +129,10 @@ class GroupedConv2D(keras.layers.Conv2D):
 
 
 def fastest_route(backend: str, accelerator: bool, trains_groups: bool, groups: int, pointwise: bool) -> str:
-    """The route of a convolution, by `resnext bench conv` on a CPU.
+    """The route of a convolution, by what was measured on a CPU (docs/decisions.md, `resnext bench conv`).
 
-    docs/performance.md has its table: no route is best at one size of ResNet-50's images and not at another, nor in one
-    float kind, so these are not asked for. On an accelerator XLA's own kernels are taken unmeasured.
+    No route was best at one size of ResNeXt-50's images and not at another, so sizes are not asked for. On an
+    accelerator XLA's own kernels are taken unmeasured.
     """
     if backend != "jax" and (trains_groups or groups == 1):
         return "direct"
