@@ -274,7 +274,9 @@ def main() -> None:
 
 def _end_interrupted() -> NoReturn:
     print("resnext: interrupted; a run folder keeps the epochs that were finished", file=sys.stderr)
-    sys.exit(130)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(130)  # not sys.exit: the threads that make batches can crash an interpreter that is shutting down
 
 
 def _ask_for_huge_pages() -> None:
