@@ -166,7 +166,7 @@ def bench_data(data: str | Path, image_size: int = 224, batch_size: int = 32):
     import numpy as np
 
     from resnext.augment import flip, pad_and_crop
-    from resnext.data import DataError, load_splits, reading_threads, training_batches
+    from resnext.data import DataError, images_per_step, load_splits, reading_threads, training_batches
     from resnext.preprocessing import Preprocessing, read_image
 
     preprocessing = Preprocessing(image_size, image_size)
@@ -187,8 +187,10 @@ def bench_data(data: str | Path, image_size: int = 224, batch_size: int = 32):
         yield DataTiming(part, 1, _rate(work, 1))
     batches = iter(training_batches(examples, preprocessing, [flip], batch_size, seed=0))
     ahead = reading_threads() + 2  # batches that are read before they are asked for: they are not counted
-    images_in_batch = max(len(next(batches)[1]) for _ in range(ahead))
-    yield DataTiming("batches", reading_threads(), _rate(lambda _: next(batches), images_in_batch))
+    for _ in range(ahead):
+        next(batches)
+    images = images_per_step(examples, batch_size)
+    yield DataTiming("batches", reading_threads(), _rate(lambda _: next(batches), images))
 
 
 def _rate(work: Callable[[int], object], images: int) -> float:

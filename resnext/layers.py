@@ -213,12 +213,12 @@ class BatchNorm(keras.layers.BatchNormalization):
 
     def build(self, input_shape, *_):
         super().build(input_shape)
-        backend, axis = keras.backend.backend(), self.axis % len(input_shape)
+        axis = self.axis % len(input_shape)
         self.data_format = "channels_first" if axis == 1 else "channels_last"
-        fused = {"tensorflow": ("float32", "bfloat16", "float16"), "torch": ("float32", "bfloat16", "float16")}
+        has_kernel = keras.backend.backend() != "jax" and self.compute_dtype in ("float32", "bfloat16", "float16")
         fits = len(input_shape) == 4 and axis in (1, 3) and self.scale and self.center
-        fits = fits and not (self.renorm or self.synchronized)
-        self.route = "fused" if fits and self.compute_dtype in fused.get(backend, ()) else "native"
+        plain = not (self.renorm or self.synchronized)
+        self.route = "fused" if has_kernel and fits and plain else "native"
 
     def get_config(self):
         return {**super().get_config(), "activation": keras.activations.serialize(self.activation)}
