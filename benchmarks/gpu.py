@@ -26,7 +26,7 @@ def duels(batches):
             if mode == "train":
                 yield ours, {"system": peer, "compile": True, **way}
         if mode == "train":
-            yield ours, {**ours, "variant": "resnext50_1x64d"}  # ResNet-50
+            yield ours, {**ours, "variant": "resnet50"}  # ResNet-50
 
 
 def print_kernels(batch: int) -> None:

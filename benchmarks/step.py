@@ -34,7 +34,7 @@ def duels(backends, batch):
         ours = {"system": "resnext", "backend": backend, **train}
         few = {} if backend == "torch" else {"batch": 2}  # minutes for a step of Keras's own on XLA
         yield {**ours, "rounds": 3}, {"system": "keras", "backend": backend, **train, **few}
-        yield ours, {**ours, "variant": "resnext50_1x64d"}  # ResNet-50
+        yield ours, {**ours, "variant": "resnet50"}  # ResNet-50
         yield {**ours, "remat": True}, ours
     apps = {"system": "keras.applications.ResNet50", "backend": "tensorflow", **train}
     yield {"system": "resnext", "backend": "tensorflow", **train}, apps

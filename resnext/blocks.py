@@ -15,11 +15,12 @@ from typing import NamedTuple
 import keras
 from keras import layers, ops
 
+from resnext.complexity import eca_kernel, se_channels
 from resnext.layers import BatchNorm, FanOutNormal, GroupedConv2D
 
 
-def convolution(x, filters, kernel_size, name, strides=1, groups=1):
-    """A convolution without bias, padded by kernel_size // 2 on every side."""
+def convolution(x, filters, kernel_size, name, strides=1, groups=1, dilation=1, use_bias=False):
+    """A convolution padded by kernel_size // 2 on every side, by more where it dilates."""
     padding = "same"
     if strides > 1 and kernel_size > 1:
         # "same" would pad strided convolutions on one side only; PyTorch's weights expect both.
@@ -30,8 +31,9 @@ def convolution(x, filters, kernel_size, name, strides=1, groups=1):
         kernel_size,
         strides=strides,
         padding=padding,
+        dilation_rate=dilation,
         groups=groups,
-        use_bias=False,
+        use_bias=use_bias,
         # A new object for every layer: an unseeded Keras initializer gives the same values each time it is called.
         kernel_initializer=FanOutNormal(),
         name=name,
@@ -43,9 +45,9 @@ def norm(x, name, gamma=1.0):
     return _batch_norm(name, gamma)(x)
 
 
-def norm_relu(x, name, gamma=1.0, addend=None):
-    """Batch norm, then the addition of another tensor where one is given, then ReLU."""
-    layer = _batch_norm(name, gamma, activation="relu")
+def norm_activation(x, name, activation="relu", gamma=1.0, addend=None):
+    """Batch norm, then the addition of another tensor where one is given, then the activation."""
+    layer = _batch_norm(name, gamma, activation)
     return layer(x) if addend is None else layer(x, addend)
 
 
@@ -61,9 +63,9 @@ def _batch_norm(name, gamma, activation=None):
     )
 
 
-def convolution_norm_relu(x, filters, kernel_size, name, strides=1, groups=1):
-    x = convolution(x, filters, kernel_size, f"{name}_conv", strides, groups)
-    return norm_relu(x, f"{name}_norm")
+def convolution_norm_activation(x, filters, kernel_size, name, activation="relu", **arguments):
+    x = convolution(x, filters, kernel_size, f"{name}_conv", **arguments)
+    return norm_activation(x, f"{name}_norm", activation)
 
 
 def channel_axis() -> int:
@@ -71,13 +73,20 @@ def channel_axis() -> int:
 
 
 class Paths(NamedTuple):
-    """The shape of a block's inside, and of what it gives."""
+    """A block's inside, and what it gives; the words are those of `Variant`."""
 
     cardinality: int
     group_width: int  # channels of one path
     channels: int  # channels of the block's output
-    strides: int = 1  # of the 3x3
+    strides: int = 1  # of the first 3x3
+    dilation: int = 1  # of the first 3x3
+    stage_dilation: int = 1  # of the stage's other blocks, and of a basic block's second 3x3
+    block: str = "bottleneck"
+    attention: str | None = None
+    anti_aliasing: str | None = None
+    activation: str = "relu"
     last_gamma: float = 1.0
+    drop_path: float = 0.0
 
 
 def split(x, cardinality):
@@ -100,10 +109,15 @@ def split_slices(x, cardinality):
     return ops.split(x, cardinality, axis=channel_axis())
 
 
-def transform(path, group_width, strides, name, groups=1):
-    """1x1, then 3x3, each with batch norm and ReLU; the 3x3 carries the stride."""
-    path = convolution_norm_relu(path, groups * group_width, 1, f"{name}_transform_1x1")
-    return convolution_norm_relu(path, groups * group_width, 3, f"{name}_transform_3x3", strides, groups)
+def transform(path, paths: Paths, name, groups=1):
+    """1x1, then 3x3, each with batch norm and ReLU; the 3x3 carries the stride. A basic block has no 1x1."""
+    width, strides = groups * paths.group_width, paths.strides
+    if paths.block == "bottleneck":
+        path = convolution_norm_activation(path, width, 1, f"{name}_transform_1x1", paths.activation)
+    averages = paths.anti_aliasing and strides > 1
+    arguments = {"strides": 1 if averages else strides, "groups": groups, "dilation": paths.dilation}
+    path = convolution_norm_activation(path, width, 3, f"{name}_transform_3x3", paths.activation, **arguments)
+    return layers.AveragePooling2D(2, strides, "same", name=f"{name}_transform_pool")(path) if averages else path
 
 
 def merge(paths, name):
@@ -111,9 +125,10 @@ def merge(paths, name):
     return layers.Concatenate(axis=channel_axis(), name=f"{name}_merge")(paths) if len(paths) > 1 else paths[0]
 
 
-def transition(x, channels, name):
-    """The 1x1 back to the block's width."""
-    return convolution(x, channels, 1, f"{name}_transition_conv")
+def transition(x, paths: Paths, name):
+    """The 1x1 back to the block's width; a basic block's second 3x3."""
+    size, dilation = (1, 1) if paths.block == "bottleneck" else (3, paths.stage_dilation)
+    return convolution(x, paths.channels, size, f"{name}_transition_conv", dilation=dilation)
 
 
 def form_a(x, paths: Paths, name):
@@ -123,10 +138,7 @@ def form_a(x, paths: Paths, name):
     """
     inputs = split(x, paths.cardinality)
     names = [f"{name}_path{i}" for i in range(1, paths.cardinality + 1)]
-    outputs = [
-        transition(transform(path, paths.group_width, paths.strides, name), paths.channels, name)
-        for path, name in zip(inputs, names, strict=True)
-    ]
+    outputs = [transition(transform(path, paths, name), paths, name) for path, name in zip(inputs, names, strict=True)]
     return layers.Add(name=f"{name}_sum")(outputs) if len(outputs) > 1 else outputs[0]
 
 
@@ -137,8 +149,7 @@ def form_b(x, paths: Paths, name):
 
 def form_c(x, paths: Paths, name):
     """Figure 3(c): all paths at once, the 3x3 a convolution in as many groups as there are paths."""
-    y = transform(x, paths.group_width, paths.strides, name, groups=paths.cardinality)
-    return transition(y, paths.channels, name)
+    return transition(transform(x, paths, name, groups=paths.cardinality), paths, name)
 
 
 def form_sliced(x, paths: Paths, name):
@@ -147,30 +158,72 @@ def form_sliced(x, paths: Paths, name):
 
 
 def _merged_paths(inputs, paths: Paths, name):
-    outputs = [transform(path, paths.group_width, paths.strides, f"{name}_path{i}") for i, path in enumerate(inputs, 1)]
-    return transition(merge(outputs, name), paths.channels, name)
+    outputs = [transform(path, paths, f"{name}_path{i}") for i, path in enumerate(inputs, 1)]
+    return transition(merge(outputs, name), paths, name)
 
 
 FORMS = {"a": form_a, "b": form_b, "c": form_c, "sliced": form_sliced}
 
 
-def identity_shortcut(x, channels, strides, name):
+def identity_shortcut(x, paths: Paths, name):
     """The input itself: shapes must not change."""
     return x
 
 
-def projection_shortcut(x, channels, strides, name):
+def projection_shortcut(x, paths: Paths, name):
     """A 1x1 convolution with the block's stride, and batch norm (types B and C of He et al. 2016, section 4.1)."""
-    return norm(convolution(x, channels, 1, f"{name}_shortcut_conv", strides), f"{name}_shortcut_norm")
+    x = convolution(x, paths.channels, 1, f"{name}_shortcut_conv", paths.strides)
+    return norm(x, f"{name}_shortcut_norm")
 
 
-def zero_padding_shortcut(x, channels, strides, name):
+def average_shortcut(x, paths: Paths, name):
+    """2x2 averages do what the stride does, then a 1x1 convolution and batch norm (type D: ResNet-D, He et al. 2019).
+
+    Where the stage dilates instead, the averages overlap, with zeros beyond the far border, as timm has it.
+    """
+    if paths.strides > 1:
+        x = layers.AveragePooling2D(2, paths.strides, "same", name=f"{name}_shortcut_pool")(x)
+    elif paths.stage_dilation > 1:
+        x = layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"{name}_shortcut_pad")(x)
+        x = layers.AveragePooling2D(2, 1, name=f"{name}_shortcut_pool")(x)
+    return projection_shortcut(x, paths._replace(strides=1), name)
+
+
+def zero_padding_shortcut(x, paths: Paths, name):
     """The input at every second position, with zeros for the channels it lacks (type A): no weights."""
-    if strides > 1:
-        x = layers.AveragePooling2D(1, strides, name=f"{name}_shortcut_pool")(x)
+    if paths.strides > 1:
+        x = layers.AveragePooling2D(1, paths.strides, name=f"{name}_shortcut_pool")(x)
     padding = [(0, 0)] * 4
-    padding[channel_axis()] = (0, channels - x.shape[channel_axis()])
+    padding[channel_axis()] = (0, paths.channels - x.shape[channel_axis()])
     return ops.pad(x, padding)
+
+
+SHORTCUTS = {"A": zero_padding_shortcut, "B": projection_shortcut, "C": projection_shortcut, "D": average_shortcut}
+
+
+def squeeze_and_excitation(x, paths: Paths, name):
+    """Scale each channel by what all channels' averages say of it (Hu et al. 2018, section 3)."""
+    squeezed = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
+    y = convolution(squeezed, se_channels(paths.channels), 1, f"{name}_excitation_1_conv", use_bias=True)
+    y = layers.ReLU(name=f"{name}_excitation_relu")(y)
+    y = convolution(y, paths.channels, 1, f"{name}_excitation_2_conv", use_bias=True)
+    y = layers.Activation("sigmoid", name=f"{name}_excitation_sigmoid")(y)
+    return layers.Multiply(name=f"{name}_excitation")([x, y])
+
+
+def efficient_channel_attention(x, paths: Paths, name):
+    """Scale each channel by what the averages of the channels beside it say (Wang et al. 2020, section 3.2)."""
+    y = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
+    as_image = y.shape[1:]
+    y = layers.Reshape((paths.channels, 1), name=f"{name}_eca_channels")(y)
+    size = eca_kernel(paths.channels)
+    options = {"padding": "same", "use_bias": False, "data_format": "channels_last"}
+    y = layers.Conv1D(1, size, activation="sigmoid", name=f"{name}_eca_conv", **options)(y)
+    y = layers.Reshape(as_image, name=f"{name}_eca_image")(y)
+    return layers.Multiply(name=f"{name}_eca")([x, y])
+
+
+ATTENTIONS = {"se": squeeze_and_excitation, "eca": efficient_channel_attention}
 
 
 def identity_block(x, paths: Paths, name, form="c"):
@@ -183,17 +236,27 @@ def identity_block(x, paths: Paths, name, form="c"):
     return _residual(x, paths, name, form, identity_shortcut)
 
 
-def downsampling_block(x, paths: Paths, name, form="c", shortcut=projection_shortcut):
-    """The first block of a stage: the shape changes, so the shortcut has to follow it.
+def downsampling_block(x, paths: Paths, name, form="c", shortcut="B"):
+    """The first block of a stage: the shape changes, so the shortcut, of one of the types in `SHORTCUTS`, follows it.
 
     >>> x = keras.Input((56, 56, 256))
     >>> downsampling_block(x, Paths(32, group_width=8, channels=512, strides=2), "block").shape
     (None, 28, 28, 512)
     """
-    return _residual(x, paths, name, form, shortcut)
+    return _residual(x, paths, name, form, SHORTCUTS[shortcut])
 
 
 def _residual(x, paths: Paths, name, form, shortcut):
     aggregated = FORMS[form](x, paths, name)
-    shortcut = shortcut(x, paths.channels, paths.strides, name)
-    return norm_relu(aggregated, f"{name}_transition_norm", paths.last_gamma, addend=shortcut)
+    shortcut = shortcut(x, paths, name)
+    last = f"{name}_transition_norm"
+    if not (paths.attention or paths.drop_path):
+        return norm_activation(aggregated, last, paths.activation, paths.last_gamma, addend=shortcut)
+    y = norm(aggregated, last, paths.last_gamma)
+    if paths.attention:
+        y = ATTENTIONS[paths.attention](y, paths, name)
+    if paths.drop_path:
+        whole_image = (None, 1, 1, 1)  # dropped for one image of the batch, or kept
+        y = layers.Dropout(paths.drop_path, whole_image, name=f"{name}_drop_path")(y)
+    y = layers.Add(name=f"{name}_add")([y, shortcut])
+    return layers.Activation(paths.activation, name=f"{name}_activation")(y)

@@ -1,13 +1,17 @@
-"""Parameters, multiply-adds and activations of a network in closed form: no network is built.
+"""Layers with weights, parameters, multiply-adds and activations of a network in closed form: no network is built.
 
 Counted as the paper and its descendants count (section 4, "FLOPs" are multiply-adds): convolutions and the
 classifier; batch norm adds parameters but neither multiply-adds nor activations. Activations are counted as
 Radosavovic et al. 2020 do (https://arxiv.org/abs/2003.13678, section 3.1), the max-pool's output included.
 """
 
+import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from resnext.variants import STEM_CHANNELS, Variant, get_variant
+from resnext.variants import Stage, Variant, get_variant
+
+SE_REDUCTION = 16  # Hu et al. 2018, section 6.1
 
 
 class Complexity(NamedTuple):
@@ -29,6 +33,38 @@ class StageComplexity(NamedTuple):
     cost: Complexity
 
 
+class WeightedLayer(NamedTuple):
+    """A convolution, or the classifier, and whether batch norm follows it."""
+
+    stage: int  # 1 is the stem, 6 the head
+    name: str
+    kernel_shape: tuple[int, ...]
+    height: int  # of the output
+    width: int
+    has_norm: bool = True
+    has_bias: bool = False
+
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of its weights and its batch norm's, by the names that they have in our files."""
+        vector = self.kernel_shape[-1:]
+        shapes = {f"{self.name}/kernel": self.kernel_shape}
+        if self.has_bias:
+            shapes[f"{self.name}/bias"] = vector
+        if self.has_norm:
+            norm = self.name.removesuffix("_conv") + "_norm"
+            shapes |= {f"{norm}/{weight}": vector for weight in ("gamma", "beta", "moving_mean", "moving_variance")}
+        return shapes
+
+    def cost(self) -> Complexity:
+        weights, filters, positions = math.prod(self.kernel_shape), self.kernel_shape[-1], self.height * self.width
+        return Complexity(
+            parameters=weights + filters * (2 * self.has_norm + self.has_bias),
+            moving_statistics=2 * filters * self.has_norm,
+            multiply_adds=weights * positions,
+            activations=filters * positions,
+        )
+
+
 def complexity(
     variant: str | Variant,
     input_shape: tuple[int, int, int] | None = None,
@@ -44,10 +80,8 @@ def complexity(
     >>> complexity("resnext50_32x4d").parameters
     25028904
     """
-    *stages, (_, _, _, channels, _) = rows = stage_complexities(variant, input_shape)
-    classes = classes or (1000 if len(stages) == 4 else 10)
-    head = Complexity(parameters=channels * classes + classes, multiply_adds=channels * classes, activations=classes)
-    return _sum([*(row.cost for row in rows), head])
+    *_, head = weighted_layers(variant, input_shape, classes)
+    return _sum([*(row.cost for row in stage_complexities(variant, input_shape)), head.cost()])
 
 
 def stage_complexities(
@@ -55,57 +89,99 @@ def stage_complexities(
 ) -> list[StageComplexity]:
     """The rows of the paper's Table 1 for a network, stage 1 (the stem) first."""
     variant = get_variant(variant) if isinstance(variant, str) else variant
-    height, width, channels = input_shape or (variant.image_size, variant.image_size, 3)
-    if variant.stem == "imagenet":
-        height, width = _halve(height), _halve(width)
-        stem = _convolution(height, width, channels, STEM_CHANNELS, kernel_size=7)
-        rows = [StageComplexity(1, height, width, STEM_CHANNELS, stem)]
-        height, width = _halve(height), _halve(width)
-        pool = Complexity(activations=height * width * STEM_CHANNELS)  # conv2 begins with it (Table 1)
-    else:
-        stem = _convolution(height, width, channels, STEM_CHANNELS, kernel_size=3)
-        rows = [StageComplexity(1, height, width, STEM_CHANNELS, stem)]
-        pool = Complexity()
-    channels = STEM_CHANNELS
-    for stage in variant.stages:
-        costs = [pool] if stage.number == 2 else []
-        for block in range(stage.blocks):
-            strides = stage.strides if block == 0 else 1
-            costs.append(_block(height, width, channels, stage, variant, strides))
-            if strides == 2:
-                height, width = _halve(height), _halve(width)
-            channels = stage.channels
-        rows.append(StageComplexity(stage.number, height, width, channels, _sum(costs)))
+    layers = list(weighted_layers(variant, input_shape))
+    rows = []
+    for number in range(1, len(variant.stages) + 2):
+        own = [layer for layer in layers if layer.stage == number]
+        end = own[-1]  # the transition
+        costs = [layer.cost() for layer in own]
+        if number == 2 and variant.stem == "imagenet":  # conv2 begins with the max-pool (Table 1)
+            sides = _pooled(rows[0].height, variant), _pooled(rows[0].width, variant)
+            costs.append(Complexity(activations=math.prod(sides) * rows[0].channels))
+        rows.append(StageComplexity(number, end.height, end.width, end.kernel_shape[-1], _sum(costs)))
     return rows
 
 
-def _block(height, width, channels, stage, variant, strides) -> Complexity:
+def weighted_layers(
+    variant: str | Variant, input_shape: tuple[int, int, int] | None = None, classes: int | None = None
+) -> Iterator[WeightedLayer]:
+    """Every layer with weights of a network in form c, from the image to the classifier.
+
+    >>> [layer.name for layer in weighted_layers("resnext14_2x4d")][:2]
+    ['stem_conv', 'stage2_block1_transform_1x1_conv']
+    """
+    variant = get_variant(variant) if isinstance(variant, str) else variant
+    height, width, channels = input_shape or (variant.image_size, variant.image_size, 3)
+    if variant.stem == "imagenet":
+        height, width = _halve(height), _halve(width)
+    side = 7 if variant.stem == "imagenet" and len(variant.stem_channels) == 1 else 3
+    for number, filters in enumerate(variant.stem_channels, 1):
+        name = stem_name(variant, number)
+        yield WeightedLayer(1, f"{name}_conv", (side, side, channels, filters), height, width)
+        channels = filters
+    if variant.stem == "imagenet":
+        height, width = _pooled(height, variant), _pooled(width, variant)
+    for stage in variant.stages:
+        for block in range(1, stage.blocks + 1):
+            strides = stage.strides if block == 1 else 1
+            yield from _block(f"stage{stage.number}_block{block}", height, width, channels, stage, variant, strides)
+            height, width = (_halve(height), _halve(width)) if strides == 2 else (height, width)
+            channels = stage.channels
+    classes = (1000 if variant.stem == "imagenet" else 10) if classes is None else classes
+    yield WeightedLayer(6, "predictions", (channels, classes), 1, 1, has_norm=False, has_bias=True)
+
+
+def stem_name(variant: Variant, number: int) -> str:
+    """Of the stem's convolution with a number from 1, before `_conv` and `_norm`."""
+    return "stem" if len(variant.stem_channels) == 1 else f"stem_{number}"
+
+
+def downsamples(variant: Variant, stage: Stage, channels: int, strides: int) -> bool:
+    """Whether the shortcut of a block that takes so many channels is more than its input."""
+    return variant.shortcut == "C" or channels != stage.channels or strides != 1
+
+
+def eca_kernel(channels: int) -> int:
+    """The odd kernel size nearest above (log2(channels) + 1) / 2 (Wang et al. 2020, equation 12), at least 3."""
+    size = int(abs(math.log2(channels) + 1) / 2)
+    return max(size if size % 2 else size + 1, 3)
+
+
+def se_channels(channels: int) -> int:
+    """Of the squeezed vector: at least 8, and a multiple of 8 as timm rounds them, so for every bottleneck block."""
+    return max(8, (channels // SE_REDUCTION + 4) // 8 * 8)
+
+
+def _block(name, height, width, channels, stage, variant, strides) -> Iterator[WeightedLayer]:
     inner = variant.cardinality * stage.group_width
-    out_height, out_width = (_halve(height), _halve(width)) if strides == 2 else (height, width)
-    costs = [
-        _convolution(height, width, channels, inner),
-        _convolution(out_height, out_width, inner, inner, kernel_size=3, groups=variant.cardinality),
-        _convolution(out_height, out_width, inner, stage.channels),
-    ]
-    changes_shape = channels != stage.channels or strides != 1
-    if variant.shortcut == "C" or (variant.shortcut == "B" and changes_shape):
-        costs.append(_convolution(out_height, out_width, channels, stage.channels))
-    return _sum(costs)
-
-
-def _convolution(height, width, channels, filters, kernel_size=1, groups=1) -> Complexity:
-    """A convolution without bias and its batch norm, by its output size."""
-    weights = kernel_size**2 * (channels // groups) * filters
-    return Complexity(
-        parameters=weights + 2 * filters,
-        moving_statistics=2 * filters,
-        multiply_adds=weights * height * width,
-        activations=filters * height * width,
-    )
+    out = (_halve(height), _halve(width)) if strides == 2 else (height, width)
+    at_3x3 = (height, width) if variant.anti_aliasing else out
+    number, before = stage.number, channels
+    if variant.block == "bottleneck":
+        yield WeightedLayer(number, f"{name}_transform_1x1_conv", (1, 1, channels, inner), height, width)
+        before = inner
+    grouped = (3, 3, before // variant.cardinality, inner)
+    yield WeightedLayer(number, f"{name}_transform_3x3_conv", grouped, *at_3x3)
+    if variant.shortcut != "A" and downsamples(variant, stage, channels, strides):
+        yield WeightedLayer(number, f"{name}_shortcut_conv", (1, 1, channels, stage.channels), *out)
+    attended = stage.channels
+    if variant.attention == "se":
+        squeezed = se_channels(attended)
+        for i, shape in enumerate([(1, 1, attended, squeezed), (1, 1, squeezed, attended)], 1):
+            yield WeightedLayer(number, f"{name}_excitation_{i}_conv", shape, 1, 1, has_norm=False, has_bias=True)
+    elif variant.attention == "eca":
+        yield WeightedLayer(number, f"{name}_eca_conv", (eca_kernel(attended), 1, 1), attended, 1, has_norm=False)
+    side = 1 if variant.block == "bottleneck" else 3
+    yield WeightedLayer(number, f"{name}_transition_conv", (side, side, inner, attended), *out)
 
 
 def _halve(side: int) -> int:
     return (side + 1) // 2  # stride 2 with symmetric padding
+
+
+def _pooled(side: int, variant: Variant) -> int:
+    """After the stem's pool: 3x3 with a border on both sides or on the far one, or 2x2 averages."""
+    return side // 2 if variant.stem_pool == "ceil" or variant.anti_aliasing else _halve(side)
 
 
 def _sum(costs: list[Complexity]) -> Complexity:

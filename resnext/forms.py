@@ -27,10 +27,10 @@ def to_form(model: ResNeXtModel, form: str) -> ResNeXtModel:
             raise ValueError(
                 f"Only the forms 'a', 'b' and 'c' are the same function. Received: {model.form!r} to {form!r}"
             )
-    stem = next(layer for layer in model.layers if layer.name.startswith("stem_"))
-    convolution = model.get_layer("stem_conv")
+    stem = [layer for layer in model.layers if layer.name.startswith("stem_")]
+    convolution = next(layer for layer in stem if layer.name.endswith("_conv"))
     with keras_config(convolution.dtype_policy, convolution.data_format):
         arguments = {**model.arguments, "variant": model.variant, "form": form, "name": model.name}
-        other = ResNeXt(input_tensor=stem.input, **arguments)
+        other = ResNeXt(input_tensor=stem[0].input, **arguments)
     set_weights(other, get_weights(model))
     return other

@@ -2,22 +2,16 @@
 
 import contextlib
 import dataclasses
+import math
 from pathlib import Path
 
 import keras
-from keras import layers
+from keras import layers, ops
 
-from resnext.blocks import (
-    FORMS,
-    Paths,
-    convolution_norm_relu,
-    downsampling_block,
-    identity_block,
-    projection_shortcut,
-    zero_padding_shortcut,
-)
+from resnext.blocks import FORMS, Paths, channel_axis, convolution_norm_activation, downsampling_block, identity_block
+from resnext.complexity import downsamples, stem_name
 from resnext.layers import MaxPooling2D
-from resnext.variants import STEM_CHANNELS, Stage, Variant, get_variant
+from resnext.variants import Stage, Variant, get_variant
 from resnext.weights import load_weights
 
 POOLINGS = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}
@@ -31,7 +25,7 @@ class ResNeXtModel(keras.Model):
 
     @property
     def variant(self) -> Variant:
-        return Variant(**{**self.arguments["variant"], "blocks": tuple(self.arguments["variant"]["blocks"])})
+        return Variant.from_json(self.arguments["variant"])
 
     @property
     def form(self) -> str:
@@ -96,11 +90,9 @@ def ResNeXt(
     if input_tensor is None:
         input_tensor = keras.Input(_image_shape(variant, input_shape, include_top))
 
-    x = imagenet_stem(input_tensor) if variant.stem == "imagenet" else cifar_stem(input_tensor)
-    for stage in variant.stages:
-        x = residual_stage(x, stage, variant, form)
+    *_, x = stage_outputs(input_tensor, variant, form)
     if include_top:
-        x = head(x, classes, classifier_activation)
+        x = head(x, classes, classifier_activation, variant.drop_rate)
     elif pooling:
         x = POOLINGS[pooling](dtype=head_dtype(), name=f"{pooling}_pool")(x)
 
@@ -119,37 +111,75 @@ def ResNeXt(
     return model
 
 
-def imagenet_stem(x):
-    """Stage 1, and the max-pool with which conv2 begins: 7x7 and 3x3, each with stride 2 (Table 1)."""
-    x = convolution_norm_relu(x, STEM_CHANNELS, 7, "stem", strides=2)
-    # Zeros do for padding: the ReLU before leaves nothing below them.
-    x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)
+def stage_outputs(x, variant: Variant, form: str) -> list:
+    """The last feature map of every stage: of the stem before its pool, and of stages 2, 3, ..."""
+    outputs = [stem(x, variant)]
+    x = stem_pool(outputs[0], variant) if variant.stem == "imagenet" else outputs[0]
+    before = 0
+    for stage in variant.stages:
+        x = residual_stage(x, stage, variant, form, before)
+        outputs.append(x)
+        before += stage.blocks
+    return outputs
+
+
+def stem(x, variant: Variant):
+    """Stage 1: 7x7 with stride 2 or three 3x3 (Table 1; ResNet-C), or one 3x3 for 32x32 images (section 5.2)."""
+    imagenet = variant.stem == "imagenet"
+    kernel_size = 7 if imagenet and len(variant.stem_channels) == 1 else 3
+    for number, filters in enumerate(variant.stem_channels, 1):
+        strides = 2 if imagenet and number == 1 else 1
+        name = stem_name(variant, number)
+        x = convolution_norm_activation(x, filters, kernel_size, name, variant.activation, strides=strides)
+    return x
+
+
+def stem_pool(x, variant: Variant):
+    """The pool with which conv2 begins: 3x3 with stride 2 (Table 1), or 2x2 averages."""
+    if variant.anti_aliasing:
+        return layers.AveragePooling2D(2, name="stem_pool")(x)
+    border = {"padded": ((1, 1), (1, 1)), "ceil": ((0, 1), (0, 1))}[variant.stem_pool]
+    if variant.activation == "relu":  # it leaves nothing below zero, so zeros never win
+        x = layers.ZeroPadding2D(border, name="stem_pool_pad")(x)
+    else:
+        rows, columns = border
+        widths = [(0, 0), rows, columns]
+        widths.insert(channel_axis() % 4, (0, 0))
+        x = ops.pad(x, widths, constant_values=-math.inf)
     return MaxPooling2D(3, 2, name="stem_pool")(x)
 
 
-def cifar_stem(x):
-    """Stage 1 for 32x32 images: 3x3 (section 5.2)."""
-    return convolution_norm_relu(x, STEM_CHANNELS, 3, "stem")
-
-
-def residual_stage(x, stage: Stage, variant: Variant, form: str):
-    """Blocks of one spatial size; the first changes the shape."""
-    shortcut = zero_padding_shortcut if variant.shortcut == "A" else projection_shortcut
-    paths = Paths(variant.cardinality, stage.group_width, stage.channels, stage.strides, variant.last_gamma)
-    x = downsampling_block(x, paths, f"stage{stage.number}_block1", form, shortcut)
-    paths = paths._replace(strides=1)
-    for block in range(2, stage.blocks + 1):
+def residual_stage(x, stage: Stage, variant: Variant, form: str, before: int = 0):
+    """Blocks of one spatial size, after so many blocks of other stages; the first changes the shape."""
+    for block in range(1, stage.blocks + 1):
+        first = block == 1
+        paths = Paths(
+            variant.cardinality,
+            stage.group_width,
+            stage.channels,
+            strides=stage.strides if first else 1,
+            dilation=stage.first_dilation if first else stage.dilation,
+            stage_dilation=stage.dilation,
+            block=variant.block,
+            attention=variant.attention,
+            anti_aliasing=variant.anti_aliasing,
+            activation=variant.activation,
+            last_gamma=variant.last_gamma,
+            drop_path=variant.drop_path * (before + block - 1) / max(1, sum(variant.blocks) - 1),
+        )
         name = f"stage{stage.number}_block{block}"
-        if variant.shortcut == "C":
-            x = downsampling_block(x, paths, name, form, projection_shortcut)
+        if downsamples(variant, stage, x.shape[channel_axis()], paths.strides):
+            x = downsampling_block(x, paths, name, form, variant.shortcut)
         else:
             x = identity_block(x, paths, name, form)
     return x
 
 
-def head(x, classes: int, activation: str | None):
-    """Global average pooling and the classifier."""
+def head(x, classes: int, activation: str | None, drop_rate: float = 0.0):
+    """Global average pooling, dropout and the classifier."""
     x = layers.GlobalAveragePooling2D(dtype=head_dtype(), name="avg_pool")(x)
+    if drop_rate:
+        x = layers.Dropout(drop_rate, dtype=head_dtype(), name="dropout")(x)
     return layers.Dense(classes, activation=activation, dtype=head_dtype(), name="predictions")(x)
 
 

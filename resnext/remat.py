@@ -3,6 +3,8 @@
 Chen et al. 2016, https://arxiv.org/abs/1604.06174, with the blocks of the network as the segments.
 """
 
+import re
+
 import keras
 
 from resnext.model import ResNeXtModel
@@ -44,8 +46,9 @@ def recompute(network: ResNeXtModel) -> keras.Model:
     >>> recompute(network).count_params() == network.count_params()
     True
     """
-    ends = [layer.output for layer in network.layers if layer.name.endswith("_transition_norm")]
-    if not ends:
+    blocks = {re.match(r"stage\d+_block\d+_|", layer.name)[0]: layer.output for layer in network.layers}
+    ends = [output for block, output in blocks.items() if block]  # the last layer of each
+    if not any(layer.name.endswith("_transition_norm") for layer in network.layers):
         raise ValueError(f"`network` must have the blocks of ResNeXt, not folded. Received: {network.name!r}")
     x = inputs = keras.Input(batch_shape=network.input.shape, dtype=network.input.dtype)
     start = network.input

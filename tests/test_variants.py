@@ -5,13 +5,22 @@ import pytest
 from resnext.variants import PUBLISHED, Variant, get_variant, list_variants
 
 EVERY_PUBLISHED = [
-    *(f"resnext50_{row}" for row in ("1x64d", "2x40d", "4x24d", "8x14d", "32x4d", "64x4d")),
-    *(f"resnext101_{row}" for row in ("1x64d", "2x40d", "4x24d", "8x14d", "32x4d")),
+    "resnet18", "resnet34", "resnet50",
+    *(f"resnext50_{row}" for row in ("2x40d", "4x24d", "8x14d", "32x4d", "64x4d")),
+    "resnet101",
+    *(f"resnext101_{row}" for row in ("2x40d", "4x24d", "8x14d", "32x4d")),
     *(f"resnext101_{row}" for row in ("1x100d", "2x64d", "64x4d")),
     *(f"resnext101_{row}" for row in ("32x8d", "32x16d", "32x32d", "32x48d")),
-    *(f"resnext152_{row}" for row in ("1x64d", "32x4d", "64x4d")),
+    "resnet152",
+    *(f"resnext152_{row}" for row in ("32x4d", "64x4d")),
     *(f"resnext29_{row}" for row in ("8x64d", "16x64d")),
-]
+    "resnext50d_32x4d", "seresnext26d_32x4d", "seresnext26t_32x4d",
+    *(f"seresnext{row}" for row in ("50_32x4d", "101_32x4d", "101_64x4d", "101_32x8d", "101d_32x8d")),
+    "seresnextaa101d_32x8d", "seresnextaa201d_32x8d",
+    *(f"legacy_seresnext{depth}_32x4d" for depth in (26, 50, 101)),
+    "ecaresnext26t_32x4d", "ecaresnext50t_32x4d",
+    *(f"resnet{depth}" for depth in (20, 32, 44, 56, 110)),
+]  # fmt: skip
 
 
 def test_every_published_network_is_listed():
@@ -39,6 +48,13 @@ def test_name_is_made_from_the_numbers(name):
         ("resnext11_4x4d", (1, 1, 1), "cifar"),
         ("resnext29_8x64d", (3, 3, 3), "cifar"),
         ("resnext164_3x7d", (18, 18, 18), "cifar"),
+        ("resnet10t", (1, 1, 1, 1), "imagenet"),
+        ("resnet18", (2, 2, 2, 2), "imagenet"),
+        ("resnet34d", (3, 4, 6, 3), "imagenet"),
+        ("resnet200", (3, 24, 36, 3), "imagenet"),
+        ("seresnextaa201d_32x8d", (3, 24, 36, 4), "imagenet"),
+        ("resnet20", (3, 3, 3), "cifar"),  # 20 is 9n+2 as well
+        ("resnet110", (18, 18, 18), "cifar"),
     ],
 )
 def test_depth_gives_stem_and_stages(name, blocks, stem):
@@ -57,14 +73,21 @@ def test_width_doubles_where_the_size_halves():
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("resnext50", r"Unknown variant 'resnext50': a name is resnext\{depth\}_.*Nearest: resnext50_"),
+        ("resnext50", r"Unknown variant 'resnext50': a name is resnext\{depth\}_.*Nearest: resnet50"),
+        ("resnet50_32x4d", "a name is .*Nearest: resnext50_32x4d"),
+        ("legacy_seresnet50", "a name is .*Nearest: legacy_seresnext50_32x4d"),  # its blocks are others
+        ("legacy_resnext50_32x4d", "a name is"),
+        ("ecaseresnext50_32x4d", "a name is"),
         ("resnxt50_32x4d", "Nearest: resnext50_32x4d"),
         ("ResNeXt50_32x4d", "Nearest: resnext50_32x4d"),
         ("resnext50_032x4d", "a name is"),
         ("resnext50_32x4d ", "a name is"),
         ("resnext50_99999x4d", "a name is"),
         ("", "a name is"),
-        ("resnext51_32x4d", "depth 51 is none of 14, 26, 50, 101 or 152 .* 9n.2.*Nearest: resnext50_32x4d"),
+        ("resnext51_32x4d", "depth 51 is none of 14, 26, 50, 101, .* 9n.2.*Nearest: resnext50_32x4d"),
+        ("resnet19", r"depth 19 is none of 10, 14, 18, .* 6n.2.*Nearest: resnet18"),
+        ("resnet20d", "; legacy_, aa, d and t need the ImageNet stem. Nearest: resnet18"),
+        ("seresnextaa29_8x64d", "; legacy_, aa, d and t need the ImageNet stem. Nearest: resnext26_8x64d"),
         ("resnext30_8x64d", "Nearest: resnext29_8x64d"),
         ("resnext2_8x64d", "Nearest: resnext11_8x64d"),
         ("resnext1_8x64d", "Nearest: resnext11_8x64d"),
@@ -82,12 +105,53 @@ def test_wrong_name_says_what_a_right_one_is(name, words):
         ({"blocks": (1, 0, 1)}, "at least 1. Received"),
         ({"cardinality": 0}, "at least 1. Received"),
         ({"bottleneck_width": -4}, "at least 1. Received"),
-        ({"shortcut": "D"}, "must be 'A', 'B' or 'C'. Received: 'D'"),
+        ({"shortcut": "E"}, "`shortcut` must be one of 'A', 'B', 'C', 'D'. Received: 'E'"),
+        ({"block": "basic"}, "A basic block has one path: `cardinality` must be 1. Received: 4"),
+        ({"block": "wide"}, "`block` must be one of 'bottleneck', 'basic'. Received: 'wide'"),
+        ({"stem_pool": "same"}, "`stem_pool` must be one of 'padded', 'ceil'. Received: 'same'"),
+        ({"attention": "sk"}, "`attention` must be one of None, 'se', 'eca'. Received: 'sk'"),
+        ({"anti_aliasing": "blur"}, "`anti_aliasing` must be one of None, 'average'. Received: 'blur'"),
+        ({"activation": "gelu"}, "`activation` must be one of 'relu', 'silu', 'mish', 'elu'. Received: 'gelu'"),
+        ({"output_stride": 4}, "`output_stride` must be one of 8, 16, 32. Received: 4"),
+        ({"drop_path": 1.0}, "`drop_path` must be from 0 to below 1. Received: 1.0"),
+        ({"drop_rate": -0.1}, "`drop_rate` must be from 0 to below 1. Received: -0.1"),
+        (
+            {"stem_channels": (32, 32, 64)},
+            r"three with the ImageNet stem. Received: \(32, 32, 64\) with the cifar stem",
+        ),
+        ({"stem_channels": (0,)}, "at least 1. Received"),
     ],
 )
 def test_impossible_variant_is_refused(change, words):
     with pytest.raises(ValueError, match=words):
         dataclasses.replace(Variant((1, 1, 1), 4, 4), **change)
+
+
+def test_options_are_read_from_the_name():
+    variant = get_variant("seresnextaa101d_32x8d")
+    assert (variant.attention, variant.anti_aliasing, variant.shortcut) == ("se", "average", "D")
+    assert variant.stem_channels == (32, 32, 64)
+    assert get_variant("seresnextaa201d_32x8d").stem_channels == (64, 64, 128)
+    assert get_variant("ecaresnext50t_32x4d").stem_channels == (24, 32, 64)
+    assert get_variant("legacy_seresnext50_32x4d").stem_pool == "ceil"
+    cifar = get_variant("resnet20")
+    assert (cifar.block, cifar.shortcut, cifar.stem_channels) == ("basic", "A", (16,))
+    assert [stage.channels for stage in cifar.stages] == [16, 32, 64]
+    assert get_variant("resnext50_1x64d") == get_variant("resnet50")
+
+
+@pytest.mark.parametrize(
+    ("output_stride", "strides", "dilations", "first"),
+    [(32, [1, 2, 2, 2], [1, 1, 1, 1], [1, 1, 1, 1]),
+     (16, [1, 2, 2, 1], [1, 1, 1, 2], [1, 1, 1, 1]),
+     (8, [1, 2, 1, 1], [1, 1, 2, 4], [1, 1, 1, 2])],
+)  # fmt: skip
+def test_stages_dilate_where_they_may_not_stride(output_stride, strides, dilations, first):
+    stages = dataclasses.replace(get_variant("resnext50_32x4d"), output_stride=output_stride).stages
+    assert [stage.strides for stage in stages] == strides
+    assert [stage.dilation for stage in stages] == dilations
+    assert [stage.first_dilation for stage in stages] == first
+    assert stages[-1].output_stride == output_stride
 
 
 def test_published_errors_have_a_source():
