@@ -19,23 +19,33 @@ __version__ = "0.1.0"
 # Public names and the modules they live in: imported at first use, so that `resnext --help` does not wait for Keras.
 _HOMES = {
     "ResNeXt": "model",
+    "backbone": "features",
+    "freeze": "features",
     "GroupedConv2D": "layers",
     "to_form": "forms",
     "fold": "folding",
     "save_weights": "weights",
     "load_weights": "weights",
+    "convert": "weights",
     "preprocess_input": "preprocessing",
+    "decode_predictions": "labels",
+    "list_weights": "published",
 }
 
 __all__ = [
     "GroupedConv2D",
     "ResNeXt",
     "Variant",
+    "backbone",
     "complexity",
+    "convert",
+    "decode_predictions",
     "evaluate",
     "fold",
+    "freeze",
     "get_variant",
     "list_variants",
+    "list_weights",
     "load_weights",
     "predict",
     "preprocess_input",
@@ -45,12 +55,15 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from resnext.features import backbone, freeze
     from resnext.folding import fold
     from resnext.forms import to_form
+    from resnext.labels import decode_predictions
     from resnext.layers import GroupedConv2D
     from resnext.model import ResNeXt
     from resnext.preprocessing import preprocess_input
-    from resnext.weights import load_weights, save_weights
+    from resnext.published import list_weights
+    from resnext.weights import convert, load_weights, save_weights
 
 
 def __getattr__(name: str):

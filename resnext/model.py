@@ -11,8 +11,11 @@ from keras import layers, ops
 from resnext.blocks import FORMS, Paths, channel_axis, convolution_norm_activation, downsampling_block, identity_block
 from resnext.complexity import downsamples, stem_name
 from resnext.layers import MaxPooling2D
+from resnext.names import variant_shapes
+from resnext.preprocessing import Preprocessing
+from resnext.published import default_weights
 from resnext.variants import Stage, Variant, get_variant
-from resnext.weights import load_weights
+from resnext.weights import Checked, assign, checked
 
 POOLINGS = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}
 
@@ -31,14 +34,19 @@ class ResNeXtModel(keras.Model):
     def form(self) -> str:
         return self.arguments["form"]
 
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """How images are prepared for the weights that were loaded; None where nobody has said."""
+        document = self.arguments.get("preprocessing")
+        return None if document is None else Preprocessing.from_json(document)
+
     def get_config(self):
         return {**super().get_config(), "arguments": self.arguments}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        arguments = config.pop("arguments")
-        model = super().from_config(config, custom_objects)
-        model.arguments = arguments
+        model = super().from_config({k: v for k, v in config.items() if k != "arguments"}, custom_objects)
+        model.arguments = config["arguments"]
         return model
 
 
@@ -50,7 +58,7 @@ def ResNeXt(
     input_tensor=None,
     input_shape: tuple[int | None, ...] | None = None,
     pooling: str | None = None,
-    classes: int = 1000,
+    classes: int | None = None,
     classifier_activation: str | None = "softmax",
     form: str = "c",
     name: str | None = None,
@@ -64,41 +72,39 @@ def ResNeXt(
     Args:
         variant: a name such as `"resnext50_32x4d"`, listed by `list_variants` or not, or a `Variant`.
         include_top: end with global average pooling and the classifier.
-        weights: None for a new network, or a file that `save_weights` wrote.
+        weights: None for a new network; or a file: safetensors or PyTorch's with the names of torchvision or timm, the
+            `.h5` of keras-applications or qubvel, or what `save_weights` wrote; or `hf:OWNER/NAME` on huggingface.co;
+            or the tag of published weights, such as `"resnext50_32x4d.a1_in1k"`; or `"imagenet"`, the first of these.
         input_tensor: a Keras tensor to use as the image.
         input_shape: (height, width, channels) or channels first; height and width may be None. By default three
             channels, and the published size (224 or 32 pixels) with the top, any size without.
         pooling: without the top: None gives the last feature map, "avg" or "max" a vector for each image.
-        classes: number of classes.
+        classes: number of classes; 1000 by default. Where it is given and the weights have another head, or none, the
+            head is new, with a warning; where it is not, such weights are refused. For another number of input
+            channels than 3 the kernel of the stem is adapted: summed for one, repeated and scaled for more.
         classifier_activation: None gives logits.
         form: "a", "b" or "c" of the paper's Figure 3, equal functions; or "sliced", the seed's.
         name: of the model; by default the variant's.
 
     Raises:
-        ValueError: an unknown variant, form or pooling, a malformed shape, no class, or weights that do not fit.
+        ValueError: an unknown variant, form or pooling, a malformed shape, no class, or weights that do not fit
+            (WeightsError: tensors that only the file has are listed with +, those that it lacks with -).
 
     >>> ResNeXt("resnext50_32x4d").count_params()
     25097128
     """
     variant = get_variant(variant) if isinstance(variant, str) else variant
-    _check("form", form, FORMS)
-    _check("pooling", pooling, (None, *POOLINGS))
+    check("form", form, FORMS)
+    check("pooling", pooling, (None, *POOLINGS))
     if include_top and pooling:
         raise ValueError(f"`pooling` is for include_top=False. Received: pooling={pooling!r} with the top.")
+    new_head, classes = classes is not None, 1000 if classes is None else classes
     if classes < 1:
         raise ValueError(f"`classes` must be at least 1. Received: {classes}")
     if input_tensor is None:
-        input_tensor = keras.Input(_image_shape(variant, input_shape, include_top))
+        input_tensor = keras.Input(image_shape(variant, input_shape, include_top))
 
-    *_, x = stage_outputs(input_tensor, variant, form)
-    if include_top:
-        x = head(x, classes, classifier_activation, variant.drop_rate)
-    elif pooling:
-        x = POOLINGS[pooling](dtype=head_dtype(), name=f"{pooling}_pool")(x)
-
-    inputs = keras.utils.get_source_inputs(input_tensor)
-    model = ResNeXtModel(inputs if len(inputs) > 1 else inputs[0], x, name=name or variant.name)
-    model.arguments = {
+    arguments = {
         "variant": dataclasses.asdict(variant),
         "include_top": include_top,
         "pooling": pooling,
@@ -106,9 +112,41 @@ def ResNeXt(
         "classifier_activation": classifier_activation,
         "form": form,
     }
-    if weights is not None:
-        load_weights(model, weights)
+    with weights_for(variant, weights, input_tensor, classes if include_top else None, form, new_head) as loaded:
+        *_, x = stage_outputs(input_tensor, variant, form)
+        if include_top:
+            x = head(x, classes, classifier_activation, variant.drop_rate)
+        elif pooling:
+            x = POOLINGS[pooling](dtype=head_dtype(), name=f"{pooling}_pool")(x)
+        model = functional_model(ResNeXtModel, input_tensor, x, name or variant.name, arguments)
+        fill(model, loaded)
     return model
+
+
+@contextlib.contextmanager
+def weights_for(variant: Variant, weights, input_tensor, classes: int | None, form: str, new_head: bool = False):
+    """The weights for a network, checked before it is built; None where none are asked for."""
+    if weights is None:
+        yield None
+        return
+    source = default_weights(variant.name) if weights == "imagenet" else weights
+    expected = variant_shapes(variant, input_tensor.shape[channel_axis()], classes, form)
+    with checked(source, expected, variant, new_head) as loaded:
+        yield loaded
+
+
+def functional_model(kind: type[ResNeXtModel], input_tensor, outputs, name: str, arguments: dict):
+    inputs = keras.utils.get_source_inputs(input_tensor)
+    model = kind(inputs if len(inputs) > 1 else inputs[0], outputs, name=name)
+    model.arguments = arguments
+    return model
+
+
+def fill(model: ResNeXtModel, loaded: Checked | None) -> None:
+    if loaded:
+        assign(model, loaded)
+        preprocessing = loaded.preprocessing
+        model.arguments["preprocessing"] = None if preprocessing is None else preprocessing.to_json()
 
 
 def stage_outputs(x, variant: Variant, form: str) -> list:
@@ -200,7 +238,7 @@ def keras_config(dtype: str, data_format: str | None = None):
         keras.config.set_image_data_format(before[1])
 
 
-def _image_shape(variant: Variant, input_shape, include_top: bool) -> tuple[int | None, ...]:
+def image_shape(variant: Variant, input_shape, include_top: bool) -> tuple[int | None, ...]:
     channels_first = keras.config.image_data_format() == "channels_first"
     if input_shape is None:
         side = variant.image_size if include_top else None
@@ -211,7 +249,7 @@ def _image_shape(variant: Variant, input_shape, include_top: bool) -> tuple[int 
     return tuple(input_shape)
 
 
-def _check(argument: str, value, allowed):
+def check(argument: str, value, allowed):
     if value not in allowed:
         allowed = ", ".join(map(repr, allowed))
         raise ValueError(f"`{argument}` must be one of {allowed}. Received: {value!r}")

@@ -122,13 +122,15 @@ class Preprocessing:
         return picture.resize((width, height), RESAMPLING[self.interpolation])
 
 
-def preprocess_input(images, data_format: str | None = None):
+def preprocess_input(images, data_format: str | None = None, preprocessing: Preprocessing | None = None):
     """Normalise images from 0..255 as the published ResNeXts expect them; `ResNeXt` takes what this gives.
 
     Args:
         images: NumPy array, or tensor of Keras's backend, (..., height, width, 3) or channels first, RGB, 0..255. Whole
             numbers become floats of `keras.config.floatx()`, floats keep their kind.
         data_format: "channels_last" or "channels_first"; by default `keras.config.image_data_format()`.
+        preprocessing: that belongs to the weights: `network.preprocessing`; by default ImageNet's mean and deviation,
+            with which all published weights were trained but MXNet's (qubvel's files).
 
     Raises:
         ValueError: another data format, or not three channels.
@@ -147,8 +149,9 @@ def preprocess_input(images, data_format: str | None = None):
         raise ValueError(f"`images` must have 3 channels, {data_format}. Received: shape {tuple(tensor.shape)}")
     dtype = keras.backend.standardize_dtype(tensor.dtype)
     dtype = dtype if "float" in dtype else keras.config.floatx()
+    statistics = (preprocessing.mean, preprocessing.std) if preprocessing else (MEAN, STD)
     cast = np.asarray if isinstance(images, np.ndarray) else keras.ops.cast
-    mean, std = (cast(np.reshape(value, shape), dtype) for value in (MEAN, STD))
+    mean, std = (cast(np.reshape(value, shape), dtype) for value in statistics)
     return (cast(tensor, dtype) / 255 - mean) / std
 
 

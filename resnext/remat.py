@@ -46,8 +46,8 @@ def recompute(network: ResNeXtModel) -> keras.Model:
     >>> recompute(network).count_params() == network.count_params()
     True
     """
-    blocks = {re.match(r"stage\d+_block\d+_|", layer.name)[0]: layer.output for layer in network.layers}
-    ends = [output for block, output in blocks.items() if block]  # the last layer of each
+    in_blocks = ((re.match(r"stage\d+_block\d+_", layer.name), layer) for layer in network.layers)
+    ends = list({match[0]: layer.output for match, layer in in_blocks if match}.values())  # the last layer of each
     if not any(layer.name.endswith("_transition_norm") for layer in network.layers):
         raise ValueError(f"`network` must have the blocks of ResNeXt, not folded. Received: {network.name!r}")
     x = inputs = keras.Input(batch_shape=network.input.shape, dtype=network.input.dtype)

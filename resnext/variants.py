@@ -142,7 +142,8 @@ class Variant:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "Variant":
         """The inverse of `dataclasses.asdict`, also where JSON has made lists of the tuples."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in document.items()})
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in document.items()}
+        return cls(**values)
 
     @property
     def depth(self) -> int:
@@ -320,6 +321,7 @@ def get_variant(name: str) -> Variant:
     cifar = len(blocks) == 3
     if not blocks or (cifar and (match["legacy"] or match["aa"] or letter)):
         raise ValueError(_no_such_depth(name, match))
+    attention: Any = match["attention"]
     stem = DEEP_STEMS[letter] if letter else PLAIN_STEM
     width = 16 if cifar and block == "basic" else 64  # He et al. 2016, section 4.2
     return Variant(
@@ -330,7 +332,7 @@ def get_variant(name: str) -> Variant:
         stem_channels=(width,) if width == 16 else STEM_OF_201 if (depth, letter) == (201, "d") else stem,
         stem_pool="ceil" if match["legacy"] else "padded",
         shortcut="A" if width == 16 else "D" if letter else "B",
-        attention=match["attention"],
+        attention=attention,
         anti_aliasing="average" if match["aa"] else None,
     )
 

@@ -1,0 +1,83 @@
+"""From what a user calls weights to a file on this machine."""
+
+import sys
+from pathlib import Path
+
+from resnext.published import NON_COMMERCIAL, PublishedWeights, find_weights, list_weights
+from resnext.tensors import WeightsError
+
+HUB = "hf:"
+HUB_FILE = "model.safetensors"  # timm's repositories have it
+_licences_said: set[str] = set()
+
+
+def find_file(source: str | Path) -> tuple[Path, PublishedWeights | None]:
+    """The file with the weights, and what is known of them.
+
+    Args:
+        source: a path; `hf:OWNER/NAME`, a repository of https://huggingface.co with a model.safetensors; or a tag
+            such as `resnext50_32x4d.a1_in1k`, which stands for timm's repository of that name.
+
+    Raises:
+        WeightsError: no such file or tag, or it is not on this machine and can't be downloaded.
+        ImportError: huggingface-hub is needed and not installed.
+    """
+    name = str(source)
+    path = Path(source)
+    if name.startswith(HUB):
+        repository = name.removeprefix(HUB)
+        known, path = find_weights(repository.rsplit("/")[-1]), _download(repository)
+    elif path.exists():
+        known = find_weights(path.name)
+    else:
+        known = find_weights(name)
+        if known is None:
+            raise WeightsError(_unknown(name))
+        if known.hub is None:
+            raise WeightsError(f"{name} is on no hub: download {known.url} and give the path of the file.")
+        path = _download(known.hub)
+    if known:
+        _say_licence(known)
+    return path, known
+
+
+def _download(repository: str) -> Path:
+    try:
+        from huggingface_hub import hf_hub_download, try_to_load_from_cache
+        from huggingface_hub.errors import HFValidationError
+    except ImportError as error:
+        raise ImportError(
+            f"{HUB}{repository} needs the package huggingface-hub: pip install 'resnext[hub]'; or download "
+            f"https://huggingface.co/{repository}/resolve/main/{HUB_FILE} and give its path"
+        ) from error
+    try:
+        cached = try_to_load_from_cache(repository, HUB_FILE)
+        if isinstance(cached, str):
+            return Path(cached)
+        return Path(hf_hub_download(repository, HUB_FILE))
+    except HFValidationError as error:
+        raise WeightsError(
+            f"{HUB}{repository}: a repository is OWNER/NAME, such as {HUB}timm/resnext50_32x4d.a1_in1k."
+        ) from error
+    except Exception as error:  # no network, no such repository, no access: many kinds, and they change
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise WeightsError(
+            f"{HUB}{repository} is not in the local cache and can't be downloaded ({type(error).__name__}: {reason}). "
+            f"Download https://huggingface.co/{repository}/resolve/main/{HUB_FILE} where there is a network, and give "
+            f"its path; or run `hf download {repository} {HUB_FILE}` there and copy its cache folder."
+        ) from error
+
+
+def _unknown(name: str) -> str:
+    if "." in name and Path(name).suffix in (".safetensors", ".pth", ".pt", ".bin", ".h5", ".hdf5"):
+        return f"{name}: no such weights file."
+    tags = list_weights(f"{name.split('.')[0]}.*")
+    hint = f"those of this network: {', '.join(tags)}" if tags else "`resnext list --weights` shows them"
+    return f"{name}: no such weights file, and no published weights of that name; {hint}."
+
+
+def _say_licence(known: PublishedWeights) -> None:
+    licence = NON_COMMERCIAL.get(known.licence)
+    if licence and known.tag not in _licences_said:
+        _licences_said.add(known.tag)
+        print(f"resnext: the weights {known.tag} are for non-commercial use only ({licence}).", file=sys.stderr)

@@ -1,0 +1,336 @@
+"""What other libraries call a network's weights, and how they lay them: one table for each, read in both directions.
+
+Our files hold `stem_conv/kernel` as (height, width, input, output), as Keras does; torchvision and timm hold
+`conv1.weight` as (output, input, height, width). Files of the first SE networks and of two older Keras libraries have
+names of their own.
+"""
+
+import functools
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from resnext.complexity import weighted_layers
+from resnext.variants import Attention, Variant
+
+Shape = tuple[int, ...]
+Shapes = Mapping[str, Shape]
+
+COUNTER = "num_batches_tracked"  # PyTorch's count of steps: files keep it, networks do not use it
+TORCH_WEIGHTS = {
+    "kernel": "weight",
+    "bias": "bias",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+    COUNTER: COUNTER,
+}
+NORM_WEIGHTS = ("gamma", "beta", "moving_mean", "moving_variance", COUNTER)
+EPSILON = 1e-5  # of our batch norm
+
+
+class Place(NamedTuple):
+    """Where one of our weights lies in a file."""
+
+    names: tuple[str, ...]  # of one tensor, or of one for each path
+    shape: Shape  # of ours
+    build: Callable[..., np.ndarray]  # those tensors -> ours
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The names that a library gives to a network's layers; `{s}` is a stage's number, `{b}` a block's.
+
+    Args:
+        rows: our name and theirs, of each layer; where they have two, the first is written.
+        first_stage: the number that they give to our stage 2.
+        first_block: the number that they give to our block 1.
+        torch: weights are named and laid as in PyTorch; else as in Keras.
+        epsilon: of their batch norm.
+    """
+
+    rows: tuple[tuple[str, str], ...]
+    first_stage: int = 2
+    first_block: int = 1
+    torch: bool = False
+    epsilon: float = EPSILON
+
+    def their_name(self, name: str) -> str:
+        """Of our weight; its own where they have none."""
+        layer, _, weight = name.rpartition("/")
+        theirs = _translate(layer, self.rows, self.first_stage - 2, self.first_block - 1)
+        if theirs is None or weight not in TORCH_WEIGHTS:
+            return name
+        return f"{theirs}.{TORCH_WEIGHTS[weight]}" if self.torch else f"{theirs}/{weight}"
+
+    def our_name(self, name: str) -> str:
+        """Of their weight; its own where we have none."""
+        layer, _, weight = name.rpartition("." if self.torch else "/")
+        rows = tuple((theirs, ours) for ours, theirs in self.rows)
+        ours = _translate(layer, rows, 2 - self.first_stage, 1 - self.first_block)
+        if ours is None:
+            return name
+        if self.torch:
+            candidates = NORM_WEIGHTS if ours.endswith("_norm") else ("kernel", "bias")
+            weight = next((word for word in candidates if TORCH_WEIGHTS[word] == weight), None)
+        return f"{ours}/{weight.removeprefix('depthwise_')}" if weight else name
+
+
+OURS = Layout(())
+# https://github.com/keras-team/keras-applications, resnet_common.py, block3; tf.keras renamed the head
+KERAS_APPLICATIONS = Layout(
+    (
+        ("stem_conv", "conv1_conv"),
+        ("stem_norm", "conv1_bn"),
+        ("stage{s}_block{b}_transform_1x1_conv", "conv{s}_block{b}_1_conv"),
+        ("stage{s}_block{b}_transform_1x1_norm", "conv{s}_block{b}_1_bn"),
+        ("stage{s}_block{b}_transform_3x3_conv", "conv{s}_block{b}_2_conv"),
+        ("stage{s}_block{b}_transform_3x3_norm", "conv{s}_block{b}_2_bn"),
+        ("stage{s}_block{b}_transition_conv", "conv{s}_block{b}_3_conv"),
+        ("stage{s}_block{b}_transition_norm", "conv{s}_block{b}_3_bn"),
+        ("stage{s}_block{b}_shortcut_conv", "conv{s}_block{b}_0_conv"),
+        ("stage{s}_block{b}_shortcut_norm", "conv{s}_block{b}_0_bn"),
+        ("predictions", "probs"),
+        ("predictions", "predictions"),
+    ),
+    epsilon=1.001e-5,
+)
+# https://github.com/qubvel/classification_models, models/resnext.py; the 3x3 of each path is a layer of its own, with a
+# running number
+QUBVEL = Layout(
+    (
+        ("stem_conv", "conv0"),
+        ("stem_norm", "bn0"),
+        ("stage{s}_block{b}_transform_1x1_conv", "stage{s}_unit{b}_conv1"),
+        ("stage{s}_block{b}_transform_1x1_norm", "stage{s}_unit{b}_bn1"),
+        ("stage{s}_block{b}_transform_3x3_norm", "stage{s}_unit{b}_bn2"),
+        ("stage{s}_block{b}_transition_conv", "stage{s}_unit{b}_conv3"),
+        ("stage{s}_block{b}_transition_norm", "stage{s}_unit{b}_bn3"),
+        ("stage{s}_block{b}_shortcut_conv", "stage{s}_unit{b}_sc"),
+        ("stage{s}_block{b}_shortcut_norm", "stage{s}_unit{b}_sc_bn"),
+        ("predictions", "fc1"),
+    ),
+    first_stage=1,
+    epsilon=2e-5,
+)
+QUBVEL_PATHS = 32
+_QUBVEL_3X3 = re.compile(r"conv2d(?:_([0-9]{1,6}))?/kernel")
+QUBVEL_IMAGES = "bn_data"  # normalises the images: see `qubvel_normalisation`
+
+
+def torch_layout(deep_stem: bool, bottleneck: bool, averaged_shortcut: bool, legacy: bool = False) -> Layout:
+    """torchvision's and timm's names, or those of the first SE networks in PyTorch (Cadene's, timm's `legacy_`)."""
+    stem, excitation, head = ("layer0.", "se_module", "last_linear") if legacy else ("", "se", "fc")
+    ours, theirs = "stage{s}_block{b}_", "layer{s}.{b}."
+    if deep_stem:
+        rows = [("stem_1_conv", "conv1.0"), ("stem_1_norm", "conv1.1"), ("stem_2_conv", "conv1.3")]
+        rows += [("stem_2_norm", "conv1.4"), ("stem_3_conv", "conv1.6"), ("stem_3_norm", "bn1")]
+    else:
+        rows = [("stem_conv", f"{stem}conv1"), ("stem_norm", f"{stem}bn1")]
+    parts = ["transform_1x1", "transform_3x3", "transition"] if bottleneck else ["transform_3x3", "transition"]
+    for number, part in enumerate(parts, 1):
+        rows += [(f"{ours}{part}_conv", f"{theirs}conv{number}"), (f"{ours}{part}_norm", f"{theirs}bn{number}")]
+    first = 1 if averaged_shortcut else 0  # after the pool
+    rows += [(f"{ours}shortcut_conv", f"{theirs}downsample.{first}")]
+    rows += [(f"{ours}shortcut_norm", f"{theirs}downsample.{first + 1}")]
+    rows += [(f"{ours}excitation_{i}_conv", f"{theirs}{excitation}.fc{i}") for i in (1, 2)]
+    rows += [(f"{ours}eca_conv", f"{theirs}se.conv"), ("predictions", head)]
+    return Layout(tuple(rows), first_stage=1, first_block=0, torch=True)
+
+
+def layout_of_variant(variant: Variant) -> Layout:
+    """The names that torchvision and timm give to a network of ours."""
+    return torch_layout(
+        deep_stem=len(variant.stem_channels) == 3,
+        bottleneck=variant.block == "bottleneck",
+        averaged_shortcut=variant.shortcut == "D",
+        legacy=variant.stem_pool == "ceil",
+    )
+
+
+def layout_of_file(shapes: Shapes) -> Layout | None:
+    """The layout of a file with tensors of such names and shapes; None for another network's."""
+    if "stem_norm/gamma" in shapes or "stem_3_norm/gamma" in shapes:
+        return OURS
+    if "conv1_bn/gamma" in shapes:
+        return KERAS_APPLICATIONS
+    if "bn0/gamma" in shapes:
+        return QUBVEL
+    if "layer0.bn1.weight" in shapes:
+        return torch_layout(deep_stem=False, bottleneck=True, averaged_shortcut=False, legacy=True)
+    if "bn1.weight" in shapes:
+        return torch_layout(
+            deep_stem="conv1.0.weight" in shapes,
+            bottleneck="layer1.0.conv3.weight" in shapes,
+            averaged_shortcut=len(shapes.get("layer2.0.downsample.1.weight", ())) == 4,
+        )
+    return None
+
+
+def places(shapes: Shapes, layout: Layout) -> dict[str, Place]:
+    """Where our weights lie in a file. A tensor that we have no name for keeps its own."""
+    found: dict[str, Place] = {}
+    for name, shape in shapes.items():
+        ours = layout.our_name(name)
+        if not _says_nothing(name, layout):
+            found[name if ours in found else ours] = _place(ours, name, shape, layout)
+    return _with_paths_joined(found) if layout is QUBVEL else found
+
+
+def to_torch(weights: Mapping[str, np.ndarray], variant: Variant) -> dict[str, np.ndarray]:
+    """Weights of ours as torchvision and timm name and lay them.
+
+    >>> from resnext.variants import get_variant
+    >>> list(to_torch({"predictions/bias": np.zeros(3)}, get_variant("resnext14_2x4d")))
+    ['fc.bias']
+    """
+    layout = layout_of_variant(variant)
+    return {
+        layout.their_name(name): np.ascontiguousarray(array.transpose(_torch_axes(array.ndim)))
+        for name, array in weights.items()
+    }
+
+
+def their_shape(shape: Shape, layout: Layout) -> Shape:
+    """Of a weight in a file, by ours: (height, width, input, output) -> (output, input, height, width) in PyTorch's."""
+    return tuple(shape[axis] for axis in _torch_axes(len(shape))) if layout.torch else shape
+
+
+def variant_shapes(variant: Variant, channels: int, classes: int | None, form: str = "c") -> dict[str, Shape]:
+    """Names and shapes of all weights of a network for images of so many channels, with or without a head."""
+    layers = list(weighted_layers(variant, (variant.image_size, variant.image_size, channels), classes or 1))
+    layers = layers if classes else layers[:-1]
+    shapes = {name: shape for layer in layers for name, shape in layer.weight_shapes().items()}
+    if form == "sliced":  # each path sees its slice of the input only
+        for name, (height, width, inputs, filters) in [(n, s) for n, s in shapes.items() if "_transform_1x1_conv" in n]:
+            shapes[name] = (height, width, inputs // variant.cardinality, filters)
+    return shapes
+
+
+def find_variant(shapes: Shapes, layout: Layout) -> Variant | None:
+    """The network whose weights have these names, ours, and shapes; None if no network of ours has.
+
+    What leaves no trace in the weights is as the plain network has it: anti-aliasing, dilation, activation.
+    """
+    blocks = [0, 0, 0, 0]
+    for name in shapes:
+        match = re.match(r"stage([2-5])_block([1-9]\d{0,2})_", name)
+        if match:
+            blocks[int(match[1]) - 2] = max(blocks[int(match[1]) - 2], int(match[2]))
+    stem = [
+        shapes[name] for name in ("stem_conv/kernel", *(f"stem_{i}_conv/kernel" for i in (1, 2, 3))) if name in shapes
+    ]
+    first = "stage2_block1"
+    grouped = shapes.get(f"{first}_transform_3x3_conv/kernel", ())
+    if len(grouped) != 4 or min(grouped) < 1 or any(len(kernel) != 4 for kernel in stem):
+        return None
+    bottleneck = f"{first}_transform_1x1_conv/kernel" in shapes
+    attentions: dict[Attention, str] = {"se": "excitation_1_conv", "eca": "eca_conv"}
+    pooled = layout.their_name("stage3_block1_shortcut_conv/kernel").endswith("downsample.1.weight")
+    shortcut = "D" if pooled or (layout is OURS and len(stem) == 3) else "B"
+    if "stage3_block1_shortcut_conv/kernel" not in shapes:
+        shortcut = "A"
+    elif any(name.endswith("_block2_shortcut_conv/kernel") for name in shapes):
+        shortcut = "C"
+    try:
+        return Variant(
+            tuple(number for number in blocks if number),
+            cardinality=grouped[3] // grouped[2] if bottleneck else 1,
+            bottleneck_width=grouped[2] if bottleneck else grouped[3],
+            block="bottleneck" if bottleneck else "basic",
+            stem_channels=tuple(kernel[3] for kernel in stem),
+            stem_pool="ceil" if layout.their_name("stem_norm/gamma").startswith("layer0") else "padded",
+            shortcut=shortcut,
+            attention=next((a for a, sign in attentions.items() if f"{first}_{sign}/kernel" in shapes), None),
+        )
+    except ValueError:
+        return None
+
+
+def qubvel_normalisation(beta: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> tuple[tuple, tuple]:
+    """The mean and the deviation, on the scale 0..1, that images have to be normalised with before such a network.
+
+    It normalises them in a layer of its own, from 0..255: (x - mean) / deviation + beta.
+    """
+    deviation = np.sqrt(variance + QUBVEL.epsilon)
+    return tuple(((mean - beta * deviation) / 255).tolist()), tuple((deviation / 255).tolist())
+
+
+def _translate(layer: str, rows, stage_offset: int, block_offset: int) -> str | None:
+    for source, target in rows:
+        match = _pattern(source).fullmatch(layer)
+        if match:
+            stage, block = (int(match.groupdict().get(key, 0)) for key in ("s", "b"))
+            return target.format(s=stage + stage_offset, b=block + block_offset)
+    return None
+
+
+@functools.cache
+def _pattern(template: str) -> re.Pattern:
+    numbers = re.escape(template).replace(r"\{s\}", "(?P<s>[1-5])").replace(r"\{b\}", r"(?P<b>\d{1,3})")
+    return re.compile(numbers)
+
+
+def _says_nothing(name: str, layout: Layout) -> bool:
+    """Whether a tensor is not the network's: constants, and what normalises the images."""
+    if layout is KERAS_APPLICATIONS:
+        return name.endswith("_2_gconv/kernel")  # zeros and ones that sum the channels of a group
+    return layout is QUBVEL and name.startswith(f"{QUBVEL_IMAGES}/")
+
+
+def _place(ours: str, name: str, shape: Shape, layout: Layout) -> Place:
+    if layout.torch:
+        axes = _keras_axes(len(shape))
+        return Place((name,), tuple(shape[axis] for axis in axes), lambda array: array.transpose(axes))
+    if layout is KERAS_APPLICATIONS and name.endswith("/depthwise_kernel") and len(shape) == 4:
+        height, width, channels, group_width = shape
+        ours_shape = (height, width, group_width, channels)
+        return Place((name,), ours_shape, lambda array: _grouped_kernel(array, group_width))
+    if ours.endswith("/moving_variance") and layout.epsilon != EPSILON:
+        # The same sum under the root of batch norm, with our epsilon.
+        return Place((name,), shape, lambda array: array + np.float32(layout.epsilon - EPSILON))
+    return Place((name,), shape, lambda array: array)
+
+
+def _grouped_kernel(depthwise: np.ndarray, group_width: int) -> np.ndarray:
+    """The kernel of a grouped convolution from that of a depthwise one, whose outputs are summed in each group.
+
+    Output m of input channel g * width + k counts towards output channel g * width + m of the group g.
+    """
+    height, width, channels, _ = depthwise.shape
+    parts = depthwise.reshape(height, width, channels // group_width, group_width, group_width)
+    return parts.transpose(0, 1, 3, 2, 4).reshape(height, width, group_width, channels)
+
+
+def _with_paths_joined(found: dict[str, Place]) -> dict[str, Place]:
+    """Qubvel's 3x3 of single paths, whose names count through the network, as one kernel for each block."""
+    paths = sorted((int(match[1] or 0), name) for name in found if (match := _QUBVEL_3X3.fullmatch(name)))
+    norms = sorted(
+        (int(match[1]), int(match[2]), name.replace("_norm/gamma", "_conv/kernel"))
+        for name in found
+        if (match := re.fullmatch(r"stage([2-5])_block(\d{1,3})_transform_3x3_norm/gamma", name))
+    )
+    if len(paths) != QUBVEL_PATHS * len(norms):
+        return found
+    for i, (_, _, kernel) in enumerate(norms):
+        names = tuple(name for _, name in paths[i * QUBVEL_PATHS : (i + 1) * QUBVEL_PATHS])
+        shapes = {found.pop(name).shape for name in names}
+        shape = min(shapes)
+        if len(shapes) == 1 and len(shape) == 4:
+            shape = (*shape[:3], shape[3] * QUBVEL_PATHS)
+        found[kernel] = Place(names, shape, lambda *arrays: np.concatenate(arrays, axis=-1))
+    return found
+
+
+def _keras_axes(rank: int) -> tuple[int, ...]:
+    """Of a transposition from PyTorch: (output, input, height, width) -> (height, width, input, output)."""
+    return (*range(2, rank), 1, 0) if rank > 1 else tuple(range(rank))
+
+
+def _torch_axes(rank: int) -> tuple[int, ...]:
+    """Of the transposition back."""
+    return (rank - 1, rank - 2, *range(rank - 2)) if rank > 1 else tuple(range(rank))

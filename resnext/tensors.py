@@ -1,0 +1,216 @@
+"""Files of named tensors, from people we do not know: names and shapes first, values when they are asked for.
+
+Three kinds are told apart by their first bytes, not their names: safetensors, PyTorch's (a zip or a bare pickle), HDF5.
+None is trusted. Sizes are bounded before memory is given; nothing is unpickled but by PyTorch's own restricted reader,
+and only after a look at which functions the pickle names; HDF5 is read as data, without links to other files. Keras's
+`.keras` archives are refused: they hold layers to build, not just weights.
+"""
+
+import contextlib
+import math
+import pickletools
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+FLOATS = ("F64", "F32", "F16", "BF16")  # safetensors' names
+MAX_HEADER = 8_000_000  # bytes that describe tensors: ResNeXt-152's take 100,000
+MAX_TENSORS = 20_000
+# All that a saved state_dict names. PyTorch's restricted reader knows more; a network's weights need no more.
+PICKLED = frozenset(
+    {
+        "collections OrderedDict",
+        "torch._utils _rebuild_tensor_v2",
+        "torch._utils _rebuild_parameter",
+        "torch.serialization _get_layout",
+        *(f"torch {kind}Storage" for kind in ("Double", "Float", "Half", "BFloat16", "Long", "Int")),
+    }
+)
+WRAPPERS = ("state_dict", "model", "model_state_dict")  # keys under which training scripts keep a state_dict
+
+
+class WeightsError(ValueError):
+    """A weights file that can't be read or does not fit; the message lists every tensor that is at odds."""
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """What a file holds. `read` gives the values of one tensor."""
+
+    shapes: dict[str, tuple[int, ...]]
+    dtypes: dict[str, str]  # in safetensors' words
+    read: Callable[[str], np.ndarray]
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@contextlib.contextmanager
+def open_tensors(path: Path) -> Iterator[Tensors]:
+    """The tensors of a file, while it is open.
+
+    Raises:
+        WeightsError: no such file, of none of the kinds, damaged, or with more in it than tensors.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such weights file.")
+    with path.open("rb") as file:
+        start = file.read(8)
+    kinds = {b"\x89HDF\r\n\x1a\n": _hdf5, b"PK\x03\x04": _torch_zip, b"\x80": _torch_pickle}
+    reader = next((reader for sign, reader in kinds.items() if start.startswith(sign)), _safetensors)
+    with contextlib.ExitStack() as stack:
+        try:
+            tensors = stack.enter_context(reader(path))
+            if len(tensors.shapes) > MAX_TENSORS:
+                raise ValueError(f"{len(tensors.shapes):,} tensors; at most {MAX_TENSORS:,} are read")
+        except (WeightsError, ImportError):
+            raise
+        except Exception as error:  # damaged files make readers raise whatever they stumble over
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise WeightsError(f"{path}: {_WHOLE[reader]} ({reason}).") from error
+        yield tensors
+
+
+@contextlib.contextmanager
+def _safetensors(path: Path) -> Iterator[Tensors]:
+    from safetensors import safe_open
+
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if not 2 <= length <= min(MAX_HEADER, path.stat().st_size - 8):
+            raise ValueError(f"a header of {length:,} bytes in a file of {path.stat().st_size:,}")
+    with safe_open(path, framework="numpy") as file:
+        names = list(file.keys())
+        slices = {name: file.get_slice(name) for name in names}
+        shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
+        dtypes = {name: part.get_dtype() for name, part in slices.items()}
+        yield Tensors(shapes, dtypes, file.get_tensor, file.metadata() or {})
+
+
+@contextlib.contextmanager
+def _torch_zip(path: Path) -> Iterator[Tensors]:
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        pickles = [entry for entry in entries if entry.filename.endswith("/data.pkl")]
+        if any(entry.filename == "config.json" for entry in entries):
+            raise WeightsError(
+                f"{path}: a .keras archive, which says what layers to build; only weights are loaded. "
+                "Load it with keras.saving.load_model(..., safe_mode=True) if you trust it, then resnext.save_weights."
+            )
+        if len(pickles) != 1:
+            raise ValueError("a zip without PyTorch's data.pkl")
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise ValueError("compressed entries, which PyTorch does not write")
+        if pickles[0].file_size > MAX_HEADER:
+            raise ValueError(f"{pickles[0].file_size:,} bytes of names")
+        with archive.open(pickles[0]) as file:
+            _check_pickle(path, file)
+    yield _torch_tensors(path, mmap=True)
+
+
+@contextlib.contextmanager
+def _torch_pickle(path: Path) -> Iterator[Tensors]:
+    """The format of PyTorch before 1.6: five pickles, then the values. The WSL, SSL and SWSL files have it."""
+    with path.open("rb") as file:
+        for _ in range(5):
+            _check_pickle(path, file)
+    yield _torch_tensors(path, mmap=False)
+
+
+def _check_pickle(path: Path, file: IO[bytes]) -> None:
+    """Refuse a pickle that names a function which weights do not need. Nothing is executed: its code is only read."""
+    for number, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+        if number > MAX_HEADER:
+            raise ValueError("too long a pickle")
+        if opcode.name in ("STACK_GLOBAL", "INST", "OBJ", "EXT1", "EXT2", "EXT4"):
+            raise WeightsError(f"{path}: a pickle with {opcode.name}, which torch.save does not write. {_SAVE_WEIGHTS}")
+        if opcode.name == "GLOBAL" and argument not in PICKLED:
+            function = str(argument).replace(" ", ".")
+            raise WeightsError(f"{path}: a pickle that names {function}; weights need no such thing. {_SAVE_WEIGHTS}")
+
+
+_SAVE_WEIGHTS = "Save the weights alone: torch.save(model.state_dict(), ...), or as safetensors."
+
+
+def _torch_tensors(path: Path, mmap: bool) -> Tensors:
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError(f"reading {path} needs the package torch: pip install 'resnext[torch]'") from error
+    content: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    for wrapper in WRAPPERS:
+        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
+    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        raise ValueError("not a state_dict: names and tensors")
+    kinds = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
+    kinds |= {torch.int64: "I64", torch.int32: "I32"}
+    dtypes = {name: kinds.get(tensor.dtype, str(tensor.dtype)) for name, tensor in content.items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in content.items()}
+
+    def read(name: str) -> np.ndarray:
+        tensor = content[name].detach()
+        if tensor.dtype == torch.bfloat16:
+            import ml_dtypes
+
+            return tensor.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+        return tensor.numpy()
+
+    return Tensors(shapes, dtypes, read)
+
+
+@contextlib.contextmanager
+def _hdf5(path: Path) -> Iterator[Tensors]:
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        datasets: dict[str, Any] = {}
+        _collect(file, "", datasets, set())
+        names = {_short(name): name for name in datasets}
+        if len(names) < len(datasets):
+            raise ValueError("several tensors have one name")
+        shapes = {short: tuple(datasets[name].shape) for short, name in names.items()}
+        kinds = {"f8": "F64", "f4": "F32", "f2": "F16", "i8": "I64", "i4": "I32"}
+        dtypes = {
+            short: kinds.get(datasets[name].dtype.str[1:], str(datasets[name].dtype)) for short, name in names.items()
+        }
+        yield Tensors(shapes, dtypes, lambda short: datasets[names[short]][()])
+
+
+def _collect(group: Any, prefix: str, datasets: dict[str, Any], seen: set) -> None:
+    """All datasets below a group that lie in this file and take no more memory than they say."""
+    import h5py
+
+    for name in group:
+        where = f"{prefix}{name}"
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise ValueError(f"{where} is a link, maybe to another file")
+        item = group[name]
+        place = h5py.h5o.get_info(item.id).addr
+        if place in seen or len(seen) > 2 * MAX_TENSORS:
+            raise ValueError(f"{where}: a part that is there twice, or too many parts")
+        seen.add(place)
+        if isinstance(item, h5py.Group):
+            _collect(item, f"{where}/", datasets, seen)
+        elif isinstance(item, h5py.Dataset):
+            if item.external or item.is_virtual:
+                raise ValueError(f"{where} lies in another file")
+            if item.chunks and math.prod(item.chunks) > max(1, math.prod(item.shape or ())):
+                raise ValueError(f"{where}: a chunk larger than the tensor")
+            if not where.startswith("optimizer_weights/"):
+                datasets[where] = item
+
+
+def _short(name: str) -> str:
+    """`model_weights/conv1_conv/conv1_conv/kernel:0` -> `conv1_conv/kernel`."""
+    return "/".join(name.removesuffix(":0").split("/")[-2:])
+
+
+_WHOLE = {
+    _safetensors: "not a whole safetensors file",
+    _torch_zip: "not a whole PyTorch file",
+    _torch_pickle: "not a whole PyTorch file",
+    _hdf5: "not a whole HDF5 file of weights",
+}
