@@ -9,7 +9,7 @@ import sys
 import traceback
 from json import dumps
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import tyro
 from tyro.conf import Positional
@@ -18,15 +18,30 @@ from resnext.backend import installed_backend
 from resnext.files import write_atomically
 from resnext.recipes import RECIPES, Dtype
 
+if TYPE_CHECKING:
+    from resnext.published import PublishedWeights
+    from resnext.variants import Variant
+
 Weights = Literal["best", "last"]
 
 
-def list_(pattern: Annotated[Positional[str], tyro.conf.arg(metavar="PATTERN")] = "*") -> None:
-    """List the published networks with parameters, multiply-adds and published error.
+def list_(
+    pattern: Annotated[Positional[str], tyro.conf.arg(metavar="PATTERN")] = "*",
+    weights: tyro.conf.FlagCreatePairsOff[bool] = False,
+) -> None:
+    """List the published networks with parameters, multiply-adds and published error; or published weights.
 
     Args:
         pattern: a shell pattern, such as 'resnext101*'.
+        weights: list published weights by tag: accuracy, size, licence.
     """
+    if weights:
+        _list_weights(pattern)
+    else:
+        _list_variants(pattern)
+
+
+def _list_variants(pattern: str) -> None:
     from rich.table import Table
 
     from resnext.complexity import complexity
@@ -37,35 +52,77 @@ def list_(pattern: Annotated[Positional[str], tyro.conf.arg(metavar="PATTERN")] 
         raise ValueError(f"no published network matches {pattern!r}: `resnext list` shows all of them")
     table = Table("variant", "parameters", "multiply-adds", "published top-1 error", box=None)
     for name in names:
-        cost, error = complexity(name), PUBLISHED[name][0]
-        table.add_row(
-            name,
-            f"{cost.parameters / 1e6:.1f} M",
-            f"{cost.multiply_adds / 1e9:.2f} G",
-            f"{error.top1} % ({error.dataset})",
-        )
+        cost = complexity(name)
+        errors = [f"{error.top1} % ({error.dataset})" for error in PUBLISHED[name][:1]]
+        millions, billions = f"{cost.parameters / 1e6:.1f} M", f"{cost.multiply_adds / 1e9:.2f} G"
+        table.add_row(name, millions, billions, *(errors or ["-"]))
     _print(table)
 
 
-def info(variant: Annotated[Positional[str], tyro.conf.arg(metavar="VARIANT")]) -> None:
-    """Show a network as Table 1 of the paper does: its stages, what they cost, and its published error.
+def _list_weights(pattern: str) -> None:
+    from rich.table import Table
+
+    from resnext.complexity import complexity
+    from resnext.published import list_weights, published_weights
+
+    tags = list_weights(pattern)
+    if not tags:
+        raise ValueError(f"no published weights match {pattern!r}: `resnext list --weights` shows all of them")
+    table = Table("weights", "parameters", "top-1", "top-5", "pixels", "licence", box=None)
+    for tag in tags:
+        entry = published_weights()[tag]
+        parameters = f"{complexity(entry.variant, classes=entry.classes).parameters / 1e6:.1f} M"
+        for number, (preprocessing, top1, top5) in enumerate(entry.accuracies):
+            accuracy = [f"{value} %" if value else "-" for value in (top1, top5)]
+            first = (tag, parameters) if number == 0 else ("", "")
+            table.add_row(*first, *accuracy, str(preprocessing.size), entry.licence if number == 0 else "")
+    _print(table)
+
+
+def info(variant: Annotated[Positional[str], tyro.conf.arg(metavar="VARIANT|TAG")]) -> None:
+    """Show a network as Table 1 of the paper does: its stages, what they cost, its published error; or its weights.
 
     Args:
-        variant: a name such as resnext50_32x4d.
+        variant: a name such as resnext50_32x4d, or the tag of published weights such as resnext50_32x4d.a1_in1k.
     """
+    from resnext.published import find_weights
+
+    known = find_weights(variant)
+    if known:
+        _info_of_weights(known)
+    else:
+        _info_of_variant(variant)
+
+
+def _info_of_weights(known: PublishedWeights) -> None:
+    from resnext.complexity import complexity
+    from resnext.published import NON_COMMERCIAL
+
+    cost = complexity(known.variant, classes=known.classes)
+    print(f"weights        {known.tag}")
+    print(f"network        {known.variant}")
+    print(f"classes        {known.classes:,}")
+    print(f"parameters     {cost.parameters:,}")
+    print(f"licence        {NON_COMMERCIAL.get(known.licence, known.licence)}")
+    if known.hub:
+        print(f"source         hf:{known.hub}")
+    if known.url:
+        print(f"file           {known.url}")
+    print(f"normalisation  mean {known.preprocessing.mean}, deviation {known.preprocessing.std}")
+    for preprocessing, top1, top5 in known.accuracies:
+        how = f"resize {preprocessing.resize}, crop {preprocessing.size}, {preprocessing.interpolation}"
+        accuracy = f"top-1 {top1} %, top-5 {top5} %" if top1 else "no published accuracy"
+        print(f"ImageNet-1K    {accuracy}  ({how})")
+
+
+def _info_of_variant(variant: str) -> None:
     from rich.table import Table
 
     from resnext.complexity import complexity, stage_complexities
     from resnext.variants import PUBLISHED, get_variant
 
     network = get_variant(variant)
-    stem = "7x7, 64, stride 2" if network.stem == "imagenet" else "3x3, 64"
-    descriptions = [stem]
-    for stage in network.stages:
-        width = network.cardinality * stage.group_width
-        block = f"[1x1, {width}; 3x3, {width}, C={network.cardinality}; 1x1, {stage.channels}] x {stage.blocks}"
-        pool = "3x3 max-pool, stride 2; " if stage.number == 2 and network.stem == "imagenet" else ""
-        descriptions.append(pool + block)
+    descriptions = _descriptions(network)
     table = Table("stage", "output", network.name, "parameters", "multiply-adds", box=None)
     rows, cost = stage_complexities(network), complexity(network)
     for row, description in zip(rows, descriptions, strict=True):
@@ -91,6 +148,28 @@ def info(variant: Annotated[Positional[str], tyro.conf.arg(metavar="VARIANT")]) 
     for error in PUBLISHED.get(network.name, ()):
         top5 = "" if error.top5 is None else f", top-5 {error.top5} %"
         print(f"published error on {error.dataset}: top-1 {error.top1} %{top5}  ({error.source})")
+
+
+def _descriptions(network: Variant) -> list[str]:
+    """What each stage does, the stem first, as Table 1 of the paper writes it."""
+    stride = ", stride 2" if network.stem == "imagenet" else ""
+    if len(network.stem_channels) == 3:
+        stem = ", ".join(map(str, network.stem_channels))
+        descriptions = [f"3x3 three times, {stem}{stride}"]
+    else:
+        side = 7 if network.stem == "imagenet" else 3
+        descriptions = [f"{side}x{side}, {network.stem_channels[0]}{stride}"]
+    pool = "2x2 average" if network.anti_aliasing else "3x3 max"
+    for stage in network.stages:
+        width = network.cardinality * stage.group_width
+        if network.block == "bottleneck":
+            layers = [f"1x1, {width}", f"3x3, {width}, C={network.cardinality}", f"1x1, {stage.channels}"]
+        else:
+            layers = [f"3x3, {width}", f"3x3, {stage.channels}"]
+        layers += [network.attention] if network.attention else []
+        first = f"{pool} pool, stride 2; " if stage.number == 2 and network.stem == "imagenet" else ""
+        descriptions.append(f"{first}[{'; '.join(layers)}] x {stage.blocks}")
+    return descriptions
 
 
 def train(
@@ -188,6 +267,29 @@ def predict(
         print(f"{image}: " + ", ".join(f"{name} {100 * probability:.2f} %" for name, probability in classes))
 
 
+def convert(
+    source: Annotated[Positional[str], tyro.conf.arg(metavar="SOURCE")],
+    out: Path,
+    to: Annotated[str, tyro.conf.arg(metavar="resnext|torchvision|timm")] = "resnext",
+) -> None:
+    """Rename and rearrange weights: from torchvision, timm, WSL/SSL files or old Keras libraries, and back to PyTorch.
+
+    Args:
+        source: a file; hf:OWNER/NAME; the tag of published weights; or a run folder (its best weights).
+        out: the file to write: .safetensors, or .pth for torchvision and timm.
+        to: whose names and shapes the file gets.
+    """
+    from resnext.run import WEIGHTS, read_run
+    from resnext.weights import convert
+
+    if Path(source).is_dir():
+        read_run(source)
+        source = str(Path(source) / WEIGHTS["best"])
+    converted = convert(source, out, to)
+    head = "no head" if converted.classes is None else f"{converted.classes:,} classes"
+    print(f"{converted.variant.name}, {head}, {converted.tensors} tensors: {converted.path}")
+
+
 def bench(
     what: Annotated[Positional[Literal["conv", "data"]], tyro.conf.arg(metavar="conv|data")],
     data: Annotated[Positional[str], tyro.conf.arg(metavar="[DATA]")] = "",
@@ -235,7 +337,15 @@ def bench(
         write_atomically(json, dumps([dataclasses.asdict(result) for result in results], indent=1).encode() + b"\n")
 
 
-COMMANDS = {"list": list_, "info": info, "train": train, "evaluate": evaluate, "predict": predict, "bench": bench}
+COMMANDS = {
+    "list": list_,
+    "info": info,
+    "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
+    "convert": convert,
+    "bench": bench,
+}
 
 
 def main() -> None:

@@ -190,7 +190,7 @@ def to_torch(weights: Mapping[str, np.ndarray], variant: Variant) -> dict[str, n
     """
     layout = layout_of_variant(variant)
     return {
-        layout.their_name(name): np.ascontiguousarray(array.transpose(_torch_axes(array.ndim)))
+        layout.their_name(name): np.asarray(array.transpose(_torch_axes(array.ndim)), order="C")
         for name, array in weights.items()
     }
 

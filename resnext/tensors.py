@@ -57,8 +57,10 @@ def open_tensors(path: Path) -> Iterator[Tensors]:
     if not path.is_file():
         raise WeightsError(f"{path}: no such weights file.")
     with path.open("rb") as file:
-        start = file.read(8)
+        start = file.read(9)
     kinds = {b"\x89HDF\r\n\x1a\n": _hdf5, b"PK\x03\x04": _torch_zip, b"\x80": _torch_pickle}
+    if start.endswith(b"{"):  # after the length of its header, which may begin like a pickle
+        kinds = {}
     reader = next((reader for sign, reader in kinds.items() if start.startswith(sign)), _safetensors)
     with contextlib.ExitStack() as stack:
         try:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     import keras
 
 HEAD = ("predictions/kernel", "predictions/bias")
+UNTRACED = ("stem_pool", "anti_aliasing", "activation")  # facts of a network that its weights' shapes do not tell
 TARGETS = ("resnext", "torchvision", "timm")
 
 
@@ -103,7 +104,7 @@ def checked(source: str | Path, expected: Shapes, variant: Variant | None, new_h
         _adapt_stem(path, found, wanted)
         _check_fit(path, layout, found, wanted)
         _check_floats(path, file, found)
-        _check_same_variant(path, variant, _variant_name(file, known))
+        _check_same_function(path, variant, _said_variant(path, file, known))
         preprocessing = _preprocessing_in(path, file, layout) or (known.preprocessing if known else None)
         yield Checked(lambda name: _value(file, found[name]) if name in wanted else None, preprocessing)
 
@@ -136,7 +137,8 @@ def convert(source: str | Path, out: str | Path, to: str = "resnext") -> Convert
     path, known = find_file(source)
     with open_tensors(path) as file:
         layout, found = _our_places(path, file)
-        variant = _variant_in(path, _variant_name(file, known), layout, found)
+        said = _said_variant(path, file, known)
+        variant = _variant_in(path, layout, found, said)
         stem = found.get(_stem(found))
         channels = stem.shape[2] if stem and len(stem.shape) == 4 else 3
         classes = found[HEAD[1]].shape[0] if HEAD[1] in found and found[HEAD[1]].shape else None
@@ -148,7 +150,9 @@ def convert(source: str | Path, out: str | Path, to: str = "resnext") -> Convert
         weights = {name: _value(file, place) for name, place in found.items()}
         preprocessing = _preprocessing_in(path, file, layout) or (known.preprocessing if known else None)
     if to == "resnext":
-        _write(Path(out), weights, _metadata(variant, preprocessing))
+        # Of a plain file nobody knows whether its network averages where others stride: then ours does not say either.
+        sure = said or variant.stem_pool == "ceil"
+        _write(Path(out), weights, _metadata(variant if sure else None, preprocessing))
     else:
         _write(Path(out), to_torch(weights, variant), {"format": "pt"})
     return Converted(Path(out), variant, classes, len(weights))
@@ -226,13 +230,13 @@ def _check_fit(path: Path, layout: Layout, found: Mapping[str, Place], expected:
     def wanted(name):
         return f"- {layout.their_name(name)} {their_shape(expected[name], layout)}"
 
+    shared = [name for name in sorted(found.keys() & expected.keys()) if found[name].shape != expected[name]]
     odds = [given(name) for name in sorted(found.keys() - expected.keys())]
     odds += [wanted(name) for name in sorted(expected.keys() - found.keys())]
-    shared = sorted(found.keys() & expected.keys())
-    odds += [f"{given(name)}\n{wanted(name)}" for name in shared if found[name].shape != expected[name]]
+    odds += [f"{given(name)}\n{wanted(name)}" for name in shared]
     if odds:
         hint = ""
-        if {name for name in expected.keys() | found.keys() if name not in shared} <= set(HEAD) and HEAD[1] in expected:
+        if {*shared, *(found.keys() ^ expected.keys())} <= set(HEAD) and HEAD[1] in expected:
             hint = "\nFor a new head on these weights give the number of classes: ResNeXt(..., classes=...)."
         raise WeightsError(
             f"{path}: these tensors are not the network's (+ the file's, - the network's):\n" + "\n".join(odds) + hint
@@ -247,32 +251,37 @@ def _check_floats(path: Path, file: Tensors, found: Mapping[str, Place]) -> None
 
 
 def _value(file: Tensors, place: Place) -> np.ndarray:
-    return place.build(*(file.read(name) for name in place.names))
+    # In one piece: safetensors writes the memory of an array as it lies.
+    return np.asarray(place.build(*(file.read(name) for name in place.names)), order="C")
 
 
-def _variant_name(file: Tensors, known: PublishedWeights | None) -> str | None:
-    """Of the network that the weights are published for, or that a file of ours was written from."""
-    ours = file.metadata.get("variant") if file.metadata.get("format") == "resnext" else None
-    return known.variant if known else ours
+def _said_variant(path: Path, file: Tensors, known: PublishedWeights | None) -> Variant | None:
+    """The network that the weights are published for, or that a file of ours was written from."""
+    if known:
+        return get_variant(known.variant)
+    if file.metadata.get("format") != "resnext" or "variant" not in file.metadata:
+        return None
+    try:
+        return Variant.from_json(json.loads(file.metadata["variant"]))
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise WeightsError(f"{path}: what it says of its network is damaged ({error}).") from error
 
 
-def _check_same_variant(path: Path, variant: Variant | None, name: str | None) -> None:
-    """Stop where equal shapes hide another function: anti-aliasing and the stem's pool have no weights."""
-    if variant and name and variant.name != name:
-        raise WeightsError(f"{path}: these are the weights of {name}, another function than {variant.name}.")
+def _check_same_function(path: Path, variant: Variant | None, said: Variant | None) -> None:
+    """Stop where equal shapes hide another function."""
+    for fact in UNTRACED:
+        if variant and said and getattr(variant, fact) != getattr(said, fact):
+            raise WeightsError(
+                f"{path}: these weights are for {fact}={getattr(said, fact)!r} ({said.name}), "
+                f"the network has {getattr(variant, fact)!r} ({variant.name})."
+            )
 
 
-def _variant_in(path: Path, name: str | None, layout: Layout, found: Mapping[str, Place]) -> Variant:
-    """What is said of the file, where its shapes agree, or else what they say alone."""
-    shapes = {name: place.shape for name, place in found.items()}
-    variant = find_variant(shapes, layout)
-    with contextlib.suppress(ValueError):
-        said = get_variant(name or "")
-        plain = dataclasses.replace(said, anti_aliasing=None, stem_pool=variant.stem_pool) if variant else None
-        variant = said if plain == variant else variant
+def _variant_in(path: Path, layout: Layout, found: Mapping[str, Place], said: Variant | None) -> Variant:
+    variant = find_variant({name: place.shape for name, place in found.items()}, layout)
     if variant is None:
         raise WeightsError(f"{path}: the shapes of its tensors are those of no network that resnext knows.")
-    return variant
+    return dataclasses.replace(variant, **{fact: getattr(said, fact) for fact in UNTRACED}) if said else variant
 
 
 def _preprocessing_in(path: Path, file: Tensors, layout: Layout) -> Preprocessing | None:
@@ -305,7 +314,7 @@ def _check_target(variant: Variant, to: str) -> None:
 def _metadata(variant: Variant | None, preprocessing: Preprocessing | None) -> dict[str, str]:
     facts = {"format": "resnext"}
     if variant:
-        facts["variant"] = variant.name
+        facts["variant"] = json.dumps(dataclasses.asdict(variant))
     if preprocessing:
         facts["preprocessing"] = json.dumps(preprocessing.to_json())
     return facts
@@ -336,7 +345,7 @@ def _pickled_by_torch(weights: Mapping[str, np.ndarray]) -> bytes:
         return torch.from_numpy(array)
 
     stream = io.BytesIO()
-    torch.save({name: tensor(np.ascontiguousarray(array)) for name, array in weights.items()}, stream)
+    torch.save({name: tensor(array) for name, array in weights.items()}, stream)
     return stream.getvalue()
 
 

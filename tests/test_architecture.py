@@ -20,14 +20,17 @@ ROOMS = [
         "variants": set(),
         "complexity": {"variants"},
         "preprocessing": set(),
+        "published": {"preprocessing"},
+        "labels": {"published"},
         "recipes": set(),
         "backend": set(),
         "files": set(),
     },
+    {"tensors": set(), "names": set(), "hub": {"tensors"}},
     {"layers": set(), "weights": set()},
     {"blocks": set()},
     {"model": set(), "lineage": set(), "augment": set(), "data": {"augment"}},
-    {"forms": set(), "folding": set(), "remat": set()},
+    {"forms": set(), "folding": set(), "remat": set(), "features": set()},
     {"run": set()},
     {"evaluate": set(), "report": {"evaluate"}, "predict": {"evaluate"}},
     {"callbacks": set(), "bench": set()},
@@ -37,20 +40,22 @@ ROOMS = [
 DOORS = {"__init__", "__main__"}  # the package's name and its command: they may import what they open
 
 # Raised by editing the number and saying here why. 2,500: the first release, lines that are not blank. 3,000: the fast
-# routes and their twins, folding, recomputation, `resnext bench`.
-LINES = 3_000
+# routes and their twins, folding, recomputation, `resnext bench`. 4,500: the wider family, everybody's weights.
+LINES = 4_500
 
 PUBLIC = {
-    "GroupedConv2D", "ResNeXt", "Variant", "complexity", "evaluate", "fold", "get_variant", "list_variants",
-    "load_weights", "predict", "preprocess_input", "save_weights", "to_form", "train",
+    "GroupedConv2D", "ResNeXt", "Variant", "backbone", "complexity", "convert", "decode_predictions", "evaluate",
+    "fold", "freeze", "get_variant", "list_variants", "list_weights", "load_weights", "predict", "preprocess_input",
+    "save_weights", "to_form", "train",
 }  # fmt: skip
 COMMANDS = {
-    "list": ["PATTERN"],
-    "info": ["VARIANT"],
+    "list": ["PATTERN", "--weights"],
+    "info": ["VARIANT|TAG"],
     "train": ["DATA", "--variant", "--out", "--recipe", "--epochs", "--batch-size", "--learning-rate", "--image-size",
               "--seed", "--dtype", "--remat"],
     "evaluate": ["RUN", "DATA", "--weights", "--batch-size"],
     "predict": ["RUN", "IMAGE...", "--top", "--weights"],
+    "convert": ["SOURCE", "--out", "--to"],
     "bench": ["conv|data", "[DATA]", "--variant", "--batch-size", "--image-size", "--dtype", "--native", "--json"],
 }  # fmt: skip
 
@@ -96,7 +101,7 @@ def test_the_guard_above_can_fail():
 
 
 def test_facts_do_not_import_keras():
-    facts = ", ".join(f"resnext.{module}" for module in (*ROOMS[0], "augment", "data"))
+    facts = ", ".join(f"resnext.{module}" for module in (*ROOMS[0], *ROOMS[1], "weights", "augment", "data"))
     code = f"import sys, {facts}; sys.exit('keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
