@@ -54,8 +54,8 @@ def backbone(
         name: of the model; by default the variant's.
 
     Returns:
-        A model whose outputs are a list, (batch, height / stride, width / stride, channels) each; `model.pyramid` has
-        their stages, strides and channels.
+        A model whose outputs are a list, (batch, height / stride, width / stride, channels) each, or for one stage its
+        map alone; `model.pyramid` has their stages, strides and channels.
 
     Raises:
         ValueError: as `ResNeXt`, or a stage that the network does not have, or has once already.

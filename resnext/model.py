@@ -10,7 +10,7 @@ from keras import layers, ops
 
 from resnext.blocks import FORMS, Paths, channel_axis, convolution_norm_activation, downsampling_block, identity_block
 from resnext.complexity import downsamples, stem_name
-from resnext.layers import MaxPooling2D
+from resnext.layers import MaxPooling2D, filled_later
 from resnext.names import variant_shapes
 from resnext.preprocessing import Preprocessing
 from resnext.published import default_weights
@@ -131,7 +131,7 @@ def weights_for(variant: Variant, weights, input_tensor, classes: int | None, fo
         return
     source = default_weights(variant.name) if weights == "imagenet" else weights
     expected = variant_shapes(variant, input_tensor.shape[channel_axis()], classes, form)
-    with checked(source, expected, variant, new_head) as loaded:
+    with checked(source, expected, variant, new_head) as loaded, filled_later():
         yield loaded
 
 

@@ -88,7 +88,14 @@ def _safetensors(path: Path) -> Iterator[Tensors]:
         slices = {name: file.get_slice(name) for name in names}
         shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
         dtypes = {name: part.get_dtype() for name, part in slices.items()}
-        yield Tensors(shapes, dtypes, file.get_tensor, file.metadata() or {})
+        metadata = file.metadata() or {}
+
+    def read(name: str) -> np.ndarray:
+        # Opened anew for each: the pages that were read of a mapped file count as memory until it is closed.
+        with safe_open(path, framework="numpy") as file:
+            return file.get_tensor(name)
+
+    yield Tensors(shapes, dtypes, read, metadata)
 
 
 @contextlib.contextmanager

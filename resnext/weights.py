@@ -100,12 +100,13 @@ def checked(source: str | Path, expected: Shapes, variant: Variant | None, new_h
     wanted = dict(expected)
     with open_tensors(path) as file:
         layout, found = _our_places(path, file)
-        _leave_head(path, found, wanted, new_head)
-        _adapt_stem(path, found, wanted)
+        notes = [*_leave_head(path, found, wanted, new_head), *_adapt_stem(path, found, wanted)]
         _check_fit(path, layout, found, wanted)
         _check_floats(path, file, found)
         _check_same_function(path, variant, _said_variant(path, file, known))
         preprocessing = _preprocessing_in(path, file, layout) or (known.preprocessing if known else None)
+        for note in notes:
+            warnings.warn(note, stacklevel=6)  # the caller of ResNeXt
         yield Checked(lambda name: _value(file, found[name]) if name in wanted else None, preprocessing)
 
 
@@ -177,8 +178,8 @@ def _our_places(path: Path, file: Tensors) -> tuple[Layout, dict[str, Place]]:
     return layout, found
 
 
-def _leave_head(path: Path, found: dict[str, Place], expected: dict[str, Shape], new_head: bool) -> None:
-    """Forget the head where the network has none, or, where that is asked for, where it fits none."""
+def _leave_head(path: Path, found: dict[str, Place], expected: dict[str, Shape], new_head: bool) -> Iterator[str]:
+    """Forget the head where the network has none, or, where that is asked for, where it fits none; say what is new."""
     for name in [name for name in found if name.endswith(f"/{COUNTER}")]:
         del found[name]
     if HEAD[0] not in expected:
@@ -187,13 +188,13 @@ def _leave_head(path: Path, found: dict[str, Place], expected: dict[str, Shape],
     elif new_head and any(name not in found or found[name].shape != expected[name] for name in HEAD):
         classes = expected[HEAD[1]][0]
         given = f"{found[HEAD[1]].shape[0]:,} classes" if HEAD[1] in found else "no head"
-        warnings.warn(f"{path} has {given}, the network {classes:,}: its head is new, and untrained.", stacklevel=5)
+        yield f"{path} has {given}, the network {classes:,}: its head is new, and untrained."
         for name in HEAD:
             found.pop(name, None)
             del expected[name]
 
 
-def _adapt_stem(path: Path, found: dict[str, Place], expected: dict[str, Shape]) -> None:
+def _adapt_stem(path: Path, found: dict[str, Place], expected: dict[str, Shape]) -> Iterator[str]:
     """Make the kernel for colour images fit others: summed for one channel, repeated and scaled down for more.
 
     As timm does: n channels see the kernel's three in turn, times 3 / n, so that grey images give what they gave.
@@ -213,7 +214,7 @@ def _adapt_stem(path: Path, found: dict[str, Place], expected: dict[str, Shape])
 
     height, width, _, filters = place.shape
     found[name] = Place(place.names, (height, width, channels, filters), build)
-    warnings.warn(f"{path} is for 3 input channels, the network has {channels}: its stem is adapted.", stacklevel=5)
+    yield f"{path} is for 3 input channels, the network has {channels}: its stem is adapted."
 
 
 def _stem(names: Mapping[str, object]) -> str:

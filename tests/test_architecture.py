@@ -130,7 +130,8 @@ def test_commands_and_options_are_frozen():
     assert f"{{{','.join(COMMANDS)}}}" in text
     for command, options in COMMANDS.items():
         words = resnext(command, "--help").stdout.replace("│", " ").split()
-        assert [word for word in words if word.startswith("--") and word != "--help"] == [
+        named = dict.fromkeys(words)  # a short command's usage line has them, too
+        assert [word for word in named if word.startswith("--") and word != "--help"] == [
             option for option in options if option.startswith("--")
         ]
         assert {option for option in options if not option.startswith("--")} <= set(words)
