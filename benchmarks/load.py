@@ -1,0 +1,44 @@
+"""How long the weights of a large network take to load, and how much memory at most: python benchmarks/load.py FILE.
+
+FILE is ResNeXt-101 64x4d's, as timm or torchvision name it (`resnext101_64x4d.tv_in1k`, or any weights of that shape).
+KERAS_BACKEND chooses the backend. Memory is counted above what the process had after it built a small network.
+"""
+
+import sys
+import threading
+import time
+from pathlib import Path
+
+import keras
+
+import resnext
+
+
+def resident() -> int:
+    """Bytes of memory that the process has, as Linux says."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(status.split("VmRSS:")[1].split()[0])
+
+
+def main():
+    path = Path(sys.argv[1])
+    resnext.ResNeXt("resnext14_2x4d")  # whatever is made once
+    before, seen, done = resident(), [0], threading.Event()
+
+    def watch():
+        while not done.wait(0.005):
+            seen.append(resident())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    started = time.perf_counter()
+    network = resnext.ResNeXt("resnext101_64x4d", weights=path)
+    seconds = time.perf_counter() - started
+    done.set()
+    watcher.join()
+    times = (max(seen) - before) / path.stat().st_size
+    print(f"{keras.backend.backend()} {network.name}: {seconds:.2f} s, {times:.2f} times the file's size")
+
+
+if __name__ == "__main__":
+    main()
