@@ -158,7 +158,7 @@ def test_a_pytorch_file_without_pytorch_says_what_to_install(tmp_path, monkeypat
         archive.writestr("archive/data.pkl", b"\x80\x02}.")
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ImportError, match=r"weights.pth needs the package torch: pip install 'resnext\[torch\]'$"):
-        network(tmp_path / "weights.pth")
+        convert(tmp_path / "weights.pth", tmp_path / "ours.safetensors")
     save_file(torch_weights(), tmp_path / "theirs.safetensors")
     with pytest.raises(ImportError, match="writing PyTorch's format needs the package torch"):
         convert(tmp_path / "theirs.safetensors", tmp_path / "back.pth", to="timm")
