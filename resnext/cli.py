@@ -159,7 +159,7 @@ def _descriptions(network: Variant) -> list[str]:
     else:
         side = 7 if network.stem == "imagenet" else 3
         descriptions = [f"{side}x{side}, {network.stem_channels[0]}{stride}"]
-    pool = "2x2 average" if network.anti_aliasing else "3x3 max"
+    pool = "2x2 average-pool" if network.anti_aliasing else "3x3 max-pool"
     for stage in network.stages:
         width = network.cardinality * stage.group_width
         if network.block == "bottleneck":
@@ -167,7 +167,7 @@ def _descriptions(network: Variant) -> list[str]:
         else:
             layers = [f"3x3, {width}", f"3x3, {stage.channels}"]
         layers += [network.attention] if network.attention else []
-        first = f"{pool} pool, stride 2; " if stage.number == 2 and network.stem == "imagenet" else ""
+        first = f"{pool}, stride 2; " if stage.number == 2 and network.stem == "imagenet" else ""
         descriptions.append(f"{first}[{'; '.join(layers)}] x {stage.blocks}")
     return descriptions
 
@@ -287,7 +287,8 @@ def convert(
         source = str(Path(source) / WEIGHTS["best"])
     converted = convert(source, out, to)
     head = "no head" if converted.classes is None else f"{converted.classes:,} classes"
-    print(f"{converted.variant.name}, {head}, {converted.tensors} tensors: {converted.path}")
+    name = converted.variant.name if converted.is_named else f"blocks {converted.variant.blocks}"
+    print(f"{name}, {head}, {converted.tensors} tensors: {converted.path}")
 
 
 def bench(

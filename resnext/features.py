@@ -8,8 +8,9 @@ from typing import NamedTuple
 import keras
 
 from resnext.blocks import FORMS
-from resnext.model import ResNeXtModel, check, fill, functional_model, image_shape, stage_outputs, weights_for
+from resnext.model import ResNeXtModel, check, functional_model, image_shape, stage_outputs, weights_for
 from resnext.variants import Variant, get_variant
+from resnext.weights import assign
 
 
 class Level(NamedTuple):
@@ -35,7 +36,7 @@ def backbone(
     *,
     weights: str | Path | None = None,
     out_stages: Sequence[int] = (2, 3, 4, 5),
-    output_stride: int = 32,
+    output_stride: int | None = None,
     input_tensor=None,
     input_shape: tuple[int | None, ...] | None = None,
     form: str = "c",
@@ -47,7 +48,8 @@ def backbone(
         variant: as in `ResNeXt`.
         weights: as in `ResNeXt`; a head in the file is left out.
         out_stages: whose last feature maps to give: 1 is the stem before its pool, 2 to 5 the residual stages.
-        output_stride: 8, 16 or 32: the largest stride; stages after it dilate instead (`Variant.output_stride`).
+        output_stride: 8, 16 or 32: the largest stride; stages after it dilate instead. By default the variant's, which
+            is 32 for every name.
         input_tensor: as in `ResNeXt`.
         input_shape: as in `ResNeXt`; by default three channels, any size.
         form: as in `ResNeXt`.
@@ -64,7 +66,7 @@ def backbone(
     (Level(stage=3, stride=8, channels=512), Level(stage=5, stride=16, channels=2048))
     """
     variant = get_variant(variant) if isinstance(variant, str) else variant
-    variant = dataclasses.replace(variant, output_stride=output_stride)
+    variant = dataclasses.replace(variant, output_stride=output_stride or variant.output_stride)
     check("form", form, FORMS)
     levels, stages = _levels(variant), tuple(out_stages)
     if not stages or len(set(stages)) < len(stages) or not set(stages) <= set(levels):
@@ -78,7 +80,8 @@ def backbone(
         outputs = [outputs[stage - 1] for stage in stages]
         arguments = {"variant": dataclasses.asdict(variant), "out_stages": list(stages), "form": form}
         model = functional_model(Backbone, input_tensor, outputs, name or variant.name, arguments)
-        fill(model, loaded)
+        if loaded:
+            assign(model, loaded)
     return model
 
 
@@ -94,7 +97,7 @@ def freeze(model: keras.Model, stages: Sequence[int]) -> keras.Model:
 
     Args:
         model: what `ResNeXt` or `backbone` built. It is changed; compile it after this.
-        stages: 1 is the stem, 2 to 5 the residual stages. The others, and the head, are trained.
+        stages: 1 is the stem, 2 to 5 the residual stages. The others, and the head, stay as they were.
 
     Returns:
         The model.
@@ -113,5 +116,6 @@ def freeze(model: keras.Model, stages: Sequence[int]) -> keras.Model:
         if not any(name.startswith(prefix) for name in names):
             raise ValueError(f"`stages` must be stages of the network, from 1, the stem. {model.name} has no {stage}.")
     for layer in model.layers:
-        layer.trainable = not layer.name.startswith(tuple(prefixes.values()))
+        if layer.name.startswith(tuple(prefixes.values())):
+            layer.trainable = False
     return model

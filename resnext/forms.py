@@ -20,7 +20,7 @@ def to_form(model: ResNeXtModel, form: str) -> ResNeXtModel:
     >>> to_form(network, "b").form
     'b'
     """
-    if not isinstance(model, ResNeXtModel):
+    if not isinstance(model, ResNeXtModel) or "include_top" not in model.arguments:
         raise ValueError(f"`model` must be what `ResNeXt` built. Received: {type(model).__name__} {model.name!r}")
     for given in (model.form, form):
         if given not in EQUAL_FORMS:
@@ -31,6 +31,8 @@ def to_form(model: ResNeXtModel, form: str) -> ResNeXtModel:
     convolution = next(layer for layer in stem if layer.name.endswith("_conv"))
     with keras_config(convolution.dtype_policy, convolution.data_format):
         arguments = {**model.arguments, "variant": model.variant, "form": form, "name": model.name}
+        preprocessing = arguments.pop("preprocessing", None)
         other = ResNeXt(input_tensor=stem[0].input, **arguments)
     set_weights(other, get_weights(model))
+    other.arguments["preprocessing"] = preprocessing
     return other

@@ -8,6 +8,7 @@ from resnext.tensors import WeightsError
 
 HUB = "hf:"
 HUB_FILE = "model.safetensors"  # timm's repositories have it
+_NOT_A_REPOSITORY = "hf:{}: a repository is OWNER/NAME, such as hf:timm/resnext50_32x4d.a1_in1k."
 _licences_said: set[str] = set()
 
 
@@ -26,7 +27,8 @@ def find_file(source: str | Path) -> tuple[Path, PublishedWeights | None]:
     path = Path(source)
     if name.startswith(HUB):
         repository = name.removeprefix(HUB)
-        known, path = find_weights(repository.rsplit("/")[-1]), _download(repository)
+        known, path = find_weights(repository.removeprefix("timm/")), _download(repository)
+        known = known if known and known.hub == repository else None
     elif path.exists():
         known = find_weights(path.name)
     else:
@@ -37,11 +39,13 @@ def find_file(source: str | Path) -> tuple[Path, PublishedWeights | None]:
             raise WeightsError(f"{name} is on no hub: download {known.url} and give the path of the file.")
         path = _download(known.hub)
     if known:
-        _say_licence(known)
+        say_licence(known)
     return path, known
 
 
 def _download(repository: str) -> Path:
+    if repository.count("/") != 1:
+        raise WeightsError(_NOT_A_REPOSITORY.format(repository))
     try:
         from huggingface_hub import hf_hub_download, try_to_load_from_cache
         from huggingface_hub.errors import HFValidationError
@@ -56,9 +60,7 @@ def _download(repository: str) -> Path:
             return Path(cached)
         return Path(hf_hub_download(repository, HUB_FILE))
     except HFValidationError as error:
-        raise WeightsError(
-            f"{HUB}{repository}: a repository is OWNER/NAME, such as {HUB}timm/resnext50_32x4d.a1_in1k."
-        ) from error
+        raise WeightsError(_NOT_A_REPOSITORY.format(repository)) from error
     except Exception as error:  # no network, no such repository, no access: many kinds, and they change
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise WeightsError(
@@ -76,7 +78,8 @@ def _unknown(name: str) -> str:
     return f"{name}: no such weights file, and no published weights of that name; {hint}."
 
 
-def _say_licence(known: PublishedWeights) -> None:
+def say_licence(known: PublishedWeights) -> None:
+    """Print a licence that does not allow every use, once for each weights."""
     licence = NON_COMMERCIAL.get(known.licence)
     if licence and known.tag not in _licences_said:
         _licences_said.add(known.tag)

@@ -43,7 +43,9 @@ def decode_predictions(preds, top: int = 5, weights: str | None = None) -> list[
     >>> best.name
     'tench'
     """
-    known = find_weights(weights) if weights else None
+    known = find_weights(weights.removeprefix("hf:timm/")) if weights else None
+    if weights and known is None:
+        raise ValueError(f"`weights` must be a tag that `resnext list --weights` shows. Received: {weights!r}")
     if known and known.classes != 1000:
         raise ValueError(
             f"{weights} knows {known.classes:,} classes of ImageNet-12K, whose names are not in this package. "

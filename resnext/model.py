@@ -15,7 +15,7 @@ from resnext.names import variant_shapes
 from resnext.preprocessing import Preprocessing
 from resnext.published import default_weights
 from resnext.variants import Stage, Variant, get_variant
-from resnext.weights import Checked, assign, checked
+from resnext.weights import assign, checked
 
 POOLINGS = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}
 
@@ -74,7 +74,8 @@ def ResNeXt(
         include_top: end with global average pooling and the classifier.
         weights: None for a new network; or a file: safetensors or PyTorch's with the names of torchvision or timm, the
             `.h5` of keras-applications or qubvel, or what `save_weights` wrote; or `hf:OWNER/NAME` on huggingface.co;
-            or the tag of published weights, such as `"resnext50_32x4d.a1_in1k"`; or `"imagenet"`, the first of these.
+            or the tag of published weights, such as `"resnext50_32x4d.a1_in1k"`; or `"imagenet"`, the first of these
+            whose licence allows every use.
         input_tensor: a Keras tensor to use as the image.
         input_shape: (height, width, channels) or channels first; height and width may be None. By default three
             channels, and the published size (224 or 32 pixels) with the top, any size without.
@@ -87,7 +88,8 @@ def ResNeXt(
         name: of the model; by default the variant's.
 
     Raises:
-        ValueError: an unknown variant, form or pooling, a malformed shape, no class, or weights that do not fit
+        ValueError: an unknown variant, form or pooling, a malformed shape, no class, an activation that the classifier
+            of loaded weights was not trained with (softmax and None are allowed), or weights that do not fit
             (WeightsError: tensors that only the file has are listed with +, those that it lacks with -).
 
     >>> ResNeXt("resnext50_32x4d").count_params()
@@ -99,8 +101,10 @@ def ResNeXt(
     if include_top and pooling:
         raise ValueError(f"`pooling` is for include_top=False. Received: pooling={pooling!r} with the top.")
     new_head, classes = classes is not None, 1000 if classes is None else classes
-    if classes < 1:
-        raise ValueError(f"`classes` must be at least 1. Received: {classes}")
+    if not isinstance(classes, int) or classes < 1:
+        raise ValueError(f"`classes` must be a whole number, at least 1. Received: {classes!r}")
+    if weights is not None and include_top:
+        check("classifier_activation", classifier_activation, (None, "softmax"))
     if input_tensor is None:
         input_tensor = keras.Input(image_shape(variant, input_shape, include_top))
 
@@ -119,7 +123,8 @@ def ResNeXt(
         elif pooling:
             x = POOLINGS[pooling](dtype=head_dtype(), name=f"{pooling}_pool")(x)
         model = functional_model(ResNeXtModel, input_tensor, x, name or variant.name, arguments)
-        fill(model, loaded)
+        if loaded:
+            assign(model, loaded)
     return model
 
 
@@ -140,13 +145,6 @@ def functional_model(kind: type[ResNeXtModel], input_tensor, outputs, name: str,
     model = kind(inputs if len(inputs) > 1 else inputs[0], outputs, name=name)
     model.arguments = arguments
     return model
-
-
-def fill(model: ResNeXtModel, loaded: Checked | None) -> None:
-    if loaded:
-        assign(model, loaded)
-        preprocessing = loaded.preprocessing
-        model.arguments["preprocessing"] = None if preprocessing is None else preprocessing.to_json()
 
 
 def stage_outputs(x, variant: Variant, form: str) -> list:
@@ -244,8 +242,9 @@ def image_shape(variant: Variant, input_shape, include_top: bool) -> tuple[int |
         side = variant.image_size if include_top else None
         return (3, side, side) if channels_first else (side, side, 3)
     layout = "(channels, height, width)" if channels_first else "(height, width, channels)"
-    if len(input_shape) != 3 or input_shape[0 if channels_first else -1] is None:
-        raise ValueError(f"`input_shape` must be {layout} with the channels given. Received: {input_shape}")
+    sides = [side for side in input_shape if side is not None]
+    if len(input_shape) != 3 or input_shape[0 if channels_first else -1] is None or min(sides) < 1:
+        raise ValueError(f"`input_shape` must be {layout} with the channels given, from 1 up. Received: {input_shape}")
     return tuple(input_shape)
 
 
@@ -258,7 +257,9 @@ def check(argument: str, value, allowed):
 def image_network(variant: str | Variant, classes: int, preprocessing) -> ResNeXtModel:
     """A network with logits for images of the preprocessing's size."""
     size = preprocessing.size
-    return ResNeXt(variant, input_shape=(size, size, 3), classes=classes, classifier_activation=None)
+    network = ResNeXt(variant, input_shape=(size, size, 3), classes=classes, classifier_activation=None)
+    network.arguments["preprocessing"] = preprocessing.to_json()
+    return network
 
 
 def image_classifier(network: keras.Model, preprocessing) -> keras.Model:

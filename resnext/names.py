@@ -51,6 +51,7 @@ class Layout:
         first_block: the number that they give to our block 1.
         torch: weights are named and laid as in PyTorch; else as in Keras.
         epsilon: of their batch norm.
+        averaged_shortcut: the shortcut is of type D.
     """
 
     rows: tuple[tuple[str, str], ...]
@@ -58,6 +59,7 @@ class Layout:
     first_block: int = 1
     torch: bool = False
     epsilon: float = EPSILON
+    averaged_shortcut: bool = False
 
     def their_name(self, name: str) -> str:
         """Of our weight; its own where they have none."""
@@ -139,7 +141,7 @@ def torch_layout(deep_stem: bool, bottleneck: bool, averaged_shortcut: bool, leg
     rows += [(f"{ours}shortcut_norm", f"{theirs}downsample.{first + 1}")]
     rows += [(f"{ours}excitation_{i}_conv", f"{theirs}{excitation}.fc{i}") for i in (1, 2)]
     rows += [(f"{ours}eca_conv", f"{theirs}se.conv"), ("predictions", head)]
-    return Layout(tuple(rows), first_stage=1, first_block=0, torch=True)
+    return Layout(tuple(rows), first_stage=1, first_block=0, torch=True, averaged_shortcut=averaged_shortcut)
 
 
 def layout_of_variant(variant: Variant) -> Layout:
@@ -214,11 +216,12 @@ def variant_shapes(variant: Variant, channels: int, classes: int | None, form: s
 def find_variant(shapes: Shapes, layout: Layout) -> Variant | None:
     """The network whose weights have these names, ours, and shapes; None if no network of ours has.
 
-    What leaves no trace in the weights is as the plain network has it: anti-aliasing, dilation, activation.
+    What leaves no trace in the weights is as the plain network has it: anti-aliasing, dilation, activation. Nor do our
+    names tell an averaged shortcut: with a deep stem it is, as in `resnext50d_32x4d`.
     """
     blocks = [0, 0, 0, 0]
     for name in shapes:
-        match = re.match(r"stage([2-5])_block([1-9]\d{0,2})_", name)
+        match = re.match(r"stage([2-5])_block([1-9][0-9]{0,2})_", name)
         if match:
             blocks[int(match[1]) - 2] = max(blocks[int(match[1]) - 2], int(match[2]))
     stem = [
@@ -230,8 +233,7 @@ def find_variant(shapes: Shapes, layout: Layout) -> Variant | None:
         return None
     bottleneck = f"{first}_transform_1x1_conv/kernel" in shapes
     attentions: dict[Attention, str] = {"se": "excitation_1_conv", "eca": "eca_conv"}
-    pooled = layout.their_name("stage3_block1_shortcut_conv/kernel").endswith("downsample.1.weight")
-    shortcut = "D" if pooled or (layout is OURS and len(stem) == 3) else "B"
+    shortcut = "D" if layout.averaged_shortcut or (layout is OURS and len(stem) == 3) else "B"
     if "stage3_block1_shortcut_conv/kernel" not in shapes:
         shortcut = "A"
     elif any(name.endswith("_block2_shortcut_conv/kernel") for name in shapes):
@@ -271,7 +273,7 @@ def _translate(layer: str, rows, stage_offset: int, block_offset: int) -> str | 
 
 @functools.cache
 def _pattern(template: str) -> re.Pattern:
-    numbers = re.escape(template).replace(r"\{s\}", "(?P<s>[1-5])").replace(r"\{b\}", r"(?P<b>\d{1,3})")
+    numbers = re.escape(template).replace(r"\{s\}", "(?P<s>[1-5])").replace(r"\{b\}", r"(?P<b>0|[1-9][0-9]{0,2})")
     return re.compile(numbers)
 
 

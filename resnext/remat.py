@@ -48,8 +48,11 @@ def recompute(network: ResNeXtModel) -> keras.Model:
     """
     in_blocks = ((re.match(r"stage\d+_block\d+_", layer.name), layer) for layer in network.layers)
     ends = list({match[0]: layer.output for match, layer in in_blocks if match}.values())  # the last layer of each
-    if not any(layer.name.endswith("_transition_norm") for layer in network.layers):
-        raise ValueError(f"`network` must have the blocks of ResNeXt, not folded. Received: {network.name!r}")
+    norms = any(layer.name.endswith("_transition_norm") for layer in network.layers)
+    if not norms or "out_stages" in getattr(network, "arguments", {}):
+        raise ValueError(
+            f"`network` must have the blocks of ResNeXt, not folded, and one output. Received: {network.name!r}"
+        )
     x = inputs = keras.Input(batch_shape=network.input.shape, dtype=network.input.dtype)
     start = network.input
     for end in ends:

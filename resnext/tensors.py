@@ -7,8 +7,10 @@ and only after a look at which functions the pickle names; HDF5 is read as data,
 """
 
 import contextlib
+import itertools
 import math
 import pickletools
+import struct
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,6 +22,9 @@ import numpy as np
 FLOATS = ("F64", "F32", "F16", "BF16")  # safetensors' names
 MAX_HEADER = 8_000_000  # bytes that describe tensors: ResNeXt-152's take 100,000
 MAX_TENSORS = 20_000
+MAX_PARTS = 10_000  # groups and datasets of an HDF5 file: qubvel's ResNeXt-101 has 6,000
+MAX_OPCODES = 200_000  # of a pickle: ResNeXt-152's has 25,000
+MAX_GROWTH = 4  # how much larger than the file its tensors may be: trained weights do not shrink to a quarter
 # All that a saved state_dict names. PyTorch's restricted reader knows more; a network's weights need no more.
 PICKLED = frozenset(
     {
@@ -54,6 +59,8 @@ def open_tensors(path: Path) -> Iterator[Tensors]:
     Raises:
         WeightsError: no such file, of none of the kinds, damaged, or with more in it than tensors.
     """
+    if path.is_dir():
+        raise WeightsError(f"{path}: a folder. Give the file in it that has the weights.")
     if not path.is_file():
         raise WeightsError(f"{path}: no such weights file.")
     with path.open("rb") as file:
@@ -65,8 +72,7 @@ def open_tensors(path: Path) -> Iterator[Tensors]:
     with contextlib.ExitStack() as stack:
         try:
             tensors = stack.enter_context(reader(path))
-            if len(tensors.shapes) > MAX_TENSORS:
-                raise ValueError(f"{len(tensors.shapes):,} tensors; at most {MAX_TENSORS:,} are read")
+            _check_size(tensors, path.stat().st_size)
         except (WeightsError, ImportError):
             raise
         except Exception as error:  # damaged files make readers raise whatever they stumble over
@@ -75,8 +81,24 @@ def open_tensors(path: Path) -> Iterator[Tensors]:
         yield tensors
 
 
+def readable(name: str) -> str:
+    """A name from a file as it can be shown: in one line, without control characters, cut if it is long."""
+    shown = name if name.isprintable() else repr(name)
+    return shown if len(shown) <= 100 else f"{shown[:100]}..."
+
+
+def _check_size(tensors: Tensors, file_size: int) -> None:
+    if len(tensors.shapes) > MAX_TENSORS:
+        raise ValueError(f"{len(tensors.shapes):,} tensors; at most {MAX_TENSORS:,} are read")
+    sizes = {"F64": 8, "I64": 8, "F32": 4, "I32": 4}
+    claimed = sum(math.prod(shape) * sizes.get(tensors.dtypes[name], 2) for name, shape in tensors.shapes.items())
+    if claimed > MAX_GROWTH * file_size + 1_000_000:
+        raise ValueError(f"tensors of {claimed:,} bytes in a file of {file_size:,}")
+
+
 @contextlib.contextmanager
 def _safetensors(path: Path) -> Iterator[Tensors]:
+    import ml_dtypes  # noqa: F401  # gives NumPy the name bfloat16
     from safetensors import safe_open
 
     with path.open("rb") as file:
@@ -100,22 +122,26 @@ def _safetensors(path: Path) -> Iterator[Tensors]:
 
 @contextlib.contextmanager
 def _torch_zip(path: Path) -> Iterator[Tensors]:
+    with path.open("rb") as file:
+        _check_directory(file)
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
-        pickles = [entry for entry in entries if entry.filename.endswith("/data.pkl")]
+        pickles = [entry for entry in entries if entry.filename.lower().endswith("data.pkl")]
         if any(entry.filename == "config.json" for entry in entries):
             raise WeightsError(
                 f"{path}: a .keras archive, which says what layers to build; only weights are loaded. "
                 "Load it with keras.saving.load_model(..., safe_mode=True) if you trust it, then resnext.save_weights."
             )
         if len(pickles) != 1:
-            raise ValueError("a zip without PyTorch's data.pkl")
+            raise ValueError("a zip without PyTorch's data.pkl, or with several")
+        if len({entry.filename.split("/")[0] for entry in entries}) > 1 or len({*archive.namelist()}) < len(entries):
+            raise ValueError("a zip with several folders, or a name that is there twice")
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
             raise ValueError("compressed entries, which PyTorch does not write")
         if pickles[0].file_size > MAX_HEADER:
             raise ValueError(f"{pickles[0].file_size:,} bytes of names")
         with archive.open(pickles[0]) as file:
-            _check_pickle(path, file)
+            _check_pickles(path, file, 1)
     yield _torch_tensors(path, mmap=True)
 
 
@@ -123,16 +149,33 @@ def _torch_zip(path: Path) -> Iterator[Tensors]:
 def _torch_pickle(path: Path) -> Iterator[Tensors]:
     """The format of PyTorch before 1.6: five pickles, then the values. The WSL, SSL and SWSL files have it."""
     with path.open("rb") as file:
-        for _ in range(5):
-            _check_pickle(path, file)
+        _check_pickles(path, file, 5)
     yield _torch_tensors(path, mmap=False)
 
 
-def _check_pickle(path: Path, file: IO[bytes]) -> None:
-    """Refuse a pickle that names a function which weights do not need. Nothing is executed: its code is only read."""
-    for number, (opcode, argument, _) in enumerate(pickletools.genops(file)):
-        if number > MAX_HEADER:
-            raise ValueError("too long a pickle")
+def _check_directory(file: IO[bytes]) -> None:
+    """Refuse a zip whose table of contents is long, or does not end the file: readers would not agree what is in it."""
+    end = file.seek(0, 2) - 22
+    file.seek(max(end, 0))
+    signature, *_, entries, size, start, comment = struct.unpack("<4s4H2LH", file.read(22).ljust(22, b"\0"))
+    if signature != b"PK\x05\x06" or comment:
+        raise ValueError("a zip without an end, or with a comment")
+    file.seek(max(end - 20, 0))
+    locator, _, place, _ = struct.unpack("<4sLQL", file.read(20).ljust(20, b"\0"))
+    if locator == b"PK\x06\x07":  # the numbers stand once more before it, in 64 bits: torch.save writes both
+        end = min(place, 2**62)
+        file.seek(end)
+        entries, size, start = struct.unpack("<3Q", file.read(56).ljust(56, b"\0")[32:])
+    if entries > MAX_TENSORS or start + size != end:
+        raise ValueError(f"a zip with {entries:,} entries, or with something before them")
+
+
+def _check_pickles(path: Path, file: IO[bytes], count: int) -> None:
+    """Refuse pickles that name a function which weights do not need. Nothing is executed: their code is only read."""
+    opcodes = itertools.chain.from_iterable(pickletools.genops(file) for _ in range(count))
+    for number, (opcode, argument, _) in enumerate(opcodes):
+        if number > MAX_OPCODES:
+            raise ValueError(f"a pickle of more than {MAX_OPCODES:,} instructions")
         if opcode.name in ("STACK_GLOBAL", "INST", "OBJ", "EXT1", "EXT2", "EXT4"):
             raise WeightsError(f"{path}: a pickle with {opcode.name}, which torch.save does not write. {_SAVE_WEIGHTS}")
         if opcode.name == "GLOBAL" and argument not in PICKLED:
@@ -152,7 +195,9 @@ def _torch_tensors(path: Path, mmap: bool) -> Tensors:
     for wrapper in WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
-    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+    if not isinstance(content, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in content.items()
+    ):
         raise ValueError("not a state_dict: names and tensors")
     kinds = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
     kinds |= {torch.int64: "I64", torch.int32: "I32"}
@@ -160,7 +205,7 @@ def _torch_tensors(path: Path, mmap: bool) -> Tensors:
     shapes = {name: tuple(tensor.shape) for name, tensor in content.items()}
 
     def read(name: str) -> np.ndarray:
-        tensor = content[name].detach()
+        tensor = content[name].detach().resolve_neg()
         if tensor.dtype == torch.bfloat16:
             import ml_dtypes
 
@@ -185,7 +230,12 @@ def _hdf5(path: Path) -> Iterator[Tensors]:
         dtypes = {
             short: kinds.get(datasets[name].dtype.str[1:], str(datasets[name].dtype)) for short, name in names.items()
         }
-        yield Tensors(shapes, dtypes, lambda short: datasets[names[short]][()])
+        tensors = Tensors(shapes, dtypes, lambda short: datasets[names[short]][()])
+        _check_size(tensors, path.stat().st_size)
+        values = {
+            short: tensors.read(short) for short in shapes
+        }  # now, so that a damaged one is found before it is used
+    yield Tensors(shapes, dtypes, values.__getitem__)
 
 
 def _collect(group: Any, prefix: str, datasets: dict[str, Any], seen: set) -> None:
@@ -198,7 +248,7 @@ def _collect(group: Any, prefix: str, datasets: dict[str, Any], seen: set) -> No
             raise ValueError(f"{where} is a link, maybe to another file")
         item = group[name]
         place = h5py.h5o.get_info(item.id).addr
-        if place in seen or len(seen) > 2 * MAX_TENSORS:
+        if place in seen or len(seen) >= MAX_PARTS:
             raise ValueError(f"{where}: a part that is there twice, or too many parts")
         seen.add(place)
         if isinstance(item, h5py.Group):

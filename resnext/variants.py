@@ -119,10 +119,11 @@ class Variant:
     def __post_init__(self):
         if len(self.blocks) not in (3, 4):
             raise ValueError(f"`blocks` must name 3 stages (CIFAR) or 4 (ImageNet). Received: {self.blocks}")
-        if min(*self.blocks, *self.stem_channels, self.cardinality, self.bottleneck_width) < 1:
+        numbers = (*self.blocks, *self.stem_channels, self.cardinality, self.bottleneck_width)
+        if not all(isinstance(number, int) and number >= 1 for number in numbers):
             raise ValueError(
-                "`blocks`, `stem_channels`, `cardinality` and `bottleneck_width` must be at least 1. Received: "
-                f"{self.blocks}, {self.stem_channels}, {self.cardinality}, {self.bottleneck_width}"
+                "`blocks`, `stem_channels`, `cardinality` and `bottleneck_width` must be whole and at least 1. "
+                f"Received: {self.blocks}, {self.stem_channels}, {self.cardinality}, {self.bottleneck_width}"
             )
         for name, allowed in _ALLOWED.items():
             if getattr(self, name) not in allowed:

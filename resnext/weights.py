@@ -14,14 +14,15 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from resnext.files import write_atomically
-from resnext.hub import find_file
+from resnext.hub import find_file, say_licence
 from resnext.names import (
     COUNTER,
+    OURS,
     QUBVEL,
     QUBVEL_IMAGES,
     Layout,
@@ -37,15 +38,17 @@ from resnext.names import (
     variant_shapes,
 )
 from resnext.preprocessing import Preprocessing
-from resnext.published import PublishedWeights
-from resnext.tensors import FLOATS, Tensors, WeightsError, open_tensors
+from resnext.published import PublishedWeights, published_weights
+from resnext.tensors import FLOATS, Tensors, WeightsError, open_tensors, readable
 from resnext.variants import Variant, get_variant
 
 if TYPE_CHECKING:
     import keras
 
 HEAD = ("predictions/kernel", "predictions/bias")
-UNTRACED = ("stem_pool", "anti_aliasing", "activation")  # facts of a network that its weights' shapes do not tell
+UNTRACED = ("shortcut", "stem_pool", "anti_aliasing", "activation")  # facts that shapes do not tell, or not all
+TORCH_SUFFIXES = (".pth", ".pt", ".bin")
+MAX_ODDS = 1_000  # tensors that an error lists
 TARGETS = ("resnext", "torchvision", "timm")
 
 
@@ -57,6 +60,14 @@ class Converted(NamedTuple):
     classes: int | None  # None for a file without a head
     tensors: int
 
+    @property
+    def is_named(self) -> bool:
+        """Whether the variant's name stands for it: not every number of blocks has one."""
+        try:
+            return get_variant(self.variant.name).blocks == self.variant.blocks
+        except ValueError:
+            return False
+
 
 def save_weights(model: keras.Model, path: str | Path) -> None:
     """Write the weights to a safetensors file, as form c has them; an old file stays whole until the new one is.
@@ -64,11 +75,12 @@ def save_weights(model: keras.Model, path: str | Path) -> None:
     >>> save_weights(network, "network.safetensors")  # doctest: +SKIP
     """
     variant, preprocessing = getattr(model, "variant", None), getattr(model, "preprocessing", None)
-    _write(Path(path), get_weights(model), _metadata(variant, preprocessing))
+    facts = {fact: getattr(variant, fact) for fact in UNTRACED} if variant else {}
+    _write(Path(path), get_weights(model), _metadata(facts, preprocessing))
 
 
 def load_weights(model: keras.Model, source: str | Path) -> None:
-    """Read weights into a network of the same variant, in any equal form, from whatever `ResNeXt(weights=)` takes.
+    """Read weights into a network of the same variant, in any equal form, from a file, `hf:OWNER/NAME` or a tag.
 
     Raises:
         WeightsError: the source can't be read, or its tensors are not exactly the network's. A tensor that only the
@@ -84,6 +96,7 @@ class Checked(NamedTuple):
 
     value: Callable[[str], np.ndarray | None]  # of a weight by our name; None for one that stays as it was made
     preprocessing: Preprocessing | None  # of images for these weights; None where nobody has said
+    notes: list[str]  # what was let through
 
 
 @contextlib.contextmanager
@@ -96,33 +109,37 @@ def checked(source: str | Path, expected: Shapes, variant: Variant | None, new_h
         variant: what the network is, if that is known.
         new_head: a head of another size is left out, and that is said.
     """
-    path, known = find_file(source)
-    wanted = dict(expected)
-    with open_tensors(path) as file:
-        layout, found = _our_places(path, file)
-        notes = [*_leave_head(path, found, wanted, new_head), *_adapt_stem(path, found, wanted)]
-        _check_fit(path, layout, found, wanted)
-        _check_floats(path, file, found)
-        _check_same_function(path, variant, _said_variant(path, file, known))
-        preprocessing = _preprocessing_in(path, file, layout) or (known.preprocessing if known else None)
-        for note in notes:
-            warnings.warn(note, stacklevel=6)  # the caller of ResNeXt
-        yield Checked(lambda name: _value(file, found[name]) if name in wanted else None, preprocessing)
+    with _opened(source) as file:
+        found, wanted = dict(file.found), dict(expected)
+        for name in _counters(expected):
+            found.pop(name, None)
+        notes = [*_leave_head(file.path, found, wanted, new_head), *_adapt_stem(file.path, found, wanted)]
+        _check_fit(file.path, file.layout, found, wanted)
+        _check_floats(file, found)
+        _check_same_function(file, variant)
+        yield Checked(lambda name: file.value(found[name]) if name in wanted else None, file.preprocessing(), notes)
 
 
 def assign(model: keras.Model, weights: Checked) -> None:
-    """Give a network its weights, one at a time: a large network is never there twice."""
+    """Give a network its weights, one at a time: a large network is never there twice. Say what was let through."""
     for name, variables in _by_common_name(model).items():
         value = weights.value(name)
         if value is not None:
             _assign(name, variables, value)
+    if hasattr(model, "arguments"):
+        preprocessing = weights.preprocessing
+        model.arguments["preprocessing"] = None if preprocessing is None else preprocessing.to_json()
+    for note in weights.notes:
+        warnings.warn(note, stacklevel=3)
 
 
 def convert(source: str | Path, out: str | Path, to: str = "resnext") -> Converted:
-    """Write weights to another file, with other names: no backend is needed, and every value stays as it is.
+    """Write weights to another file, with other names: no backend is needed, and values stay as they are.
+
+    But for old Keras files: their moving variances get the difference of the batch norms' epsilons.
 
     Args:
-        source: what `ResNeXt(weights=)` takes.
+        source: a file, `hf:OWNER/NAME` or a tag, as in `ResNeXt(weights=)`.
         out: the file to write: safetensors, or PyTorch's own format if it ends with .pth, .pt or .bin.
         to: "resnext", "torchvision" or "timm".
 
@@ -135,59 +152,108 @@ def convert(source: str | Path, out: str | Path, to: str = "resnext") -> Convert
     """
     if to not in TARGETS:
         raise ValueError(f"`to` must be one of {', '.join(TARGETS)}. Received: {to!r}")
-    path, known = find_file(source)
-    with open_tensors(path) as file:
-        layout, found = _our_places(path, file)
-        said = _said_variant(path, file, known)
-        variant = _variant_in(path, layout, found, said)
+    _check_out(Path(out), to)
+    with _opened(source) as file:
+        found = file.found
+        variant = _variant_in(file)
         stem = found.get(_stem(found))
         channels = stem.shape[2] if stem and len(stem.shape) == 4 else 3
         classes = found[HEAD[1]].shape[0] if HEAD[1] in found and found[HEAD[1]].shape else None
         expected = variant_shapes(variant, channels, classes)
-        counters = {name.replace("gamma", COUNTER): () for name in expected if name.endswith("/gamma")}
-        _check_fit(path, layout, found, expected | {name: counters[name] for name in found if name in counters})
-        _check_floats(path, file, {name: found[name] for name in expected})
+        _check_fit(file.path, file.layout, found, expected | {n: () for n in _counters(expected) if n in found})
+        _check_floats(file, {name: found[name] for name in expected})
         _check_target(variant, to)
-        weights = {name: _value(file, place) for name, place in found.items()}
-        preprocessing = _preprocessing_in(path, file, layout) or (known.preprocessing if known else None)
-    if to == "resnext":
-        # Of a plain file nobody knows whether its network averages where others stride: then ours does not say either.
-        sure = said or variant.stem_pool == "ceil"
-        _write(Path(out), weights, _metadata(variant if sure else None, preprocessing))
-    else:
-        _write(Path(out), to_torch(weights, variant), {"format": "pt"})
+        weights = {name: file.value(place) for name, place in found.items()}
+        metadata = {"format": "pt"} if to != "resnext" else _metadata(file.facts(), file.preprocessing(), file.known)
+    _write(Path(out), weights if to == "resnext" else to_torch(weights, variant), metadata)
     return Converted(Path(out), variant, classes, len(weights))
 
 
-def _our_places(path: Path, file: Tensors) -> tuple[Layout, dict[str, Place]]:
-    shapes = file.shapes
-    if shapes and all(name.startswith("module.") for name in shapes):  # DataParallel's; the WSL and SSL files have it
-        plain = {name.removeprefix("module."): shape for name, shape in shapes.items()}
-        layout = layout_of_file(plain)
-        found = {} if layout is None else places(plain, layout)
-        found = {ours: place._replace(names=tuple(f"module.{n}" for n in place.names)) for ours, place in found.items()}
-    else:
+class _Opened(NamedTuple):
+    """A file of weights, and what is known of it."""
+
+    path: Path
+    tensors: Tensors
+    layout: Layout
+    found: dict[str, Place]
+    known: PublishedWeights | None
+
+    def value(self, place: Place) -> np.ndarray:
+        # In one piece: safetensors writes the memory of an array as it lies.
+        return np.asarray(place.build(*(self.tensors.read(name) for name in place.names)), order="C")
+
+    def facts(self) -> dict[str, Any]:
+        """Of the UNTRACED ones those that are known: by the tag, by the file's own words, or by its layout."""
+        if self.known:
+            variant = get_variant(self.known.variant)
+            return {fact: getattr(variant, fact) for fact in UNTRACED}
+        if self.layout is OURS:
+            return self._own_facts()
+        shapes = {name: place.shape for name, place in self.found.items()}
+        variant = find_variant(shapes, self.layout)
+        return {fact: getattr(variant, fact) for fact in ("shortcut", "stem_pool")} if variant else {}
+
+    def _own_facts(self) -> dict[str, Any]:
+        if "network" not in self.tensors.metadata:
+            return {}
+        try:
+            said = json.loads(self.tensors.metadata["network"])
+            facts = {fact: said[fact] for fact in UNTRACED if fact in said}
+            Variant((1, 1, 1, 1), 1, 1, **facts)  # refuses words that it does not know
+        except (ValueError, TypeError, RecursionError) as error:
+            raise WeightsError(f"{self.path}: what it says of its network is damaged ({error}).") from error
+        return facts
+
+    def preprocessing(self) -> Preprocessing | None:
+        """What a file says of the images that its network was trained on, or what is published."""
+        names = [f"{QUBVEL_IMAGES}/{part}" for part in ("beta", "moving_mean", "moving_variance")]
+        try:
+            if self.layout is QUBVEL and all(self.tensors.shapes.get(name) == (3,) for name in names):
+                mean, std = qubvel_normalisation(*map(self.tensors.read, names))
+                return Preprocessing(224, 256, mean=mean, std=std)
+            if self.layout is OURS and "preprocessing" in self.tensors.metadata:
+                return Preprocessing.from_json(json.loads(self.tensors.metadata["preprocessing"]))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise WeightsError(f"{self.path}: what it says of the images is damaged ({error}).") from error
+        return self.known.preprocessing if self.known else None
+
+
+@contextlib.contextmanager
+def _opened(source: str | Path) -> Iterator[_Opened]:
+    path, known = find_file(source)
+    with open_tensors(path) as tensors:
+        prefix = "module." if all(name.startswith("module.") for name in tensors.shapes) else ""  # DataParallel's
+        shapes = {name.removeprefix(prefix): shape for name, shape in tensors.shapes.items()}
         layout = layout_of_file(shapes)
-        found = {} if layout is None else places(shapes, layout)
-    if layout is None:
-        some = ", ".join(sorted(shapes)[:3]) or "none"
-        raise WeightsError(
-            f"{path}: no ResNeXt or ResNet that resnext knows has such tensors: {some}, ... "
-            "Allowed: the names of resnext, torchvision, timm, keras-applications or qubvel's classification_models."
-        )
-    return layout, found
+        if layout is None:
+            some = ", ".join(map(readable, sorted(tensors.shapes)[:3])) or "none"
+            raise WeightsError(
+                f"{path}: no ResNeXt or ResNet that resnext knows has such tensors: {some}, ... Allowed: the names of "
+                "resnext, torchvision, timm, keras-applications or qubvel's classification_models."
+            )
+        found = places(shapes, layout)
+        found = {ours: place._replace(names=tuple(prefix + n for n in place.names)) for ours, place in found.items()}
+        tag = tensors.metadata.get("weights") if layout is OURS else None  # of the published weights that became ours
+        if known is None and tag in published_weights():
+            known = published_weights()[tag]
+            say_licence(known)
+        yield _Opened(path, tensors, layout, found, known)
+
+
+def _counters(expected: Shapes) -> list[str]:
+    """Names of PyTorch's counts of steps, one for each batch norm."""
+    return [name.replace("/gamma", f"/{COUNTER}") for name in expected if name.endswith("/gamma")]
 
 
 def _leave_head(path: Path, found: dict[str, Place], expected: dict[str, Shape], new_head: bool) -> Iterator[str]:
     """Forget the head where the network has none, or, where that is asked for, where it fits none; say what is new."""
-    for name in [name for name in found if name.endswith(f"/{COUNTER}")]:
-        del found[name]
     if HEAD[0] not in expected:
         for name in HEAD:
             found.pop(name, None)
     elif new_head and any(name not in found or found[name].shape != expected[name] for name in HEAD):
         classes = expected[HEAD[1]][0]
-        given = f"{found[HEAD[1]].shape[0]:,} classes" if HEAD[1] in found else "no head"
+        shape = found[HEAD[1]].shape if HEAD[1] in found else ()
+        given = f"{shape[0]:,} classes" if shape else "no head"
         yield f"{path} has {given}, the network {classes:,}: its head is new, and untrained."
         for name in HEAD:
             found.pop(name, None)
@@ -226,107 +292,101 @@ def _check_fit(path: Path, layout: Layout, found: Mapping[str, Place], expected:
 
     def given(name):
         place = found[name]
-        return f"+ {', '.join(place.names[:1])} {their_shape(place.shape, layout)}"
+        return f"+ {readable(place.names[0])} {their_shape(place.shape, layout)}"
 
     def wanted(name):
-        return f"- {layout.their_name(name)} {their_shape(expected[name], layout)}"
+        theirs = layout.their_name(name)  # ours, where a network like the file's has no such layer
+        return f"- {theirs} {expected[name] if theirs == name else their_shape(expected[name], layout)}"
 
     shared = [name for name in sorted(found.keys() & expected.keys()) if found[name].shape != expected[name]]
     odds = [given(name) for name in sorted(found.keys() - expected.keys())]
     odds += [wanted(name) for name in sorted(expected.keys() - found.keys())]
     odds += [f"{given(name)}\n{wanted(name)}" for name in shared]
     if odds:
-        hint = ""
+        odds[MAX_ODDS:] = [f"... and {len(odds) - MAX_ODDS:,} more"] if len(odds) > MAX_ODDS else []
         if {*shared, *(found.keys() ^ expected.keys())} <= set(HEAD) and HEAD[1] in expected:
-            hint = "\nFor a new head on these weights give the number of classes: ResNeXt(..., classes=...)."
-        raise WeightsError(
-            f"{path}: these tensors are not the network's (+ the file's, - the network's):\n" + "\n".join(odds) + hint
-        )
+            odds.append("For a new head on these weights give the number of classes: ResNeXt(..., classes=...).")
+        lines = "\n".join(odds)
+        raise WeightsError(f"{path}: these tensors are not the network's (+ the file's, - the network's):\n{lines}")
 
 
-def _check_floats(path: Path, file: Tensors, found: Mapping[str, Place]) -> None:
+def _check_floats(file: _Opened, found: Mapping[str, Place]) -> None:
     names = sorted(name for place in found.values() for name in place.names)
-    others = [f"{name} {file.dtypes[name]}" for name in names if file.dtypes[name] not in FLOATS]
+    others = [f"{name} {file.tensors.dtypes[name]}" for name in names if file.tensors.dtypes[name] not in FLOATS]
     if others:
-        raise WeightsError(f"{path}: weights are {', '.join(FLOATS)}; these are not: {', '.join(others)}")
+        raise WeightsError(f"{file.path}: weights are {', '.join(FLOATS)}; these are not: {', '.join(others)}")
 
 
-def _value(file: Tensors, place: Place) -> np.ndarray:
-    # In one piece: safetensors writes the memory of an array as it lies.
-    return np.asarray(place.build(*(file.read(name) for name in place.names)), order="C")
-
-
-def _said_variant(path: Path, file: Tensors, known: PublishedWeights | None) -> Variant | None:
-    """The network that the weights are published for, or that a file of ours was written from."""
-    if known:
-        return get_variant(known.variant)
-    if file.metadata.get("format") != "resnext" or "variant" not in file.metadata:
-        return None
-    try:
-        return Variant.from_json(json.loads(file.metadata["variant"]))
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise WeightsError(f"{path}: what it says of its network is damaged ({error}).") from error
-
-
-def _check_same_function(path: Path, variant: Variant | None, said: Variant | None) -> None:
+def _check_same_function(file: _Opened, variant: Variant | None) -> None:
     """Stop where equal shapes hide another function."""
-    for fact in UNTRACED:
-        if variant and said and getattr(variant, fact) != getattr(said, fact):
+    for fact, value in file.facts().items():
+        if variant and getattr(variant, fact) != value:
             raise WeightsError(
-                f"{path}: these weights are for {fact}={getattr(said, fact)!r} ({said.name}), "
-                f"the network has {getattr(variant, fact)!r} ({variant.name})."
+                f"{file.path}: these weights are for {fact}={value!r}, "
+                f"the network {variant.name} has {getattr(variant, fact)!r}."
             )
 
 
-def _variant_in(path: Path, layout: Layout, found: Mapping[str, Place], said: Variant | None) -> Variant:
-    variant = find_variant({name: place.shape for name, place in found.items()}, layout)
+def _variant_in(file: _Opened) -> Variant:
+    variant = find_variant({name: place.shape for name, place in file.found.items()}, file.layout)
     if variant is None:
-        raise WeightsError(f"{path}: the shapes of its tensors are those of no network that resnext knows.")
-    return dataclasses.replace(variant, **{fact: getattr(said, fact) for fact in UNTRACED}) if said else variant
-
-
-def _preprocessing_in(path: Path, file: Tensors, layout: Layout) -> Preprocessing | None:
-    """What a file says of the images that its network was trained on."""
-    names = [f"{QUBVEL_IMAGES}/{part}" for part in ("beta", "moving_mean", "moving_variance")]
-    try:
-        if layout is QUBVEL and all(file.shapes.get(name) == (3,) for name in names):
-            mean, std = qubvel_normalisation(*map(file.read, names))
-            return Preprocessing(224, 256, mean=mean, std=std)
-        if file.metadata.get("format") == "resnext" and "preprocessing" in file.metadata:
-            return Preprocessing.from_json(json.loads(file.metadata["preprocessing"]))
-    except (ValueError, TypeError, RecursionError) as error:
-        raise WeightsError(f"{path}: what it says of the images' preprocessing is damaged ({error}).") from error
-    return None
+        raise WeightsError(f"{file.path}: the shapes of its tensors are those of no network that resnext knows.")
+    return dataclasses.replace(variant, **file.facts())
 
 
 def _check_target(variant: Variant, to: str) -> None:
-    """Stop where torchvision or timm have no such network: its file could be loaded by nobody."""
-    plain = variant.stem == "imagenet" and variant.shortcut in "BD"
-    no = {
-        "resnext": False,
-        "torchvision": variant.attention or variant.anti_aliasing or variant.shortcut != "B" or not plain,
-        "timm": not plain,
+    """Stop where torchvision or timm have no such network: nobody could load the file, or it would compute else."""
+    bottleneck_se = variant.block == "bottleneck" and variant.attention == "se"
+    first, *deep = variant.stem_channels
+    timm_stem = (first == 64) if not deep else (deep[1] == 2 * deep[0] and first in (deep[0], 3 * (deep[0] // 4)))
+    timm = variant.stem == "imagenet" and variant.shortcut in ("B", "D") and timm_stem
+    legacy = variant.stem_pool == "ceil"
+    plain = (variant.shortcut, variant.attention, variant.anti_aliasing, variant.activation) == (
+        "B",
+        None,
+        None,
+        "relu",
+    )
+    has = {
+        "resnext": True,
+        "timm": timm and (not legacy or (bottleneck_se and not deep and variant.shortcut == "B")),
+        "torchvision": timm and plain and not deep and not legacy,
     }
-    if no[to] or (to == "torchvision" and variant.stem_pool == "ceil"):
-        other = ", or timm" if to == "torchvision" and plain else ""
-        raise ValueError(f"{to} has no {variant.name} (shortcut {variant.shortcut}). Allowed: --to resnext{other}.")
+    if not has[to]:
+        words = (variant.stem, variant.stem_channels, f"shortcut {variant.shortcut}", variant.attention,
+                 variant.anti_aliasing and "anti-aliasing", variant.activation)  # fmt: skip
+        options = ", ".join(str(word) for word in words if word)
+        allowed = ", ".join(f"--to {target}" for target, possible in has.items() if possible)
+        raise ValueError(f"{to} has no {variant.name} ({options}). Allowed: {allowed}.")
 
 
-def _metadata(variant: Variant | None, preprocessing: Preprocessing | None) -> dict[str, str]:
-    facts = {"format": "resnext"}
-    if variant:
-        facts["variant"] = json.dumps(dataclasses.asdict(variant))
+def _metadata(
+    facts: dict[str, Any], preprocessing: Preprocessing | None, known: PublishedWeights | None = None
+) -> dict[str, str]:
+    """What a file of ours says beside its tensors: facts of the network, its images, and whose weights they are."""
+    metadata = {"format": "resnext"}
+    if facts:
+        metadata["network"] = json.dumps(facts)
     if preprocessing:
-        facts["preprocessing"] = json.dumps(preprocessing.to_json())
-    return facts
+        metadata["preprocessing"] = json.dumps(preprocessing.to_json())
+    if known:
+        metadata["weights"] = known.tag
+    return metadata
+
+
+def _check_out(out: Path, to: str) -> None:
+    """Stop before the work where the file could not be written, or would be another than its name says."""
+    suffixes = (".safetensors",) if to == "resnext" else (".safetensors", *TORCH_SUFFIXES)
+    if out.suffix not in suffixes:
+        raise ValueError(f"{out}: weights for {to} are written as {', '.join(suffixes)}. Give such a name.")
+    if out.is_dir() or not out.parent.is_dir():
+        raise ValueError(
+            f"{out}: {'a folder' if out.is_dir() else 'its folder does not exist'}. Give a file in a folder."
+        )
 
 
 def _write(path: Path, weights: Mapping[str, np.ndarray], metadata: dict[str, str]) -> None:
-    if path.suffix in (".pth", ".pt", ".bin"):
-        if metadata["format"] == "resnext":
-            raise ValueError(
-                f"{path}: weights of resnext are written as safetensors. Allowed: a name with .safetensors"
-            )
+    if path.suffix in TORCH_SUFFIXES:
         write_atomically(path, _pickled_by_torch(weights))
     else:
         from safetensors.numpy import save

@@ -39,6 +39,19 @@ def test_pyramid_says_what_its_maps_are(output_stride):
         assert features.shape == (2, 64 // level.stride, 96 // level.stride, level.channels)
 
 
+def test_a_variant_keeps_its_own_output_stride():
+    variant = dataclasses.replace(get_variant(SMALL), output_stride=8)
+    assert backbone(variant).pyramid[-1].stride == 8
+    assert backbone(variant, output_stride=16).pyramid[-1].stride == 16
+
+
+def test_what_needs_one_output_refuses_a_backbone():
+    with pytest.raises(ValueError, match="`network` must have the blocks of ResNeXt, not folded, and one output"):
+        recompute(backbone(SMALL))
+    with pytest.raises(ValueError, match=r"`model` must be what `ResNeXt` built. Received: Backbone"):
+        to_form(backbone(SMALL), "b")
+
+
 def test_stages_come_in_the_order_that_was_asked_for():
     network = backbone("resnet20", out_stages=(4, 2))
     assert [tuple(level) for level in network.pyramid] == [(4, 4, 64), (2, 1, 16)]

@@ -31,10 +31,12 @@ def safetensors_file(tensors: dict, data: bytes = b"") -> bytes:
     return struct.pack("<Q", len(header)) + header + data
 
 
-def torch_zip(data: bytes, compressed=False, folder="archive") -> bytes:
+def torch_zip(data: bytes, compressed=False, second="") -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED) as archive:
-        archive.writestr(f"{folder}/data.pkl", data)
+        archive.writestr("archive/data.pkl", data)
+        if second:
+            archive.writestr(second, data)
     return stream.getvalue()
 
 
@@ -89,6 +91,11 @@ def many_links(file):
         group[f"again{i}"] = file["g0"]
 
 
+def parts(file):
+    for i in range(10_001):
+        file.create_group(f"g{i}")
+
+
 WHOLE_ST, WHOLE_TORCH, WHOLE_H5 = (f"not a whole {kind}" for kind in ("safetensors file", "PyTorch file", "HDF5 file"))
 F32 = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
 HOSTILE = {
@@ -118,7 +125,7 @@ HOSTILE = {
     "zip with code": (torch_zip(pickle.dumps(Command(), protocol=2)), r"a pickle that names \w+.system"),
     "compressed zip": (torch_zip(b"\x80\x02}.", compressed=True), "compressed entries"),
     "long pickle": (torch_zip(b"\x80\x02" + b"N0" * (MAX_HEADER // 2)), f"{WHOLE_TORCH}.*bytes of names"),
-    "zip without weights": (torch_zip(b"", folder="x/y")[:-1] + b"\x00", WHOLE_TORCH),
+    "zip without weights": (torch_zip(b"").replace(b"data.pkl", b"data.txt"), "a zip without PyTorch's data.pkl"),
     "half a zip": (torch_zip(b"\x80\x02}.")[:60], WHOLE_TORCH),
     "keras archive": (keras_archive(), "a .keras archive, which says what layers to build; only weights are loaded"),
     "half an HDF5": (hdf5(bomb)[:700], WHOLE_H5),
@@ -126,7 +133,18 @@ HOSTILE = {
     "soft link": (hdf5(soft), "conv1_bn/gamma is a link, maybe to another file"),
     "external storage": (hdf5(external_storage), "conv1_bn/gamma lies in another file"),
     "virtual": (hdf5(virtual), "conv1_bn/gamma lies in another file"),
-    "10^18 values": (hdf5(bomb), r"\+ conv1_bn/gamma \(1000000000, 1000000000\)"),
+    "10^18 values": (hdf5(bomb), "tensors of 4,000,000,000,000,000,000 bytes in a file of"),
+    "never written": (
+        hdf5(lambda file: file.create_dataset("bn0/gamma", (10**7,), "f4")),
+        "tensors of 40,000,000 bytes",
+    ),
+    "many parts": (hdf5(parts), "a part that is there twice, or too many parts"),
+    "many instructions": (torch_zip(b"\x80\x02" + b"N0" * 200_000), "a pickle of more than 200,000 instructions"),
+    "two pickles": (torch_zip(b"\x80\x02}.", second="archive/DATA.PKL"), "data.pkl, or with several"),
+    "two folders": (torch_zip(b"\x80\x02}.", second="other/x"), "a zip with several folders"),
+    "zip after something": (b"PK\x03\x04" + torch_zip(b"\x80\x02}."), "with something before them"),
+    "zip and something": (torch_zip(b"\x80\x02}.") + b"x", "a zip without an end, or with a comment"),
+    "terminal codes": (save({"\x1b[2J\n- x" + "y" * 1000: np.zeros(1)}), r"tensors: '\\x1b\[2J\\n- xy+\.\.\., \.\.\."),
     "chunk of 2^28": (hdf5(chunk), "a chunk larger than the tensor"),
     "cycle": (hdf5(cycle), "a part that is there twice"),
     "a hundred cycles": (hdf5(many_links), "a part that is there twice"),
@@ -194,14 +212,22 @@ def test_right_names_with_absurd_shapes_are_listed(tmp_path, shape):
     tensors = {name: np.zeros(0, np.float32) for name in torch_weights()}
     header = {name: {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for name in tensors}
     header["conv1.weight"]["shape"] = [*shape, 0]
+    header["fc.bias"] = {"dtype": "F32", "shape": [], "data_offsets": [0, 4]}
     path = tmp_path / "weights.safetensors"
-    path.write_bytes(safetensors_file(header))
+    path.write_bytes(safetensors_file(header, bytes(4)))
     with pytest.raises(WeightsError, match=r"\+ conv1.weight|not a whole safetensors file"):
         network(path)
 
 
 def test_wrong_kinds_and_numbers_of_tensors_are_refused(tmp_path):
     tensors = torch_weights()
+    tensors["evil/num_batches_tracked"] = tensors["layer1.00.conv1.weight"] = np.zeros(3, np.float32)
+    save_file(tensors, tmp_path / "more.safetensors")
+    with pytest.raises(
+        WeightsError, match=r"(?s)\+ evil/num_batches_tracked \(3,\)\n\+ layer1.00.conv1.weight \(3,\)$"
+    ):
+        network(tmp_path / "more.safetensors")
+    del tensors["evil/num_batches_tracked"], tensors["layer1.00.conv1.weight"]
     tensors["bn1.weight"] = tensors["bn1.weight"].astype(np.int8)
     save_file(tensors, tmp_path / "kinds.safetensors")
     with pytest.raises(WeightsError, match=r"weights are F64, F32, F16, BF16; these are not: bn1.weight I8$"):
@@ -224,6 +250,53 @@ def test_a_refused_file_changes_no_network(tmp_path):
         load_weights(model, tmp_path / "short.safetensors")
     for name, value in get_weights(model).items():
         np.testing.assert_array_equal(value, before[name])
+
+
+def torch_files(torch):
+    """Files that PyTorch has to open before they can be refused."""
+    zeros = torch.zeros(1)
+    return {
+        "stride 0": ({"bn1.weight": zeros.expand(10**9)}, "tensors of 4,000,000,000 bytes in a file of"),
+        "one storage for all": ({f"bn1.{i}": torch.zeros(10**6) for i in range(2)} | _shared(torch), "tensors of"),
+        "keys that are no names": ({1: zeros, "bn1.weight": zeros}, "not a state_dict: names and tensors"),
+        "a list": ([zeros], "not a state_dict: names and tensors"),
+        "numbers": ({"bn1.weight": 3}, "not a state_dict: names and tensors"),
+    }
+
+
+def _shared(torch):
+    storage = torch.zeros(10**5)
+    return {f"layer1.{i}": storage for i in range(1000)}
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_pytorch_files_without_code_are_checked_too(tmp_path, old):
+    torch = pytest.importorskip("torch", reason="PyTorch's own files need PyTorch")
+    for name, (content, words) in torch_files(torch).items():
+        path = tmp_path / "weights.pth"
+        torch.save(content, path, _use_new_zipfile_serialization=not old)
+        with pytest.raises(WeightsError, match=words):
+            network(path)
+        assert name
+    whole = {name: torch.from_numpy(value) for name, value in torch_weights().items()}
+    torch.save(whole, path, _use_new_zipfile_serialization=not old)
+    content = path.read_bytes()
+    for keep in (100, len(content) // 2, len(content) - 10):
+        path.write_bytes(content[:keep])
+        with pytest.raises(WeightsError, match="not a whole PyTorch file"):
+            network(path)
+
+
+def test_a_damaged_part_of_an_hdf5_file_is_found_before_anything_is_loaded(tmp_path):
+    path = tmp_path / "weights.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("bn0/gamma", data=np.arange(64, dtype="f4"), chunks=(64,), compression="gzip")
+        offset = file["bn0/gamma"].id.get_chunk_info(0).byte_offset
+    content = bytearray(path.read_bytes())
+    content[offset : offset + 8] = b"\xff" * 8
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="not a whole HDF5 file of weights"):
+        network(path)
 
 
 def test_the_command_refuses_in_one_line(tmp_path):

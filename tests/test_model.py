@@ -87,7 +87,9 @@ def test_name():
         ({"pooling": "avg"}, "`pooling` is for include_top=False. Received: pooling='avg'"),
         ({"input_shape": (32, 32)}, r"`input_shape` must be \(height, width, channels\).*Received: \(32, 32\)"),
         ({"input_shape": (32, 32, None)}, "with the channels given"),
-        ({"classes": 0}, "`classes` must be at least 1. Received: 0"),
+        ({"input_shape": (32, 32, 0)}, "from 1 up. Received"),
+        ({"classes": "ten"}, "`classes` must be a whole number, at least 1. Received: 'ten'"),
+        ({"classes": 0}, "`classes` must be a whole number, at least 1. Received: 0"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments, words):

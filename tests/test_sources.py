@@ -1,6 +1,6 @@
 """Weights from every kind of file that people have, and how `ResNeXt` takes them."""
 
-import json
+import dataclasses
 import warnings
 
 import h5py
@@ -273,7 +273,7 @@ def test_what_a_file_says_of_its_function_is_held_to(tmp_path):
     variant = get_variant("resnetaa14d")
     save_weights(network(variant=variant), tmp_path / "ours.safetensors")
     assert network(tmp_path / "ours.safetensors", variant).variant == variant
-    words = r"these weights are for anti_aliasing='average' \(resnetaa14d\), the network has None \(resnet14d\).$"
+    words = r"these weights are for anti_aliasing='average', the network resnet14d has None.$"
     with pytest.raises(WeightsError, match=words):
         network(tmp_path / "ours.safetensors", "resnet14d")
     assert convert(tmp_path / "ours.safetensors", tmp_path / "again.safetensors").variant == variant
@@ -282,12 +282,59 @@ def test_what_a_file_says_of_its_function_is_held_to(tmp_path):
     assert network(tmp_path / "unsaid.safetensors", variant).variant == variant  # it does not claim what it can't know
 
 
-@pytest.mark.parametrize("said", ["[1]", "nonsense", '{"blocks": 3}', '{"cardinality": {}}', "[" * 100_000])
+@pytest.mark.parametrize("deep", [(64,), (32, 32, 64)])
+@pytest.mark.parametrize("shortcut", ["B", "D"])
+def test_a_shortcut_with_equal_shapes_is_not_taken_for_another(tmp_path, deep, shortcut):
+    variant = Variant((1, 1, 1, 1), 4, 4, stem_channels=deep, shortcut=shortcut)
+    other = dataclasses.replace(variant, shortcut="D" if shortcut == "B" else "B")
+    ours, timm = tmp_path / "ours.safetensors", tmp_path / "timm.safetensors"
+    save_weights(network(variant=variant), ours)
+    assert convert(ours, timm, to="timm").variant == variant
+    convert(timm, tmp_path / "again.safetensors")
+    for path in (ours, timm, tmp_path / "again.safetensors"):
+        network(path, variant)
+        with pytest.raises(WeightsError, match=f"these weights are for shortcut='{shortcut}', the network"):
+            network(path, other)
+
+
+def test_a_legacy_file_is_not_taken_for_a_padded_pool(tmp_path):
+    variant = get_variant("legacy_seresnext14_4x4d")
+    save_weights(network(variant=variant), tmp_path / "ours.safetensors")
+    convert(tmp_path / "ours.safetensors", tmp_path / "theirs.safetensors", to="timm")
+    assert "layer0.conv1.weight" in load_file(tmp_path / "theirs.safetensors")
+    network(tmp_path / "theirs.safetensors", variant)
+    with pytest.raises(WeightsError, match="these weights are for stem_pool='ceil', the network seresnext14_4x4d has"):
+        network(tmp_path / "theirs.safetensors", "seresnext14_4x4d")
+
+
+def test_preprocessing_follows_the_weights_and_the_form(tmp_path):
+    from resnext import to_form
+    from resnext.model import image_network
+    from resnext.preprocessing import Preprocessing
+
+    preprocessing = Preprocessing(32, 40, "bicubic", mean=(0.5, 0.5, 0.5))
+    save_weights(image_network(SMALL, 10, preprocessing), tmp_path / "run.safetensors")
+    convert(tmp_path / "run.safetensors", tmp_path / "again.safetensors")
+    loaded = network(tmp_path / "again.safetensors")
+    assert loaded.preprocessing == to_form(loaded, "b").preprocessing == preprocessing
+    empty = network()
+    assert empty.preprocessing is None
+    load_weights(empty, tmp_path / "run.safetensors")
+    assert empty.preprocessing == preprocessing
+    save_file(torch_weights(), tmp_path / "theirs.safetensors")
+    load_weights(empty, tmp_path / "theirs.safetensors")
+    assert empty.preprocessing is None
+
+
+@pytest.mark.parametrize("said", ["[1]", "nonsense", '{"shortcut": 3}', '{"mean": {}}', "3", "[" * 100_000])
 def test_damaged_claims_of_a_file_are_refused(tmp_path, said):
     weights = get_weights(network())
-    for key in ("variant", "preprocessing"):
+    for key in ("network", "preprocessing"):
         path = tmp_path / "ours.safetensors"
         save_file(weights, path, metadata={"format": "resnext", key: said})
+        if (key, said) in (("network", "[1]"), ("network", '{"mean": {}}')):
+            network(path)  # it says nothing that we ask for
+            continue
         with pytest.raises(WeightsError, match=r"what it says of .* is damaged"):
             network(path)
 
@@ -325,6 +372,7 @@ def test_wrong_sources_are_named(cache):
     for source, words in {
         "hf:nothing/": "a repository is OWNER/NAME",
         "hf:a/b/c": "a repository is OWNER/NAME",
+        "hf:timm": "^hf:timm: a repository is OWNER/NAME, such as hf:timm/resnext50_32x4d.a1_in1k.$",
         "none.safetensors": "^none.safetensors: no such weights file.$",
         "resnext50_32x4d.none": "no published weights of that name; those of this network: resnext50_32x4d.a1_in1k, ",
         "nonsense": "no published weights of that name; `resnext list --weights` shows them.$",
@@ -332,6 +380,10 @@ def test_wrong_sources_are_named(cache):
     }.items():
         with pytest.raises(WeightsError, match=words):
             network(source)
+    with pytest.raises(WeightsError, match=r"a folder. Give the file in it that has the weights.$"):
+        network(cache)
+    with pytest.raises(ValueError, match=r"`classifier_activation` must be one of None, 'softmax'. Received: 'relu'"):
+        network("imagenet", classifier_activation="relu")
     with pytest.raises(ValueError, match="weights='imagenet': no weights of resnext14_4x4d are published"):
         network("imagenet")
 
@@ -352,6 +404,11 @@ def test_licences_are_said_once(cache, capsys):
             network("resnext50_32x4d.fb_ssl_yfcc100m_ft_in1k", "resnext50_32x4d")
     words = "the weights resnext50_32x4d.fb_ssl_yfcc100m_ft_in1k are for non-commercial use only (Creative Commons"
     assert capsys.readouterr().err.count(words) == 1
+    ours = cache / "ours.safetensors"
+    tag = "resnext50_32x4d.fb_swsl_ig1b_ft_in1k"
+    save_file(get_weights(network()), ours, metadata={"format": "resnext", "weights": tag})
+    network(ours)
+    assert f"the weights {tag} are for non-commercial use only" in capsys.readouterr().err
 
 
 def test_published_facts_are_whole():
@@ -380,7 +437,14 @@ def test_decode_predictions_names_classes():
             r"`preds` must be \(batch, 1000\), ImageNet-1K's classes. Received: shape \(1, 10\)",
         ),
         ({"preds": probabilities, "top": 0}, "`top` must be from 1 to 1000. Received: 0"),
-        ({"preds": probabilities, "weights": "seresnextaa101d_32x8d.sw_in12k"}, "knows 11,821 classes of ImageNet-12K"),
+        (
+            {"preds": probabilities, "weights": "resnet50.typo"},
+            "must be a tag that .* shows. Received: 'resnet50.typo'",
+        ),
+        (
+            {"preds": probabilities, "weights": "hf:timm/seresnextaa101d_32x8d.sw_in12k"},
+            "knows 11,821 classes of ImageNet-12K",
+        ),
     ]:
         with pytest.raises(ValueError, match=words):
             decode_predictions(**arguments)
@@ -389,15 +453,22 @@ def test_decode_predictions_names_classes():
 def test_convert_refuses_what_nobody_could_load(theirs, tmp_path):
     save_weights(network(variant="resnext11_4x4d"), tmp_path / "cifar.safetensors")
     save_weights(network(variant="seresnext14_4x4d"), tmp_path / "se.safetensors")
+    for name, option in {
+        "silu": {"activation": "silu"},
+        "narrow": {"stem_channels": (32,)},
+        "ceil": {"stem_pool": "ceil"},
+    }.items():
+        variant = dataclasses.replace(get_variant(SMALL), **option)
+        save_weights(network(variant=variant), tmp_path / f"{name}.safetensors")
     for source, out, to, words in [
-        ("cifar", "x.safetensors", "timm", r"timm has no resnext11_4x4d \(shortcut B\). Allowed: --to resnext.$"),
-        (
-            "se",
-            "x.safetensors",
-            "torchvision",
-            "torchvision has no seresnext14_4x4d .*Allowed: --to resnext, or timm.$",
-        ),
-        ("se", "x.pth", "resnext", "weights of resnext are written as safetensors"),
+        ("cifar", "x.safetensors", "timm", r"timm has no resnext11_4x4d \(cifar, .*\). Allowed: --to resnext.$"),
+        ("se", "x.safetensors", "torchvision", r"no seresnext14_4x4d \(.* se, .*Allowed: --to resnext, --to timm.$"),
+        ("silu", "x.safetensors", "torchvision", r"no resnext14_4x4d \(.* silu\). Allowed: --to resnext, --to timm.$"),
+        ("narrow", "x.safetensors", "torchvision", r"\(imagenet, \(32,\), .*\). Allowed: --to resnext.$"),
+        ("ceil", "x.safetensors", "timm", r"timm has no legacy_resnext14_4x4d .* Allowed: --to resnext.$"),
+        ("se", "x.pth", "resnext", r"weights for resnext are written as .safetensors. Give such a name.$"),
+        ("se", "x.h5", "timm", r"weights for timm are written as .safetensors, .pth, .pt, .bin. Give such a name.$"),
+        ("se", "no/x.pth", "timm", r"no/x.pth: its folder does not exist. Give a file in a folder.$"),
         ("se", "x.safetensors", "tf", "`to` must be one of resnext, torchvision, timm. Received: 'tf'"),
     ]:
         with pytest.raises(ValueError, match=words):
@@ -434,12 +505,3 @@ def test_the_commands_show_published_weights():
         assert words in text
     nothing = resnext("list", "--weights", "x*")
     assert refusal(nothing) == "no published weights match 'x*': `resnext list --weights` shows all of them"
-
-
-def test_metadata_tells_what_a_file_of_ours_holds(tmp_path):
-    from safetensors import safe_open
-
-    save_weights(network(), tmp_path / "ours.safetensors")
-    with safe_open(tmp_path / "ours.safetensors", framework="numpy") as file:
-        metadata = file.metadata()
-    assert Variant.from_json(json.loads(metadata["variant"])) == get_variant(SMALL)

@@ -102,9 +102,10 @@ def test_wrong_name_says_what_a_right_one_is(name, words):
     ("change", "words"),
     [
         ({"blocks": (1, 1)}, r"3 stages \(CIFAR\) or 4 \(ImageNet\). Received: \(1, 1\)"),
-        ({"blocks": (1, 0, 1)}, "at least 1. Received"),
-        ({"cardinality": 0}, "at least 1. Received"),
-        ({"bottleneck_width": -4}, "at least 1. Received"),
+        ({"blocks": (1, 0, 1)}, "must be whole and at least 1. Received"),
+        ({"cardinality": 4.0}, "must be whole and at least 1. Received"),
+        ({"cardinality": 0}, "must be whole and at least 1. Received"),
+        ({"bottleneck_width": -4}, "must be whole and at least 1. Received"),
         ({"shortcut": "E"}, "`shortcut` must be one of 'A', 'B', 'C', 'D'. Received: 'E'"),
         ({"block": "basic"}, "A basic block has one path: `cardinality` must be 1. Received: 4"),
         ({"block": "wide"}, "`block` must be one of 'bottleneck', 'basic'. Received: 'wide'"),
@@ -119,7 +120,7 @@ def test_wrong_name_says_what_a_right_one_is(name, words):
             {"stem_channels": (32, 32, 64)},
             r"three with the ImageNet stem. Received: \(32, 32, 64\) with the cifar stem",
         ),
-        ({"stem_channels": (0,)}, "at least 1. Received"),
+        ({"stem_channels": (0,)}, "must be whole and at least 1. Received"),
     ],
 )
 def test_impossible_variant_is_refused(change, words):
