@@ -37,5 +37,5 @@ def test_a_step_is_the_same(arguments):
 
 def test_only_networks_with_blocks_are_recomputed():
     network = fold(ResNeXt("resnext11_2x4d", name="other"))
-    with pytest.raises(ValueError, match=r"`network` must have the blocks of ResNeXt, not folded, and one output. Received: 'other'"):
+    with pytest.raises(ValueError, match=r"of ResNeXt, not folded, and one output. Received: 'other'"):
         recompute(network)
