@@ -166,8 +166,9 @@ def bench_data(data: str | Path, image_size: int = 224, batch_size: int = 32):
     import numpy as np
 
     from resnext.augment import flip, pad_and_crop
-    from resnext.data import DataError, images_per_step, load_splits, reading_threads, training_batches
+    from resnext.pipeline import images_per_step, reading_threads, training_batches
     from resnext.preprocessing import Preprocessing, read_image
+    from resnext.sources import DataError, load_splits
 
     preprocessing = Preprocessing(image_size, image_size)
     examples = load_splits(data).train

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from resnext.data import Examples
     from resnext.preprocessing import Preprocessing
     from resnext.run import RunConfig
+    from resnext.sources import Examples
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +64,8 @@ def evaluate(run: str | Path, data: str | Path, *, weights: str = "best", batch_
     >>> evaluate("runs/signs", "sign-digits").top(1)  # doctest: +SKIP
     0.9853
     """
-    from resnext.data import check_images
     from resnext.run import build_classifier, read_held_out, read_run
+    from resnext.sources import check_images
 
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}")
@@ -77,8 +77,8 @@ def evaluate(run: str | Path, data: str | Path, *, weights: str = "best", batch_
 
 
 def _examples(data: str | Path, config: RunConfig, held_out: list[str]) -> Examples:
-    from resnext.data import DataError, load_examples, load_held_out, source_name
     from resnext.preprocessing import printable
+    from resnext.sources import DataError, load_examples, load_held_out, source_name
 
     if held_out and data != "digits":
         examples = load_held_out(data, held_out, config.classes)
@@ -98,7 +98,7 @@ def judge(classifier: keras.Model, examples: Examples, preprocessing: Preprocess
     """Run the network over the examples, in order."""
     import numpy as np
 
-    from resnext.data import evaluation_batches
+    from resnext.pipeline import evaluation_batches
 
     batches = evaluation_batches(examples, preprocessing, batch_size)
     rows = [log_probabilities(classifier, images)[:valid] for images, valid in batches]

@@ -15,9 +15,9 @@ from resnext.run import CONFUSION_MATRIX, LEARNING_CURVES, RunConfig, RunError, 
 if TYPE_CHECKING:
     import keras
 
-    from resnext.data import Splits
     from resnext.evaluate import Evaluation
     from resnext.preprocessing import Preprocessing
+    from resnext.sources import Splits
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +62,8 @@ def train(
     >>> train("sign-digits", "resnext14_8x4d", "runs/signs").test.top(1)  # doctest: +SKIP
     0.9853
     """
-    from resnext.data import check_images, load_splits, source_name
     from resnext.preprocessing import Preprocessing, read_image
+    from resnext.sources import check_images, load_splits, source_name
     from resnext.variants import get_variant
 
     # What can be refused is refused before Keras is imported: that takes seconds.
@@ -97,9 +97,9 @@ def _fit(folder: Path, config: RunConfig, splits: Splits, remat: bool) -> Traine
     from rich.console import Console
 
     from resnext.callbacks import KeepRun, ShowProgress
-    from resnext.data import images_per_step, steps_per_epoch, training_batches
     from resnext.evaluate import judge
     from resnext.model import image_classifier, image_network
+    from resnext.pipeline import images_per_step, steps_per_epoch, training_batches
     from resnext.remat import recompute
 
     recipe, preprocessing = config.recipe, config.preprocessing

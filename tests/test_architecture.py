@@ -29,7 +29,7 @@ ROOMS = [
     {"tensors": set(), "names": set(), "hub": {"tensors"}},
     {"layers": set(), "weights": set()},
     {"blocks": set()},
-    {"model": set(), "lineage": set(), "augment": set(), "data": {"augment"}},
+    {"model": set(), "lineage": set(), "augment": set(), "sources": set(), "pipeline": {"sources"}},
     {"forms": set(), "folding": set(), "remat": set(), "features": set()},
     {"run": set()},
     {"evaluate": set(), "report": {"evaluate"}, "predict": {"evaluate"}},
@@ -96,12 +96,14 @@ def test_imports_point_downwards():
 
 def test_the_guard_above_can_fail():
     assert violations({"layers": "def f():\n    from resnext.model import ResNeXt"}) == ["layers imports model"]
-    assert violations({"data": "from .train import train"}) == ["data imports train"]
+    assert violations({"sources": "from .train import train"}) == ["sources imports train"]
     assert violations({"variants": "import resnext.complexity"}) == ["variants imports complexity"]
 
 
 def test_facts_do_not_import_keras():
-    facts = ", ".join(f"resnext.{module}" for module in (*ROOMS[0], *ROOMS[1], "weights", "augment", "data"))
+    facts = ", ".join(
+        f"resnext.{module}" for module in (*ROOMS[0], *ROOMS[1], "weights", "augment", "sources", "pipeline")
+    )
     code = f"import sys, {facts}; sys.exit('keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 

@@ -34,8 +34,8 @@ def test_cifar_10_is_learned_in_three_epochs(data_set, tmp_path):
 
 def test_full_size_photos_are_read(data_set, tmp_path):
     """100 ImageNet photos of all sizes, one of each class, sorted into two classes."""
-    from resnext.data import check_images, load_splits
     from resnext.preprocessing import Preprocessing
+    from resnext.sources import check_images, load_splits
 
     photos = sorted(data_set("imagenet-samples.tar").glob("*.JPEG"))
     for i, photo in enumerate(photos):
