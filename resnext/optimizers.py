@@ -1,0 +1,300 @@
+"""The steps of published trainings, which are PyTorch's: weight decay and learning rate stand where they stand there.
+
+Keras's SGD takes the decay from the weights beside the velocity, where a published one puts it into the gradient and
+momentum makes 1 / (1 - momentum) times as much of it; Keras's Lamb leaves the decay out of the trust ratio. The learning
+rates, the clipping, the accumulation and the loss scaling are Keras's own. In Keras 3.15 a learning rate schedule
+counts batches, not steps: with `gradient_accumulation_steps=k` the first step takes the rate of batch k - 1.
+
+Route `native` is one weight after another by Keras's operations, the plain twin; `foreach`, on PyTorch, many weights at
+once and in place. A step of resnext14_8x4d (batch 16 of 64x64, 2 cores, PyTorch 2) took FIGURES.
+"""
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import keras
+from keras import ops
+
+NORMS_AND_BIASES = ("gamma", "beta", "bias")
+
+
+class PublishedOptimizer(keras.optimizers.Optimizer):
+    """What the steps below share: each is `weight -= learning rate * factor * direction`.
+
+    Args:
+        learning_rate: a number or a Keras schedule.
+        weight_decay: in the direction of every weight that is not spared.
+        spared: names of weights that do not decay. Torch's first recipes spare none: `()`.
+        rates: factors of the learning rate by a weight's path, 1 for paths that are not there (see `layer_rates`).
+        **arguments: those of `keras.optimizers.Optimizer`; gradients are clipped before the decay is added to them. The
+            average of `use_ema` moves once a step, also under accumulation, and is not put into the network when
+            `fit` ends: `resnext.averaging.averaged_weights` does that and takes it back.
+
+    Raises:
+        ValueError: paths in `rates` that no trained weight has, when training starts.
+    """
+
+    slots: tuple[str, ...]  # what is kept of every weight from step to step
+
+    def __init__(
+        self,
+        learning_rate,
+        *,
+        weight_decay: float = 0.0,
+        spared: Sequence[str] = NORMS_AND_BIASES,
+        rates: Mapping[str, float] | None = None,
+        **arguments,
+    ):
+        super().__init__(learning_rate, **arguments)
+        self.decay = weight_decay  # Keras's own `weight_decay` stays None: it is taken beside the step
+        self.spared = tuple(spared)
+        self.rates = dict(rates or {})
+
+    def get_config(self):
+        ours = {"weight_decay": self.decay, "spared": list(self.spared), "rates": dict(self.rates)}
+        return {**super().get_config(), **ours}
+
+    def build(self, variables):
+        if self.built:
+            return
+        unknown = sorted(self.rates.keys() - {v.path for v in variables})
+        if unknown:
+            raise ValueError(f"`rates` must have paths of trained weights, as `layer_rates` gives. Received: {unknown}")
+        super().build(variables)
+        self.decays = [0.0 if v.name in self.spared else self.decay for v in variables]
+        self.factors = [self.rates.get(v.path, 1.0) for v in variables]
+        self.state = self.add_optimizer_variables(variables, list(self.slots))
+        wide = all(keras.backend.standardize_dtype(v.dtype) in ("float32", "float64") for v in variables)
+        self.route = "foreach" if keras.backend.backend() == "torch" and wide else "native"
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        if self.route == "foreach":
+            self._foreach(grads, trainable_variables, float(learning_rate))
+        else:
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+
+    def _foreach(self, grads, variables, learning_rate: float):
+        import torch
+
+        groups = defaultdict(list)
+        for gradient, variable in zip(grads, variables, strict=True):
+            index = self._get_variable_index(variable)
+            tensors = [gradient, variable.value, *(slot[index].value for slot in self.state)]
+            groups[self.decays[index], self.factors[index]].append(tensors)
+        with torch.no_grad():
+            for (decay, factor), group in groups.items():
+                self.foreach(torch, learning_rate * factor, decay, *map(list, zip(*group, strict=True)))
+
+    def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        state = [slot[index] for slot in self.state]
+        dtype = keras.backend.result_type(keras.backend.standardize_dtype(variable.dtype), "float32")
+        gradient, weight, *values = (ops.stop_gradient(ops.cast(v, dtype)) for v in (gradient, variable, *state))
+        direction, *values = self.direction(gradient, weight, self.decays[index], *values)
+        for slot, value in zip(state, values, strict=True):
+            self.assign(slot, value)
+        self.assign(variable, weight - ops.cast(learning_rate, dtype) * self.factors[index] * direction)
+
+    def direction(self, gradient, weight, decay: float, *state) -> tuple:
+        """Where a weight goes, against its gradient, and what is kept of it for the next step."""
+        raise NotImplementedError
+
+    def foreach(self, torch, rate: float, decay: float, gradients: list, weights: list, *state: list) -> None:
+        """Move PyTorch's tensors as `direction` says, in place."""
+        raise NotImplementedError
+
+    def _update_model_variables_moving_average(self, trainable_variables):
+        # Keras moves the average once a batch: with k batches in a step, its momentum would be to the power of k.
+        done = self._iterations + 1
+        steps = self.gradient_accumulation_steps or 1
+        momentum = ops.where(done == steps, 0.0, ops.where(done % steps == 0, self.ema_momentum, 1.0))
+        for variable, average in zip(trainable_variables, self._model_variables_moving_average, strict=True):
+            dtype = keras.backend.result_type(keras.backend.standardize_dtype(variable.dtype), "float32")
+            old, new = (ops.stop_gradient(ops.cast(v, dtype)) for v in (average, variable))
+            average.assign(new + ops.cast(momentum, dtype) * (old - new))
+
+    def finalize_variable_values(self, var_list):
+        """Leave the weights as trained. Keras would put their average there, which it cannot take back."""
+
+
+@keras.saving.register_keras_serializable(package="resnext")
+class SGD(PublishedOptimizer):
+    """PyTorch's `torch.optim.SGD`, by which ResNet and ResNeXt were trained; the decay is part of the gradient.
+
+    g = gradient + decay * w;  v = momentum * v + g;  w -= learning rate * (g + momentum * v), or * v without Nesterov.
+
+    Args:
+        learning_rate: as in `PublishedOptimizer`, as are the others.
+        momentum: from 0 up, below 1.
+        nesterov: look ahead: g + momentum * v.
+
+    >>> SGD(0.1, momentum=0.9, nesterov=True, weight_decay=1e-4, spared=()).momentum
+    0.9
+    """
+
+    slots = ("velocity",)
+
+    def __init__(self, learning_rate=0.1, *, momentum: float = 0.9, nesterov: bool = False, **arguments):
+        super().__init__(learning_rate, **arguments)
+        self.momentum = momentum
+        self.nesterov = nesterov
+
+    def get_config(self):
+        return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}
+
+    def direction(self, gradient, weight, decay, velocity):
+        gradient = gradient + decay * weight if decay else gradient
+        velocity = self.momentum * velocity + gradient
+        return gradient + self.momentum * velocity if self.nesterov else velocity, velocity
+
+    def foreach(self, torch, rate, decay, gradients, weights, velocities):
+        torch._foreach_mul_(velocities, self.momentum)
+        torch._foreach_add_(velocities, gradients)
+        if decay:
+            torch._foreach_add_(velocities, weights, alpha=decay)
+        if self.nesterov:
+            if decay:
+                torch._foreach_mul_(weights, 1 - rate * decay)
+            torch._foreach_add_(weights, gradients, alpha=-rate)
+        torch._foreach_add_(weights, velocities, alpha=-rate * self.momentum if self.nesterov else -rate)
+
+
+@keras.saving.register_keras_serializable(package="resnext")
+class AdamW(PublishedOptimizer):
+    """PyTorch's `torch.optim.AdamW` (Loshchilov and Hutter 2019, https://arxiv.org/abs/1711.05101).
+
+    m and v are the means of gradient and gradient^2, corrected for their start at zero;
+    w -= learning rate * (m / (sqrt(v) + epsilon) + decay * w).
+
+    Args:
+        learning_rate: as in `PublishedOptimizer`, as are the others.
+        beta_1: momentum of m.
+        beta_2: momentum of v.
+        epsilon: added to the corrected square root, as Algorithm 2 has it; Keras adds it before the correction.
+
+    >>> AdamW(1e-3, weight_decay=0.05).beta_2
+    0.999
+    """
+
+    slots = ("momentum", "velocity")
+
+    def __init__(
+        self,
+        learning_rate=1e-3,
+        *,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        **arguments,
+    ):
+        super().__init__(learning_rate, **arguments)
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+
+    def get_config(self):
+        return {**super().get_config(), "beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+
+    def direction(self, gradient, weight, decay, mean, square):
+        step = ops.cast(self.iterations + 1, weight.dtype)
+        mean = self.beta_1 * mean + (1 - self.beta_1) * gradient
+        square = self.beta_2 * square + (1 - self.beta_2) * gradient * gradient
+        scale = ops.sqrt(square / _weights_so_far(self.beta_2, step)) + self.epsilon
+        return mean / _weights_so_far(self.beta_1, step) / scale + decay * weight, mean, square
+
+    def foreach(self, torch, rate, decay, gradients, weights, means, squares):
+        directions = self._directions(torch, decay, gradients, weights, means, squares)
+        torch._foreach_add_(weights, directions, alpha=-rate)
+
+    def _directions(self, torch, decay, gradients, weights, means, squares):
+        step = int(self.iterations) + 1
+        torch._foreach_lerp_(means, gradients, 1 - self.beta_1)
+        torch._foreach_mul_(squares, self.beta_2)
+        torch._foreach_addcmul_(squares, gradients, gradients, 1 - self.beta_2)
+        scales = torch._foreach_sqrt(squares)
+        torch._foreach_mul_(scales, (1 - self.beta_1**step) / (1 - self.beta_2**step) ** 0.5)
+        torch._foreach_add_(scales, (1 - self.beta_1**step) * self.epsilon)
+        directions = torch._foreach_div(means, scales)
+        if decay:
+            torch._foreach_add_(directions, weights, alpha=decay)
+        return directions
+
+
+def _weights_so_far(beta: float, step):
+    """1 - beta^step: what a mean that started at zero has to be divided by."""
+    # In float32, 1 - 0.999 is wrong from its fifth digit on.
+    return -ops.expm1(step * math.log(beta)) if beta else ops.ones_like(step)
+
+
+@keras.saving.register_keras_serializable(package="resnext")
+class Lamb(AdamW):
+    """LAMB (You et al. 2019, https://arxiv.org/abs/1904.00962, Algorithm 2): AdamW's direction at the weight's own size.
+
+    r = AdamW's direction, with the decay in it;  w -= learning rate * |w| / |r| * r, a weight at a time; the ratio is 1
+    where a norm is 0, and for weights that do not decay, as in NVIDIA's and timm's, by which "ResNet strikes back"
+    trained (https://arxiv.org/abs/2110.00476): theirs has `epsilon=1e-6, global_clipnorm=1.0`.
+
+    Args: as in `AdamW`.
+
+    >>> Lamb(5e-3, weight_decay=0.02, global_clipnorm=1.0).epsilon
+    1e-06
+    """
+
+    def __init__(self, learning_rate=5e-3, *, epsilon: float = 1e-6, **arguments):
+        super().__init__(learning_rate, epsilon=epsilon, **arguments)
+
+    def direction(self, gradient, weight, decay, mean, square):
+        direction, mean, square = super().direction(gradient, weight, decay, mean, square)
+        if not decay:
+            return direction, mean, square
+        of_weight, of_direction = (
+            ops.norm(ops.reshape(v, (-1,))) for v in (weight, direction)
+        )  # TensorFlow refuses 4-d
+        defined = ops.logical_and(of_weight > 0, of_direction > 0)
+        ratio = ops.where(defined, of_weight / ops.where(defined, of_direction, 1.0), 1.0)
+        return ops.cast(ratio, weight.dtype) * direction, mean, square
+
+    def foreach(self, torch, rate, decay, gradients, weights, means, squares):
+        directions = self._directions(torch, decay, gradients, weights, means, squares)
+        if decay:
+            ratios = torch.stack(torch._foreach_norm(weights)) / torch.stack(torch._foreach_norm(directions))
+            ratios = torch.where(torch.isfinite(ratios) & (ratios > 0), ratios, 1.0)
+            torch._foreach_mul_(directions, list(ratios.unbind()))
+        torch._foreach_add_(weights, directions, alpha=-rate)
+
+
+def layer_rates(network: keras.Model, decay: float) -> dict[str, float]:
+    """Layer-wise learning rate decay for fine-tuning: the further a stage is from the head, the less it changes.
+
+    The head has factor 1, each stage `decay` times that of the one above it: of five stages the last `decay`, and the
+    stem, stage 1, `decay`^5 (Bao et al. 2021, https://arxiv.org/abs/2106.08254, do so with the layers of BEiT).
+
+    Args:
+        network: what `ResNeXt` built; freeze stages before this.
+        decay: above 0, at most 1.
+
+    Returns:
+        A factor for the path of every trained weight, for `rates` of the optimizers.
+
+    Raises:
+        ValueError: a decay outside of these bounds.
+
+    >>> from resnext import ResNeXt
+    >>> layer_rates(ResNeXt("resnext14_2x4d", input_shape=(32, 32, 3), classes=10), 0.5)["stem_conv/kernel"]
+    0.03125
+    """
+    if not 0 < decay <= 1:
+        raise ValueError(f"`decay` must be above 0 and at most 1. Received: {decay}")
+    stages = {v.path: _stage(v.path) for v in network.trainable_variables}
+    above = 1 + max((stage for stage in stages.values() if stage), default=0)
+    return {path: decay ** (above - stage) if stage else 1.0 for path, stage in stages.items()}
+
+
+def _stage(path: str) -> int | None:
+    """The number of the stage that a weight is of; 1 is the stem, None the head."""
+    if path.startswith("stem"):
+        return 1
+    stage = re.match(r"stage(\d+)_", path)
+    return int(stage[1]) if stage else None
