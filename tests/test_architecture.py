@@ -31,7 +31,7 @@ ROOMS = [
     {"blocks": set()},
     {"model": set(), "lineage": set(), "augment": set(), "sources": set(), "pipeline": {"sources"}},
     {"forms": set(), "folding": set(), "remat": set(), "features": set()},
-    {"run": set()},
+    {"run": set(), "optimizers": set(), "averaging": set()},
     {"evaluate": set(), "report": {"evaluate"}, "predict": {"evaluate"}},
     {"callbacks": set(), "bench": set()},
     {"train": set()},

@@ -1,0 +1,146 @@
+"""What a network is judged and saved with beside its last weights: their average, and statistics that fit weights."""
+
+import contextlib
+import functools
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def precise_statistics(classifier: keras.Model, batches: Iterable[np.ndarray], count: int) -> None:
+    """Give batch norm the statistics of its inputs under the weights as they are, in place of moving averages.
+
+    PreciseBN (Wu and Johnson 2021, https://arxiv.org/abs/2105.07576, section 3.2): images run forward as in training,
+    each layer normalised by its batch; its mean is that of the batches' means, its variance the mean of their variances
+    plus the variance of their means. Nothing but the statistics changes, and layers that are not trained keep theirs.
+
+    Args:
+        classifier: what `image_classifier` built.
+        batches: images, uint8 (batch, height, width, 3), as in training, all batches of one size.
+        count: how many batches to take, at least 1. Fewer are refused.
+
+    Raises:
+        ValueError: a count below 1, or fewer batches.
+
+    >>> from resnext.model import image_classifier, image_network
+    >>> from resnext.preprocessing import Preprocessing
+    >>> preprocessing = Preprocessing(size=32, resize=32)
+    >>> classifier = image_classifier(image_network("resnext14_2x4d", 3, preprocessing), preprocessing)
+    >>> precise_statistics(classifier, [np.zeros((4, 32, 32, 3), "uint8")], count=1)
+    """
+    if count < 1:
+        raise ValueError(f"`count` must be at least 1. Received: {count}")
+    norms = _norms(classifier)
+    step = _compiled(classifier)
+    variables = classifier.trainable_variables, classifier.non_trainable_variables
+    values = [[ops.convert_to_tensor(v) for v in vs] for vs in variables]
+    found = [step(*values, ops.convert_to_tensor(images)) for images in itertools.islice(batches, count)]
+    if len(found) < count:
+        raise ValueError(f"`batches` must be {count} or more. Received: {len(found)}")
+    means, variances = np.stack([_numpy(both) for both in found], axis=1).astype("float64")
+    places = np.cumsum([norm.moving_mean.shape[0] for norm in norms])[:-1]
+    estimates = np.split(means.mean(axis=0), places), np.split(variances.mean(axis=0) + means.var(axis=0), places)
+    for variables, values in zip(_moving(norms), estimates, strict=True):
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+
+
+@contextlib.contextmanager
+def averaged_weights(classifier: keras.Model, batches: Iterable[np.ndarray], count: int) -> Iterator[None]:
+    """Inside the block the network has the average of its weights, and precise statistics; after it what it had.
+
+    For judging and saving at the end of an epoch, as a callback does: training goes on as if it had not happened.
+
+    Args:
+        classifier: compiled with one of `resnext.optimizers` and `use_ema=True`, after a step or more.
+        batches: as in `precise_statistics`; not those that the training itself reads.
+        count: as in `precise_statistics`.
+
+    Raises:
+        ValueError: an optimizer without an average, before anything is changed, or what `precise_statistics` refuses.
+    """
+    optimizer = getattr(classifier.optimizer, "inner_optimizer", classifier.optimizer)  # half precision has both
+    if not optimizer.use_ema:
+        raise ValueError(f"`classifier` must be compiled with use_ema=True. Received: {optimizer.name} without it")
+    if keras.backend.backend() == "jax":
+        classifier.jax_state_sync()  # inside `fit` the values are not in the variables
+    weights = optimizer._trainable_variables
+    means, variances = _moving(_norms(classifier))
+    kept = [(v, _numpy(v)) for v in (*weights, *means, *variances)]
+    try:
+        for variable, average in zip(weights, optimizer._model_variables_moving_average, strict=True):
+            variable.assign(_numpy(average))
+        precise_statistics(classifier, batches, count)
+        yield
+    finally:
+        for variable, value in kept:
+            variable.assign(value)
+
+
+def _numpy(values) -> np.ndarray:
+    # A copy: JAX lends its memory, and gives it to the next step; so does PyTorch.
+    return np.array(ops.convert_to_numpy(values))
+
+
+def _norms(classifier: keras.Model) -> list[keras.layers.BatchNormalization]:
+    """The layers whose statistics move in training, each once."""
+    layers = classifier._flatten_layers(include_self=False)
+    return [x for x in layers if isinstance(x, keras.layers.BatchNormalization) and x.trainable]
+
+
+def _compiled(classifier: keras.Model) -> Callable:
+    """`_statistics` of this classifier, compiled once and kept with it, as Keras keeps its `train_function`."""
+    if getattr(classifier, "statistics_function", None) is None:
+        classifier.statistics_function = _compile(functools.partial(_statistics, classifier))
+    return classifier.statistics_function
+
+
+def _compile(function: Callable) -> Callable:
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        return jax.jit(function)
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function)
+    import torch
+
+    return torch.no_grad()(function)
+
+
+def _statistics(classifier: keras.Model, trainable: list, others: list, images):
+    """Means and variances of one batch in all the layers, end to end: float32 (2, channels)."""
+    norms = _norms(classifier)
+    places = {id(v): place for place, v in enumerate(classifier.non_trainable_variables)}
+    means, variances = ([places[id(v)] for v in vs] for vs in _moving(norms))
+    ours = {*means, *variances}  # from zero: NaN, of a training that diverged, would stay
+    others = [ops.zeros_like(v) if place in ours else v for place, v in enumerate(others)]
+    with _without_momentum(norms):
+        _, moved = classifier.stateless_call(trainable, others, images, training=True)
+    return ops.stack([_joined([moved[place] for place in places]) for places in (means, variances)])
+
+
+def _joined(vectors: list):
+    return ops.concatenate([ops.cast(vector, "float32") for vector in vectors])
+
+
+def _moving(norms: list[keras.layers.BatchNormalization]) -> tuple[list, list]:
+    return [norm.moving_mean for norm in norms], [norm.moving_variance for norm in norms]
+
+
+@contextlib.contextmanager
+def _without_momentum(norms: list[keras.layers.BatchNormalization]) -> Iterator[None]:
+    """The moving statistics are those of the last batch, to the bit."""
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
