@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from resnext.backend import import_keras
+from resnext.recipes import Recipe
 
 REPEATS = 7
 SECONDS = 2.0  # that a part of the data pipeline is measured for
@@ -147,12 +149,12 @@ def forward_and_backward(layer, images) -> Callable[[], None]:
     return torch_gradients
 
 
-def bench_data(data: str | Path, image_size: int = 224, batch_size: int = 32):
+def bench_data(data: str | Path, recipe: Recipe, batch_size: int = 32):
     """Time the way from image files to batches: decoding and augmenting on one core, and whole on all of them.
 
     Args:
-        data: a folder of images, as for `train`.
-        image_size: side in pixels of what the network sees.
+        data: a folder or archive of images, as for `train`.
+        recipe: whose way; 224 pixels where it has no size.
         batch_size: images in a batch.
 
     Yields:
@@ -161,36 +163,45 @@ def bench_data(data: str | Path, image_size: int = 224, batch_size: int = 32):
     Raises:
         ValueError, DataError, ImageError: what the message says.
 
-    >>> for timing in bench_data("sign-digits"): print(timing)  # doctest: +SKIP
+    >>> for timing in bench_data("sign-digits", get_recipe("paper-imagenet")): print(timing)  # doctest: +SKIP
     """
     import numpy as np
 
-    from resnext.augment import flip, pad_and_crop
-    from resnext.pipeline import images_per_step, reading_threads, training_batches
-    from resnext.preprocessing import Preprocessing, read_image
+    from resnext.pipeline import (
+        AUGMENTATIONS,
+        augmentations,
+        images_per_step,
+        reading_threads,
+        sampler,
+        training_batches,
+    )
+    from resnext.preprocessing import read_image
     from resnext.sources import DataError, load_splits
+    from resnext.train import judged_at, trained_at
 
-    preprocessing = Preprocessing(image_size, image_size)
+    recipe = dataclasses.replace(recipe, image_size=recipe.image_size or 224, batch_size=batch_size, accumulate=1)
+    judged, trained = judged_at(recipe), trained_at(recipe)
     examples = load_splits(data).train
-    files = [image for image in examples.images if isinstance(image, Path)]
-    if not files:
+    if isinstance(examples.images, np.ndarray):
         raise DataError(f"{data} has no files to read; give a folder of images")
-    rng = np.random.default_rng(0)
-    image = preprocessing.load(files[0])
-    colour = (124, 116, 104)
+    files, rng = examples.images, np.random.default_rng(0)
+    plain = dataclasses.replace(recipe, **{name: type(getattr(recipe, name))() for name in AUGMENTATIONS})
+    image, read = judged.load(files[0]), sampler(plain, trained)
     parts = {
         "decode": lambda i: read_image(files[i % len(files)]),
-        "decode and resize, in full": lambda i: preprocessing.apply(read_image(files[i % len(files)])),
-        "decode and resize": lambda i: preprocessing.load(files[i % len(files)]),
-        "pad, crop and flip": lambda i: flip(pad_and_crop(image, image_size // 8, colour, rng), rng),
+        "as judged: decode, resize, crop": lambda i: judged.load(files[i % len(files)]),
+        "as trained: decode, crop, resize": lambda i: read(files[i % len(files)], rng),
     }
+    for name in AUGMENTATIONS:
+        for change in augmentations(dataclasses.replace(plain, **{name: getattr(recipe, name)}), trained):
+            parts[name.replace("_", " ")] = lambda i, change=change: change(image, rng)
     for part, work in parts.items():
         yield DataTiming(part, 1, _rate(work, 1))
-    batches = iter(training_batches(examples, preprocessing, [flip], batch_size, seed=0))
+    batches = training_batches(examples, recipe, trained, seed=0)
     ahead = reading_threads() + 2  # batches that are read before they are asked for: they are not counted
     for _ in range(ahead):
         next(batches)
-    images = images_per_step(examples, batch_size)
+    images = images_per_step(examples, recipe)
     yield DataTiming("batches", reading_threads(), _rate(lambda _: next(batches), images))
 
 

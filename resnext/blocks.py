@@ -198,7 +198,18 @@ def zero_padding_shortcut(x, paths: Paths, name):
     return ops.pad(x, padding)
 
 
-SHORTCUTS = {"A": zero_padding_shortcut, "B": projection_shortcut, "C": projection_shortcut, "D": average_shortcut}
+def no_shortcut(x, paths: Paths, name):
+    """The paper's ablation: nothing is added to the paths (section 5.1, "Residual connections")."""
+    return None
+
+
+SHORTCUTS = {
+    "A": zero_padding_shortcut,
+    "B": projection_shortcut,
+    "C": projection_shortcut,
+    "D": average_shortcut,
+    "none": no_shortcut,
+}
 
 
 def squeeze_and_excitation(x, paths: Paths, name):
@@ -258,5 +269,5 @@ def _residual(x, paths: Paths, name, form, shortcut):
     if paths.drop_path:
         whole_image = (None, 1, 1, 1)  # dropped for one image of the batch, or kept
         y = layers.Dropout(paths.drop_path, whole_image, name=f"{name}_drop_path")(y)
-    y = layers.Add(name=f"{name}_add")([y, shortcut])
+    y = y if shortcut is None else layers.Add(name=f"{name}_add")([y, shortcut])
     return layers.Activation(paths.activation, name=f"{name}_activation")(y)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
@@ -16,7 +19,7 @@ from tyro.conf import Positional
 
 from resnext.backend import installed_backend
 from resnext.files import write_atomically
-from resnext.recipes import RECIPES, Dtype
+from resnext.recipes import Dtype, Recipe, get_recipe
 
 if TYPE_CHECKING:
     from resnext.published import PublishedWeights
@@ -172,50 +175,123 @@ def _descriptions(network: Variant) -> list[str]:
     return descriptions
 
 
-def train(
-    data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")],
-    variant: str,
-    out: Path,
-    recipe: Annotated[str, tyro.conf.arg(metavar="|".join(RECIPES))] = "photos",
-    epochs: int | None = None,
-    batch_size: int | None = None,
-    learning_rate: float | None = None,
-    image_size: int | None = None,
-    seed: int = 0,
-    dtype: Dtype = "float32",
-    remat: tyro.conf.FlagCreatePairsOff[bool] = False,
-) -> None:
-    """Train a network on a folder of images.
+@dataclass(frozen=True)
+class Settings(Recipe):
+    __doc__ = Recipe.__doc__
 
-    Args:
-        data: a folder train/<class>/* with test/ or val/ beside it, or <class>/*; or the word digits.
-        variant: the network, such as resnext50_32x4d or resnext14_8x4d (see `resnext list`).
-        out: the run folder, new or empty.
-        recipe: how to train.
-        epochs: passes over the images; by default the recipe's.
-        batch_size: images in a step; by default the recipe's.
-        learning_rate: the highest; by default the recipe's.
-        image_size: side in pixels of what the network sees; by default the variant's published size.
-        seed: of the weights, the order, the augmentation and a drawn split.
-        dtype: Keras dtype policy.
-        remat: take less memory and more time: the same weights.
-    """
-    from resnext.train import train
+    name: Annotated[str, tyro.conf.arg(name="recipe", metavar="NAME", help="how to train: see `resnext recipes`.")]
 
-    if recipe not in RECIPES:
-        raise ValueError(f"unknown recipe {recipe!r}; the recipes are {', '.join(RECIPES)}")
-    given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-    chosen = dataclasses.replace(RECIPES[recipe], **{name: value for name, value in given.items() if value is not None})
-    trained = train(data, variant, out, recipe=chosen, image_size=image_size, seed=seed, dtype=dtype, remat=remat)
-    print(f"test top-1 {100 * trained.test.top(1):.2f} % of {len(trained.test.labels)} images (last epoch)")
-    print(
-        f"best validation top-1 {100 * trained.best_validation_accuracy:.2f} % (epoch {trained.best_epoch}), "
-        f"kept in {trained.folder}"
-    )
-    for picture in trained.pictures:
-        print(f"picture: {picture}")
-    if trained.pictures_missing:
-        print(f"no pictures: {trained.pictures_missing}")
+
+def recipes() -> None:
+    """List the recipes: what each one is, its epochs, and the published errors of trainings with it."""
+    from rich.table import Table
+
+    from resnext.recipes import NAMES, get_entry
+
+    table = Table("recipe", "what", "epochs", "published top-1 error", box=None)
+    for name in NAMES:
+        entry = get_entry(name)
+        known = [f"{run.top1_error} % {run.variant}, {run.data} ({run.source})" for run in entry.published] or ["-"]
+        for number, run in enumerate(known):
+            first = (name, entry.title, str(entry.recipe.epochs)) if number == 0 else ("", "", "")
+            table.add_row(*first, run)
+    _print(table)
+
+
+def train_command(recipe: Recipe) -> Callable[..., None]:
+    """The command `train`, whose options for the recipe have this one's values where they are not given."""
+
+    def train(
+        data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")],
+        variant: str,
+        out: Path,
+        settings: tyro.conf.OmitArgPrefixes[Settings] = _settings(recipe),  # noqa: B008
+        weights: str | None = None,
+        seed: int = 0,
+        dtype: Dtype = "float32",
+        remat: tyro.conf.FlagCreatePairsOff[bool] = False,
+        workers: int | None = None,
+        skip_bad: tyro.conf.FlagCreatePairsOff[bool] = False,
+        tensorboard: tyro.conf.FlagCreatePairsOff[bool] = False,
+    ) -> None:
+        """Train a network on a folder of images. Options below "settings" are the recipe's.
+
+        Args:
+            data: a folder or tar archive train/<class>/* with test/ or val/ beside it, or <class>/*; or digits,
+                cifar10 or cifar100.
+            variant: the network, such as resnext50_32x4d or resnext14_8x4d (see `resnext list`).
+            out: the run folder, new or empty.
+            settings: of the recipe.
+            weights: to start from: a file, hf:OWNER/NAME, or the tag of published weights.
+            seed: of the weights, the order, the augmentation and a drawn split.
+            dtype: Keras dtype policy.
+            remat: take less memory and more time: the same weights.
+            workers: threads that make batches ahead; by default one for each core.
+            skip_bad: leave out images that can't be read, one in a thousand at most.
+            tensorboard: write events for TensorBoard, too.
+        """
+        from resnext.train import train
+
+        trained = train(
+            data,
+            variant,
+            out,
+            recipe=Recipe(**{field.name: getattr(settings, field.name) for field in dataclasses.fields(Recipe)}),
+            weights=weights,
+            seed=seed,
+            dtype=dtype,
+            remat=remat,
+            workers=workers,
+            skip_bad=skip_bad,
+            tensorboard=tensorboard,
+        )
+        print(f"test top-1 {100 * trained.test.top(1):.2f} % of {len(trained.test.labels)} images (last epoch)")
+        print(
+            f"best validation top-1 {100 * trained.best_validation_accuracy:.2f} % (epoch {trained.best_epoch}), "
+            f"kept in {trained.folder}"
+        )
+        for picture in trained.pictures:
+            print(f"picture: {picture}")
+        if trained.pictures_missing:
+            print(f"no pictures: {trained.pictures_missing}")
+
+    return train
+
+
+def preview_command(recipe: Recipe) -> Callable[..., None]:
+    """The command `preview`, as `train_command` makes `train`."""
+
+    def preview(
+        data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")],
+        settings: tyro.conf.OmitArgPrefixes[Settings] = _settings(recipe),  # noqa: B008
+        out: Path = Path("preview.png"),
+        seed: int = 0,
+    ) -> None:
+        """Draw a sheet of training images as a recipe makes them: the first of each row as it is.
+
+        Args:
+            data: as for train.
+            settings: of the recipe.
+            out: the picture to write, .png.
+            seed: of the augmentation.
+        """
+        from resnext.preview import preview
+
+        recipe = Recipe(**{field.name: getattr(settings, field.name) for field in dataclasses.fields(Recipe)})
+        print(f"picture: {preview(data, out, recipe=recipe, seed=seed)}")
+
+    return preview
+
+
+def _settings(recipe: Recipe) -> Settings:
+    return Settings(**{field.name: getattr(recipe, field.name) for field in dataclasses.fields(Recipe)})
+
+
+def _recipe_asked_for(arguments: Sequence[str]) -> Recipe:
+    """That of --recipe, before the line is parsed: the other options have its values as their defaults."""
+    names = [second for first, second in itertools.pairwise(arguments) if first == "--recipe"]
+    names += [word.removeprefix("--recipe=") for word in arguments if word.startswith("--recipe=")]
+    return get_recipe(names[-1] if names else "photos")
 
 
 def evaluate(
@@ -297,6 +373,7 @@ def bench(
     variant: str = "resnext50_32x4d",
     batch_size: int = 8,
     image_size: int = 224,
+    recipe: str = "paper-imagenet",
     dtype: Dtype = "float32",
     native: tyro.conf.FlagCreatePairsOff[bool] = False,
     json: Path | None = None,
@@ -309,6 +386,7 @@ def bench(
         variant: whose convolutions, for conv.
         batch_size: images at once.
         image_size: side in pixels, for data.
+        recipe: whose crops and augmentations, for data.
         dtype: Keras dtype policy, for conv.
         native: Keras's own grouped convolution as well where a step takes seconds, for conv.
         json: a file for the results, too.
@@ -329,7 +407,8 @@ def bench(
             shape = (f"{r.side}x{r.side}", f"{r.kernel_size}x{r.kernel_size}, {r.filters}", str(r.groups))
             table.add_row(*shape, route, *(f"{value:.1f}" for value in r.milliseconds))
     else:
-        results = list(bench.bench_data(data, image_size, batch_size))
+        chosen = dataclasses.replace(get_recipe(recipe), image_size=image_size)
+        results = list(bench.bench_data(data, chosen, batch_size))
         table = Table("part", "threads", "images/s", box=None)
         for r in results:
             table.add_row(r.part, str(r.threads), f"{r.images_per_second:.0f}")
@@ -338,15 +417,19 @@ def bench(
         write_atomically(json, dumps([dataclasses.asdict(result) for result in results], indent=1).encode() + b"\n")
 
 
-COMMANDS = {
-    "list": list_,
-    "info": info,
-    "train": train,
-    "evaluate": evaluate,
-    "predict": predict,
-    "convert": convert,
-    "bench": bench,
-}
+def commands(recipe: Recipe) -> dict[str, Callable[..., None]]:
+    """All commands, with this recipe's values as the defaults of its options."""
+    return {
+        "list": list_,
+        "info": info,
+        "recipes": recipes,
+        "train": train_command(recipe),
+        "evaluate": evaluate,
+        "predict": predict,
+        "convert": convert,
+        "preview": preview_command(recipe),
+        "bench": bench,
+    }
 
 
 def main() -> None:
@@ -365,7 +448,9 @@ def main() -> None:
         _ask_for_huge_pages()
     try:
         tyro.extras.subcommand_cli_from_dict(
-            COMMANDS, prog="resnext", description="ResNeXt for Keras 3: build, train, evaluate and use it."
+            commands(_recipe_asked_for(sys.argv)),
+            prog="resnext",
+            description="ResNeXt for Keras 3: build, train, evaluate and use it.",
         )
         sys.stdout.flush()
     except KeyboardInterrupt:

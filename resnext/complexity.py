@@ -137,8 +137,8 @@ def stem_name(variant: Variant, number: int) -> str:
 
 
 def downsamples(variant: Variant, stage: Stage, channels: int, strides: int) -> bool:
-    """Whether the shortcut of a block that takes so many channels is more than its input."""
-    return variant.shortcut == "C" or channels != stage.channels or strides != 1
+    """Whether the shortcut of a block that takes so many channels is other than its input."""
+    return variant.shortcut in ("C", "none") or channels != stage.channels or strides != 1
 
 
 def eca_kernel(channels: int) -> int:
@@ -162,7 +162,7 @@ def _block(name, height, width, channels, stage, variant, strides) -> Iterator[W
         before = inner
     grouped = (3, 3, before // variant.cardinality, inner)
     yield WeightedLayer(number, f"{name}_transform_3x3_conv", grouped, *at_3x3)
-    if variant.shortcut != "A" and downsamples(variant, stage, channels, strides):
+    if variant.shortcut not in ("A", "none") and downsamples(variant, stage, channels, strides):
         yield WeightedLayer(number, f"{name}_shortcut_conv", (1, 1, channels, stage.channels), *out)
     attended = stage.channels
     if variant.attention == "se":

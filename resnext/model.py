@@ -254,15 +254,23 @@ def check(argument: str, value, allowed):
         raise ValueError(f"`{argument}` must be one of {allowed}. Received: {value!r}")
 
 
-def image_network(variant: str | Variant, classes: int, preprocessing) -> ResNeXtModel:
-    """A network with logits for images of the preprocessing's size."""
-    size = preprocessing.size
-    network = ResNeXt(variant, input_shape=(size, size, 3), classes=classes, classifier_activation=None)
+def image_network(
+    variant: str | Variant,
+    classes: int,
+    preprocessing: Preprocessing,
+    weights: str | Path | None = None,
+    size: int | None = None,
+) -> ResNeXtModel:
+    """A network with logits, new or with loaded weights, for images of the preprocessing's size, or of another too."""
+    side = preprocessing.size if size in (None, preprocessing.size) else None
+    network = ResNeXt(
+        variant, weights=weights, input_shape=(side, side, 3), classes=classes, classifier_activation=None
+    )
     network.arguments["preprocessing"] = preprocessing.to_json()
     return network
 
 
-def image_classifier(network: keras.Model, preprocessing) -> keras.Model:
+def image_classifier(network: keras.Model, preprocessing: Preprocessing) -> keras.Model:
     """The model around a network that takes images: normalising is its first operation.
 
     Shapes: uint8 (batch, size, size, 3) -> float (batch, classes).

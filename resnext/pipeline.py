@@ -5,70 +5,164 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from resnext.preprocessing import ImageError, Preprocessing
+from resnext import augment
+from resnext.preprocessing import ImageError, Preprocessing, read_crop
+from resnext.recipes import Recipe
 from resnext.sources import Examples
 
 if TYPE_CHECKING:
     import grain
 
 Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+BOXES = {"sized": augment.random_sized_box, "resized": augment.random_resized_box}
+COUNTS_FROM = 0.2  # share from which on a mixed-in class counts whole in the binary loss: timm's default for it
 
 
-def steps_per_epoch(examples: Examples, batch_size: int) -> int:
+def steps_per_epoch(examples: Examples, recipe: Recipe) -> int:
     """Batches in one epoch of `training_batches`.
 
-    >>> steps_per_epoch(Examples(np.zeros((50, 8, 8, 3), np.uint8), np.zeros(50, np.int32), ("a", "b")), 16)
+    >>> examples = Examples(np.zeros((50, 8, 8, 3), np.uint8), np.zeros(50, np.int32), ("a", "b"))
+    >>> steps_per_epoch(examples, Recipe("r", epochs=1, batch_size=16, learning_rate=0.1))
     3
     """
-    return len(examples) // images_per_step(examples, batch_size)
+    return len(examples) // images_per_step(examples, recipe) * recipe.accumulate
 
 
-def images_per_step(examples: Examples, batch_size: int) -> int:
-    """The batch size, or, where there are fewer, all the examples."""
-    return min(batch_size, len(examples))
+def images_per_step(examples: Examples, recipe: Recipe) -> int:
+    """The recipe's batch size, or, where there are fewer, all the examples: in equal parts, if it accumulates them."""
+    return min(recipe.batch_size, len(examples) // recipe.accumulate * recipe.accumulate)
 
 
 def training_batches(
-    examples: Examples,
-    preprocessing: Preprocessing,
-    augmentations: Sequence[Augmentation],
-    batch_size: int,
-    seed: int,
-) -> grain.IterDataset[tuple[np.ndarray, np.ndarray]]:
-    """Batches without end: images uint8 (batch, size, size, 3) and labels int32 (batch,).
+    examples: Examples, recipe: Recipe, preprocessing: Preprocessing, seed: int, workers: int | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Batches without end: images uint8 (batch, size, size, 3) and targets float32 (batch, classes).
 
-    Batch i is a function of `seed` and i alone, whatever the threads do. Every epoch is a new permutation;
-    what doesn't fill a batch is left out. An iterator goes on at step i after `set_state({"next_index": i})`.
+    A row of the targets is 1 at the image's class, and otherwise as the recipe mixes and smooths it. What an
+    accumulating recipe computes at once comes as one batch.
+
+    Batch i is a function of `seed` and i alone, whatever the workers do. Every epoch is a new permutation; what doesn't
+    fill a batch is left out.
 
     Args:
-        examples: at least one.
-        preprocessing: applied before the augmentations.
-        augmentations: functions of (image, rng), applied in order; rng is lent for the call.
-        batch_size: 1 or more; all the examples, where there are fewer.
+        examples: at least `recipe.accumulate` of them.
+        recipe: its augmentations, and how many images are in a step.
+        preprocessing: size, interpolation and colours of what comes out.
         seed: from 0 to 2**32 - 1.
+        workers: threads that make batches ahead; 0 makes each when it is asked for, None one for each core.
 
     Raises:
-        ImageError: from the iterator, at the batch with an image that can't be read.
+        ImageError: at the batch with an image that can't be read.
     """
-    grain = _grain()
+    for images, targets in _batches(examples, recipe, preprocessing, seed, workers):
+        yield from zip(np.split(images, recipe.accumulate), np.split(targets, recipe.accumulate), strict=True)
 
-    def sample(index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.int32]:
-        image = _image(examples, preprocessing, index)
-        for augment in augmentations:
-            image = augment(image, rng)
-        return image, examples.labels[index]
 
-    samples = grain.MapDataset.range(len(examples)).seed(seed).shuffle().random_map(sample)
-    batches = samples.batch(images_per_step(examples, batch_size), drop_remainder=True)
+def _batches(examples, recipe, preprocessing, seed, workers) -> grain.IterDataset[tuple[np.ndarray, np.ndarray]]:
+    """Those of `training_batches`, not split. An iterator goes on at step i after `set_state({"next_index": i})`."""
+    grain, size = _grain(), images_per_step(examples, recipe)
+    augmented = partial(_sample, examples, sampler(recipe, preprocessing))
+    order = _repeated(grain.MapDataset.range(len(examples)).seed(seed).shuffle(), recipe.repeats)
+    batches = order.random_map(augmented).batch(size, drop_remainder=True)
+    batches = batches.random_map(partial(mixed, recipe, len(examples.classes)))
     # Repeated before batching, the last batch of an epoch would be filled from the next one.
-    return batches.repeat().to_iter_dataset(_read_ahead())
+    return batches.repeat().to_iter_dataset(_read_ahead(workers))
+
+
+def sampler(recipe: Recipe, preprocessing: Preprocessing) -> Callable[[Any, np.random.Generator], np.ndarray]:
+    """A function from an image of `Examples` and a generator to what the network is trained on.
+
+    Returns:
+        function(image, rng) -> uint8 (size, size, 3); rng is lent for the call.
+    """
+    read, changes = _reader(recipe, preprocessing), augmentations(recipe, preprocessing)
+
+    def sample(image, rng: np.random.Generator) -> np.ndarray:
+        pixels = read(image, rng)
+        for change in changes:
+            pixels = change(pixels, rng)
+        return pixels
+
+    return sample
+
+
+def _reader(recipe: Recipe, preprocessing: Preprocessing) -> Callable[[Any, np.random.Generator], np.ndarray]:
+    if recipe.crop == "centre":
+        return lambda image, rng: _read(image, preprocessing)
+    choose_box = BOXES[recipe.crop]
+
+    def read(image, rng: np.random.Generator) -> np.ndarray:
+        def box(width: int, height: int) -> tuple[int, int, int, int]:
+            return choose_box(width, height, recipe.crop_area, rng)
+
+        return read_crop(image, box, preprocessing.size, preprocessing.interpolation)
+
+    return read
+
+
+# Fields of a recipe that change one image, in the order in which they do.
+AUGMENTATIONS = ("flip", "pad", "color_jitter", "lighting", "rand_augment", "trivial_augment", "erasing")
+
+
+def augmentations(recipe: Recipe, preprocessing: Preprocessing) -> list[Augmentation]:
+    """The recipe's changes to one image, in order, each uint8 (size, size, 3) -> the same."""
+    red, green, blue = (round(255 * mean) for mean in preprocessing.mean)
+    fill, pad = (red, green, blue), round(recipe.pad * preprocessing.size)
+    changes: dict[str, Augmentation] = {
+        "flip": augment.flip,
+        "pad": lambda image, rng: augment.pad_and_crop(image, pad, fill, rng),
+        "color_jitter": lambda image, rng: augment.color_jitter(image, recipe.color_jitter, rng),
+        "lighting": lambda image, rng: augment.lighting(image, recipe.lighting, rng),
+        "rand_augment": lambda image, rng: augment.rand_augment(image, recipe.rand_augment, fill, rng),
+        "trivial_augment": lambda image, rng: augment.trivial_augment(image, (0, 0, 0), rng),
+        "erasing": lambda image, rng: augment.random_erase(image, recipe.erasing, fill, rng),
+    }
+    return [changes[name] for name in AUGMENTATIONS if getattr(recipe, name)]
+
+
+def _sample(examples, sample, index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.int32]:
+    return sample(examples.images[index], rng), examples.labels[index]
+
+
+def mixed(recipe: Recipe, classes: int, batch, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A batch with the recipe's mixing, and its labels as targets float32 (batch, classes)."""
+    images, labels = batch
+    targets = (labels[:, None] == np.arange(classes)).astype(np.float32)
+    wanted = [name for name in ("mixup", "cutmix") if getattr(recipe, name)]
+    if wanted:
+        name = wanted[rng.integers(len(wanted))]
+        images, targets = getattr(augment, name)(images, targets, getattr(recipe, name), rng)
+    if recipe.loss == "binary":
+        targets = (targets > COUNTS_FROM).astype(np.float32)
+    if recipe.label_smoothing:
+        targets = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / classes
+    return images, targets.astype(np.float32, copy=False)
+
+
+def _repeated(order: grain.MapDataset[int], times: int) -> grain.MapDataset[int]:
+    """As long as `order`, with each of its first elements so many times in a row: repeated augmentation."""
+    if times == 1:
+        return order
+
+    class Repeated(_grain().MapDataset):
+        def __len__(self):
+            return len(self._parent)
+
+        def __getitem__(self, index):
+            if isinstance(index, slice):
+                return self.slice(index)
+            epoch, i = divmod(index, len(self))
+            return self._parent[epoch * len(self) + i // times]
+
+    return Repeated(order)
 
 
 def evaluation_batches(
@@ -81,12 +175,12 @@ def evaluation_batches(
     Raises:
         ImageError: from the iterator, at the batch with an image that can't be read.
     """
-    grain, batch = _grain(), images_per_step(examples, batch_size)
+    grain, batch = _grain(), min(batch_size, len(examples))
 
     def fill_up(images: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
         return _filled(images, batch), len(images)
 
-    images = grain.MapDataset.range(len(examples)).map(lambda index: _image(examples, preprocessing, index))
+    images = grain.MapDataset.range(len(examples)).map(lambda index: _read(examples.images[index], preprocessing))
     return images.batch(batch, batch_fn=fill_up).to_iter_dataset(_read_ahead())
 
 
@@ -118,9 +212,8 @@ def _filled(images: Sequence[Any], batch_size: int) -> np.ndarray:
     return np.stack([*images, *[images[-1]] * (batch_size - len(images))])
 
 
-def _image(examples: Examples, preprocessing: Preprocessing, index: int) -> np.ndarray:
-    image = examples.images[index]
-    return preprocessing.load(image) if isinstance(image, Path) else preprocessing.apply(image)
+def _read(image, preprocessing: Preprocessing) -> np.ndarray:
+    return preprocessing.apply(image) if isinstance(image, np.ndarray) else preprocessing.load(image)
 
 
 def reading_threads() -> int:
@@ -128,11 +221,11 @@ def reading_threads() -> int:
     return min(16, os.cpu_count() or 1)
 
 
-def _read_ahead() -> grain.ReadOptions:
+def _read_ahead(workers: int | None = None) -> grain.ReadOptions:
     # A thread makes a whole batch. Pillow lets go of the interpreter lock while it decodes and resizes, so a
     # thread per core helps. 16 of them hold 0.7 GB at 256 x 224 x 224.
-    threads = reading_threads()
-    return _grain().ReadOptions(num_threads=threads, prefetch_buffer_size=threads + 2)
+    threads = reading_threads() if workers is None else workers
+    return _grain().ReadOptions(num_threads=threads, prefetch_buffer_size=threads + 2 if threads else 0)
 
 
 def _grain():

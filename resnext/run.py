@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from resnext.backend import import_keras
 from resnext.files import write_atomically
 from resnext.recipes import Recipe, check_dtype
-from resnext.variants import get_variant
+from resnext.variants import Variant, get_variant
 
 if TYPE_CHECKING:
     import keras
@@ -46,17 +46,17 @@ class RunError(ValueError):
 class RunConfig:
     """What a run was asked for: enough to build its network again."""
 
-    variant: str
+    variant: Variant
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     recipe: Recipe
     data: str
     seed: int
     dtype: str
+    weights: str | None  # that the training started from
     versions: dict[str, str]  # of this library, Keras and the backend, whose name is under "backend"
 
     def __post_init__(self):
-        get_variant(self.variant)
         check_dtype(self.dtype)
         are_names = all(isinstance(name, str) and name for name in self.classes)
         if not (self.classes and are_names and len(set(self.classes)) == len(self.classes)):
@@ -79,7 +79,11 @@ def create_run(folder: Path, config: RunConfig, held_out: Sequence[str]) -> list
     """
     check_unused(folder)
     made = [] if folder.exists() else [folder]
-    document = {**dataclasses.asdict(config), "preprocessing": config.preprocessing.to_json()}
+    document = {
+        **dataclasses.asdict(config),
+        "variant": _variant_to_json(config.variant),
+        "preprocessing": config.preprocessing.to_json(),
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in ((CONFIG, document), (HELD_OUT, held_out)):
@@ -114,9 +118,10 @@ def read_run(folder: str | Path) -> RunConfig:
         return RunConfig(
             **{
                 **document,
+                "variant": _variant_from_json(document["variant"]),
                 "classes": tuple(_list(document["classes"])),
                 "preprocessing": Preprocessing.from_json(document["preprocessing"]),
-                "recipe": Recipe(**document["recipe"]),
+                "recipe": Recipe.from_json(document["recipe"]),
             }
         )
 
@@ -127,6 +132,21 @@ def read_held_out(folder: str | Path) -> list[str]:
         if not all(isinstance(path, str) for path in _list(paths)):
             raise ValueError("not a list of paths")
         return paths
+
+
+def _variant_to_json(variant: Variant) -> str | dict[str, Any]:
+    """Its name, where that says everything."""
+    try:
+        named = get_variant(variant.name)
+    except ValueError:
+        named = None
+    return variant.name if named == variant else dataclasses.asdict(variant)
+
+
+def _variant_from_json(document: object) -> Variant:
+    if isinstance(document, dict):
+        return Variant.from_json(document)
+    return get_variant(document)  # type: ignore[arg-type]
 
 
 def _list(value: object) -> list:
@@ -177,10 +197,10 @@ def _check_size(path: Path, config: RunConfig) -> None:
     """Refuse a run whose network is larger than its weights before memory is given to it."""
     from resnext.complexity import complexity
 
-    cost = complexity(config.variant, classes=len(config.classes))
+    name, cost = config.variant.name, complexity(config.variant, classes=len(config.classes))
     least = 2 * (cost.parameters + cost.moving_statistics)  # bytes, in half precision
     if path.is_file() and path.stat().st_size < least:
         raise RunError(
-            f"{path}: {path.stat().st_size:,} bytes, too few for {config.variant} with {len(config.classes)} classes "
+            f"{path}: {path.stat().st_size:,} bytes, too few for {name} with {len(config.classes)} classes "
             f"(at least {least:,}). The file or the folder's {CONFIG} is damaged."
         )

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
+import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnext.backend import import_keras
-from resnext.recipes import RECIPES, Recipe, check_dtype
-from resnext.run import CONFUSION_MATRIX, LEARNING_CURVES, RunConfig, RunError, check_unused, create_run, discard_run
+from resnext.recipes import Recipe, check_dtype, get_recipe
+from resnext.run import (
+    CONFUSION_MATRIX,
+    LEARNING_CURVES,
+    WEIGHTS,
+    RunConfig,
+    RunError,
+    check_unused,
+    create_run,
+    discard_run,
+)
+from resnext.variants import Variant, get_variant
 
 if TYPE_CHECKING:
     import keras
 
     from resnext.evaluate import Evaluation
+    from resnext.model import ResNeXtModel
     from resnext.preprocessing import Preprocessing
-    from resnext.sources import Splits
+    from resnext.sources import Examples, Splits
+
+JUDGED_AT_ONCE = 256  # images, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,87 +49,141 @@ class Trained:
 
 def train(
     data: str | Path,
-    variant: str,
+    variant: str | Variant,
     out: str | Path,
     *,
-    recipe: Recipe = RECIPES["photos"],
-    image_size: int | None = None,
+    recipe: Recipe | None = None,
+    weights: str | Path | None = None,
     seed: int = 0,
     dtype: str = "float32",
     remat: bool = False,
+    workers: int | None = None,
+    skip_bad: bool = False,
+    tensorboard: bool = False,
 ) -> Trained:
-    """Train a new network and keep everything about it in a run folder (see `resnext.run`).
+    """Train a network and keep everything about it in a run folder (see `resnext.run`).
 
     Args:
-        data: a folder `train/<class>/*` with `test/` or `val/` beside it, or `<class>/*`; or the word `digits`.
-        variant: a name such as `"resnext50_32x4d"`.
+        data: a folder or tar archive `train/<class>/*` with `test/` or `val/` beside it, or `<class>/*`; or one of the
+            words `digits`, `cifar10`, `cifar100`.
+        variant: a name such as `"resnext50_32x4d"`, or a `Variant`.
         out: the run folder, new or empty.
-        recipe: how to train; `dataclasses.replace` changes any field.
-        image_size: side in pixels of the square that the network sees; by default the variant's published size.
+        recipe: how to train, `get_recipe("photos")` by default; `dataclasses.replace` changes any field.
+        weights: to start from, as `ResNeXt` takes them; None starts from random ones.
         seed: of the initial weights, the order of the images, the augmentation, and a drawn split.
         dtype: a Keras dtype policy, such as "mixed_bfloat16".
         remat: keep less in memory and compute the blocks twice: the same weights, slower.
+        workers: threads that make batches ahead; by default one for each core. The batches are the same.
+        skip_bad: read every image before training and leave out those that can't be read, one in a thousand at most.
+        tensorboard: write events for TensorBoard, too.
 
     Raises:
-        ValueError, RunError, DataError: before anything is written.
+        ValueError, RunError, DataError, WeightsError: before anything is written.
         ImageError, TrainingDiverged: the run folder keeps the epochs that were finished.
 
     >>> train("sign-digits", "resnext14_8x4d", "runs/signs").test.top(1)  # doctest: +SKIP
     0.9853
     """
-    from resnext.preprocessing import Preprocessing, read_image
-    from resnext.sources import check_images, load_splits, source_name
-    from resnext.variants import get_variant
+    from resnext.sources import load_splits, source_name
 
     # What can be refused is refused before Keras is imported: that takes seconds.
     folder = Path(out)
-    size = get_variant(variant).image_size if image_size is None else image_size
+    variant = get_variant(variant) if isinstance(variant, str) else variant
+    recipe = recipe or get_recipe("photos")
+    recipe = dataclasses.replace(recipe, image_size=recipe.image_size or variant.image_size)
+    preprocessing = judged_at(recipe)
     check_dtype(dtype)
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"`seed` must be from 0 to {2**32 - 1}. Received: {seed}")
+    _check_numbers(seed, workers)
     check_unused(folder)
     if folder.resolve().is_relative_to(source_name(data)):
         raise RunError(f"{folder}: lies in {data}, where its pictures would be taken for data. Choose another --out.")
-    preprocessing = Preprocessing(size=size, resize=size)
-    splits = load_splits(data, seed)
-    check_images(splits.train)
-    for examples in dict.fromkeys((splits.validation, splits.test)):
-        check_images(examples, read_image)  # or a damaged one would be found after an epoch, or after the last
+    splits = _checked(load_splits(data, seed), recipe, skip_bad)
 
     import_keras()
     import keras
 
     from resnext.model import keras_config
 
-    versions = _versions(keras.backend.backend())
-    config = RunConfig(variant, splits.train.classes, preprocessing, recipe, source_name(data), seed, dtype, versions)
+    config = RunConfig(
+        variant,
+        splits.train.classes,
+        preprocessing,
+        recipe,
+        source_name(data),
+        seed,
+        dtype,
+        None if weights is None else str(weights),
+        _versions(keras.backend.backend()),
+    )
     keras.utils.set_random_seed(seed)
     with keras_config(dtype, "channels_last"):
-        return _fit(folder, config, splits, remat)
+        return _fit(folder, config, splits, remat, workers, tensorboard)
 
 
-def _fit(folder: Path, config: RunConfig, splits: Splits, remat: bool) -> Trained:
-    from rich.console import Console
+def judged_at(recipe: Recipe) -> Preprocessing:
+    """What a recipe with a size judges on, and what belongs to the weights that it makes."""
+    from resnext.preprocessing import Preprocessing
 
-    from resnext.callbacks import KeepRun, ShowProgress
+    size = recipe.test_size or recipe.image_size or 0
+    return Preprocessing(size, round(size / recipe.test_crop), recipe.interpolation, recipe.mean, recipe.std)
+
+
+def trained_at(recipe: Recipe) -> Preprocessing:
+    """The squares that a recipe with a size trains on, where it takes no random box."""
+    from resnext.preprocessing import Preprocessing
+
+    size = recipe.image_size or 0
+    return Preprocessing(size, size, recipe.interpolation, recipe.mean, recipe.std)
+
+
+def _check_numbers(seed: int, workers: int | None) -> None:
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"`seed` must be from 0 to {2**32 - 1}. Received: {seed}")
+    if workers is not None and workers < 0:
+        raise ValueError(f"`workers` must be at least 0. Received: {workers}")
+
+
+def _checked(splits: Splits, recipe: Recipe, skip_bad: bool) -> Splits:
+    """The splits with images that can be read. Judging ones are read whole: else it would show after an epoch only."""
+    from resnext.preprocessing import read_image
+    from resnext.sources import DataError, check_images, readable
+
+    if skip_bad:
+        train, bad = readable(splits.train)
+        for reason in bad:
+            print(f"skipped: {reason}", file=sys.stderr)
+        splits = dataclasses.replace(splits, train=train)
+    else:
+        check_images(splits.train)
+    for examples in dict.fromkeys((splits.validation, splits.test)):
+        check_images(examples, read_image)
+    if len(splits.train) < recipe.accumulate:
+        raise DataError(f"{len(splits.train)} training images can't be accumulated in {recipe.accumulate} parts")
+    return splits
+
+
+def _fit(folder: Path, config: RunConfig, splits: Splits, remat: bool, workers, tensorboard: bool) -> Trained:
+    from resnext.averaging import averaged_weights
+    from resnext.callbacks import KeepRun, ShowProgress, WriteEvents
     from resnext.evaluate import judge
-    from resnext.model import image_classifier, image_network
+    from resnext.model import image_classifier
     from resnext.pipeline import images_per_step, steps_per_epoch, training_batches
     from resnext.remat import recompute
+    from resnext.weights import load_weights
 
     recipe, preprocessing = config.recipe, config.preprocessing
-    network = image_network(config.variant, len(config.classes), preprocessing)
-    classifier = image_classifier(recompute(network) if remat else network, preprocessing)
-    steps = steps_per_epoch(splits.train, recipe.batch_size)
-    _compile(classifier, recipe, steps)
-    augmentations = _augmentations(recipe, preprocessing)
-    batches = training_batches(splits.train, preprocessing, augmentations, recipe.batch_size, config.seed)
-    keep = KeepRun(
-        folder,
-        network,
-        partial(judge, examples=splits.validation, preprocessing=preprocessing, batch_size=recipe.batch_size),
-    )
-    progress = ShowProgress(Console(stderr=True), images_per_step(splits.train, recipe.batch_size))
+    network = _network(config)
+    classifier = image_classifier(recompute(network) if remat else network, trained_at(recipe))
+    judged = classifier if preprocessing.size == recipe.image_size else image_classifier(network, preprocessing)
+    steps = steps_per_epoch(splits.train, recipe)
+    _compile(classifier, network, recipe, steps)
+    batches = training_batches(splits.train, recipe, trained_at(recipe), config.seed, workers)
+
+    def judged_on(examples: Examples) -> Evaluation:
+        return judge(judged, examples, preprocessing, min(JUDGED_AT_ONCE, recipe.batch_size))
+
+    keep = KeepRun(folder, network, lambda: judged_on(splits.validation))
+    progress = ShowProgress(images_per_step(splits.train, recipe) // recipe.accumulate)
     failures: list[Exception] = []
     made = create_run(folder, config, splits.held_out)
     try:
@@ -134,10 +203,26 @@ def _fit(folder: Path, config: RunConfig, splits: Splits, remat: bool) -> Traine
         raise
     finally:
         progress.bar.stop()  # also when training fails: it gives the terminal its cursor back
-    test = judge(classifier, splits.test, preprocessing, recipe.batch_size)
+    load_weights(network, folder / WEIGHTS["last"])  # the average, where the recipe keeps one
+    test = judged_on(splits.test)
     best = max(keep.rows, key=lambda row: row["validation_accuracy"])
     pictures, missing = _draw(folder, keep.rows, test)
     return Trained(folder, test, int(best["epoch"]), best["validation_accuracy"], pictures, missing)
+
+
+def _network(config: RunConfig) -> ResNeXtModel:
+    """The network to train: with the recipe's start, its loaded weights and its frozen stages."""
+    from resnext.features import freeze
+    from resnext.model import image_network
+
+    recipe, variant = config.recipe, config.variant
+    variant = dataclasses.replace(
+        variant,
+        drop_path=recipe.drop_path or variant.drop_path,
+        last_gamma=0.0 if recipe.zero_gamma else variant.last_gamma,
+    )
+    network = image_network(variant, len(config.classes), config.preprocessing, config.weights, recipe.image_size)
+    return freeze(network, recipe.freeze)
 
 
 def _remembering(batches, failures: list[Exception]):
@@ -149,36 +234,53 @@ def _remembering(batches, failures: list[Exception]):
         raise
 
 
-def _compile(classifier: keras.Model, recipe: Recipe, steps_per_epoch: int) -> None:
+def _compile(classifier: keras.Model, network: keras.Model, recipe: Recipe, steps_per_epoch: int) -> None:
     import keras
 
+    binary = keras.losses.BinaryCrossentropy(from_logits=True)
+    loss = binary if recipe.loss == "binary" else keras.losses.CategoricalCrossentropy(from_logits=True)
+    optimizer = _optimizer(recipe, learning_rates(recipe, steps_per_epoch), network)
+    classifier.compile(optimizer, loss, metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")])
+
+
+def learning_rates(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """The learning rate of every batch, where an epoch has so many."""
+    from keras.optimizers import schedules
+
+    if recipe.schedule == "steps":
+        starts = [round(share * recipe.epochs) * steps_per_epoch for share, _ in recipe.steps]
+        factors = [1.0, *(factor for _, factor in recipe.steps)]
+        # Keras changes the rate after its boundary, we at the first batch of an epoch.
+        boundaries = [start - 1 for start in starts]
+        return schedules.PiecewiseConstantDecay(boundaries, [recipe.learning_rate * factor for factor in factors])
     warmup = min(recipe.warmup_epochs, recipe.epochs // 2) * steps_per_epoch
-    optimizer = keras.optimizers.SGD(
-        keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=0.0 if warmup else recipe.learning_rate,
-            decay_steps=recipe.epochs * steps_per_epoch - warmup,
-            warmup_target=recipe.learning_rate if warmup else None,
-            warmup_steps=warmup,
-        ),
-        momentum=recipe.momentum,
-        nesterov=True,
-        weight_decay=recipe.weight_decay or None,
+    return schedules.CosineDecay(
+        initial_learning_rate=recipe.learning_rate * (recipe.warmup_start if warmup else 1.0),
+        decay_steps=recipe.epochs * steps_per_epoch - warmup,
+        alpha=recipe.final_rate / recipe.learning_rate,
+        warmup_target=recipe.learning_rate if warmup else None,
+        warmup_steps=warmup,
     )
-    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    classifier.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
 
 
-def _augmentations(recipe: Recipe, preprocessing: Preprocessing) -> list:
-    from resnext.augment import flip, pad_and_crop
+def _optimizer(recipe: Recipe, rates, network: keras.Model) -> keras.optimizers.Optimizer:
+    from resnext import optimizers
 
-    red, green, blue = (round(255 * mean) for mean in preprocessing.mean)
-    pad = round(recipe.pad * preprocessing.size)
-    augmentations = []
-    if pad:
-        augmentations.append(lambda image, rng: pad_and_crop(image, pad, (red, green, blue), rng))
-    if recipe.flip:
-        augmentations.append(flip)
-    return augmentations
+    kinds = {
+        "sgd": partial(optimizers.SGD, momentum=recipe.momentum, nesterov=recipe.nesterov),
+        "adamw": optimizers.AdamW,
+        "lamb": optimizers.Lamb,
+    }
+    return kinds[recipe.optimizer](
+        rates,
+        weight_decay=recipe.weight_decay,
+        spared=() if recipe.decay_all else optimizers.NORMS_AND_BIASES,
+        rates=optimizers.layer_rates(network, recipe.layer_decay) if recipe.layer_decay < 1 else None,
+        global_clipnorm=recipe.clip_norm,
+        gradient_accumulation_steps=recipe.accumulate if recipe.accumulate > 1 else None,
+        use_ema=bool(recipe.ema),
+        ema_momentum=recipe.ema,
+    )
 
 
 def _draw(folder: Path, rows: list[dict[str, float]], test: Evaluation) -> tuple[tuple[Path, ...], str | None]:

@@ -43,7 +43,7 @@ _NAME = re.compile(
 )
 
 Block = Literal["bottleneck", "basic"]
-Shortcut = Literal["A", "B", "C", "D"]
+Shortcut = Literal["A", "B", "C", "D", "none"]
 Attention = Literal["se", "eca"]
 AntiAliasing = Literal["average"]
 StemPool = Literal["padded", "ceil"]
@@ -80,7 +80,7 @@ class Variant:
             over the far side only, as in Caffe and the first SE networks.
         shortcut: where shapes change, A pads with zero channels, B projects (He et al. 2016, section 4.1), and D
             averages 2x2 fields before it projects (ResNet-D, He et al. 2019); C projects in every block. The paper
-            uses B.
+            uses B, and "none" in its ablation.
         attention: None; "se", squeeze-and-excitation (Hu et al. 2018, https://arxiv.org/abs/1709.01507) with
             reduction 16; "eca", efficient channel attention (Wang et al. 2020, https://arxiv.org/abs/1910.03151).
         anti_aliasing: None, or "average": 2x2 averages after the 3x3 do what its stride does, and what the stem's

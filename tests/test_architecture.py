@@ -22,7 +22,7 @@ ROOMS = [
         "preprocessing": set(),
         "published": {"preprocessing"},
         "labels": {"published"},
-        "recipes": set(),
+        "recipes": {"preprocessing"},
         "backend": set(),
         "files": set(),
     },

@@ -141,7 +141,7 @@ def test_counts_equal_those_of_the_built_network(name):
 
 
 OPTIONS = [
-    *({"shortcut": shortcut} for shortcut in "ABCD"),
+    *({"shortcut": shortcut} for shortcut in ("A", "B", "C", "D", "none")),
     *({"shortcut": shortcut, "output_stride": 8} for shortcut in "BD"),
     {"stem_channels": (8, 16, 24), "attention": "se"},
     {"stem_pool": "ceil", "attention": "eca"},

@@ -43,7 +43,7 @@ def test_every_form_is_the_same_without_batch_norm(form):
     assert all(np.array_equal(old, new) for old, new in zip(before, network.get_weights(), strict=True))
 
 
-@pytest.mark.parametrize("shortcut", ["A", "B", "C"])
+@pytest.mark.parametrize("shortcut", ["A", "B", "C", "none"])
 def test_every_shortcut_folds(shortcut):
     network = ResNeXt(dataclasses.replace(VARIANT, shortcut=shortcut), include_top=False, input_shape=(32, 32, 3))
     assert check(shaken(network), images(2, 32, 32, 3)) == []

@@ -98,7 +98,7 @@ def test_wrong_arguments_are_refused(arguments, words):
 
 
 @pytest.mark.parametrize("form", ["a", "b", "c", "sliced"])
-@pytest.mark.parametrize("shortcut", ["A", "B", "C"])
+@pytest.mark.parametrize("shortcut", ["A", "B", "C", "none"])
 def test_saves_and_loads_in_safe_mode_with_equal_outputs(tmp_path, form, shortcut):
     from resnext.variants import Variant
 

@@ -201,13 +201,22 @@ def test_the_stride_is_in_the_3x3_of_the_first_block_of_conv3_to_conv5():
 
 @pytest.mark.parametrize(
     ("shortcut", "projections"),
-    [("A", set()), ("B", {"stage2_block1", "stage3_block1", "stage4_block1"}),
+    [("none", set()), ("A", set()), ("B", {"stage2_block1", "stage3_block1", "stage4_block1"}),
      ("C", {"stage2_block1", "stage3_block1", "stage3_block2", "stage4_block1"})],
 )  # fmt: skip
 def test_shortcut_types(shortcut, projections):
     network = ResNeXt(dataclasses.replace(SMALL, shortcut=shortcut), input_shape=(12, 12, 3))
     names = {layer.name for layer in network.layers}
     assert {name.removesuffix("_shortcut_conv") for name in names if name.endswith("_shortcut_conv")} == projections
+
+
+def test_without_shortcuts_a_block_is_its_paths_alone():
+    """Section 5.1's ablation: paths that give nothing leave nothing."""
+    for shortcut, is_silent in (("B", False), ("none", True)):
+        variant = dataclasses.replace(SMALL, shortcut=shortcut, last_gamma=0.0)
+        network = ResNeXt(variant, input_shape=(12, 12, 3), include_top=False)
+        outputs = keras.ops.convert_to_numpy(network(np.ones((1, 12, 12, 3), "float32")))
+        assert (not outputs.any()) == is_silent
 
 
 def test_shortcut_a_keeps_the_input_and_pads_zeros():

@@ -5,16 +5,15 @@ import threading
 import time
 from itertools import islice
 
-import grain
 import numpy as np
 import pytest
 from conftest import REPOSITORY
 from PIL import Image
 
 from resnext import pipeline
-from resnext.augment import flip, pad_and_crop
-from resnext.pipeline import evaluation_batches, steps_per_epoch, training_batches
+from resnext.pipeline import AUGMENTATIONS, evaluation_batches, images_per_step, steps_per_epoch, training_batches
 from resnext.preprocessing import ImageError, Preprocessing
+from resnext.recipes import Recipe
 from resnext.sources import Examples, load_examples
 
 EIGHT = Preprocessing(8, 8)
@@ -34,76 +33,163 @@ def numbered(count):
     return Examples(images, np.arange(count, dtype=np.int32), tuple(map(str, range(count))))
 
 
+def recipe(batch_size, **fields):
+    plain = {"name": "test", "epochs": 1, "batch_size": batch_size, "learning_rate": 0.1, "flip": False}
+    return Recipe(**plain | fields)
+
+
+def batches_of(examples, batch_size, seed=0, workers=None, **fields):
+    return training_batches(examples, recipe(batch_size, **fields), EIGHT, seed, workers)
+
+
+def labels_of(batches):
+    return [targets.argmax(axis=1) for _, targets in batches]
+
+
+def noise(count=30):
+    images = np.random.default_rng(0).integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
+    return Examples(images, np.arange(count, dtype=np.int32) % 7, tuple("abcdefg"))
+
+
 # Training batches
 
 
 def test_every_epoch_is_a_new_permutation_without_loss():
     examples = numbered(23)
-    batches = list(islice(training_batches(examples, EIGHT, (), 4, seed=0), 3 * 5))
-    assert steps_per_epoch(examples, 4) == 5
-    assert {(images.shape, images.dtype, labels.dtype) for images, labels in batches} == {
-        ((4, 8, 8, 3), np.dtype(np.uint8), np.dtype(np.int32))
+    batches = list(islice(batches_of(examples, 4), 3 * 5))
+    assert steps_per_epoch(examples, recipe(4)) == 5
+    assert {(images.shape, images.dtype, targets.shape, targets.dtype) for images, targets in batches} == {
+        ((4, 8, 8, 3), np.dtype(np.uint8), (4, 23), np.dtype(np.float32))
     }
-    epochs = [np.concatenate([labels for _, labels in batches[i : i + 5]]).tolist() for i in (0, 5, 10)]
+    epochs = [np.concatenate(labels_of(batches[i : i + 5])).tolist() for i in (0, 5, 10)]
     assert [len(set(epoch)) for epoch in epochs] == [20, 20, 20]
     assert len({tuple(epoch) for epoch in epochs}) == 3
     assert len({frozenset(epoch) for epoch in epochs}) > 1  # another remainder is left out
-    for images, labels in batches:
-        np.testing.assert_array_equal(images[:, 3, 4, 1], labels)
+    for images, targets in batches:
+        np.testing.assert_array_equal(images[:, 3, 4, 1], targets.argmax(axis=1))
+        assert (np.sort(targets, axis=1) == [0] * 22 + [1]).all()
 
 
 def test_a_batch_larger_than_the_data_is_the_data():
     examples = numbered(5)
-    assert steps_per_epoch(examples, 64) == 1
-    batches = islice(training_batches(examples, EIGHT, (), 64, 0), 3)
-    assert [sorted(labels.tolist()) for _, labels in batches] == [[0, 1, 2, 3, 4]] * 3
+    assert steps_per_epoch(examples, recipe(64)) == 1
+    batches = islice(batches_of(examples, 64), 3)
+    assert [sorted(labels.tolist()) for labels in labels_of(batches)] == [[0, 1, 2, 3, 4]] * 3
 
 
-def augmented(seed):
-    noise = np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3), dtype=np.uint8)
-    examples = Examples(noise, np.arange(30, dtype=np.int32), tuple(map(str, range(30))))
-    augmentations = (lambda image, rng: pad_and_crop(image, 2, (1, 2, 3), rng), flip)
-    return training_batches(examples, EIGHT, augmentations, 4, seed)
+EVERYTHING = {
+    "flip": True, "pad": 0.25, "color_jitter": 0.4, "lighting": 0.1, "rand_augment": 7.0, "trivial_augment": True,
+    "erasing": 0.5, "mixup": 0.2, "cutmix": 1.0, "label_smoothing": 0.1, "crop": "resized", "repeats": 2,
+}  # fmt: skip
 
 
 def as_bytes(batches):
-    return [(images.tobytes(), labels.tobytes()) for images, labels in batches]
+    return [(images.tobytes(), targets.tobytes()) for images, targets in batches]
 
 
-@pytest.mark.parametrize("threads", [0, 1, 5])
-def test_batches_depend_on_seed_and_index_alone(monkeypatch, threads):
-    first = as_bytes(islice(augmented(7), 20))
-    monkeypatch.setattr(pipeline, "_read_ahead", lambda: grain.ReadOptions(threads, threads))
-    assert as_bytes(islice(augmented(7), 20)) == first
-    assert as_bytes(islice(augmented(8), 20)) != first
-    later = iter(augmented(7))
+@pytest.mark.parametrize("workers", [0, 1, 2, 4])
+def test_batches_depend_on_seed_and_index_alone(workers):
+    first = as_bytes(islice(batches_of(noise(), 4, seed=7, **EVERYTHING), 20))
+    assert as_bytes(islice(batches_of(noise(), 4, seed=7, workers=workers, **EVERYTHING), 20)) == first
+    assert as_bytes(islice(batches_of(noise(), 4, seed=8, workers=workers, **EVERYTHING), 20)) != first
+    later = iter(pipeline._batches(noise(), recipe(4, **EVERYTHING), EIGHT, 7, workers))
     later.set_state({"next_index": 11})
     assert as_bytes(islice(later, 9)) == first[11:]
 
 
-def test_augmentations_draw_anew_for_each_sample_and_epoch():
-    examples = Examples(np.zeros((6, 8, 8, 3), np.uint8), np.arange(6, dtype=np.int32), tuple("abcdef"))
-    draws = (lambda image, rng: image + rng.integers(0, 256, image.shape, dtype=np.uint8),)
-    batches = islice(training_batches(examples, EIGHT, draws, 3, 0), 8)
-    assert len({image.tobytes() for images, _ in batches for image in images}) == 24
+def test_images_from_files_are_the_same_from_every_number_of_workers(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 20, 30, 3), dtype=np.uint8)
+    for i, image in enumerate(pixels):
+        Image.fromarray(image).save(tmp_path / f"{i}.jpg")
+    files = Examples([tmp_path / f"{i}.jpg" for i in range(12)], np.arange(12, dtype=np.int32) % 2, ("a", "b"))
+    read = [as_bytes(islice(batches_of(files, 4, workers=workers, **EVERYTHING), 6)) for workers in (0, 1, 2, 4)]
+    assert read[0] == read[1] == read[2] == read[3]
 
 
-def test_augmentations_come_in_order_after_preprocessing():
-    shapes = []
-    augmentations = (lambda image, rng: shapes.append(image.shape) or image + 1, lambda image, rng: image * 2)
-    examples = Examples(np.zeros((2, 9, 12, 3), np.uint8), np.zeros(2, np.int32), ("a", "b"))
-    images, _ = next(iter(training_batches(examples, EIGHT, augmentations, 2, 0)))
-    assert set(shapes) == {(8, 8, 3)}
-    assert images.min() == images.max() == 2
+@pytest.mark.parametrize("field", [*AUGMENTATIONS[1:], "crop"])
+def test_augmentations_draw_anew_for_each_sample_and_epoch(field):
+    image = np.random.default_rng(0).integers(0, 256, (1, 24, 24, 3), dtype=np.uint8)
+    examples = Examples(image.repeat(6, axis=0), np.arange(6, dtype=np.int32), tuple("abcdef"))
+    batches = islice(batches_of(examples, 3, **{field: EVERYTHING[field]}), 8)
+    assert len({image.tobytes() for images, _ in batches for image in images}) > (8 if field != "pad" else 6)
 
 
-@pytest.mark.parametrize("batches", [lambda *a: training_batches(*a, (), 2, 0), lambda *a: evaluation_batches(*a, 2)])
+def test_augmentations_come_in_order_after_the_crop(monkeypatch):
+    names, seen = ["flip", "pad_and_crop", "color_jitter", "lighting", "rand_augment", "trivial_augment"], []
+    names.append("random_erase")
+    for name in names:
+        seeing = lambda image, *_, name=name: seen.append((name, image.shape)) or image  # noqa: E731
+        monkeypatch.setattr(f"resnext.augment.{name}", seeing)
+    next(batches_of(noise(2), 1, workers=0, **EVERYTHING))
+    assert seen == [(name, (8, 8, 3)) for name in names]
+
+
+def test_a_random_box_sees_the_whole_image():
+    left_red = np.zeros((1, 10, 40, 3), np.uint8)
+    left_red[:, :, :20, 0] = 255
+    examples = Examples(left_red.repeat(64, axis=0), np.zeros(64, np.int32), ("a", "b"))
+    for crop, reds in (("centre", {50.0}), ("sized", None), ("resized", None)):
+        images, _ = next(batches_of(examples, 64, crop=crop, crop_area=(0.05, 0.2)))
+        shares = {round(100 * float(image[..., 0].mean() / 255)) for image in images}
+        assert shares == reds or (reds is None and {0, 100} <= shares)
+
+
+def test_repeats_bring_an_image_several_times_in_a_row():
+    labels = np.concatenate(labels_of(islice(batches_of(numbered(12), 6, repeats=3), 4))).reshape(-1, 3)
+    assert (labels == labels[:, :1]).all()
+    assert len(set(labels[:4, 0].tolist())) == 4  # of one epoch
+    assert set(labels[:4, 0].tolist()) != set(labels[4:, 0].tolist())
+
+
+def test_accumulated_parts_are_the_batch():
+    whole = list(islice(batches_of(noise(), 6, **EVERYTHING), 5))
+    parts = list(islice(batches_of(noise(), 6, accumulate=3, **EVERYTHING), 15))
+    assert steps_per_epoch(noise(), recipe(6, accumulate=3)) == 15
+    for part, expected in zip((0, 1), zip(*whole, strict=True), strict=True):
+        np.testing.assert_array_equal(np.concatenate([batch[part] for batch in parts]), np.concatenate(expected))
+    assert images_per_step(noise(32), recipe(60, accumulate=3)) == 30
+
+
+def test_smoothed_targets_give_every_class_a_share():
+    _, targets = next(batches_of(noise(), 5, label_smoothing=0.14))
+    np.testing.assert_allclose(np.sort(targets, axis=1), [[0.02] * 6 + [0.88]] * 5, rtol=1e-5)
+
+
+def test_mixed_targets_are_the_shares_of_the_images():
+    black_and_white = Examples(np.array([0, 255], np.uint8)[:, None, None, None] * np.ones((1, 8, 8, 3), np.uint8),
+                               np.array([0, 1], np.int32), ("black", "white"))  # fmt: skip
+    for mix in ("mixup", "cutmix"):
+        for images, targets in islice(batches_of(black_and_white, 2, **{mix: 1.0}), 10):
+            np.testing.assert_allclose(targets[:, 1], images.mean(axis=(1, 2, 3)) / 255, atol=1 / 255)
+            np.testing.assert_allclose(targets.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_with_mixup_and_cutmix_a_batch_gets_one_or_the_other():
+    black_and_white = Examples(np.array([0, 255], np.uint8)[:, None, None, None] * np.ones((1, 8, 8, 3), np.uint8),
+                               np.array([0, 1], np.int32), ("black", "white"))  # fmt: skip
+    grey = [
+        bool(((images > 0) & (images < 255)).any())
+        for images, _ in islice(batches_of(black_and_white, 2, mixup=8.0, cutmix=8.0), 100)
+    ]
+    assert 30 < sum(grey) < 70  # four standard deviations
+
+
+def test_the_binary_loss_counts_every_class_of_a_mixed_image_whole():
+    seen = set()
+    for images, targets in islice(batches_of(noise(4), 4, mixup=1.0, loss="binary", label_smoothing=0.07), 20):
+        assert images.dtype == np.uint8
+        np.testing.assert_allclose(np.where(targets > 0.5, 0.94, 0.01), targets, rtol=1e-5)
+        seen |= {int(count) for count in (targets > 0.5).sum(axis=1)}
+    assert seen == {1, 2}
+
+
+@pytest.mark.parametrize("batches", [lambda e: batches_of(e, 2), lambda e: iter(evaluation_batches(e, EIGHT, 2))])
 def test_image_that_cannot_be_read_reaches_the_consumer_as_it_is(tmp_path, batches):
     make(tmp_path, "a/1.png", "b/1.png")
     examples = load_examples(tmp_path, ("a", "b"))
     (tmp_path / "b/1.png").write_text("text")
     with pytest.raises(ImageError) as caught:
-        next(iter(batches(examples, EIGHT)))
+        next(batches(examples))
     assert type(caught.value) is ImageError
     assert str(caught.value) == f"{tmp_path}/b/1.png: not a JPEG, PNG, WEBP, BMP or GIF image"
 
@@ -140,7 +226,7 @@ def readers():
 
 def test_dropping_an_iterator_ends_its_threads():
     before = set(readers())
-    batches = iter(augmented(0))
+    batches = batches_of(noise(), 4)
     next(batches)
     assert set(readers()) - before
     del batches
@@ -155,7 +241,8 @@ def test_an_iterator_in_use_does_not_hold_up_the_exit():
     code = (
         "import numpy as np; from resnext.pipeline import *; from resnext.sources import Examples\n"
         "examples = Examples(np.zeros((64, 8, 8, 3), np.uint8), np.zeros(64, np.int32), ('a', 'b'))\n"
-        "batches = iter(training_batches(examples, Preprocessing(8, 8), (), 4, 0))\n"
+        "recipe = Recipe('r', epochs=1, batch_size=4, learning_rate=1.0)\n"
+        "batches = training_batches(examples, recipe, Preprocessing(8, 8), 0)\n"
         "next(batches); print('done')"
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)

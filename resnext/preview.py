@@ -1,0 +1,79 @@
+"""A look at what a recipe makes of images."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from resnext.recipes import Recipe
+
+IMAGES, VARIANTS = 6, 8  # rows, and columns after the first
+GAP = 4  # pixels
+LARGEST = 224  # side in pixels where the recipe doesn't say one
+
+
+def preview(data: str | Path, out: str | Path, *, recipe: Recipe, seed: int = 0) -> Path:
+    """Draw a sheet of training images: each row begins with one as it is judged, and goes on as training sees it.
+
+    Mixing recipes mix the images of a column.
+
+    Args:
+        data: as for `train`.
+        out: the picture to write; the suffix says the format: .png or .jpg.
+        recipe: whose augmentations; its size, or else that of the images, up to 224 pixels.
+        seed: of what is random.
+
+    Returns:
+        The path of the picture.
+
+    Raises:
+        ValueError, DataError, ImageError: what the message says.
+
+    >>> preview("digits", "sheet.png", recipe=get_recipe("photos"))  # doctest: +SKIP
+    """
+    import numpy as np
+
+    from resnext.pipeline import mixed, sampler
+    from resnext.preprocessing import read_image
+    from resnext.sources import load_splits
+    from resnext.train import judged_at, trained_at
+
+    out = Path(out)
+    if out.suffix.lower() not in (".png", ".jpg") or not out.parent.is_dir():
+        raise ValueError(f"{out}: can't be written; give a file .png or .jpg in a folder that exists")
+    examples = load_splits(data, seed).train
+    picked = np.linspace(0, len(examples) - 1, min(IMAGES, len(examples))).round().astype(int)
+    images = [examples.images[index] for index in picked]
+    images = [image if isinstance(image, np.ndarray) else read_image(image) for image in images]
+    recipe = dataclasses.replace(recipe, image_size=recipe.image_size or min(LARGEST, *images[0].shape[:2]))
+    sample = sampler(recipe, trained_at(recipe))
+    trained = dataclasses.replace(recipe, test_size=None)
+    columns = [np.stack([judged_at(trained).apply(image) for image in images])]
+    for column in range(VARIANTS):
+        rngs = [np.random.default_rng([seed, column, row]) for row in range(len(images))]
+        samples = np.stack([sample(image, rng) for image, rng in zip(images, rngs, strict=True)])
+        labels = examples.labels[picked]
+        columns.append(mixed(recipe, len(examples.classes), (samples, labels), rngs[0])[0])
+    _save(columns, out)
+    return out
+
+
+def _save(columns: list[np.ndarray], out: Path) -> None:
+    """Write columns of images uint8 (rows, side, side, 3) as one picture."""
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    from resnext.files import write_atomically
+
+    grid = np.pad(np.stack(columns, axis=1), ((0, 0), (0, 0), (0, GAP), (0, GAP), (0, 0)), constant_values=255)
+    rows, count, height, width, _ = grid.shape
+    sheet = grid.transpose(0, 2, 1, 3, 4).reshape(rows * height, count * width, 3)
+    stream = io.BytesIO()
+    Image.fromarray(sheet[:-GAP, :-GAP]).save(stream, format="PNG" if out.suffix.lower() == ".png" else "JPEG")
+    write_atomically(out, stream.getvalue())

@@ -1,0 +1,30 @@
+"""The paper's CIFAR training.
+
+Paper: Xie et al. 2017, https://arxiv.org/abs/1611.05431, appendix A: 32x32 crops of the padded image or its mirror
+image, nothing else; batches of 128 on 8 GPUs; 300 epochs with drops at 150 and 225. The padding is zero after
+normalising: the mean colour. For CIFAR-100 the Torch code has --mean 0.5071 0.4867 0.4408 --std 0.2675 0.2565 0.2761.
+Command: resnext train cifar10 --variant resnext29_8x64d --recipe paper-cifar --out runs/cifar10
+Cost: 300 epochs.
+"""
+
+from resnext.recipes import Published, Recipe
+
+RECIPE = Recipe(
+    name="paper-cifar",
+    epochs=300,
+    batch_size=128,
+    learning_rate=0.1,
+    mean=(0.4914, 0.4824, 0.4467),  # 125.3, 123.0, 113.9 of 255 (datasets/cifar10.lua)
+    std=(0.2471, 0.2435, 0.2616),
+    schedule="steps",
+    steps=((0.5, 0.1), (0.75, 0.01)),
+    weight_decay=5e-4,
+    decay_all=True,
+    pad=0.125,
+)
+PUBLISHED = (
+    Published("resnext29_8x64d", "CIFAR-10", 3.65, "Table 7"),
+    Published("resnext29_16x64d", "CIFAR-10", 3.58, "Table 7"),
+    Published("resnext29_8x64d", "CIFAR-100", 17.77, "Table 7"),
+    Published("resnext29_16x64d", "CIFAR-100", 17.31, "Table 7"),
+)

@@ -1,0 +1,33 @@
+"""ResNet Strikes Back, procedure A1: the long one.
+
+Paper: Wightman, Touvron & Jégou 2021, https://arxiv.org/abs/2110.00476, Table 2; the result is timm's for
+resnext50_32x4d.a1_in1k at 224 pixels. Mixed images have every class of theirs at 1 (section 3).
+Command: resnext train imagenet --variant resnext50_32x4d --recipe rsb-a1 --dtype mixed_float16 --out runs/resnext50
+Cost: 600 epochs at 224 pixels.
+"""
+
+from resnext.recipes import Published, Recipe
+
+RECIPE = Recipe(
+    name="rsb-a1",
+    epochs=600,
+    batch_size=2048,
+    learning_rate=5e-3,
+    test_crop=0.95,
+    interpolation="bicubic",
+    final_rate=1e-6,
+    warmup_epochs=5,
+    warmup_start=1e-4,
+    optimizer="lamb",
+    weight_decay=0.01,
+    zero_gamma=True,
+    loss="binary",
+    label_smoothing=0.1,
+    drop_path=0.05,
+    mixup=0.2,
+    cutmix=1.0,
+    crop="resized",
+    rand_augment=7.0,
+    repeats=3,
+)
+PUBLISHED = (Published("resnext50_32x4d", "ImageNet-1K", 19.474, "timm, resnext50_32x4d.a1_in1k"),)
