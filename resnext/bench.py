@@ -172,7 +172,7 @@ def bench_data(data: str | Path, image_size: int = 224, batch_size: int = 32):
 
     preprocessing = Preprocessing(image_size, image_size)
     examples = load_splits(data).train
-    files = [image for image in examples.images if isinstance(image, Path)]
+    files = [image for image in examples.images if not isinstance(image, np.ndarray)]
     if not files:
         raise DataError(f"{data} has no files to read; give a folder of images")
     rng = np.random.default_rng(0)

@@ -120,7 +120,7 @@ def _filled(images: Sequence[Any], batch_size: int) -> np.ndarray:
 
 def _image(examples: Examples, preprocessing: Preprocessing, index: int) -> np.ndarray:
     image = examples.images[index]
-    return preprocessing.load(image) if isinstance(image, Path) else preprocessing.apply(image)
+    return preprocessing.apply(image) if isinstance(image, np.ndarray) else preprocessing.load(image)
 
 
 def reading_threads() -> int:
