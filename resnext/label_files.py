@@ -62,7 +62,7 @@ def read_labels(file: Path | Member, images: Sequence[str], classes: Sequence[st
     label_of = _by_image(file, pairs, known)
     without = [image for image in images if image not in label_of]
     if without:
-        raise DataError(f"{printable(file)} has no label for {_first_of(without)}; add it or remove the image")
+        raise DataError(f"{printable(file)} has no label for {_named(without)}; add it or remove the image")
     name_of = {str(index): name for index, name in enumerate(sorted(classes))} | {name: name for name in classes}
     return [name_of.get(label_of[image], label_of[image]) for image in images]
 
@@ -93,10 +93,10 @@ def _by_image(file: Path | Member, pairs: Iterable[list[str]], known: Mapping[st
             raise DataError(f"{printable(file)} has two labels for {printable(image)}; keep one")
     if missing:
         raise DataError(
-            f"{printable(file)} names {_first_of(missing)} that are not there; add the images or remove the lines"
+            f"{printable(file)} names {_named(missing)}, which is not there; add the image or remove the line"
         )
     return label_of
 
 
-def _first_of(images: Sequence[str]) -> str:
-    return f"{len(images):,} images, the first of them {printable(images[0])}"
+def _named(images: Sequence[str]) -> str:
+    return printable(images[0]) + (f" and {len(images) - 1:,} more" if len(images) > 1 else "")
