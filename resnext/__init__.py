@@ -21,6 +21,7 @@ _HOMES = {
     "ResNeXt": "model",
     "backbone": "features",
     "freeze": "features",
+    "check_data": "check",
     "GroupedConv2D": "layers",
     "to_form": "forms",
     "fold": "folding",
@@ -37,6 +38,7 @@ __all__ = [
     "ResNeXt",
     "Variant",
     "backbone",
+    "check_data",
     "complexity",
     "convert",
     "decode_predictions",
@@ -55,6 +57,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from resnext.check import check_data
     from resnext.features import backbone, freeze
     from resnext.folding import fold
     from resnext.forms import to_form

@@ -22,6 +22,7 @@ from resnext.files import write_atomically
 from resnext.recipes import Dtype, Recipe, get_recipe
 
 if TYPE_CHECKING:
+    from resnext.check import DataReport
     from resnext.published import PublishedWeights
     from resnext.variants import Variant
 
@@ -321,6 +322,50 @@ def evaluate(
     print(f"loss {evaluation.loss:.4f}, {len(evaluation.labels)} images, {weights} weights")
 
 
+def check_data(data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")]) -> None:
+    """Read every image of a data set, and show its classes, sizes and formats, duplicates, and what can't be read.
+
+    Args:
+        data: a folder, an archive or a word, as for train.
+    """
+    from resnext.check import check_data
+    from resnext.preprocessing import printable
+    from resnext.sources import DataError
+
+    report = check_data(data)
+    _print_counts(report)
+    for part in report.parts:
+        formats = ", ".join(f"{count:,} {name}" for name, count in part.formats.items())
+        sizes = ", ".join(f"{width}x{height}" for width, height in part.sizes)
+        print(f"{part.name}: {part.images:,} images ({formats}); smallest, median, largest: {sizes}")
+    for what, pairs in (
+        ("images of other parts that are in train, too", report.in_train_too),
+        ("images with the pixels of one of another class", report.contradictions),
+    ):
+        print(f"{what}: {len(pairs):,}")
+        for pair in pairs[:5]:
+            print(f"  {printable(pair[0])} = {printable(pair[1])}")
+    for fault in report.bad:
+        print(f"can't be read: {fault}")
+    if report.bad:
+        raise DataError(
+            f"{len(report.bad)} of {report.images} images can't be read; the list above says why: repair or remove them"
+        )
+
+
+def _print_counts(report: DataReport) -> None:
+    """A row for each class, a column for each part."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from resnext.preprocessing import printable
+
+    table = Table("class", *(part.name for part in report.parts), box=None)
+    for name in report.parts[0].counts:
+        table.add_row(escape(printable(name)), *(f"{part.counts[name]:,}" for part in report.parts))
+    _print(table)
+
+
 def predict(
     run: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")],
     images: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="IMAGE...")],
@@ -426,6 +471,7 @@ def commands(recipe: Recipe) -> dict[str, Callable[..., None]]:
         "train": train_command(recipe),
         "evaluate": evaluate,
         "predict": predict,
+        "check-data": check_data,
         "convert": convert,
         "preview": preview_command(recipe),
         "bench": bench,

@@ -80,13 +80,13 @@ def _examples(data: str | Path, config: RunConfig, held_out: list[str]) -> Examp
     from resnext.preprocessing import printable
     from resnext.sources import DataError, load_examples, load_held_out, source_name
 
-    if held_out and data != "digits":
-        examples = load_held_out(data, held_out, config.classes)
-        missing = [path for path in examples.images if not path.is_file()] if examples else held_out
-        if examples and not missing:
+    found = load_held_out(data, held_out, config.classes) if held_out else None
+    if found:
+        examples, missing = found
+        if not missing:
             return examples
         moved = 2 * len(missing) < len(held_out)  # other folders may have a few files of the same names
-        if examples and (moved or source_name(data) == config.data):
+        if moved or source_name(data) == config.data:
             raise DataError(
                 f"{len(missing)} of the {len(held_out)} images that the training held out are gone, the first of them "
                 f"{printable(missing[0])}; put them back, or give a folder that the run was not trained on"

@@ -1,44 +1,47 @@
 """Where labelled images come from.
 
-A data argument is the word `digits` (1,797 handwritten digits, 8x8, from scikit-learn) or a folder:
+A data argument is a word (`resnext.words`), or a folder or a tar archive (`resnext.trees`) with
 
     DATA/train/<class>/**   beside DATA/test/ or DATA/val/ or both, or alone
     DATA/<class>/**         one sixth of each class is kept for testing
 
-Hidden files and files without an image suffix are ignored.
+`test/` and `val/` have class folders, too, or images alone and a label file (`resnext.label_files`), as ImageNet has;
+Kaggle's copy of ImageNet is taken as it is. Hidden files and files without an image suffix are ignored.
 """
 
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from multiprocessing.pool import ThreadPool
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
 import numpy as np
 
-from resnext.preprocessing import IMAGE_SUFFIXES, ImageError, check_header, printable
+from resnext.label_files import find_label_file, read_labels
+from resnext.preprocessing import IMAGE_SUFFIXES, ImageError, check_header, printable, read_image
+from resnext.trees import READERS, DataError, DiskFolder, Member, Tree, archive_suffix, read_archive
+from resnext.words import TEST_SHARE, WORDS, load_word, local_copy
 
-TEST_SHARE = 6  # one image in six, as CIFAR-10 keeps 10,000 of 60,000
+BAD_SHARE = 1000  # of so many images one may be left out because it can't be read
 PARTS = {"train": "train", "test": "test"} | dict.fromkeys(("val", "valid", "validation"), "validation")
 SUFFIXES = " ".join(sorted(IMAGE_SUFFIXES))
+KAGGLE = (
+    ("ILSVRC", "Data", "CLS-LOC"),
+    ("Data", "CLS-LOC"),
+)  # where the parts of ImageNet are; its test/ has no labels
 LAYOUTS = f"DATA/<class>/*, or DATA/train/<class>/* with DATA/test/ or DATA/val/; images end in {SUFFIXES}"
-
-
-class DataError(ValueError):
-    """Data that can't be used; one line: what was found, what is allowed, what to do."""
 
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Labelled images: paths or an array uint8 (N, H, W, 3); `labels`, int32 (N,), index `classes`."""
+    """Labelled images: files or an array uint8 (N, H, W, 3); `labels`, int32 (N,), index `classes`."""
 
-    images: Sequence[Path] | np.ndarray
+    images: Sequence[Path | Member] | np.ndarray
     labels: np.ndarray
     classes: tuple[str, ...]
 
@@ -57,8 +60,8 @@ class Splits:
 
 
 def source_name(data: str | Path) -> str:
-    """One name for a data argument from wherever it is given: the word, or the folder's absolute path."""
-    return "digits" if data == "digits" else str(Path(data).resolve())
+    """One name for a data argument from wherever it is given: the word, or the absolute path."""
+    return str(data) if data in WORDS else str(Path(data).resolve())
 
 
 def load_splits(data: str | Path, seed: int = 0) -> Splits:
@@ -68,67 +71,69 @@ def load_splits(data: str | Path, seed: int = 0) -> Splits:
     class is drawn for them, by `seed` and the sorted file names alone.
 
     Args:
-        data: the word "digits", or a folder (one really called digits: "./digits").
+        data: a word, or a folder or an archive (a folder really called digits: "./digits").
         seed: of the drawn split, 0 or more.
 
     Raises:
         DataError: data that can't be used, with the layouts that can.
     """
-    if data == "digits":
-        return _digits()
-    root = _folder(data)
+    root = _root(data)
+    if root is None:
+        return _splits_of_word(str(data))
     parts = _parts(root)
     if parts and "train" not in parts:
         raise DataError(f"{printable(root)} has {', '.join(parts)} but no train; training needs {LAYOUTS}")
     folder = parts.get("train", root)
-    images = _images_by_class(folder, root)
+    images = _images_by_class(folder)
     if len(images) < 2:
         raise DataError(f"{printable(root)} has one class only, {min(images)!r}; training needs two or more")
     held_out = [parts[name] for name in ("validation", "test") if name in parts]
     if not held_out:
         return _drawn_splits(images, seed, folder)
     train = _examples(images, tuple(images), root)
-    judged = [_examples(_images_by_class(part, root), train.classes, part) for part in held_out]
+    judged = [_judged(part, root, train.classes) for part in held_out]
     return Splits(train, judged[0], judged[-1])
 
 
 def load_examples(data: str | Path, classes: Sequence[str]) -> Examples:
     """The examples to judge a trained network on, labelled by its own `classes`, not by the folders' order.
 
-    They are the folder's `test/` if it has one, else its `val/`, else its class folders; of "digits" the test
-    part. Names match in any Unicode normal form.
+    They are the data's `test/` if it has one, else its `val/`, else its class folders; of a word the test part.
+    Names match in any Unicode normal form.
 
     Raises:
         DataError: no images, or a class that is not in `classes`.
     """
-    if data == "digits":
-        test = _digits().test
-        labels = _labels(test.classes, classes, "digits")[test.labels]
-        return Examples(test.images, labels, tuple(classes))
-    root = _folder(data)
+    root = _root(data)
+    if root is None:
+        test = _splits_of_word(str(data)).test
+        return Examples(test.images, _labels(test.classes, classes, data)[test.labels], tuple(classes))
     parts = _parts(root)
     if set(parts) == {"train"}:
         train = printable(parts["train"])
         raise DataError(f"{printable(root)} has train but neither test nor val; to judge on it give {train}")
-    part = parts.get("test") or parts.get("validation") or root
-    return _examples(_images_by_class(part, root), classes, part)
+    return _judged(parts.get("test") or parts.get("validation") or root, root, classes)
 
 
-def load_held_out(data: str | Path, held_out: Sequence[str], classes: Sequence[str]) -> Examples | None:
-    """The images of a folder that an earlier `load_splits` drew for testing, whether they are still there or not.
+def load_held_out(
+    data: str | Path, held_out: Sequence[str], classes: Sequence[str]
+) -> tuple[Examples, list[str]] | None:
+    """The images that an earlier `load_splits` drew for testing: those still there, and what the others were called.
 
-    None where the folder has images for testing now.
+    None where the data has images for testing now.
     """
-    root = _folder(data)
-    parts = _parts(root)
-    if parts.keys() - {"train"}:
+    root = _root(data)
+    parts = _parts(root) if root else {}
+    if root is None or parts.keys() - {"train"}:
         return None
     folder = parts.get("train", root)
-    labels = _labels([path.split("/")[0] for path in held_out], classes, root)
-    return Examples([folder / path for path in held_out], labels, tuple(classes))
+    found = {path: folder.find(path) for path in held_out}
+    labels = _labels([path.split("/")[0] for path, file in found.items() if file], classes, root)
+    images = [file for file in found.values() if file]
+    return Examples(images, labels, tuple(classes)), [f"{folder}/{path}" for path, file in found.items() if not file]
 
 
-def check_images(examples: Examples, read: Callable[[Path], object] = check_header) -> None:
+def check_images(examples: Examples, read: Callable[[Path | Member], object] = check_header) -> None:
     """Read every image file; nothing to do for an array.
 
     Args:
@@ -138,105 +143,153 @@ def check_images(examples: Examples, read: Callable[[Path], object] = check_head
     Raises:
         DataError: how many can't be read, and the first three with their reasons.
     """
-    if isinstance(examples.images, np.ndarray):
-        return
-    with ThreadPool(4) as pool:
-        bad = [fault for fault in pool.imap(partial(_fault, read), examples.images, chunksize=16) if fault]
+    bad = [fault for fault in _faults(examples, read) if fault]
     if bad:
-        first = "; ".join(bad[:3]) + ("; ..." if len(bad) > 3 else "")
-        raise DataError(f"{len(bad)} of {len(examples)} images can't be read: {first}")
+        raise DataError(f"{len(bad)} of {len(examples)} images can't be read: {_first(bad)}")
 
 
-def _digits() -> Splits:
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        needs = "the built-in digits need the package scikit-learn: pip install 'resnext[datasets]'"
-        raise DataError(needs) from error
-    grey, labels = load_digits(return_X_y=True)
-    images = np.rint(grey.reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8).repeat(3, axis=-1)
-    is_test = np.zeros(len(labels), bool)
-    for label in range(10):
-        is_test[np.flatnonzero(labels == label)[TEST_SHARE - 1 :: TEST_SHARE]] = True
-    classes = tuple("0123456789")
-    train, test = (Examples(images[part], labels[part].astype(np.int32), classes) for part in (~is_test, is_test))
-    return Splits(train, test, test)
+def readable(examples: Examples) -> tuple[Examples, list[str]]:
+    """The examples without those that can't be read, and the reasons: every image is read whole.
+
+    Raises:
+        DataError: more than one in 1,000 can't be read.
+    """
+    faults = _faults(examples, read_image)
+    bad = [fault for fault in faults if fault]
+    limit = len(examples) // BAD_SHARE
+    if len(bad) > limit:
+        raise DataError(
+            f"{len(bad)} of {len(examples)} images can't be read, and at most {limit} (0.1 %) may be left out: "
+            f"{_first(bad)}"
+        )
+    if not bad:
+        return examples, bad
+    kept = [i for i, fault in enumerate(faults) if not fault]
+    return Examples([examples.images[i] for i in kept], examples.labels[kept], examples.classes), bad
 
 
-def _drawn_splits(images: dict[str, list[Path]], seed: int, folder: Path) -> Splits:
+def _faults(examples: Examples, read: Callable[[Path | Member], object]) -> list[str | None]:
+    """Of each image, why it can't be read; nothing of an array."""
+    if isinstance(examples.images, np.ndarray):
+        return []
+    with ThreadPool(4) as pool:
+        return list(pool.imap(partial(_fault, read), examples.images, chunksize=16))
+
+
+def _first(bad: Sequence[str]) -> str:
+    return "; ".join(bad[:3]) + ("; ..." if len(bad) > 3 else "")
+
+
+def _root(data: str | Path) -> Tree | None:
+    """The folder or the archive; none for a word without a local copy."""
+    path = local_copy(str(data)) if data in WORDS else Path(data)
+    if path is None:
+        return None
+    if path.is_dir():
+        return DiskFolder(path, path)
+    if path.is_file() and archive_suffix(path):
+        return _unwrapped(read_archive(path))
+    problem = "is neither a folder nor an archive" if path.exists() else "does not exist"
+    raise DataError(
+        f"{printable(path)} {problem}; give a folder of images, an archive ({' '.join(READERS)}) or a word: "
+        f"{', '.join(WORDS)}"
+    )
+
+
+def _unwrapped(tree: Tree) -> Tree:
+    """The folder that is all that an archive has, unless it is a part of a data set, or a class."""
+    (only, *others) = tree.entries().values() or [None]
+    if others or only is None or only.name.lower() in PARTS or not any(only.entries().values()):
+        return tree
+    return _unwrapped(only)
+
+
+def _splits_of_word(word: str) -> Splits:
+    train, test, classes = load_word(word)
+    judged = Examples(*test, classes)
+    return Splits(Examples(*train, classes), judged, judged)
+
+
+def _drawn_splits(images: dict[str, list[Path | Member]], seed: int, folder: Tree) -> Splits:
     train, test = {}, {}
-    for name, paths in images.items():
+    for name, files in images.items():
         # A generator of its own for each class: more images in one leave the split of the others alone.
-        order = np.random.default_rng(seed).permutation(len(paths))
-        count = max(len(paths) // TEST_SHARE, int(len(paths) > 1))
-        test[name] = [paths[index] for index in sorted(order[:count])]
-        train[name] = [paths[index] for index in sorted(order[count:])]
+        order = np.random.default_rng(seed).permutation(len(files))
+        count = max(len(files) // TEST_SHARE, int(len(files) > 1))
+        test[name] = [files[index] for index in sorted(order[:count])]
+        train[name] = [files[index] for index in sorted(order[count:])]
     held_out = _examples(test, tuple(images), "test")
     if not len(held_out):
         raise DataError("every class has one image only, which leaves none to test on; two or more are needed")
-    paths = tuple(path.relative_to(folder).as_posix() for path in chain(*test.values()))
+    paths = tuple(Path(str(file)).relative_to(str(folder)).as_posix() for file in held_out.images)
     return Splits(_examples(train, tuple(images), "train"), held_out, held_out, paths)
 
 
-def _folder(data: str | Path) -> Path:
-    folder = Path(data)
-    if not folder.is_dir():
-        problem = "is not a folder" if folder.exists() else "does not exist"
-        raise DataError(f"{printable(folder)} {problem}; give a folder of images or the word digits")
-    return folder
-
-
-def _parts(root: Path) -> dict[str, Path]:
-    """The folders of `root` that are parts of a data set, by the part's name."""
+def _parts(root: Tree) -> dict[str, Tree]:
+    """The folders that are parts of a data set, by the part's name."""
+    kaggle = next(filter(None, (_below(root, names) for names in KAGGLE)), None)
     parts = {}
-    for folder in _entries(root):
-        part = PARTS.get(folder.name.lower())
-        if part and folder.is_dir():
+    for name, folder in (kaggle or root).entries().items():
+        part = PARTS.get(name.lower())
+        if part and folder and not (kaggle and part == "test"):
             if part in parts:
-                raise DataError(f"{printable(root)} has {parts[part].name} and {folder.name}; keep one of them")
-            parts[part] = _inside(folder, root)
+                raise DataError(f"{printable(root)} has {parts[part].name} and {name}; keep one of them")
+            parts[part] = folder.checked()
     return parts
 
 
-def _images_by_class(part: Path, root: Path) -> dict[str, list[Path]]:
-    """The image files of each class folder in `part`, which is `root` or in it; all sorted by name."""
-    images = {folder.name: _images(folder, root) for folder in _entries(part) if folder.is_dir()}
+def _below(root: Tree, names: Sequence[str]) -> Tree | None:
+    """The folder at this path, if there is one."""
+    folder: Tree | None = root
+    for name in names:
+        folder = folder.entries().get(name) if folder else None
+    return folder
+
+
+def _judged(part: Tree, root: Tree, classes: Sequence[str]) -> Examples:
+    """The images of a part by its class folders, or, where it has none, by its label file."""
+    entries = part.entries()
+    images = [name for name, folder in entries.items() if folder is None and _is_image(name)]
+    if not images or any(entries.values()):
+        return _examples(_images_by_class(part), classes, part)
+    labels = find_label_file(part, [root])
+    names = read_labels(labels, images, classes)
+    return Examples([part.file(name) for name in images], _labels(names, classes, labels), tuple(classes))
+
+
+def _images_by_class(part: Tree) -> dict[str, list[Path | Member]]:
+    """The image files of each class folder in `part`; all sorted by name."""
+    images = {name: _images(folder) for name, folder in part.entries().items() if folder}
     if not any(images.values()):
         raise DataError(f"no images in class folders in {printable(part)}; understood: {LAYOUTS}")
-    for name, paths in images.items():
-        if not paths:
-            raise DataError(f"no images in {printable(part / name)}; add some or remove the folder")
+    for name, files in images.items():
+        if not files:
+            raise DataError(f"no images in {printable(f'{part}/{name}')}; add some or remove the folder")
         if name != name.encode(errors="replace").decode():
             raise DataError(
-                f"{printable(part / name)}: its name is not UTF-8, which a class name is; rename the folder"
+                f"{printable(f'{part}/{name}')}: its name is not UTF-8, which a class name is; rename the folder"
             )
     return images
 
 
-def _images(folder: Path, root: Path) -> list[Path]:
+def _images(folder: Tree) -> list[Path | Member]:
     """The image files below a class folder. Links to folders in it are not followed: no walk is endless."""
     found = []
-    for entry in _entries(_inside(folder, root)):
-        if entry.suffix.lower() in IMAGE_SUFFIXES:
-            found.append(_inside(entry, root))
-        elif entry.is_dir() and not entry.is_symlink():
-            found += _images(entry, root)
+    for name, entry in folder.entries().items():
+        if entry is None and _is_image(name):
+            found.append(folder.file(name))
+        elif entry and not entry.is_link:
+            found += _images(entry)
     return found
 
 
-def _entries(folder: Path) -> list[Path]:
-    return [folder / name for name in sorted(os.listdir(folder)) if not name.startswith(".")]
+def _is_image(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
-def _inside(path: Path, root: Path) -> Path:
-    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
-        raise DataError(f"{printable(path)} is a link that leaves {printable(root)}; copy its target there")
-    return path
-
-
-def _examples(images: dict[str, list[Path]], classes: Sequence[str], where: object) -> Examples:
-    labels = np.repeat(_labels(images, classes, where), [len(paths) for paths in images.values()])
-    return Examples([path for paths in images.values() for path in paths], labels, tuple(classes))
+def _examples(images: dict[str, list[Path | Member]], classes: Sequence[str], where: object) -> Examples:
+    labels = np.repeat(_labels(images, classes, where), [len(files) for files in images.values()])
+    return Examples([*chain(*images.values())], labels, tuple(classes))
 
 
 def _labels(names: Iterable[str], classes: Sequence[str], where: object) -> np.ndarray:
@@ -245,9 +298,10 @@ def _labels(names: Iterable[str], classes: Sequence[str], where: object) -> np.n
     if len(index) < len(classes):
         raise DataError(f"classes of {printable(where)} differ in nothing but their Unicode form; rename one")
     composed = [normalize("NFC", name) for name in names]
-    unknown = [_with_nearest(name, index) for name in composed if name not in index]
+    unknown = list(dict.fromkeys(name for name in composed if name not in index))
     if unknown:
-        raise DataError(f"{printable(where)} has classes that training has not: {', '.join(unknown)}")
+        named = [_with_nearest(name, index) for name in unknown[:10]] + (["..."] if len(unknown) > 10 else [])
+        raise DataError(f"{printable(where)} has classes that training has not: {', '.join(named)}")
     return np.array([index[name] for name in composed], np.int32)
 
 
@@ -256,9 +310,9 @@ def _with_nearest(name: str, known: Iterable[str]) -> str:
     return f"{name!r} (did you mean {nearest[0]!r}?)" if nearest else repr(name)
 
 
-def _fault(read: Callable[[Path], object], path: Path) -> str | None:
+def _fault(read: Callable[[Path | Member], object], file: Path | Member) -> str | None:
     try:
-        read(path)
+        read(file)
     except ImageError as error:
         return str(error)
     return None

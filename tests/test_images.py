@@ -1,3 +1,4 @@
+import contextlib
 import os
 import shutil
 import subprocess
@@ -86,9 +87,13 @@ def test_one_sixth_of_each_class_is_drawn_for_testing(tmp_path, below):
 def test_drawn_split_depends_on_seed_and_names_alone(tmp_path, monkeypatch):
     files = [f"{name}/{i:02}.png" for name in "ab" for i in range(30)]
     here, there = make(tmp_path / "x", *files), make(tmp_path / "y", *files[::-1])
-    listdir = os.listdir
+    scandir = os.scandir
     drawn = names(load_splits(here, 1).test, here)
-    monkeypatch.setattr(os, "listdir", lambda folder: sorted(listdir(folder), reverse=True))
+
+    def backwards(folder):
+        return contextlib.nullcontext(sorted(scandir(folder), key=str, reverse=True))
+
+    monkeypatch.setattr(os, "scandir", backwards)
     assert names(load_splits(there, 1).test, there) == drawn
     assert names(load_splits(there, 2).test, there) != drawn
     make(there, "b/30.png")
@@ -180,10 +185,12 @@ def test_data_that_cannot_be_trained_on_is_refused(tmp_path, paths, pattern):
 
 @pytest.mark.parametrize("load", [load_splits, lambda data: load_examples(data, ("a", "b"))])
 def test_missing_folders_files_and_empty_classes_are_refused(tmp_path, load):
-    with pytest.raises(DataError, match="nowhere does not exist; give a folder of images or the word digits"):
+    with pytest.raises(
+        DataError, match=r"nowhere does not exist; give a folder of images, an archive \(.tar .* or a word: digits, c"
+    ):
         load(tmp_path / "nowhere")
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="file is not a folder; give a folder"):
+    with pytest.raises(DataError, match="file is neither a folder nor an archive; give a folder"):
         load(tmp_path / "file")
     (make(tmp_path / "data", "a/1.png", "a/2.png") / "b").mkdir()
     with pytest.raises(DataError, match=r"no images in .*data/b; add some or remove the folder"):

@@ -1,0 +1,168 @@
+"""What is in a data set before a network is trained on it: counts, sizes, formats, duplicates, damage."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from resnext.sources import Examples, Splits
+
+Size = tuple[int, int]  # width and height, pixels
+Pair = tuple[str, str]  # the names of two images
+
+
+@dataclass(frozen=True)
+class PartReport:
+    """One part of a data set; an image that can't be read counts in `images` alone."""
+
+    name: str  # "train", "validation", "test", or "validation and test"
+    images: int
+    counts: dict[str, int]  # of each class
+    formats: dict[str, int]  # "JPEG", ...; "array" for images that never were files
+    sizes: tuple[Size, ...]  # the smallest, the median and the largest by area, each that of an image
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """What `check_data` found; images are called by their paths."""
+
+    parts: tuple[PartReport, ...]
+    in_train_too: tuple[Pair, ...]  # an image of another part, and the first of train with the same pixels
+    contradictions: tuple[Pair, ...]  # two of one part with the same pixels and different classes
+    bad: tuple[str, ...]  # "PATH: reason" of each image that can't be read
+
+    @property
+    def images(self) -> int:
+        """How many images there are, with those that can't be read."""
+        return sum(part.images for part in self.parts)
+
+
+def check_data(data: str | Path) -> DataReport:
+    """Read every image of a data set once, whole, with a progress bar on standard error.
+
+    Two images are the same where their decoded pixels are: under another name, and in another lossless format. What is
+    kept of an image is a digest of 20 bytes.
+
+    Args:
+        data: a folder, an archive or a word, as `train` takes it.
+
+    Raises:
+        DataError: what `train` would not take; images that can't be read are in the report instead.
+
+    >>> check_data("sign-digits").in_train_too  # doctest: +SKIP
+    ()
+    """
+    from rich.console import Console
+
+    from resnext.sources import load_splits
+
+    console, train, parts = Console(stderr=True), None, []
+    for name, examples in _named_parts(load_splits(data)).items():
+        part = _Part(name, examples, train)
+        for i, seen in enumerate(_looks(examples, name, console)):
+            part.add(i, seen)
+        train = train or part
+        parts.append(part)
+    return DataReport(
+        tuple(part.report() for part in parts),
+        tuple(pair for part in parts for pair in part.in_train_too),
+        tuple(pair for part in parts for pair in part.contradictions),
+        tuple(fault for part in parts for fault in part.bad),
+    )
+
+
+class _Look(NamedTuple):
+    """What is kept of an image."""
+
+    digest: bytes
+    size: Size
+    format: str
+
+
+class _Part:
+    """What is known of a part, one image after the other."""
+
+    def __init__(self, name: str, examples: Examples, train: _Part | None):
+        self.name, self.examples, self.train = name, examples, train
+        self.first: dict[bytes, int] = {}  # the first image with this digest
+        self.counts, self.formats, self.sizes = Counter(), Counter(), Counter()
+        self.bad: list[str] = []
+        self.in_train_too: list[Pair] = []
+        self.contradictions: list[Pair] = []
+
+    def add(self, i: int, seen: _Look | str) -> None:
+        if isinstance(seen, str):
+            self.bad.append(seen)
+            return
+        labels = self.examples.labels
+        self.counts[int(labels[i])] += 1
+        self.formats[seen.format] += 1
+        self.sizes[seen.size] += 1
+        first = self.first.setdefault(seen.digest, i)
+        if labels[first] != labels[i]:
+            self.contradictions.append((self.image(first), self.image(i)))
+        if self.train and seen.digest in self.train.first:
+            self.in_train_too.append((self.image(i), self.train.image(self.train.first[seen.digest])))
+
+    def image(self, i: int) -> str:
+        images = self.examples.images
+        return f"{self.name}[{i}]" if isinstance(images, np.ndarray) else str(images[i])
+
+    def report(self) -> PartReport:
+        counts = {name: self.counts[label] for label, name in enumerate(self.examples.classes)}
+        return PartReport(self.name, len(self.examples), counts, dict(self.formats.most_common()), _three(self.sizes))
+
+
+def _named_parts(splits: Splits) -> dict[str, Examples]:
+    if splits.validation is splits.test:
+        return {"train": splits.train, "validation and test": splits.test}
+    return {"train": splits.train, "validation": splits.validation, "test": splits.test}
+
+
+def _looks(examples: Examples, name: str, console: Console) -> Iterator[_Look | str]:
+    """A look at each image, in order, or why it can't be read; threads decode."""
+    from rich.progress import Progress
+
+    from resnext.pipeline import reading_threads
+
+    with (
+        ThreadPool(reading_threads()) as pool,
+        Progress(console=console, transient=True, disable=not console.is_terminal) as bar,
+    ):
+        looks = pool.imap(_look, examples.images, chunksize=16)
+        yield from bar.track(looks, total=len(examples), description=name)
+    if not console.is_terminal:
+        console.print(f"{name}: {len(examples):,} images read", highlight=False)
+
+
+def _look(image) -> _Look | str:
+    """Of a file or an array."""
+    from resnext.preprocessing import ImageError, read_with_format
+
+    try:
+        pixels, kind = (image, "array") if isinstance(image, np.ndarray) else read_with_format(image)
+    except ImageError as error:
+        return str(error)
+    height, width, _ = pixels.shape
+    digest = hashlib.sha1(f"{width}x{height}:".encode(), usedforsecurity=False)
+    digest.update(np.ascontiguousarray(pixels).data)
+    return _Look(digest.digest(), (width, height), kind)
+
+
+def _three(sizes: Counter[Size]) -> tuple[Size, ...]:
+    """The smallest, the median and the largest."""
+    if not sizes:
+        return ()
+    ordered = sorted(sizes, key=lambda size: (size[0] * size[1], size))
+    up_to = np.cumsum([sizes[size] for size in ordered])
+    return ordered[0], ordered[int(np.searchsorted(up_to, up_to[-1] // 2, side="right"))], ordered[-1]

@@ -1,0 +1,306 @@
+"""Folders, on disk or in a tar archive, behind one face: whoever walks a data set walks both.
+
+Nothing is unpacked. A plain tar is read where its members lie; a compressed one is held in memory. The member headers
+are not trusted: a damaged or cut archive, and a member that is neither a file nor a folder or whose path leaves the
+archive, are refused in one line.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from resnext.preprocessing import IMAGE_SUFFIXES, printable
+
+READERS = {
+    ".tar": lambda path: open(path, "rb"),  # noqa: SIM115
+    ".tar.gz": gzip.open,
+    ".tgz": gzip.open,
+    ".tar.xz": lzma.open,
+    ".tar.bz2": bz2.open,
+}
+LABEL_SUFFIXES = frozenset({".txt", ".csv"})  # of files that name the classes of images
+MAX_UNPACKED = 2_000_000_000  # bytes of a compressed archive: all of them are decoded, and its images stay in memory
+MAX_MEMBER = 256_000_000  # bytes: 64 million pixels uncompressed, and then some
+MAX_HEADER = 1_000_000  # bytes: a name and what tar adds to it
+MAX_DEPTH = 64  # folders in folders
+MAX_TEXT = 64_000_000  # bytes: ImageNet's longest list of labels has 2
+
+
+class DataError(ValueError):
+    """Data that can't be used; one line: what was found, what is allowed, what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file in an uncompressed archive. Each reading opens the archive by itself: threads share nothing."""
+
+    archive: Path
+    name: str  # the path in the archive
+    offset: int
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.archive}/{self.name}"
+
+    def open(self) -> BinaryIO:
+        """The content, in memory. Raises ValueError: empty, too large, or the archive has become shorter."""
+        if self.size > MAX_MEMBER:
+            raise ValueError(f"more than {MAX_MEMBER // 10**6} MB")
+        with open(self.archive, "rb") as archive:
+            archive.seek(self.offset)
+            return io.BytesIO(_whole(archive.read(self.size), self.size))
+
+
+@dataclass(frozen=True, slots=True)
+class HeldMember(Member):
+    """A file of a compressed archive, which is in memory since the archive was read."""
+
+    content: bytes = field(repr=False)
+
+    def open(self) -> BinaryIO:
+        """The content."""
+        return io.BytesIO(_whole(self.content, self.size))
+
+
+class Tree(Protocol):
+    """A folder, wherever it lies; `str()` is what to call it in an error."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def is_link(self) -> bool: ...
+
+    def entries(self) -> dict[str, Tree | None]:
+        """What lies in it and is not hidden, by name and sorted: folders, and None for a file."""
+        ...
+
+    def checked(self) -> Tree:
+        """Itself. Raises DataError where it is a link that leaves the data."""
+        ...
+
+    def file(self, name: str) -> Path | Member:
+        """The file of this name, which `entries` has."""
+        ...
+
+    def find(self, path: str) -> Path | Member | None:
+        """The file at this path below the folder, if it is there."""
+        ...
+
+
+@dataclass(frozen=True)
+class DiskFolder:
+    """A folder on disk, whose links may not leave `root`."""
+
+    path: Path
+    root: Path
+    is_link: bool = False
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def checked(self) -> DiskFolder:
+        self._check_inside(self.path)
+        return self
+
+    def entries(self) -> dict[str, Tree | None]:
+        self.checked()
+        with os.scandir(self.path) as found:
+            shown = sorted((e.name, e.is_dir(), e.is_symlink()) for e in found if not e.name.startswith("."))
+        return {name: self._folder(name, is_link) if is_dir else None for name, is_dir, is_link in shown}
+
+    def file(self, name: str) -> Path:
+        path = self.path / name
+        self._check_inside(path)
+        return path
+
+    def find(self, path: str) -> Path | None:
+        found = self.path / path
+        return found if found.is_file() else None
+
+    def _folder(self, name: str, is_link: bool) -> Tree:
+        return DiskFolder(self.path / name, self.root, is_link)
+
+    def _check_inside(self, path: Path) -> None:
+        if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.root)):
+            raise DataError(f"{printable(path)} is a link that leaves {printable(self.root)}; copy its target there")
+
+
+@dataclass(frozen=True)
+class ArchiveFolder:
+    """A folder in an archive; `content` has folders as dictionaries."""
+
+    archive: Path
+    path: str  # in the archive
+    content: dict[str, Any] = field(repr=False)
+    is_link: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.archive}/{self.path}" if self.path else str(self.archive)
+
+    @property
+    def name(self) -> str:
+        return self.path.split("/")[-1]
+
+    def entries(self) -> dict[str, Tree | None]:
+        return {name: self._folder(name, self.content[name]) for name in sorted(self.content)}
+
+    def checked(self) -> ArchiveFolder:
+        return self
+
+    def file(self, name: str) -> Member:
+        return self.content[name]
+
+    def find(self, path: str) -> Member | None:
+        found: Any = self.content
+        for name in path.split("/"):
+            found = found.get(name) if isinstance(found, dict) else None
+        return found if isinstance(found, Member) else None
+
+    def _folder(self, name: str, content: object) -> Tree | None:
+        path = f"{self.path}/{name}" if self.path else name
+        return ArchiveFolder(self.archive, path, content) if isinstance(content, dict) else None
+
+
+def archive_suffix(path: Path) -> str | None:
+    """The end of a file's name that says that it is an archive, and how it is compressed."""
+    return next((suffix for suffix in READERS if path.name.lower().endswith(suffix)), None)
+
+
+def read_archive(path: Path) -> ArchiveFolder:
+    """What is in the archive.
+
+    Raises:
+        DataError: damaged, hostile, or compressed and too large to keep in memory.
+    """
+    suffix = archive_suffix(path) or ".tar"
+    content: dict[str, Any] = {}
+    try:
+        with READERS[suffix](path) as stream:
+            for parts, member in _members(path, stream, is_compressed=suffix != ".tar"):
+                _insert(content, parts, member)
+    except DataError:
+        raise
+    except Exception as error:  # damaged archives make tarfile and the decoders raise errors of all kinds
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{printable(path)} is damaged or cut short ({reason}); fetch or pack it again") from error
+    return ArchiveFolder(path, "", content)
+
+
+def read_text(file: Path | Member) -> str:
+    """A small text file. Raises DataError where it can't be read, or is no text."""
+    try:
+        with file.open("rb") if isinstance(file, Path) else file.open() as stream:
+            content = stream.read(MAX_TEXT + 1)
+        if len(content) > MAX_TEXT:
+            raise ValueError(f"more than {MAX_TEXT:,} bytes")
+        return content.decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{printable(file)} can't be read as text: {error}") from error
+
+
+def _members(path: Path, stream: BinaryIO, is_compressed: bool) -> Iterator[tuple[list[str], Member | None]]:
+    """The folders (None), images and label files of an archive, with the parts of their paths."""
+    headers = _Headers(stream)
+    with tarfile.TarFile(fileobj=headers) as archive:  # pyright: ignore[reportArgumentType]
+        while (info := archive.next()) is not None:
+            archive.members.clear()  # pyright: ignore[reportAttributeAccessIssue]  # it would keep them all
+            _check_size(info, path, is_compressed)
+            parts = [part for part in info.name.split("/") if part not in ("", ".")]
+            if not parts or any(part.startswith(".") and part != ".." for part in parts):
+                continue
+            _check_kind(info, parts, path)
+            if info.isdir():
+                yield parts, None
+            elif Path(parts[-1]).suffix.lower() in IMAGE_SUFFIXES | LABEL_SUFFIXES:
+                place = (path, "/".join(parts), info.offset_data, info.size)
+                yield parts, HeldMember(*place, _content(stream, info)) if is_compressed else Member(*place)
+    if headers.last != bytes(tarfile.BLOCKSIZE):  # tarfile takes a damaged header for the end
+        raise ValueError("its end mark is missing")
+    if is_compressed:
+        _check_rest(stream)
+
+
+def _check_size(info: tarfile.TarInfo, path: Path, is_compressed: bool) -> None:
+    if info.size < 0:
+        raise ValueError(f"a member of {info.size} bytes")
+    if is_compressed and info.offset_data + info.size > MAX_UNPACKED:
+        raise DataError(
+            f"{printable(path)} holds more than {MAX_UNPACKED / 1e9:.0f} GB, too much to keep in memory; unpack it and "
+            "give the folder, or give the .tar uncompressed"
+        )
+
+
+def _check_kind(info: tarfile.TarInfo, parts: list[str], path: Path) -> None:
+    if info.name.startswith("/") or ".." in parts:
+        raise DataError(f"{printable(path)} has {info.name!r}, a path that leaves it; pack it with relative paths")
+    if len(parts) > MAX_DEPTH:
+        raise DataError(f"{printable(path)} has folders more than {MAX_DEPTH} deep; pack it with fewer")
+    if not (info.isdir() or info.isfile()) or info.issparse():
+        raise DataError(
+            f"{printable(path)} has {info.name!r}, which is a link or otherwise not a plain file; unpack it and give "
+            "the folder"
+        )
+
+
+def _check_rest(stream: BinaryIO) -> None:
+    """Read to the end, where a decoder compares its checksum."""
+    while stream.read(MAX_HEADER):
+        if stream.tell() > MAX_UNPACKED:
+            raise ValueError("it goes on after its end mark")
+
+
+class _Headers:
+    """What `tarfile` reads an archive through: a header that asks for much memory is refused."""
+
+    def __init__(self, stream: BinaryIO):
+        self.stream, self.last = stream, b""
+        self.seek, self.tell = stream.seek, stream.tell
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= MAX_HEADER:
+            raise ValueError(f"a header of {size:,} bytes")
+        self.last = self.stream.read(size)
+        return self.last
+
+
+def _content(stream: BinaryIO, info: tarfile.TarInfo) -> bytes:
+    stream.seek(info.offset_data)
+    content = stream.read(info.size)
+    if len(content) != info.size:
+        raise ValueError("unexpected end of data")
+    return content
+
+
+def _insert(content: dict[str, Any], parts: list[str], member: Member | None) -> None:
+    """Put the member into the dictionaries that are its folders; of two with the same path the later counts."""
+    *folders, name = parts if member else [*parts, ""]
+    for folder in folders:
+        content = content.setdefault(folder, {})
+        if not isinstance(content, dict):
+            raise ValueError(f"{folder!r} is both a file and a folder")
+    if member and isinstance(content.get(name), dict):
+        raise ValueError(f"{name!r} is both a file and a folder")
+    if member:
+        content[name] = member
+
+
+def _whole(content: bytes, size: int) -> bytes:
+    if not content:
+        raise ValueError("empty file")
+    if len(content) != size:
+        raise ValueError("the archive ends within it")
+    return content

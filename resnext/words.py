@@ -1,0 +1,95 @@
+"""Data sets that a word names: `digits`, `cifar10`, `cifar100`."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from resnext.backend import import_keras
+from resnext.trees import READERS, DataError
+
+FOLDER_VARIABLE = "RESNEXT_DATA"  # the environment variable that names the folder of local copies
+TEST_SHARE = 6  # one image in six, as CIFAR-10 keeps 10,000 of 60,000
+# In the order of the labels. Source: the files batches.meta and meta of https://www.cs.toronto.edu/~kriz/cifar.html
+CIFAR10 = tuple("airplane automobile bird cat deer dog frog horse ship truck".split())  # noqa: SIM905
+CIFAR100 = tuple(
+    """
+    apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
+    caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant
+    flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree
+    motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate
+    poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake spider
+    squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle
+    wardrobe whale willow_tree wolf woman worm
+    """.split()  # noqa: SIM905
+)
+CIFAR = {"cifar10": CIFAR10, "cifar100": CIFAR100}
+WORDS = ("digits", *CIFAR)
+
+
+class Arrays(NamedTuple):
+    """A part of a data set in memory: uint8 (N, H, W, 3) and int32 (N,)."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def local_copy(word: str) -> Path | None:
+    """The folder or archive of that name in the folder that RESNEXT_DATA names, or in the current one.
+
+    The digits come with scikit-learn and have none.
+    """
+    folders = [Path(folder) for folder in (os.environ.get(FOLDER_VARIABLE), ".") if folder]
+    copies = [folder / f"{word}{suffix}" for folder in folders for suffix in ("", *READERS)] if word in CIFAR else []
+    return next((copy for copy in copies if copy.exists()), None)
+
+
+def load_word(word: str) -> tuple[Arrays, Arrays, tuple[str, ...]]:
+    """The training part, the test part, and the names of the classes.
+
+    Raises:
+        DataError: a package is missing, or the download failed.
+    """
+    return _digits() if word == "digits" else _cifar(word)
+
+
+def _digits() -> tuple[Arrays, Arrays, tuple[str, ...]]:
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        needs = "the built-in digits need the package scikit-learn: pip install 'resnext[datasets]'"
+        raise DataError(needs) from error
+    grey, labels = load_digits(return_X_y=True)
+    images = np.rint(grey.reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8).repeat(3, axis=-1)
+    is_test = np.zeros(len(labels), bool)
+    for label in range(10):
+        is_test[np.flatnonzero(labels == label)[TEST_SHARE - 1 :: TEST_SHARE]] = True
+    train, test = (Arrays(images[part], labels[part].astype(np.int32)) for part in (~is_test, is_test))
+    return train, test, tuple("0123456789")
+
+
+def _cifar(word: str) -> tuple[Arrays, Arrays, tuple[str, ...]]:
+    import_keras()
+    data_set = importlib.import_module(f"keras.datasets.{word}")
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # Keras shows the download's progress
+            parts = data_set.load_data()
+    except Exception as error:  # of the network, of the disk, a wrong checksum: Keras raises all kinds
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(
+            f"{word} could not be downloaded ({reason}); put a folder {word}/ or an archive {word}.tar.gz with "
+            f"train/<class>/* and test/<class>/* somewhere and set {FOLDER_VARIABLE} to that folder"
+        ) from error
+    train, test = (Arrays(_channels_last(images), labels.reshape(-1).astype(np.int32)) for images, labels in parts)
+    return train, test, CIFAR[word]
+
+
+def _channels_last(images: np.ndarray) -> np.ndarray:
+    # Keras gives them in its image_data_format.
+    return images if images.shape[-1] == 3 else np.ascontiguousarray(images.transpose(0, 2, 3, 1))
