@@ -6,6 +6,7 @@ import csv
 import io
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import keras
@@ -75,11 +76,18 @@ class KeepRun(keras.callbacks.Callback):
         TrainingDiverged: the loss of an epoch is not finite; nothing of that epoch is written.
     """
 
-    def __init__(self, folder: Path, network: keras.Model, judge: Callable[[keras.Model], Evaluation]):
+    def __init__(
+        self,
+        folder: Path,
+        network: keras.Model,
+        judge: Callable[[], Evaluation],
+        averaged: Callable[[keras.Model], AbstractContextManager],
+    ):
         super().__init__()
         self.folder = folder
         self.network = network
         self.judge = judge
+        self.averaged = averaged
         self.rows: list[dict[str, float]] = []
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -87,9 +95,14 @@ class KeepRun(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs):
         _check_finite("loss", logs["loss"], epoch)
-        evaluation = self.judge(self.model)
-        _check_finite("validation loss", evaluation.loss, epoch)
-        accuracy = logs["validation_accuracy"] = evaluation.top(1)
+        with self.averaged(self.model):
+            evaluation = self.judge()
+            _check_finite("validation loss", evaluation.loss, epoch)
+            logs["validation_accuracy"] = evaluation.top(1)
+            self._keep(epoch, logs, evaluation)
+
+    def _keep(self, epoch, logs, evaluation: Evaluation) -> None:
+        accuracy = logs["validation_accuracy"]
         row = {
             "epoch": epoch + 1,
             "learning_rate": max(self.first_rate, self._learning_rate()),  # the higher of its first and its last

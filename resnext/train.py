@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from resnext.sources import Examples, Splits
 
 JUDGED_AT_ONCE = 256  # images, at most
+STATISTICS_FROM = 32  # batches, at most: of the batch norm of averaged weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,8 +165,10 @@ def _checked(splits: Splits, recipe: Recipe, skip_bad: bool) -> Splits:
 
 
 def _fit(folder: Path, config: RunConfig, splits: Splits, remat: bool, workers, tensorboard: bool) -> Trained:
+    from rich.console import Console
+
     from resnext.averaging import averaged_weights
-    from resnext.callbacks import KeepRun, ShowProgress, WriteEvents
+    from resnext.callbacks import KeepRun, ShowProgress
     from resnext.evaluate import judge
     from resnext.model import image_classifier
     from resnext.pipeline import images_per_step, steps_per_epoch, training_batches
@@ -177,18 +181,23 @@ def _fit(folder: Path, config: RunConfig, splits: Splits, remat: bool, workers, 
     judged = classifier if preprocessing.size == recipe.image_size else image_classifier(network, preprocessing)
     steps = steps_per_epoch(splits.train, recipe)
     _compile(classifier, network, recipe, steps)
-    batches = training_batches(splits.train, recipe, trained_at(recipe), config.seed, workers)
+    batches = partial(training_batches, splits.train, recipe, trained_at(recipe), config.seed, workers)
 
     def judged_on(examples: Examples) -> Evaluation:
         return judge(judged, examples, preprocessing, min(JUDGED_AT_ONCE, recipe.batch_size))
 
-    keep = KeepRun(folder, network, lambda: judged_on(splits.validation))
-    progress = ShowProgress(images_per_step(splits.train, recipe) // recipe.accumulate)
+    def averaged(model: keras.Model) -> AbstractContextManager:
+        images = (images for images, _ in batches())
+        return averaged_weights(model, images, min(steps, STATISTICS_FROM)) if recipe.ema else nullcontext()
+
+    keep = KeepRun(folder, network, partial(judged_on, splits.validation), averaged)
+    progress = ShowProgress(Console(stderr=True), images_per_step(splits.train, recipe) // recipe.accumulate)
+    print(_described(recipe), file=sys.stderr)
     failures: list[Exception] = []
     made = create_run(folder, config, splits.held_out)
     try:
         classifier.fit(
-            _remembering(batches, failures),  # Keras knows generators, not grain's iterators
+            _remembering(batches(), failures),  # Keras knows generators, not grain's iterators
             steps_per_epoch=steps,
             epochs=recipe.epochs,
             callbacks=[keep, progress],
@@ -208,6 +217,14 @@ def _fit(folder: Path, config: RunConfig, splits: Splits, remat: bool, workers, 
     best = max(keep.rows, key=lambda row: row["validation_accuracy"])
     pictures, missing = _draw(folder, keep.rows, test)
     return Trained(folder, test, int(best["epoch"]), best["validation_accuracy"], pictures, missing)
+
+
+def _described(recipe: Recipe) -> str:
+    """The recipe in a line: what it does, and does otherwise than a recipe must."""
+    values = dataclasses.asdict(recipe)
+    plain = {field.name: field.default for field in dataclasses.fields(recipe)}
+    said = [f"{name} {value}" for name, value in values.items() if name != "name" and value != plain[name]]
+    return f"recipe {recipe.name}: {', '.join(said)}"
 
 
 def _network(config: RunConfig) -> ResNeXtModel:

@@ -421,8 +421,8 @@ def test_damaged_image_is_one_line(tmp_path):
         (["--epochs", "0"], "`epochs` must be a whole number, at least 1. Received: 0"),
         (["--batch-size", "-1"], "`batch_size` must be a whole number, at least 1. Received: -1"),
         (["--learning-rate", "0"], "`learning_rate` must be finite and above 0. Received: 0.0"),
-        (["--image-size", "-3"], "got size=-3"),
-        (["--image-size", "0"], "got size=0"),
+        (["--image-size", "-3"], "`image_size` must be a whole number, at least 1, or None. Received: -3"),
+        (["--image-size", "0"], "`image_size` must be a whole number, at least 1, or None. Received: 0"),
         (["--seed", "-1"], "`seed` must be from 0 to 4294967295. Received: -1"),
     ],
 )

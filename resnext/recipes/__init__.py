@@ -144,10 +144,11 @@ class Recipe:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "Recipe":
         """The inverse of `dataclasses.asdict`, also where JSON has made lists of the tuples."""
-        return cls(**{key: _tuples(value) for key, value in document.items()})
+        values: dict[str, Any] = {key: _tuples(value) for key, value in document.items()}
+        return cls(**values)
 
 
-def _tuples(value):
+def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
