@@ -54,7 +54,7 @@ def evaluate(run: str | Path, data: str | Path, *, weights: str = "best", batch_
 
     Args:
         run: a run folder.
-        data: a folder of images, or the word `digits`.
+        data: a folder of images, an archive, or a word, as `train` takes them.
         weights: "best" or "last".
         batch_size: images at once.
 

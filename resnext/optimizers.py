@@ -114,7 +114,8 @@ class PublishedOptimizer(keras.optimizers.Optimizer):
         for variable, average in zip(trainable_variables, self._model_variables_moving_average, strict=True):
             dtype = keras.backend.result_type(keras.backend.standardize_dtype(variable.dtype), "float32")
             old, new = (ops.stop_gradient(ops.cast(v, dtype)) for v in (average, variable))
-            average.assign(new + ops.cast(momentum, dtype) * (old - new))
+            share = ops.cast(momentum, dtype)
+            average.assign(share * old + (1 - share) * new)
 
     def finalize_variable_values(self, var_list):
         """Leave the weights as trained. Keras would put their average there, which it cannot take back."""

@@ -109,9 +109,9 @@ def test_an_archive_of_class_folders_is_split_as_the_folder_is(tmp_path):
         assert missing == []
         assert [str(image).split("/")[-2:] for image in held_out.images] == [p.split("/") for p in splits.held_out]
         assert held_out.labels.tolist() == [1, 0]
-    held_out, missing = load_held_out(archive, ["a/000.png", "b/no.png", "a/000.png/x"], ("a", "b"))
+    held_out, missing = load_held_out(archive, ["a/000.png", "b/no.png", "a/000.png/x", "a"], ("a", "b"))
     assert len(held_out) == len(held_out.images) == 1
-    assert missing == [f"{archive}/top/b/no.png", f"{archive}/top/a/000.png/x"]
+    assert missing == [f"{archive}/top/{path}" for path in ("b/no.png", "a/000.png/x", "a")]
     assert load_held_out("digits", ["a/0.png"], ("a", "b")) is None
 
 
@@ -195,6 +195,12 @@ def test_hostile_members_are_refused(tmp_path, suffix, member, pattern):
         load_splits(archive)
     assert caught.match(pattern)
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path):
+    archive = archive_of(tmp_path / "x.tar", ("a/x.png/1.png", b"x"), ("a/x.png", b"x"))
+    with pytest.raises(DataError, match=r"damaged or cut short \('x.png' is both a file and a folder\)"):
+        load_splits(archive)
 
 
 def test_a_sparse_member_is_refused(tmp_path):
@@ -474,12 +480,12 @@ def test_a_data_argument_has_one_name(tmp_path, monkeypatch):
     assert source_name("x.tar") == source_name(tmp_path / "x.tar") == str(tmp_path / "x.tar")
 
 
-@pytest.mark.skipif(not (DATA / "cifar10.tar.gz").exists(), reason="cifar10.tar.gz is not there")
-def test_the_whole_of_cifar_is_listed(monkeypatch):
-    monkeypatch.setenv("RESNEXT_DATA", str(DATA))
-    splits = load_splits("cifar10")
-    assert (len(splits.train), len(splits.test)) == (50_000, 10_000)
-    assert splits.train.classes == CIFAR["cifar10"]
+@pytest.mark.skipif(not (DATA / "sign-digits.tar.gz").exists(), reason="sign-digits.tar.gz is not there")
+def test_an_archive_of_photos_is_read():
+    splits = load_splits(DATA / "sign-digits.tar.gz")
+    assert (len(splits.train), len(splits.test)) == (1722, 340)
+    assert splits.train.classes == tuple("0123456789")
+    check_images(splits.train)
 
 
 # Bad images
