@@ -82,13 +82,17 @@ def random_resized_box(width: int, height: int, area: tuple[float, float], rng: 
     """
     for _ in range(ATTEMPTS):
         target = rng.uniform(*area) * width * height
-        aspect = math.exp(rng.uniform(*map(math.log, ASPECTS)))
+        aspect = _log_uniform(*ASPECTS, rng)
         w, h = round(math.sqrt(target * aspect)), round(math.sqrt(target / aspect))
         if 0 < w <= width and 0 < h <= height:
             return _placed(w, h, width, height, rng)
     lowest, highest = ASPECTS
     w, h = min(width, round(height * highest)), min(height, round(width / lowest))
     return _central(w, h, width, height)
+
+
+def _log_uniform(lowest: float, highest: float, rng: np.random.Generator) -> float:
+    return math.exp(rng.uniform(math.log(lowest), math.log(highest)))
 
 
 def _placed(w: int, h: int, width: int, height: int, rng: np.random.Generator) -> Box:
@@ -202,7 +206,7 @@ OPERATIONS: dict[str, Operation] = {
     "equalize": lambda picture, *_: ImageOps.equalize(picture),
     "invert": lambda picture, *_: ImageOps.invert(picture),
     "posterize": lambda picture, bits, *_: ImageOps.posterize(picture, int(bits)) if bits >= 1 else _black(picture),
-    "solarize": lambda picture, threshold, *_: ImageOps.solarize(picture, threshold),
+    "solarize": lambda picture, threshold, *_: ImageOps.solarize(picture, math.ceil(threshold)),
     "solarize_add": _solarize_add,
     "color": _enhanced(ImageEnhance.Color),
     "contrast": _enhanced(ImageEnhance.Contrast),
@@ -328,7 +332,7 @@ def random_erase(image: np.ndarray, probability: float, fill: Fill, rng: np.rand
         return image
     height, width, _ = image.shape
     for _ in range(ATTEMPTS):
-        target, aspect = rng.uniform(0.02, 0.33) * width * height, math.exp(rng.uniform(math.log(0.3), math.log(3.3)))
+        target, aspect = rng.uniform(0.02, 0.33) * width * height, _log_uniform(0.3, 3.3, rng)
         w, h = round(math.sqrt(target / aspect)), round(math.sqrt(target * aspect))
         if 0 < w < width and 0 < h < height:
             left, upper, right, lower = _placed(w, h, width, height, rng)
