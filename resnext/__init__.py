@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from resnext.complexity import complexity
 from resnext.evaluate import evaluate
 from resnext.predict import predict
+from resnext.preview import preview
+from resnext.recipes import Recipe, get_recipe
 from resnext.train import train
 from resnext.variants import Variant, get_variant, list_variants
 
@@ -35,6 +37,7 @@ _HOMES = {
 
 __all__ = [
     "GroupedConv2D",
+    "Recipe",
     "ResNeXt",
     "Variant",
     "backbone",
@@ -45,12 +48,14 @@ __all__ = [
     "evaluate",
     "fold",
     "freeze",
+    "get_recipe",
     "get_variant",
     "list_variants",
     "list_weights",
     "load_weights",
     "predict",
     "preprocess_input",
+    "preview",
     "save_weights",
     "to_form",
     "train",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from resnext.backend import import_keras
-from resnext.recipes import Recipe
+from resnext.recipes import Recipe, judged_at, trained_at
 
 REPEATS = 7
 SECONDS = 2.0  # that a part of the data pipeline is measured for
@@ -177,7 +177,6 @@ def bench_data(data: str | Path, recipe: Recipe, batch_size: int = 32):
     )
     from resnext.preprocessing import read_image
     from resnext.sources import DataError, load_splits
-    from resnext.train import judged_at, trained_at
 
     recipe = dataclasses.replace(recipe, image_size=recipe.image_size or 224, batch_size=batch_size, accumulate=1)
     judged, trained = judged_at(recipe), trained_at(recipe)

@@ -39,8 +39,8 @@ def preview(data: str | Path, out: str | Path, *, recipe: Recipe, seed: int = 0)
 
     from resnext.pipeline import mixed, sampler
     from resnext.preprocessing import read_image
+    from resnext.recipes import judged_at, trained_at
     from resnext.sources import load_splits
-    from resnext.train import judged_at, trained_at
 
     out = Path(out)
     if out.suffix.lower() not in (".png", ".jpg") or not out.parent.is_dir():

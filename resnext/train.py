@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnext.backend import import_keras
-from resnext.recipes import Recipe, check_dtype, get_recipe
+from resnext.recipes import Recipe, check_dtype, get_recipe, judged_at, trained_at
 from resnext.run import (
     CONFUSION_MATRIX,
     LEARNING_CURVES,
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from resnext.evaluate import Evaluation
     from resnext.model import ResNeXtModel
-    from resnext.preprocessing import Preprocessing
     from resnext.sources import Examples, Splits
 
 JUDGED_AT_ONCE = 256  # images, at most
@@ -120,22 +119,6 @@ def train(
     keras.utils.set_random_seed(seed)
     with keras_config(dtype, "channels_last"):
         return _fit(folder, config, splits, remat, workers, tensorboard)
-
-
-def judged_at(recipe: Recipe) -> Preprocessing:
-    """What a recipe with a size judges on, and what belongs to the weights that it makes."""
-    from resnext.preprocessing import Preprocessing
-
-    size = recipe.test_size or recipe.image_size or 0
-    return Preprocessing(size, round(size / recipe.test_crop), recipe.interpolation, recipe.mean, recipe.std)
-
-
-def trained_at(recipe: Recipe) -> Preprocessing:
-    """The squares that a recipe with a size trains on, where it takes no random box."""
-    from resnext.preprocessing import Preprocessing
-
-    size = recipe.image_size or 0
-    return Preprocessing(size, size, recipe.interpolation, recipe.mean, recipe.std)
 
 
 def _check_numbers(seed: int, workers: int | None) -> None:

@@ -484,3 +484,76 @@ def test_what_is_not_a_number_is_never_right():
     labels = np.array([0, 1], np.int32)
     assert Evaluation(("a", "b"), labels, np.full((2, 2), np.nan, np.float32)).top(1) == 0
     assert Evaluation(("a", "b"), labels, np.log(np.array([[0.9, 0.1], [0.2, 0.8]], np.float32))).top(1) == 1
+
+
+def losses(folder):
+    with (folder / "metrics.csv").open() as file:
+        return [float(row["validation_loss"]) for row in csv.DictReader(file)]
+
+
+def test_fine_tuning_keeps_frozen_stages_and_moves_the_rest(trained, colours, tmp_path):
+    folder, _ = trained
+    tuned = tmp_path / "tuned"
+    process = resnext(
+        "train", colours, "--variant", "resnext14_2x4d", "--weights", folder / "best.safetensors",
+        "--recipe", "finetune", "--image-size", 32, "--epochs", 1, "--batch-size", 8, "--learning-rate", 0.001, "--out", tuned,
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr
+    before, after = load_file(folder / "best.safetensors"), load_file(tuned / "last.safetensors")
+    same = {name for name, value in before.items() if np.array_equal(value, after[name])}
+    assert {name for name in before if name.startswith(("stem", "stage2"))} <= same
+    assert not {
+        name for name in same if name.endswith("kernel") and name.startswith(("stage3", "stage5", "predictions"))
+    }
+    assert float(re.search(r"test top-1 ([\d.]+) %", process.stdout)[1]) >= 80
+    assert json.loads((tuned / "config.json").read_text())["weights"] == str(folder / "best.safetensors")
+    other = resnext("train", colours, "--variant", "resnext26_2x4d", "--weights", folder / "best.safetensors", "--out",
+                    tmp_path / "other")  # fmt: skip
+    assert "best.safetensors" in refusal(other)
+    assert not (tmp_path / "other").exists()
+
+
+def test_the_average_is_judged_and_kept_and_training_goes_on_without_it(colours, tmp_path):
+    plain = dataclasses.replace(QUICK, epochs=2)
+    for name, recipe in (("plain", plain), ("averaged", dataclasses.replace(plain, ema=0.9))):
+        trained = train(colours, "resnext14_2x4d", tmp_path / name, recipe=recipe)
+        evaluation = evaluate(tmp_path / name, colours, weights="last")
+        assert evaluation.loss == pytest.approx(losses(tmp_path / name)[-1], abs=1e-4)
+        assert trained.test.loss == pytest.approx(evaluation.loss, abs=1e-4)
+    rows = [list(csv.DictReader((tmp_path / name / "metrics.csv").open())) for name in ("plain", "averaged")]
+    for one, other in zip(*rows, strict=True):
+        assert float(one["train_loss"]) == pytest.approx(float(other["train_loss"]), rel=1e-4)
+        assert one["validation_loss"] != other["validation_loss"]
+
+
+def test_what_cannot_be_read_is_skipped_when_asked_one_in_a_thousand(tmp_path):
+    photos = write_photos(tmp_path / "photos" / "train", COLOURS, 340, size=4)
+    write_photos(tmp_path / "photos" / "test", COLOURS, 2)
+    bad = photos / "red" / "007.png"
+    bad.write_bytes(bad.read_bytes()[:60])
+    arguments = ["train", photos.parent, "--variant", "resnext14_2x4d", "--recipe", "smoke", "--image-size", 8]
+    arguments += ["--batch-size", 512, "--skip-bad"]
+    process = resnext(*arguments, "--out", tmp_path / "run")
+    assert process.returncode == 0, process.stderr
+    assert f"skipped: {bad}: " in process.stderr
+    worse = photos / "red" / "008.png"
+    worse.write_bytes(b"")
+    assert "2 of 1020 images can't be read" in refusal(resnext(*arguments, "--out", tmp_path / "other"))
+
+
+def test_an_archive_is_trained_and_judged_on_as_its_folder_is(colours, tmp_path):
+    archive = shutil.make_archive(str(tmp_path / "colours"), "gztar", colours)
+    for data, out in ((colours, "folder"), (archive, "archive")):
+        train(data, "resnext14_2x4d", tmp_path / out, recipe=dataclasses.replace(QUICK, epochs=1))
+    assert (tmp_path / "folder" / "metrics.csv").read_text() == (tmp_path / "archive" / "metrics.csv").read_text()
+    process = resnext("evaluate", tmp_path / "archive", archive, "--weights", "last")
+    assert process.stdout == resnext("evaluate", tmp_path / "folder", colours, "--weights", "last").stdout
+
+
+def test_workers_change_nothing(colours, tmp_path):
+    for workers in (0, 3):
+        recipe = dataclasses.replace(QUICK, epochs=1, crop="resized", mixup=0.2)
+        train(colours, "resnext14_2x4d", tmp_path / str(workers), recipe=recipe, workers=workers)
+    assert (tmp_path / "0" / "metrics.csv").read_text() == (tmp_path / "3" / "metrics.csv").read_text()
+    said = refusal(resnext("train", colours, "--variant", "resnext14_2x4d", "--workers", -1, "--out", tmp_path / "run"))
+    assert said == "`workers` must be at least 0. Received: -1"

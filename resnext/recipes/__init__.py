@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
-from resnext.preprocessing import MEAN, STD
+from resnext.preprocessing import MEAN, STD, Preprocessing
 
 # The floating-point dtype policies of Keras.
 Dtype = Literal["float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64"]
@@ -146,6 +146,18 @@ class Recipe:
         """The inverse of `dataclasses.asdict`, also where JSON has made lists of the tuples."""
         values: dict[str, Any] = {key: _tuples(value) for key, value in document.items()}
         return cls(**values)
+
+
+def judged_at(recipe: Recipe) -> Preprocessing:
+    """What a recipe with a size judges on, and what belongs to the weights that it makes."""
+    size = recipe.test_size or recipe.image_size or 0
+    return Preprocessing(size, round(size / recipe.test_crop), recipe.interpolation, recipe.mean, recipe.std)
+
+
+def trained_at(recipe: Recipe) -> Preprocessing:
+    """The squares that a recipe with a size trains on, where it takes no random box."""
+    size = recipe.image_size or 0
+    return Preprocessing(size, size, recipe.interpolation, recipe.mean, recipe.std)
 
 
 def _tuples(value: Any) -> Any:
