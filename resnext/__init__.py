@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 # These functions have the names of their modules: imported here, or the modules would stand in their place.
+from resnext.compare import compare
 from resnext.complexity import complexity
 from resnext.evaluate import evaluate
 from resnext.predict import predict
@@ -42,6 +43,7 @@ __all__ = [
     "Variant",
     "backbone",
     "check_data",
+    "compare",
     "complexity",
     "convert",
     "decode_predictions",

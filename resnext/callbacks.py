@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from pathlib import Path
 
 import keras
@@ -16,8 +18,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from resnext.evaluate import Evaluation
 from resnext.files import write_atomically
-from resnext.run import METRICS, WEIGHTS
+from resnext.pictures import MissingPackageError
+from resnext.run import METRICS, RECORDS, WEIGHTS
 from resnext.weights import save_weights
+
+TIMES = ("seconds", "images_per_second")
+TAGS = {
+    "train_loss": "loss/train",
+    "validation_loss": "loss/validation",
+    "train_accuracy": "accuracy/train",
+    "validation_accuracy": "accuracy/validation",
+    "learning_rate": "learning_rate",
+    "images_per_second": "images_per_second",
+}
+LINE_EVERY = 60.0  # seconds, in a log file
 
 
 class TrainingDiverged(RuntimeError):
@@ -25,7 +39,10 @@ class TrainingDiverged(RuntimeError):
 
 
 class ShowProgress(keras.callbacks.Callback):
-    """A bar with images a second and the time left, and one line for every epoch. The caller stops the bar."""
+    """Images a second, loss, accuracy and the time left: as a bar on a terminal, as lines in a log.
+
+    It comes after `KeepRun`; the caller stops the bar.
+    """
 
     def __init__(self, console: Console, images_per_step: int):
         super().__init__()
@@ -35,38 +52,47 @@ class ShowProgress(keras.callbacks.Callback):
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("steps  loss {task.fields[loss]}  {task.fields[rate]:.1f} images/s "),
+            TextColumn("steps  {task.fields[said]} "),
             TimeRemainingColumn(),
             TextColumn("left"),
             console=console,
             transient=True,
+            disable=not console.is_terminal,
         )
 
     def on_train_begin(self, logs=None):
         steps = self.params["steps"] * self.params["epochs"]
-        self.task = self.bar.add_task("", total=steps, epoch=1, loss="-", rate=0.0)
+        self.task = self.bar.add_task("", total=steps, epoch=1, said="")
         self.bar.start()
+        self.began = self.spoke = time.perf_counter()
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.bar.update(self.task, epoch=epoch + 1)
+        self.epoch, self.rate = epoch + 1, 0.0
+        self.bar.update(self.task, epoch=self.epoch)
         self.started, self.steps = time.perf_counter(), 0
 
     def on_train_batch_end(self, batch, logs):
         now = time.perf_counter()
         self.steps += 1
-        rate = self.steps * self.images_per_step / (now - self.started)
-        self.bar.update(self.task, advance=1, rate=rate, loss=f"{float(logs['loss']):.3f}")
+        self.rate = self.steps * self.images_per_step / (now - self.started)
+        said = f"loss {float(logs['loss']):.3f}  train {100 * float(logs['accuracy']):.2f} %  {self.rate:.1f} images/s"
+        self.bar.update(self.task, advance=1, said=said)
         if batch == 0:
             self.started, self.steps = now, 0  # the first step may compile: the rate is that of the others
+        if now - self.spoke >= LINE_EVERY and not self.console.is_terminal:
+            self._say(f"epoch {self.epoch}/{self.params['epochs']}  step {batch + 1}/{self.params['steps']}  {said}")
 
     def on_epoch_end(self, epoch, logs):
-        rate = self.bar.tasks[self.task].fields["rate"]
-        self.console.print(
-            f"epoch {epoch + 1}/{self.params['epochs']}  loss {logs['loss']:.4f}  "
+        left = (time.perf_counter() - self.began) / self.epoch * (self.params["epochs"] - self.epoch)
+        self._say(
+            f"epoch {self.epoch}/{self.params['epochs']}  loss {logs['loss']:.4f}  "
             f"train {100 * logs['accuracy']:.2f} %  validation {100 * logs['validation_accuracy']:.2f} %  "
-            f"{rate:.1f} images/s",
-            highlight=False,
+            f"{self.rate:.1f} images/s  {timedelta(seconds=round(left))} left"
         )
+
+    def _say(self, line: str) -> None:
+        self.console.print(line, highlight=False, soft_wrap=True)
+        self.spoke = time.perf_counter()
 
 
 class KeepRun(keras.callbacks.Callback):
@@ -82,18 +108,22 @@ class KeepRun(keras.callbacks.Callback):
         network: keras.Model,
         judge: Callable[[], Evaluation],
         averaged: Callable[[keras.Model], AbstractContextManager],
+        images_per_step: int,
     ):
         super().__init__()
         self.folder = folder
         self.network = network
         self.judge = judge
         self.averaged = averaged
+        self.images_per_step = images_per_step
         self.rows: list[dict[str, float]] = []
 
     def on_epoch_begin(self, epoch, logs=None):
         self.first_rate = self._learning_rate()
+        self.started = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs):
+        self.trained = time.perf_counter()
         _check_finite("loss", logs["loss"], epoch)
         with self.averaged(self.model):
             evaluation = self.judge()
@@ -110,10 +140,15 @@ class KeepRun(keras.callbacks.Callback):
             "train_accuracy": float(logs["accuracy"]),
             "validation_loss": evaluation.loss,
             "validation_accuracy": accuracy,
+            "seconds": time.perf_counter() - self.started,
+            "images_per_second": self.params["steps"] * self.images_per_step / (self.trained - self.started),
         }
         best = max((row["validation_accuracy"] for row in self.rows), default=-1.0)
         self.rows.append(row)
+        logs.update(row)
         write_atomically(self.folder / METRICS, _csv(self.rows).encode())
+        lines = [json.dumps(row) + "\n" for row in self.rows]
+        write_atomically(self.folder / RECORDS, "".join(lines).encode())
         save_weights(self.network, self.folder / WEIGHTS["last"])
         if accuracy > best:
             save_weights(self.network, self.folder / WEIGHTS["best"])
@@ -131,8 +166,39 @@ def _check_finite(name: str, loss: float, epoch: int) -> None:
 
 
 def _csv(rows: list[dict[str, float]]) -> str:
+    """Without the times, which are never the same."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(
+        text, [name for name in rows[0] if name not in TIMES], lineterminator="\n", extrasaction="ignore"
+    )
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+class WriteEvents(keras.callbacks.Callback):
+    """Curves for TensorBoard. It comes after `KeepRun`, whose rows it writes.
+
+    Raises:
+        MissingPackageError: the package tensorboardX is not there.
+    """
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        try:
+            from tensorboardX import SummaryWriter
+        except ModuleNotFoundError as error:
+            needs = "--tensorboard needs the package tensorboardX: pip install 'resnext[tensorboard]'"
+            raise MissingPackageError(needs) from error
+        self.make, self.folder = SummaryWriter, folder
+
+    def on_train_begin(self, logs=None):
+        self.writer = self.make(str(self.folder))
+
+    def on_epoch_end(self, epoch, logs):
+        for name, tag in TAGS.items():
+            self.writer.add_scalar(tag, logs[name], epoch + 1)
+        self.writer.flush()
+
+    def on_train_end(self, logs=None):
+        self.writer.close()

@@ -369,6 +369,38 @@ def _print_counts(report: DataReport) -> None:
     _print(table)
 
 
+def compare(
+    runs: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN...")],
+    out: Path | None = None,
+) -> None:
+    """Show runs side by side, and draw their curves on top of each other.
+
+    Args:
+        runs: run folders, finished or not.
+        out: the picture to write, .png or .svg.
+    """
+    from rich.table import Table
+
+    from resnext.compare import compare
+
+    table = Table("run", "variant", "parameters", "recipe", "epochs", "best validation", "last", "seconds", box=None)
+    for run in compare(runs, out):
+        best, last = run.best, run.rows[-1]
+        table.add_row(
+            run.name,
+            run.variant,
+            f"{run.parameters / 1e6:.2f} M",
+            run.recipe,
+            f"{len(run.rows)}",
+            f"{100 * best['validation_accuracy']:.2f} % (epoch {best['epoch']:.0f})",
+            f"{100 * last['validation_accuracy']:.2f} %",
+            f"{sum(row.get('seconds', 0) for row in run.rows):.0f}",
+        )
+    _print(table)
+    if out:
+        print(f"picture: {out}")
+
+
 def predict(
     run: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")],
     images: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="IMAGE...")],
@@ -473,6 +505,7 @@ def commands(recipe: Recipe) -> dict[str, Callable[..., None]]:
         "recipes": recipes,
         "train": train_command(recipe),
         "evaluate": evaluate,
+        "compare": compare,
         "predict": predict,
         "check-data": check_data,
         "convert": convert,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import keras
@@ -44,6 +45,51 @@ class Evaluation:
         counts = np.zeros((len(self.classes),) * 2, np.int64)
         np.add.at(counts, (self.labels, self.log_probabilities.argmax(axis=1)), 1)
         return counts
+
+    def class_accuracy(self) -> list[ClassAccuracy]:
+        """How well each class that has images was told, in the order of the classes."""
+        rows = []
+        for label, name in enumerate(self.classes):
+            counts = self.confusion[label]
+            if total := int(counts.sum()):
+                wrong = counts.copy()
+                wrong[label] = 0
+                taken_for = self.classes[int(wrong.argmax())] if wrong.any() else None
+                rows.append(ClassAccuracy(name, total, float(counts[label] / total), taken_for))
+        return rows
+
+    def mistakes(self) -> list[Mistake]:
+        """The images that were told wrong, that with the highest loss first."""
+        own = self.log_probabilities[range(len(self.labels)), self.labels]
+        predicted = self.log_probabilities.argmax(axis=1)
+        wrong = [i for i in own.argsort(kind="stable") if predicted[i] != self.labels[i]]
+        return [
+            Mistake(
+                int(i),
+                self.classes[self.labels[i]],
+                self.classes[predicted[i]],
+                math.exp(self.log_probabilities[i, predicted[i]]),
+            )
+            for i in wrong
+        ]
+
+
+class ClassAccuracy(NamedTuple):
+    """Of one class: how many images, the share that was told right, and what the others were taken for most."""
+
+    name: str
+    images: int
+    accuracy: float
+    taken_for: str | None
+
+
+class Mistake(NamedTuple):
+    """An image by its place among the examples, its class, and what it was taken for, how surely."""
+
+    number: int
+    true: str
+    predicted: str
+    probability: float
 
 
 def evaluate(run: str | Path, data: str | Path, *, weights: str = "best", batch_size: int = 64) -> Evaluation:

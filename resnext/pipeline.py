@@ -180,7 +180,7 @@ def evaluation_batches(
     def fill_up(images: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
         return _filled(images, batch), len(images)
 
-    images = grain.MapDataset.range(len(examples)).map(lambda index: _read(examples.images[index], preprocessing))
+    images = grain.MapDataset.range(len(examples)).map(partial(read_image_of, examples, preprocessing))
     return images.batch(batch, batch_fn=fill_up).to_iter_dataset(_read_ahead())
 
 
@@ -210,6 +210,11 @@ def prediction_batches(
 
 def _filled(images: Sequence[Any], batch_size: int) -> np.ndarray:
     return np.stack([*images, *[images[-1]] * (batch_size - len(images))])
+
+
+def read_image_of(examples: Examples, preprocessing: Preprocessing, index: int) -> np.ndarray:
+    """An example's image as it is judged, uint8 (size, size, 3)."""
+    return _read(examples.images[index], preprocessing)
 
 
 def _read(image, preprocessing: Preprocessing) -> np.ndarray:

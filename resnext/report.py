@@ -1,58 +1,148 @@
-"""Pictures of a run. They need matplotlib, which is an extra."""
+"""What a run came to, on one page: a file that opens anywhere and asks for nothing."""
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Iterable, Sequence
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resnext.complexity import complexity
+from resnext.files import write_atomically
+from resnext.recipes import changed
+
 if TYPE_CHECKING:
     from resnext.evaluate import Evaluation
+    from resnext.run import RunConfig
+
+STYLE = """
+:root { color-scheme: light dark; --line: #8884; --soft: #8882; }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1rem; max-width: 62rem; }
+h1 { margin-bottom: 0; font-size: 1.6rem; overflow-wrap: anywhere; }
+h2 { margin: 2.2rem 0 .6rem; font-size: 1.2rem; }
+.result { font-size: 1.1rem; margin-top: .2rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
+td.number, th.number { text-align: right; }
+td { overflow-wrap: anywhere; }
+img { max-width: 100%; height: auto; background: white; border-radius: 4px; }
+pre { background: var(--soft); padding: .6rem; overflow-x: auto; border-radius: 4px; }
+summary { cursor: pointer; }
+"""
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-class MissingPackageError(ImportError):
-    """A function needs a package of an extra; the message says which and how to install it."""
+def write_report(
+    path: Path,
+    config: RunConfig,
+    rows: Sequence[dict[str, float]],
+    test: Evaluation,
+    pictures: dict[str, Path],
+    missing: str | None = None,
+) -> None:
+    """Write the page of a run.
+
+    Args:
+        path: of the page.
+        config: of the run.
+        rows: what metrics.csv has, one for each epoch.
+        test: what the last weights said of the test images.
+        pictures: files .png by what they show.
+        missing: why there are no pictures, if there are none.
+    """
+    best = max(rows, key=lambda row: row["validation_accuracy"])
+    result = (
+        f"{100 * test.top(1):.2f} % of {len(test.labels):,} test images after the last epoch; best validation accuracy "
+        f"{100 * best['validation_accuracy']:.2f} % (epoch {best['epoch']:.0f})"
+    )
+    sections = [
+        _section("Network and data", _pairs(_facts(config, rows))),
+        _section(f"Recipe: {config.recipe.name}", _pairs(changed(config.recipe).items())),
+        *(_section(name, _picture(name, file)) for name, file in pictures.items()),
+        _section("Pictures", f"<p>{escape(missing)}</p>") if missing else "",
+        _section("Classes", _classes(test)),
+        _section("Epochs", f"<details><summary>{len(rows)} rows</summary>{_epochs(rows)}</details>"),
+        _section("Use it", f"<pre>{escape(_commands(path, config))}</pre>"),
+    ]
+    title = f"{config.variant.name} on {Path(config.data).name}"
+    page = f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)}</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<h1>{escape(title)}</h1>
+<p class="result">{escape(result)}</p>
+{"".join(sections)}
+</body>
+</html>
+"""
+    write_atomically(path, page.encode("utf-8", "replace"))
 
 
-def draw_learning_curves(rows: list[dict[str, float]], path: Path) -> None:
-    """Loss and accuracy over the epochs, for training and validation."""
-    figure = _figure(width=9, height=3.6)
-    epochs = [row["epoch"] for row in rows]
-    for axes, metric, scale in zip(figure.subplots(1, 2), ("loss", "accuracy"), (1, 100), strict=True):
-        for part in ("train", "validation"):
-            axes.plot(epochs, [scale * row[f"{part}_{metric}"] for row in rows], marker=".", label=part)
-        axes.set(xlabel="epoch", ylabel=metric if metric == "loss" else f"{metric} (%)")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        if metric == "loss":
-            axes.set_yscale("log")  # the first epochs' is often a hundred times the last's
-        axes.grid(alpha=0.3)
-        axes.legend()
-    figure.savefig(path, dpi=120)
+def _facts(config: RunConfig, rows: Sequence[dict[str, float]]) -> Iterable[tuple[str, object]]:
+    size = config.recipe.image_size or config.variant.image_size
+    cost = complexity(config.variant, (size, size, 3), len(config.classes))
+    yield "variant", config.variant.name
+    yield "parameters", f"{cost.parameters:,}"
+    yield "multiply-adds", f"{cost.multiply_adds:,} at {size} x {size}"
+    yield "data", config.data
+    yield "classes", f"{len(config.classes):,}"
+    yield "weights to start from", config.weights or "random"
+    yield "seed", config.seed
+    yield "dtype", config.dtype
+    yield "time", f"{sum(row['seconds'] for row in rows):,.0f} s in {len(rows)} epochs"
+    yield "versions", ", ".join(f"{name} {version}" for name, version in config.versions.items())
 
 
-def draw_confusion_matrix(evaluation: Evaluation, path: Path) -> None:
-    """Which classes were taken for which: a row for each true class, in % of its images."""
-    counts = evaluation.confusion
-    shares = 100 * counts / counts.sum(axis=1, keepdims=True).clip(1)
-    side = min(4 + 0.35 * len(counts), 40)
-    figure = _figure(width=side + 1, height=side)
-    axes = figure.subplots()
-    picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
-    figure.colorbar(picture, label="% of the true class")
-    axes.set(xlabel="predicted", ylabel="true", title=f"top-1 {100 * evaluation.top(1):.2f} %")
-    if len(counts) <= 100:  # names and numbers of more classes would be too small to read
-        # A class called $cash$ is no formula.
-        axes.set_xticks(range(len(counts)), evaluation.classes, rotation=90, parse_math=False)
-        axes.set_yticks(range(len(counts)), evaluation.classes, parse_math=False)
-    if len(counts) <= 25:
-        for i, j in zip(*counts.nonzero(), strict=True):
-            colour = "white" if shares[i, j] > 50 else "black"
-            axes.text(j, i, str(counts[i, j]), ha="center", va="center", color=colour, fontsize=8)
-    figure.savefig(path, dpi=120)
+def _commands(path: Path, config: RunConfig) -> str:
+    from shlex import quote
+
+    run = quote(str(path.parent))
+    return f"resnext evaluate {run} {quote(config.data)}\nresnext predict {run} IMAGE..."
 
 
-def _figure(width: float, height: float):
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise MissingPackageError("pictures need the package matplotlib: pip install 'resnext[plots]'") from error
-    return Figure(figsize=(width, height), layout="constrained")
+def _section(title: str, content: str) -> str:
+    return f"<section>\n<h2>{escape(title)}</h2>\n{content}\n</section>\n"
+
+
+def _pairs(pairs: Iterable[tuple[str, object]]) -> str:
+    rows = (f'<tr><th scope="row">{escape(name)}</th><td>{escape(str(value))}</td></tr>' for name, value in pairs)
+    return f'<div class="wide"><table>{"".join(rows)}</table></div>'
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequence[int]) -> str:
+    """Columns in `numbers` are flush right."""
+
+    def cell(kind: str, column: int, value: object, more: str = "") -> str:
+        flush = ' class="number"' if column in numbers else ""
+        return f"<{kind}{flush}{more}>{escape(str(value))}</{kind}>"
+
+    top = "".join(cell("th", column, name, ' scope="col"') for column, name in enumerate(head))
+    body = "".join(f"<tr>{''.join(cell('td', i, value) for i, value in enumerate(row))}</tr>" for row in rows)
+    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _classes(test: Evaluation) -> str:
+    rows = [
+        (row.name, f"{row.images:,}", f"{100 * row.accuracy:.2f}", row.taken_for or "-")
+        for row in test.class_accuracy()
+    ]
+    return _table(("class", "images", "accuracy (%)", "most often taken for"), rows, numbers=(1, 2))
+
+
+def _epochs(rows: Sequence[dict[str, float]]) -> str:
+    names = list(rows[0])
+    return _table([name.replace("_", " ") for name in names], [[f"{row[name]:.6g}" for name in names] for row in rows],
+                  numbers=range(len(names)))  # fmt: skip
+
+
+def _picture(name: str, path: Path) -> str:
+    data = base64.b64encode(path.read_bytes()).decode()
+    return f'<img alt="{escape(name)}" src="data:image/png;base64,{data}">'

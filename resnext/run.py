@@ -3,11 +3,16 @@
 config.json            what was trained, on what, and how; the class names and the preprocessing
 held-out.json          paths of the images that were drawn for testing, below the folder of the class folders; empty
                        where the data has a test/ or a val/. Of that data `evaluate` judges these images and no others
-metrics.csv            one row an epoch
+metrics.csv            one row an epoch: the same for the same training
+metrics.jsonl          one line an epoch: metrics.csv and the time it took
 last.safetensors       the weights after the last epoch
 best.safetensors       the weights after the epoch with the highest validation accuracy
 learning-curves.png    metrics.csv as a picture
-confusion-matrix.png   of the test images, by the last weights
+confusion-matrix.png   of the test images, by the last weights; as are
+class-accuracy.png     how well each class was told
+worst-mistakes.png     the wrong answers with the highest loss
+report.html            all of it on one page, which needs no other file and no network
+tensorboard/           events for TensorBoard, with `--tensorboard`
 """
 
 from __future__ import annotations
@@ -33,9 +38,15 @@ if TYPE_CHECKING:
 CONFIG = "config.json"
 HELD_OUT = "held-out.json"
 METRICS = "metrics.csv"
+RECORDS = "metrics.jsonl"
+CURVES = {"epoch", "train_loss", "validation_loss", "train_accuracy", "validation_accuracy"}
 WEIGHTS = {"last": "last.safetensors", "best": "best.safetensors"}
 LEARNING_CURVES = "learning-curves.png"
 CONFUSION_MATRIX = "confusion-matrix.png"
+CLASS_ACCURACY = "class-accuracy.png"
+WORST_MISTAKES = "worst-mistakes.png"
+REPORT = "report.html"
+EVENTS = "tensorboard"
 
 
 class RunError(ValueError):
@@ -134,6 +145,23 @@ def read_held_out(folder: str | Path) -> list[str]:
         return paths
 
 
+def read_records(folder: str | Path) -> list[dict[str, float]]:
+    """The rows of metrics.jsonl, one for each finished epoch, at least one. Raises RunError."""
+    path = Path(folder) / RECORDS
+    if not path.is_file():
+        raise RunError(f"{folder}: has no {RECORDS}: no epoch of it was finished. Give another run.")
+    with _reading(path, lines=True) as rows:
+        if not rows or any(row.keys() != rows[0].keys() or not _are_numbers(row) for row in rows):
+            raise ValueError("rows of numbers under the same names are expected")
+        if missing := CURVES - rows[0].keys():
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+        return rows
+
+
+def _are_numbers(row: dict[str, object]) -> bool:
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in row.values())
+
+
 def _variant_to_json(variant: Variant) -> str | dict[str, Any]:
     """Its name, where that says everything."""
     try:
@@ -156,11 +184,12 @@ def _list(value: object) -> list:
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[Any]:
-    """The JSON document in the file; whatever fails inside the `with` becomes a RunError."""
+def _reading(path: Path, lines: bool = False) -> Iterator[Any]:
+    """The JSON document in the file, or one of each line; whatever fails inside the `with` becomes a RunError."""
     try:
-        yield json.loads(path.read_bytes().decode("utf-8", "surrogateescape"))
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        text = path.read_bytes().decode("utf-8", "surrogateescape")
+        yield [json.loads(line) for line in text.splitlines()] if lines else json.loads(text)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise RunError(f"{path}: damaged, or of another version of resnext ({error}).") from error
 
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import sys
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnext.backend import import_keras
-from resnext.recipes import Recipe, check_dtype, get_recipe, judged_at, trained_at
+from resnext.recipes import Recipe, changed, check_dtype, get_recipe, judged_at, trained_at
 from resnext.run import (
+    CLASS_ACCURACY,
     CONFUSION_MATRIX,
+    EVENTS,
     LEARNING_CURVES,
+    REPORT,
     WEIGHTS,
+    WORST_MISTAKES,
     RunConfig,
     RunError,
     check_unused,
@@ -44,8 +48,8 @@ class Trained:
     test: Evaluation  # of the last weights, on the test images
     best_epoch: int
     best_validation_accuracy: float
-    pictures: tuple[Path, ...]
-    pictures_missing: str | None  # why there are none
+    pictures: tuple[Path, ...]  # and the page
+    pictures_missing: str | None  # why there are none, or not all
 
 
 def train(
@@ -151,7 +155,7 @@ def _fit(folder: Path, config: RunConfig, splits: Splits, remat: bool, workers, 
     from rich.console import Console
 
     from resnext.averaging import averaged_weights
-    from resnext.callbacks import KeepRun, ShowProgress
+    from resnext.callbacks import KeepRun, ShowProgress, WriteEvents
     from resnext.evaluate import judge
     from resnext.model import image_classifier
     from resnext.pipeline import images_per_step, steps_per_epoch, training_batches
@@ -169,13 +173,15 @@ def _fit(folder: Path, config: RunConfig, splits: Splits, remat: bool, workers, 
     def judged_on(examples: Examples) -> Evaluation:
         return judge(judged, examples, preprocessing, min(JUDGED_AT_ONCE, recipe.batch_size))
 
-    def averaged(model: keras.Model) -> AbstractContextManager:
+    def averaged(model: keras.Model) -> contextlib.AbstractContextManager:
         images = (images for images, _ in batches())
-        return averaged_weights(model, images, min(steps, STATISTICS_FROM)) if recipe.ema else nullcontext()
+        return averaged_weights(model, images, min(steps, STATISTICS_FROM)) if recipe.ema else contextlib.nullcontext()
 
-    keep = KeepRun(folder, network, partial(judged_on, splits.validation), averaged)
-    progress = ShowProgress(Console(stderr=True), images_per_step(splits.train, recipe) // recipe.accumulate)
-    print(_described(recipe), file=sys.stderr)
+    at_once = images_per_step(splits.train, recipe) // recipe.accumulate
+    keep = KeepRun(folder, network, partial(judged_on, splits.validation), averaged, at_once)
+    progress = ShowProgress(Console(stderr=True), at_once)
+    values = ", ".join(f"{name} {value}" for name, value in changed(recipe).items())
+    print(f"recipe {recipe.name}: {values}", file=sys.stderr)
     failures: list[Exception] = []
     made = create_run(folder, config, splits.held_out)
     try:
@@ -183,7 +189,7 @@ def _fit(folder: Path, config: RunConfig, splits: Splits, remat: bool, workers, 
             _remembering(batches(), failures),  # Keras knows generators, not grain's iterators
             steps_per_epoch=steps,
             epochs=recipe.epochs,
-            callbacks=[keep, progress],
+            callbacks=[keep, progress, *([WriteEvents(folder / EVENTS)] if tensorboard else [])],
             shuffle=False,  # the batches are shuffled already
             verbose=0,
         )
@@ -198,16 +204,8 @@ def _fit(folder: Path, config: RunConfig, splits: Splits, remat: bool, workers, 
     load_weights(network, folder / WEIGHTS["last"])  # the average, where the recipe keeps one
     test = judged_on(splits.test)
     best = max(keep.rows, key=lambda row: row["validation_accuracy"])
-    pictures, missing = _draw(folder, keep.rows, test)
+    pictures, missing = _draw(folder, config, keep.rows, test, splits.test)
     return Trained(folder, test, int(best["epoch"]), best["validation_accuracy"], pictures, missing)
-
-
-def _described(recipe: Recipe) -> str:
-    """The recipe in a line: what it does, and does otherwise than a recipe must."""
-    values = dataclasses.asdict(recipe)
-    plain = {field.name: field.default for field in dataclasses.fields(recipe)}
-    said = [f"{name} {value}" for name, value in values.items() if name != "name" and value != plain[name]]
-    return f"recipe {recipe.name}: {', '.join(said)}"
 
 
 def _network(config: RunConfig) -> ResNeXtModel:
@@ -283,16 +281,31 @@ def _optimizer(recipe: Recipe, rates, network: keras.Model) -> keras.optimizers.
     )
 
 
-def _draw(folder: Path, rows: list[dict[str, float]], test: Evaluation) -> tuple[tuple[Path, ...], str | None]:
-    from resnext.report import draw_confusion_matrix, draw_learning_curves
+def _draw(
+    folder: Path, config: RunConfig, rows: list[dict[str, float]], test: Evaluation, examples: Examples
+) -> tuple[tuple[Path, ...], str | None]:
+    """The pictures and the page of a run, and why there are no pictures. Nothing here costs the result."""
+    from resnext import pictures
+    from resnext.pipeline import read_image_of
+    from resnext.report import write_report
 
-    curves, confusion = folder / LEARNING_CURVES, folder / CONFUSION_MATRIX
+    image = partial(read_image_of, examples, config.preprocessing)
+    drawn, missing = {}, None
     try:
-        draw_learning_curves(rows, curves)
-        draw_confusion_matrix(test, confusion)
+        for title, name, draw in (
+            ("Learning curves", LEARNING_CURVES, partial(pictures.draw_learning_curves, rows)),
+            ("Confusion matrix", CONFUSION_MATRIX, partial(pictures.draw_confusion_matrix, test)),
+            ("Accuracy of each class", CLASS_ACCURACY, partial(pictures.draw_class_accuracy, test)),
+            ("Worst mistakes", WORST_MISTAKES, partial(pictures.draw_worst_mistakes, test, image)),
+        ):
+            draw(folder / name)
+            drawn[title] = folder / name
+        write_report(folder / REPORT, config, rows, test, drawn)
     except Exception as error:  # whatever it is, the test result is worth more
-        return (), str(error)
-    return (curves, confusion), None
+        missing = str(error)
+        with contextlib.suppress(Exception):
+            write_report(folder / REPORT, config, rows, test, drawn, missing)
+    return tuple(path for path in (*drawn.values(), folder / REPORT) if path.exists()), missing
 
 
 def _versions(backend: str) -> dict[str, str]:

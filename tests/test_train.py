@@ -24,8 +24,9 @@ from resnext.recipes import get_recipe
 from resnext.run import RunError, load_classifier, read_run
 
 QUICK = dataclasses.replace(get_recipe("photos"), image_size=24, epochs=3, batch_size=8, learning_rate=0.003)
-FILES = {"config.json", "held-out.json", "metrics.csv", "last.safetensors", "best.safetensors", "learning-curves.png",
-         "confusion-matrix.png"}  # fmt: skip
+FILES = {"config.json", "held-out.json", "metrics.csv", "metrics.jsonl", "last.safetensors", "best.safetensors",
+         "learning-curves.png", "confusion-matrix.png", "class-accuracy.png", "worst-mistakes.png",
+         "report.html"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -460,7 +461,7 @@ def test_wrong_dtype_is_refused(colours, tmp_path):
 def test_pictures_are_an_extra(colours, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     trained = train(colours, "resnext14_2x4d", tmp_path / "run", recipe=QUICK)
-    assert trained.pictures == ()
+    assert trained.pictures == (tmp_path / "run" / "report.html",)
     assert trained.pictures_missing == "pictures need the package matplotlib: pip install 'resnext[plots]'"
 
 
@@ -472,9 +473,9 @@ def test_a_class_name_is_no_formula_and_a_picture_costs_no_result(tmp_path):
     picture = tmp_path / "run" / "confusion-matrix.png"
     assert picture.is_file()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("resnext.report.draw_confusion_matrix", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+        patch.setattr("resnext.pictures.draw_learning_curves", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
         trained = train(tmp_path / "photos", "resnext14_2x4d", tmp_path / "again", recipe=quick)
-    assert (trained.pictures, trained.pictures_missing) == ((), "disk full")
+    assert (trained.pictures, trained.pictures_missing) == ((tmp_path / "again" / "report.html",), "disk full")
     assert len(trained.test.labels) == 2
 
 
@@ -496,15 +497,16 @@ def test_fine_tuning_keeps_frozen_stages_and_moves_the_rest(trained, colours, tm
     tuned = tmp_path / "tuned"
     process = resnext(
         "train", colours, "--variant", "resnext14_2x4d", "--weights", folder / "best.safetensors",
-        "--recipe", "finetune", "--image-size", 32, "--epochs", 1, "--batch-size", 8, "--learning-rate", 0.001, "--out", tuned,
+        "--recipe", "finetune", "--image-size", 32, "--epochs", 1, "--batch-size", 8, "--learning-rate", 0.001,
+        "--out", tuned,
     )  # fmt: skip
     assert process.returncode == 0, process.stderr
     before, after = load_file(folder / "best.safetensors"), load_file(tuned / "last.safetensors")
     same = {name for name, value in before.items() if np.array_equal(value, after[name])}
     assert {name for name in before if name.startswith(("stem", "stage2"))} <= same
-    assert not {
-        name for name in same if name.endswith("kernel") and name.startswith(("stage3", "stage5", "predictions"))
-    }
+    moved = {name for name in before if name.endswith("kernel") and name.startswith(("stage3", "stage5", "pred"))}
+    assert moved
+    assert not moved & same
     assert float(re.search(r"test top-1 ([\d.]+) %", process.stdout)[1]) >= 80
     assert json.loads((tuned / "config.json").read_text())["weights"] == str(folder / "best.safetensors")
     other = resnext("train", colours, "--variant", "resnext26_2x4d", "--weights", folder / "best.safetensors", "--out",

@@ -1,5 +1,6 @@
 """How a network is trained: one published run to a file, as plain values. No Keras here."""
 
+import dataclasses
 import importlib
 import math
 from collections.abc import Callable
@@ -146,6 +147,12 @@ class Recipe:
         """The inverse of `dataclasses.asdict`, also where JSON has made lists of the tuples."""
         values: dict[str, Any] = {key: _tuples(value) for key, value in document.items()}
         return cls(**values)
+
+
+def changed(recipe: Recipe) -> dict[str, object]:
+    """What a recipe does that the simplest one would not: its fields without those that have their defaults."""
+    defaults = {field.name: field.default for field in dataclasses.fields(recipe)} | {"name": recipe.name}
+    return {name: value for name, value in dataclasses.asdict(recipe).items() if value != defaults[name]}
 
 
 def judged_at(recipe: Recipe) -> Preprocessing:

@@ -1,0 +1,63 @@
+"""Runs side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """A run in a line, and its rows."""
+
+    name: str
+    variant: str
+    recipe: str
+    parameters: int
+    rows: list[dict[str, float]]
+
+    @property
+    def best(self) -> dict[str, float]:
+        """The row with the highest validation accuracy."""
+        return max(self.rows, key=lambda row: row["validation_accuracy"])
+
+
+def compare(runs: Iterable[str | Path], out: str | Path | None = None) -> list[RunSummary]:
+    """What runs came to, in the order given; and a picture with their curves on top of each other.
+
+    Args:
+        runs: run folders, finished or not; of a run that was stopped the epochs that it has.
+        out: a picture to write, .png or .svg.
+
+    Raises:
+        ValueError, RunError: what the message says. MissingPackageError: a picture without matplotlib.
+
+    >>> [summary.best["epoch"] for summary in compare(["runs/first", "runs/second"])]  # doctest: +SKIP
+    [19.0, 20.0]
+    """
+    from resnext.complexity import complexity
+    from resnext.pictures import draw_comparison
+    from resnext.run import read_records, read_run
+
+    out = None if out is None else Path(out)
+    if out and (out.suffix not in (".png", ".svg") or not out.parent.is_dir()):
+        raise ValueError(f"{out}: can't be written; give a file .png or .svg in a folder that exists")
+    folders = [Path(run) for run in runs]
+    if not folders:
+        raise ValueError("no run given; give one run folder or more")
+    summaries = []
+    for folder, name in zip(folders, _distinct(folders), strict=True):
+        config = read_run(folder)
+        parameters = complexity(config.variant, classes=len(config.classes)).parameters
+        rows = read_records(folder)
+        summaries.append(RunSummary(name, config.variant.name, config.recipe.name, parameters, rows))
+    if out:
+        draw_comparison([(summary.name, summary.rows) for summary in summaries], out)
+    return summaries
+
+
+def _distinct(folders: list[Path]) -> list[str]:
+    """The folders' own names, or their paths where two are called the same."""
+    names = [folder.resolve().name for folder in folders]
+    return names if len({*names}) == len(names) else [str(folder) for folder in folders]

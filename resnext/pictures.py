@@ -1,0 +1,119 @@
+"""Pictures of a run. They need matplotlib, which is an extra."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from resnext.evaluate import Evaluation
+
+MISTAKES = 24  # on a sheet
+CLASSES = 50  # in a picture of accuracies: the best half and the worst where there are more
+
+
+class MissingPackageError(ImportError):
+    """A function needs a package of an extra; the message says which and how to install it."""
+
+
+def draw_learning_curves(rows: list[dict[str, float]], path: Path) -> None:
+    """Loss and accuracy over the epochs, for training and validation."""
+    draw_comparison([("", rows)], path)
+
+
+def draw_comparison(runs: Sequence[tuple[str, list[dict[str, float]]]], path: Path) -> None:
+    """The curves of runs on top of each other: a colour for each, dashed for training.
+
+    Args:
+        runs: names and rows.
+        path: of the picture.
+    """
+    figure = _figure(width=9, height=3.6 + 0.2 * len(runs))
+    for axes, metric, scale in zip(figure.subplots(1, 2), ("loss", "accuracy"), (1, 100), strict=True):
+        for number, (name, rows) in enumerate(runs):
+            for part, line in (("train", "--"), ("validation", "-")):
+                values = [scale * row[f"{part}_{metric}"] for row in rows]
+                look = {"marker": ".", "color": f"C{number % 10}", "label": f"{name} {part}".strip()}
+                axes.plot([row["epoch"] for row in rows], values, line, **look)
+        axes.set(xlabel="epoch", ylabel=metric if metric == "loss" else f"{metric} (%)")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        if metric == "loss":
+            axes.set_yscale("log")  # the first epochs' is often a hundred times the last's
+        axes.grid(alpha=0.3)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    legend = figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a run called $cash$ is no formula
+    figure.savefig(path, dpi=120)
+
+
+def draw_confusion_matrix(evaluation: Evaluation, path: Path) -> None:
+    """Which classes were taken for which: a row for each true class, in % of its images."""
+    counts = evaluation.confusion
+    shares = 100 * counts / counts.sum(axis=1, keepdims=True).clip(1)
+    side = min(4 + 0.35 * len(counts), 40)
+    figure = _figure(width=side + 1, height=side)
+    axes = figure.subplots()
+    picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+    figure.colorbar(picture, label="% of the true class")
+    axes.set(xlabel="predicted", ylabel="true", title=f"top-1 {100 * evaluation.top(1):.2f} %")
+    if len(counts) <= 100:  # names and numbers of more classes would be too small to read
+        # A class called $cash$ is no formula.
+        axes.set_xticks(range(len(counts)), evaluation.classes, rotation=90, parse_math=False)
+        axes.set_yticks(range(len(counts)), evaluation.classes, parse_math=False)
+    if len(counts) <= 25:
+        for i, j in zip(*counts.nonzero(), strict=True):
+            colour = "white" if shares[i, j] > 50 else "black"
+            axes.text(j, i, str(counts[i, j]), ha="center", va="center", color=colour, fontsize=8)
+    figure.savefig(path, dpi=120)
+
+
+def draw_class_accuracy(evaluation: Evaluation, path: Path) -> None:
+    """The accuracy of every class, best first; of many classes the best and the worst."""
+    rows = sorted(evaluation.class_accuracy(), key=lambda row: (-row.accuracy, row.name))
+    left_out = len(rows) - CLASSES
+    if left_out > 0:
+        rows = rows[: CLASSES // 2] + rows[-CLASSES // 2 :]
+    figure = _figure(width=8, height=1.2 + 0.24 * len(rows))
+    axes = figure.subplots()
+    axes.barh(range(len(rows)), [100 * row.accuracy for row in rows], color="tab:blue")
+    # A class called $cash$ is no formula.
+    axes.set_yticks(range(len(rows)), [f"{row.name} ({row.images})" for row in rows], parse_math=False)
+    axes.set(xlabel="accuracy (%)", xlim=(0, 100), ylim=(len(rows) - 0.4, -0.6))
+    axes.grid(axis="x", alpha=0.3)
+    if left_out > 0:
+        axes.axhline(CLASSES // 2 - 0.5, color="grey", linestyle=":")
+        axes.set_title(f"the best and the worst of {left_out + CLASSES} classes")
+    figure.savefig(path, dpi=120)
+
+
+def draw_worst_mistakes(evaluation: Evaluation, image: Callable[[int], np.ndarray], path: Path) -> None:
+    """The wrong answers with the highest loss.
+
+    Args:
+        evaluation: of images.
+        image: gives the image of an index as the network saw it, uint8 (size, size, 3).
+        path: of the picture.
+    """
+    mistakes = evaluation.mistakes()[:MISTAKES]
+    figure = _figure(width=9, height=1 + 2 * max(1, -(-len(mistakes) // 6)))
+    if not mistakes:
+        figure.text(0.5, 0.5, "no mistakes", ha="center")
+    for place, mistake in enumerate(mistakes):
+        axes = figure.add_subplot(-(-len(mistakes) // 6), 6, place + 1)
+        axes.imshow(image(mistake.number))
+        said = f"{mistake.true}\nnot {mistake.predicted} ({100 * mistake.probability:.0f} %)"
+        axes.set_title(said, fontsize=8, parse_math=False)
+        axes.set_axis_off()
+    figure.savefig(path, dpi=120)
+
+
+def _figure(width: float, height: float):
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise MissingPackageError("pictures need the package matplotlib: pip install 'resnext[plots]'") from error
+    return Figure(figsize=(width, height), layout="constrained")
