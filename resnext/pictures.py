@@ -105,10 +105,16 @@ def draw_worst_mistakes(evaluation: Evaluation, image: Callable[[int], np.ndarra
     for place, mistake in enumerate(mistakes):
         axes = figure.add_subplot(-(-len(mistakes) // 6), 6, place + 1)
         axes.imshow(image(mistake.number))
-        said = f"{mistake.true}\nnot {mistake.predicted} ({100 * mistake.probability:.0f} %)"
+        true, predicted = (shorten(name, 16) for name in (mistake.true, mistake.predicted))
+        said = f"{true}\nnot {predicted} ({100 * mistake.probability:.0f} %)"
         axes.set_title(said, fontsize=8, parse_math=False)
         axes.set_axis_off()
     figure.savefig(path, dpi=120)
+
+
+def shorten(name: str, length: int) -> str:
+    """A name that fits over a small image."""
+    return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
 def _figure(width: float, height: float):

@@ -29,6 +29,8 @@ from resnext.sources import (
 )
 from resnext.words import CIFAR, WORDS
 
+pytestmark = pytest.mark.once
+
 SUFFIXES = [".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2"]
 MODES = {".tar": "w", ".tar.gz": "w:gz", ".tgz": "w:gz", ".tar.xz": "w:xz", ".tar.bz2": "w:bz2"}
 COLOURS = {"a": (200, 40, 40), "b": (40, 200, 40)}

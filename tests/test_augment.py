@@ -3,6 +3,8 @@ import pytest
 
 from resnext.augment import flip, pad_and_crop
 
+pytestmark = pytest.mark.once
+
 FILL = (7, 8, 9)
 
 

@@ -9,6 +9,8 @@ from test_archives import pack
 from resnext import check_data
 from resnext.check import PartReport
 
+pytestmark = pytest.mark.once
+
 COLOURS = {"[a]": (200, 40, 40), "b": (40, 200, 40)}
 
 

@@ -19,6 +19,8 @@ from resnext.sources import (
     load_splits,
 )
 
+pytestmark = pytest.mark.once
+
 
 def make(root, *paths):
     """Tiny images at the given paths below `root`."""

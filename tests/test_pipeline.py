@@ -16,6 +16,8 @@ from resnext.preprocessing import ImageError, Preprocessing
 from resnext.recipes import Recipe
 from resnext.sources import Examples, load_examples
 
+pytestmark = pytest.mark.once
+
 EIGHT = Preprocessing(8, 8)
 
 

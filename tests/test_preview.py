@@ -8,6 +8,8 @@ from PIL import Image
 from resnext import get_recipe, preview
 from resnext.preview import GAP, IMAGES, VARIANTS
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):

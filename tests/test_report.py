@@ -20,6 +20,8 @@ from resnext import get_recipe, train
 from resnext.evaluate import Evaluation
 from resnext.pictures import CLASSES, MISTAKES, draw_class_accuracy, draw_worst_mistakes
 
+pytestmark = pytest.mark.once
+
 QUICK = dataclasses.replace(get_recipe("smoke"), image_size=24, epochs=2, learning_rate=0.003)
 HOSTILE = "<script>alert(1)</script>&amp"
 CHROMIUM = shutil.which("chromium")

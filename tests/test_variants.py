@@ -4,6 +4,8 @@ import pytest
 
 from resnext.variants import PUBLISHED, Variant, get_variant, list_variants
 
+pytestmark = pytest.mark.once
+
 EVERY_PUBLISHED = [
     "resnet18", "resnet34", "resnet50",
     *(f"resnext50_{row}" for row in ("2x40d", "4x24d", "8x14d", "32x4d", "64x4d")),
