@@ -1,0 +1,45 @@
+"""Memory over many steps: 10,000 of a small network on random photos, with every augmentation.
+
+    python benchmarks/memory.py --steps 10000
+
+Prints the memory of the process (resident, MB) ten times on the way.
+"""
+
+import argparse
+import dataclasses
+
+import numpy as np
+
+
+def resident() -> float:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096 / 1e6
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=10_000)
+    arguments = parser.parse_args()
+
+    from resnext import get_recipe
+    from resnext.model import image_classifier, image_network
+    from resnext.pipeline import training_batches
+    from resnext.recipes import trained_at
+    from resnext.sources import Examples
+    from resnext.train import _compile
+
+    recipe = dataclasses.replace(get_recipe("rsb-a2"), image_size=32, batch_size=8, trivial_augment=True, erasing=0.5)
+    images = np.random.default_rng(0).integers(0, 256, (500, 48, 64, 3), dtype=np.uint8)
+    examples = Examples(images, np.arange(500, dtype=np.int32) % 10, tuple("0123456789"))
+    network = image_network("resnext14_2x4d", 10, trained_at(recipe))
+    classifier = image_classifier(network, trained_at(recipe))
+    _compile(classifier, network, recipe, arguments.steps)
+    batches = training_batches(examples, recipe, trained_at(recipe), seed=0)
+    for step in range(arguments.steps + 1):
+        if step % (arguments.steps // 10) == 0:
+            print(f"step {step}: {resident():.0f} MB", flush=True)
+        classifier.train_on_batch(*next(batches))
+
+
+if __name__ == "__main__":
+    main()
