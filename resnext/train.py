@@ -90,6 +90,7 @@ def train(
     0.9853
     """
     from resnext.sources import load_splits, source_name
+    from resnext.words import local_copy
 
     # What can be refused is refused before Keras is imported: that takes seconds.
     folder = Path(out)
@@ -100,7 +101,7 @@ def train(
     check_dtype(dtype)
     _check_numbers(seed, workers)
     check_unused(folder)
-    if folder.resolve().is_relative_to(source_name(data)):
+    if folder.resolve().is_relative_to(Path(local_copy(str(data)) or source_name(data)).resolve()):
         raise RunError(f"{folder}: lies in {data}, where its pictures would be taken for data. Choose another --out.")
     splits = _checked(load_splits(data, seed), recipe, skip_bad)
 

@@ -193,6 +193,13 @@ def test_a_run_inside_its_data_is_refused(colours, tmp_path):
     assert not out.parent.exists()
 
 
+def test_a_run_inside_the_local_copy_of_a_word_is_refused(colours, tmp_path, monkeypatch):
+    shutil.copytree(colours, tmp_path / "cifar10")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RunError, match=r"^cifar10/run: lies in cifar10, where its pictures"):
+        train("cifar10", "resnext14_2x4d", "cifar10/run", recipe=QUICK)
+
+
 def test_only_what_the_run_made_is_taken_back(colours, tmp_path, monkeypatch):
     monkeypatch.setattr("resnext.callbacks.KeepRun.on_epoch_begin", lambda *_: (_ for _ in ()).throw(OSError(28, "x")))
     for existed in (True, False):
