@@ -225,7 +225,7 @@ def test_header_check_reads_no_pixels(tmp_path):
 def test_whatever_decoding_raises_is_an_image_error(tmp_path, monkeypatch, error):
     path = saved(Image.fromarray(COLOURS), tmp_path / "a.png")
 
-    def fail(_):
+    def fail(*_, **__):
         raise error
 
     monkeypatch.setattr(preprocessing.ImageOps, "exif_transpose", fail)
