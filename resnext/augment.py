@@ -100,7 +100,7 @@ def random_resized_box(width: int, height: int, area: tuple[float, float], rng: 
 
 
 def color_jitter(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """Change brightness, contrast and saturation, in random order, as the ResNeXt paper's code does.
+    """Change brightness, contrast and saturation, each at random, as the ResNeXt paper's code does.
 
     Each blends the image with another: `alpha * image + (1 - alpha) * other`, alpha uniform from 1 - strength to
     1 + strength. The other is black for the brightness, the mean grey for the contrast, the grey image for the
@@ -110,22 +110,21 @@ def color_jitter(image: np.ndarray, strength: float, rng: np.random.Generator) -
     Args:
         image: uint8 (H, W, 3).
         strength: from 0 to 1; the Torch code has 0.4.
-        rng: draws the order and the three alphas.
+        rng: draws the three alphas.
 
     >>> color_jitter(np.full((1, 1, 3), 100, np.uint8), 0.4, np.random.default_rng(0)).tolist()
-    [[[61, 61, 61]]]
+    [[[111, 111, 111]]]
     """
+    brightness, contrast, saturation = 1 + rng.uniform(-strength, strength, 3)
     picture = Image.fromarray(image)
     levels = np.reshape(picture.histogram(), (3, 256))
-    mean = np.append(levels @ np.arange(256) / levels[0].sum(), 1)
-    # Every blend is affine in the colour (r, g, b, 1), so the pixels meet the product of the three only.
-    colours = np.eye(3, 4)
-    for operation in rng.permutation(3):
-        alpha = 1 + rng.uniform(-strength, strength)
-        grey = GREY @ colours
-        other = (np.zeros(4), np.array([0, 0, 0, grey @ mean]), grey)[operation]
-        colours = alpha * colours + (1 - alpha) * other
-    return np.asarray(picture.convert("RGB", tuple(colours.ravel())))
+    mean_grey = GREY @ levels @ np.arange(256) / levels[0].sum()
+    # The Torch code draws an order too, which changes nothing where nothing is clipped between: saturation leaves all
+    # greys alone, contrast their mean. So the pixels meet the product of the three, one map of (red, green, blue, 1).
+    colours = contrast * (saturation * np.eye(3) + (1 - saturation) * GREY)
+    offset = np.full((3, 1), (1 - contrast) * mean_grey)
+    both = brightness * np.hstack([colours, offset])
+    return np.asarray(picture.convert("RGB", tuple(both.ravel())))
 
 
 def lighting(image: np.ndarray, std: float, rng: np.random.Generator) -> np.ndarray:
@@ -174,7 +173,8 @@ def _invert(picture: Image.Image, amount: float, canvas: _Canvas) -> Image.Image
 
 
 def _posterize(picture: Image.Image, bits: int, canvas: _Canvas) -> Image.Image:
-    return ImageOps.posterize(picture, bits)
+    dropped = 8 - bits
+    return picture.point([level >> dropped << dropped for level in range(256)] * 3)  # ImageOps refuses 0 bits
 
 
 def _solarize(picture: Image.Image, threshold: float, canvas: _Canvas) -> Image.Image:
