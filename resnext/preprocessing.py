@@ -193,7 +193,7 @@ def read_crop(
         interpolation: "bilinear" or "bicubic".
 
     Raises:
-        ImageError: what `read_image` refuses, or a box that is empty or leaves the image.
+        ImageError: what `read_image` refuses, or a box that leaves the image.
 
     >>> image = np.arange(192, dtype=np.uint8).reshape(8, 8, 3)
     >>> read_crop(image, lambda width, height: (2, 4, 4, 6), 2, "bilinear")[..., 0].tolist()
