@@ -423,6 +423,8 @@ def test_trivial_augment_is_one_of_torchvisions_operations_and_all_steps_are_dra
     assert 750 < counts.pop("identity") < 1100
     assert min(counts.values()) > 500
     assert max(counts.values()) < 750
+    two_bits = ImageOps.posterize(Image.fromarray(image), 2).tobytes()
+    assert 35 < results.count(two_bits) < 90  # 3 of the 31 steps: 62
 
 
 # Erasing
