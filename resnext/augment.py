@@ -1,12 +1,25 @@
-"""Random changes to one training image, uint8 (H, W, 3), each drawn from the generator that it is given."""
+"""Random changes to training images, uint8 (H, W, 3), each drawn from the generator that it is given."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
+
+Colour = tuple[int, int, int]
+Box = tuple[int, int, int, int]  # left, upper, right, lower: Pillow's order, in pixels
+
+ASPECTS = (3 / 4, 4 / 3)  # width by height of a random crop, Szegedy et al. 2014
+RESAMPLING = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC)
+GREY = np.array([0.299, 0.587, 0.114])  # weights of red, green and blue, ITU-R BT.601
+
+# Principal components of the colours, 0..1, of ImageNet's training images, a column each; `imagenet.lua` in
+# https://github.com/facebookresearch/ResNeXt/blob/master/datasets/
+EIGENVALUES = np.array([0.2175, 0.0188, 0.0045])
+EIGENVECTORS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
 
 
 def pad_and_crop(image: np.ndarray, pad: int, fill: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
@@ -28,7 +41,7 @@ def pad_and_crop(image: np.ndarray, pad: int, fill: tuple[int, int, int], rng: n
     down, right = rng.integers(-pad, pad, size=2, endpoint=True)
     height, width = max(0, image.shape[0] - abs(down)), max(0, image.shape[1] - abs(right))
     crop = np.empty_like(image)
-    crop[:] = fill
+    crop[:] = np.array(fill, np.uint8)  # of a tuple, numbers of eight bytes would be made first
     kept = image[max(0, down) :, max(0, right) :][:height, :width]
     crop[max(0, -down) :, max(0, -right) :][:height, :width] = kept
     return crop
@@ -39,357 +52,394 @@ def flip(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return image[:, ::-1] if rng.random() < 0.5 else image
 
 
-Box = tuple[int, int, int, int]  # left, upper, right, lower, in pixels
-Fill = tuple[int, int, int]  # a colour, three numbers from 0 to 255
-
-ATTEMPTS = 10  # of a random rectangle that must fit, in Torch's code and in torchvision's
-ASPECTS = (3 / 4, 4 / 3)  # of a crop, width over height (Szegedy et al. 2015, https://arxiv.org/abs/1409.4842)
-
-
 def random_sized_box(width: int, height: int, area: tuple[float, float], rng: np.random.Generator) -> Box:
-    """A random box of an image, as the ResNeXt Torch code's RandomSizedCrop draws it (datasets/transforms.lua).
+    """Where to crop a training image as the ResNeXt paper's code does: a random area, aspect and place.
 
-    The aspect is uniform in 3/4..4/3, then width and height change places half of the time; where ten draws don't fit,
-    it is the central square.
+    The aspect is uniform from 3/4 to 4/3, then width and height change places with probability one half. After ten
+    attempts that don't fit, it is the central square of the shorter side. `RandomSizedCrop` in
+    https://github.com/facebookresearch/ResNeXt/blob/master/datasets/transforms.lua
 
     Args:
         width: of the image, pixels.
         height: of the image, pixels.
-        area: lowest and highest share of the image's area.
-        rng: draws.
+        area: the smallest and the largest part of the image; the paper's code has (0.08, 1).
+        rng: draws everything.
 
-    >>> random_sized_box(500, 375, (0.08, 1.0), np.random.default_rng(0))
+    >>> random_sized_box(500, 375, (0.08, 1), np.random.default_rng(0))
     (12, 0, 349, 371)
     """
-    for _ in range(ATTEMPTS):
-        target, aspect = rng.uniform(*area) * width * height, rng.uniform(*ASPECTS)
-        sides = round(math.sqrt(target * aspect)), round(math.sqrt(target / aspect))
-        w, h = sides if rng.random() < 0.5 else sides[::-1]
-        if 0 < w <= width and 0 < h <= height:
-            return _placed(w, h, width, height, rng)
-    side = min(width, height)
-    return _central(side, side, width, height)
+
+    def aspect() -> float:
+        drawn = rng.uniform(*ASPECTS)
+        return drawn if rng.random() < 0.5 else 1 / drawn
+
+    shorter = min(width, height)
+    return _random_box(width, height, area, aspect, rng) or _central_box(width, height, shorter, shorter)
 
 
 def random_resized_box(width: int, height: int, area: tuple[float, float], rng: np.random.Generator) -> Box:
-    """As `random_sized_box`, as torchvision's RandomResizedCrop and timm draw it.
+    """Where to crop a training image as torchvision does: a random area, aspect and place.
 
-    The logarithm of the aspect is uniform; where ten draws don't fit, it is the largest central box of an aspect in
-    3/4..4/3.
+    The logarithm of the aspect is uniform from that of 3/4 to that of 4/3. After ten attempts that don't fit, it is the
+    largest central box of such an aspect. `RandomResizedCrop` in
+    https://github.com/pytorch/vision/blob/main/torchvision/transforms/transforms.py
 
-    >>> random_resized_box(500, 20, (0.9, 1.0), np.random.default_rng(0))
-    (236, 0, 263, 20)
+    Args:
+        width: of the image, pixels.
+        height: of the image, pixels.
+        area: the smallest and the largest part of the image.
+        rng: draws everything.
+
+    >>> random_resized_box(500, 375, (0.08, 1), np.random.default_rng(0))
+    (65, 166, 194, 337)
     """
-    for _ in range(ATTEMPTS):
-        target = rng.uniform(*area) * width * height
-        aspect = _log_uniform(*ASPECTS, rng)
-        w, h = round(math.sqrt(target * aspect)), round(math.sqrt(target / aspect))
-        if 0 < w <= width and 0 < h <= height:
-            return _placed(w, h, width, height, rng)
-    lowest, highest = ASPECTS
-    w, h = min(width, round(height * highest)), min(height, round(width / lowest))
-    return _central(w, h, width, height)
-
-
-def _log_uniform(lowest: float, highest: float, rng: np.random.Generator) -> float:
-    return math.exp(rng.uniform(math.log(lowest), math.log(highest)))
-
-
-def _placed(w: int, h: int, width: int, height: int, rng: np.random.Generator) -> Box:
-    left, upper = int(rng.integers(width - w, endpoint=True)), int(rng.integers(height - h, endpoint=True))
-    return left, upper, left + w, upper + h
-
-
-def _central(w: int, h: int, width: int, height: int) -> Box:
-    left, upper = (width - w) // 2, (height - h) // 2
-    return left, upper, left + w, upper + h
-
-
-GREY = np.array([0.299, 0.587, 0.114], np.float32)  # shares of red, green and blue in brightness (ITU-R BT.601)
+    box = _random_box(width, height, area, lambda: _log_uniform(*ASPECTS, rng), rng)
+    narrowest, widest = ASPECTS
+    largest = min(width, round(height * widest)), min(height, round(width / narrowest))
+    return box or _central_box(width, height, *largest)
 
 
 def color_jitter(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """Change brightness, contrast and saturation, in random order, each by a factor from 1 - strength to 1 + strength.
+    """Change brightness, contrast and saturation, each at random, as the ResNeXt paper's code does.
 
-    The Torch code's ColorJitter: blended with black, with the mean of the grey image, and with the grey image. Torch
-    keeps floating-point numbers; here they are rounded and cut to 0..255 once, at the end.
+    Each blends the image with another: `alpha * image + (1 - alpha) * other`, alpha uniform from 1 - strength to
+    1 + strength. The other is black for the brightness, the mean grey for the contrast, the grey image for the
+    saturation. Rounded and clipped to 0..255 once, at the end; the Torch code never clips, torchvision clips three
+    times. `ColorJitter` in https://github.com/facebookresearch/ResNeXt/blob/master/datasets/transforms.lua
 
     Args:
         image: uint8 (H, W, 3).
-        strength: 0.4 in the Torch code.
-        rng: draws the order and the three factors.
+        strength: from 0 to 1; the Torch code has 0.4.
+        rng: draws the three alphas.
 
-    >>> color_jitter(np.full((2, 2, 3), 100, np.uint8), 0.4, np.random.default_rng(0)).shape
-    (2, 2, 3)
+    >>> color_jitter(np.full((1, 1, 3), 100, np.uint8), 0.4, np.random.default_rng(0)).tolist()
+    [[[111, 111, 111]]]
     """
-    changes = [_brightness, _contrast, _saturation]
-    pixels = image.astype(np.float32)
-    for i in rng.permutation(len(changes)):
-        pixels = changes[i](pixels, np.float32(1 + rng.uniform(-strength, strength)))
-    return _to_uint8(pixels)
-
-
-def _brightness(pixels: np.ndarray, factor: np.float32) -> np.ndarray:
-    return pixels * factor
-
-
-def _contrast(pixels: np.ndarray, factor: np.float32) -> np.ndarray:
-    return pixels * factor + (1 - factor) * (pixels @ GREY).mean()
-
-
-def _saturation(pixels: np.ndarray, factor: np.float32) -> np.ndarray:
-    return pixels * factor + (1 - factor) * (pixels @ GREY)[..., None]
-
-
-def _to_uint8(pixels: np.ndarray) -> np.ndarray:
-    return np.rint(pixels).clip(0, 255).astype(np.uint8)
-
-
-# Of ImageNet's colours on the scale 0..1, from the Torch code (datasets/imagenet.lua).
-EIGENVALUES = np.array([0.2175, 0.0188, 0.0045])
-EIGENVECTORS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
+    brightness, contrast, saturation = 1 + rng.uniform(-strength, strength, 3)
+    picture = Image.fromarray(image)
+    levels = np.reshape(picture.histogram(), (3, 256))
+    mean_grey = GREY @ levels @ np.arange(256) / levels[0].sum()
+    # The Torch code draws an order too, which changes nothing where nothing is clipped between: saturation leaves all
+    # greys alone, contrast their mean. So the pixels meet the product of the three, one map of (red, green, blue, 1).
+    colours = contrast * (saturation * np.eye(3) + (1 - saturation) * GREY)
+    offset = np.full((3, 1), (1 - contrast) * mean_grey)
+    both = brightness * np.hstack([colours, offset])
+    return np.asarray(picture.convert("RGB", tuple(both.ravel())))
 
 
 def lighting(image: np.ndarray, std: float, rng: np.random.Generator) -> np.ndarray:
-    """Move all pixels along the principal components of ImageNet's colours (Krizhevsky et al. 2012, section 4.1).
+    """Add one random colour along the principal components of ImageNet's colours; Krizhevsky et al. 2012, section 4.1.
+
+    `Lighting` in https://github.com/facebookresearch/ResNeXt/blob/master/datasets/transforms.lua, rounded and clipped.
 
     Args:
         image: uint8 (H, W, 3).
-        std: of the three normal factors; 0.1 in the Torch code.
-        rng: draws them.
+        std: standard deviation of the three weights; the Torch code has 0.1.
+        rng: draws the weights.
 
-    >>> lighting(np.full((1, 1, 3), 100, np.uint8), 0.1, np.random.default_rng(0)).tolist()
-    [[[100, 100, 100]]]
+    >>> lighting(np.full((1, 1, 3), 100, np.uint8), 0.1, np.random.default_rng(3)).tolist()
+    [[[93, 93, 94]]]
     """
-    shift = EIGENVECTORS @ (rng.normal(0, std, 3) * EIGENVALUES)
-    return _to_uint8(image + (255 * shift).astype(np.float32))
+    colour = 255 * EIGENVECTORS @ (EIGENVALUES * rng.normal(0, std, 3))
+    levels = (np.arange(256) + colour[:, None]).round().clip(0, 255)
+    return np.asarray(Image.fromarray(image).point(levels.astype(int).ravel().tolist()))
 
 
-Operation = Callable[[Image.Image, float, Fill, Image.Resampling], Image.Image]
+class _Canvas(NamedTuple):
+    """How a picture is drawn in a new place."""
+
+    resampling: Image.Resampling
+    fill: Colour
 
 
-def _affine(*matrix: Callable[[float, Image.Image], float]) -> Operation:
-    """An operation that takes each pixel from where the matrix says, of the amount and the picture."""
+class _Change(NamedTuple):
+    """One operation of a policy."""
 
-    def operation(picture, amount, fill, resampling):
-        numbers = [number(amount, picture) for number in matrix]
-        return picture.transform(picture.size, Image.Transform.AFFINE, numbers, resampling, fillcolor=fill)
-
-    return operation
+    apply: Callable[[Image.Image, Any, _Canvas], Image.Image]
+    amount: Callable[[float], float] = lambda part: part  # what `apply` takes, from a part of the most, 0 to 1
+    signed: bool = False  # minus the amount is as likely
 
 
-def _zero(amount, picture):
-    return 0.0
+def _auto_contrast(picture: Image.Image, amount: float, canvas: _Canvas) -> Image.Image:
+    return ImageOps.autocontrast(picture)
 
 
-def _one(amount, picture):
-    return 1.0
+def _equalize(picture: Image.Image, amount: float, canvas: _Canvas) -> Image.Image:
+    return ImageOps.equalize(picture)
 
 
-def _same(amount, picture):
-    return amount
+def _invert(picture: Image.Image, amount: float, canvas: _Canvas) -> Image.Image:
+    return ImageOps.invert(picture)
 
 
-def _enhanced(kind) -> Operation:
-    return lambda picture, amount, fill, resampling: kind(picture).enhance(amount)
+def _posterize(picture: Image.Image, bits: int, canvas: _Canvas) -> Image.Image:
+    dropped = 8 - bits
+    return picture.point([level >> dropped << dropped for level in range(256)] * 3)  # ImageOps refuses 0 bits
 
 
-def _solarize_add(picture: Image.Image, amount: float, fill: Fill, resampling: Image.Resampling) -> Image.Image:
-    return picture.point([min(255, i + int(amount)) if i < 128 else i for i in range(256)] * 3)
+def _solarize(picture: Image.Image, threshold: float, canvas: _Canvas) -> Image.Image:
+    return ImageOps.solarize(picture, threshold)  # pyright: ignore[reportArgumentType]  # it compares only
 
 
-# What AutoAugment and its successors are made of (Cubuk et al. 2019, https://arxiv.org/abs/1805.09501, table 6). Each
-# takes (picture, amount, fill, resampling).
-OPERATIONS: dict[str, Operation] = {
-    "identity": lambda picture, *_: picture,
-    "autocontrast": lambda picture, *_: ImageOps.autocontrast(picture),
-    "equalize": lambda picture, *_: ImageOps.equalize(picture),
-    "invert": lambda picture, *_: ImageOps.invert(picture),
-    "posterize": lambda picture, bits, *_: ImageOps.posterize(picture, int(bits)) if bits >= 1 else _black(picture),
-    "solarize": lambda picture, threshold, *_: ImageOps.solarize(picture, math.ceil(threshold)),
-    "solarize_add": _solarize_add,
-    "color": _enhanced(ImageEnhance.Color),
-    "contrast": _enhanced(ImageEnhance.Contrast),
-    "brightness": _enhanced(ImageEnhance.Brightness),
-    "sharpness": _enhanced(ImageEnhance.Sharpness),
-    "rotate": lambda picture, degrees, fill, resampling: picture.rotate(degrees, resampling, fillcolor=fill),
-    "shear_x": _affine(_one, _same, _zero, _zero, _one, _zero),
-    "shear_y": _affine(_one, _zero, _zero, _same, _one, _zero),
-    "translate_x": _affine(_one, _zero, _same, _zero, _one, _zero),
-    "translate_y": _affine(_one, _zero, _zero, _zero, _one, _same),
-    "translate_x_share": _affine(_one, _zero, lambda share, p: share * p.width, _zero, _one, _zero),
-    "translate_y_share": _affine(_one, _zero, _zero, _zero, _one, lambda share, p: share * p.height),
-}
+def _solarize_add(picture: Image.Image, added: int, canvas: _Canvas) -> Image.Image:
+    levels = [min(255, level + added) if level < 128 else level for level in range(256)]
+    return picture.point(3 * levels)
 
 
-def _black(picture: Image.Image) -> Image.Image:
-    return Image.new("RGB", picture.size)
+def _color(picture: Image.Image, more: float, canvas: _Canvas) -> Image.Image:
+    return ImageEnhance.Color(picture).enhance(1 + more)
 
 
-Amount = Callable[[float, float], float]  # of a strength from 0 to 1 and a sign, 1 or -1
-
-# timm's "increasing" operations and what they do at strength 1.
-RAND_AUGMENT: dict[str, Amount] = {
-    "autocontrast": lambda strength, sign: 0,
-    "equalize": lambda strength, sign: 0,
-    "invert": lambda strength, sign: 0,
-    "rotate": lambda strength, sign: sign * 30 * strength,
-    "posterize": lambda strength, sign: 4 - int(4 * strength),
-    "solarize": lambda strength, sign: 256 - min(256, int(256 * strength)),
-    "solarize_add": lambda strength, sign: min(128, int(110 * strength)),
-    "color": lambda strength, sign: max(0.1, 1 + sign * 0.9 * strength),
-    "contrast": lambda strength, sign: max(0.1, 1 + sign * 0.9 * strength),
-    "brightness": lambda strength, sign: max(0.1, 1 + sign * 0.9 * strength),
-    "sharpness": lambda strength, sign: max(0.1, 1 + sign * 0.9 * strength),
-    "shear_x": lambda strength, sign: sign * 0.3 * strength,
-    "shear_y": lambda strength, sign: sign * 0.3 * strength,
-    "translate_x_share": lambda strength, sign: sign * 0.45 * strength,
-    "translate_y_share": lambda strength, sign: sign * 0.45 * strength,
-}
+def _contrast(picture: Image.Image, more: float, canvas: _Canvas) -> Image.Image:
+    return ImageEnhance.Contrast(picture).enhance(1 + more)
 
 
-def rand_augment(image: np.ndarray, magnitude: float, fill: Fill, rng: np.random.Generator) -> np.ndarray:
-    """Two random operations, each applied half of the time: timm's "rand-m{magnitude}-mstd0.5-inc1".
+def _brightness(picture: Image.Image, more: float, canvas: _Canvas) -> Image.Image:
+    return ImageEnhance.Brightness(picture).enhance(1 + more)
 
-    RandAugment (Cubuk et al. 2020, https://arxiv.org/abs/1909.13719) as ResNet Strikes Back has it
-    (https://arxiv.org/abs/2110.00476, table 2): the magnitude of each is normal around the one given, deviation 0.5.
+
+def _sharpness(picture: Image.Image, more: float, canvas: _Canvas) -> Image.Image:
+    return ImageEnhance.Sharpness(picture).enhance(1 + more)
+
+
+def _rotate(picture: Image.Image, degrees: float, canvas: _Canvas) -> Image.Image:
+    return picture.rotate(degrees, canvas.resampling, fillcolor=canvas.fill)
+
+
+def _shear_x(picture: Image.Image, slope: float, canvas: _Canvas) -> Image.Image:
+    return _affine(picture, (1, slope, 0, 0, 1, 0), canvas)
+
+
+def _shear_y(picture: Image.Image, slope: float, canvas: _Canvas) -> Image.Image:
+    return _affine(picture, (1, 0, 0, slope, 1, 0), canvas)
+
+
+def _translate_x(picture: Image.Image, pixels: float, canvas: _Canvas) -> Image.Image:
+    return _affine(picture, (1, 0, pixels, 0, 1, 0), canvas)
+
+
+def _translate_y(picture: Image.Image, pixels: float, canvas: _Canvas) -> Image.Image:
+    return _affine(picture, (1, 0, 0, 0, 1, pixels), canvas)
+
+
+def _translate_x_part(picture: Image.Image, part: float, canvas: _Canvas) -> Image.Image:
+    return _translate_x(picture, part * picture.width, canvas)
+
+
+def _translate_y_part(picture: Image.Image, part: float, canvas: _Canvas) -> Image.Image:
+    return _translate_y(picture, part * picture.height, canvas)
+
+
+def _affine(picture: Image.Image, matrix: tuple[float, ...], canvas: _Canvas) -> Image.Image:
+    return picture.transform(picture.size, Image.Transform.AFFINE, matrix, canvas.resampling, fillcolor=canvas.fill)
+
+
+# The "increasing" operations of timm, https://github.com/huggingface/pytorch-image-models/blob/main/timm/data/
+# auto_augment.py: a larger magnitude is a larger change. Its strongest posterizing keeps 0 bits: a black image.
+RAND_AUGMENT = (
+    _Change(_auto_contrast),
+    _Change(_equalize),
+    _Change(_invert),
+    _Change(_rotate, lambda part: 30 * part, signed=True),
+    _Change(_posterize, lambda part: 4 - int(4 * part)),
+    _Change(_solarize, lambda part: 256 - int(256 * part)),
+    _Change(_solarize_add, lambda part: int(110 * part)),
+    _Change(_color, lambda part: 0.9 * part, signed=True),
+    _Change(_contrast, lambda part: 0.9 * part, signed=True),
+    _Change(_brightness, lambda part: 0.9 * part, signed=True),
+    _Change(_sharpness, lambda part: 0.9 * part, signed=True),
+    _Change(_shear_x, lambda part: 0.3 * part, signed=True),
+    _Change(_shear_y, lambda part: 0.3 * part, signed=True),
+    _Change(_translate_x_part, lambda part: 0.45 * part, signed=True),
+    _Change(_translate_y_part, lambda part: 0.45 * part, signed=True),
+)
+
+# The wide space of Mueller and Hutter 2021, table 1, with the numbers of torchvision's TrivialAugmentWide, https://
+# github.com/pytorch/vision/blob/main/torchvision/transforms/autoaugment.py. Its 14th is to leave the image alone.
+TRIVIAL_AUGMENT = (
+    _Change(lambda picture, amount, canvas: picture),
+    _Change(_shear_x, lambda part: 0.99 * part, signed=True),
+    _Change(_shear_y, lambda part: 0.99 * part, signed=True),
+    _Change(_translate_x, lambda part: int(32 * part), signed=True),
+    _Change(_translate_y, lambda part: int(32 * part), signed=True),
+    _Change(_rotate, lambda part: 135 * part, signed=True),
+    _Change(_brightness, lambda part: 0.99 * part, signed=True),
+    _Change(_color, lambda part: 0.99 * part, signed=True),
+    _Change(_contrast, lambda part: 0.99 * part, signed=True),
+    _Change(_sharpness, lambda part: 0.99 * part, signed=True),
+    _Change(_posterize, lambda part: 8 - round(6 * part)),
+    _Change(_solarize, lambda part: 255 - 255 * part),
+    _Change(_auto_contrast),
+    _Change(_equalize),
+)
+
+
+def rand_augment(image: np.ndarray, magnitude: float, fill: Colour, rng: np.random.Generator) -> np.ndarray:
+    """Change the image by two of 15 operations, each with probability one half; Cubuk et al. 2019 as timm has it.
+
+    That is timm's "rand-mM-mstd0.5-inc1", of "ResNet strikes back" (Wightman et al. 2021): the two are drawn with
+    replacement, each with its own magnitude, normal with deviation 0.5 and clipped to 0..10, its own sign where it has
+    one, and its own resampling, bilinear or bicubic.
 
     Args:
         image: uint8 (H, W, 3).
-        magnitude: from 0 to 10.
-        fill: the colour of what comes from outside the image.
-        rng: draws operations, magnitudes, signs and interpolation.
+        magnitude: the mean, from 0 to 10; "ResNet strikes back" has 6 and 7.
+        fill: the colour of what comes into view, three numbers from 0 to 255.
+        rng: draws everything.
 
-    >>> rand_augment(np.zeros((8, 8, 3), np.uint8), 7.0, (124, 116, 104), np.random.default_rng(0)).shape
-    (8, 8, 3)
+    >>> image = np.full((32, 32, 3), 9, np.uint8)
+    >>> rand_augment(image, 7, (124, 116, 104), np.random.default_rng(0)).shape
+    (32, 32, 3)
     """
-    picture, names = Image.fromarray(image), list(RAND_AUGMENT)
-    for i in rng.integers(len(names), size=2):
-        resampling = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC)[rng.integers(2)]
-        strength, sign = np.clip(rng.normal(magnitude, 0.5), 0, 10) / 10, _sign(rng)
+    for drawn in rng.integers(len(RAND_AUGMENT), size=2):
         if rng.random() < 0.5:
-            amount = RAND_AUGMENT[names[i]](strength, sign)
-            picture = OPERATIONS[names[i]](picture, amount, fill, resampling)
-    return np.asarray(picture)
+            part = min(max(rng.normal(magnitude, 0.5), 0), 10) / 10
+            canvas = _Canvas(RESAMPLING[rng.integers(2)], fill)
+            image = _changed(image, RAND_AUGMENT[drawn], part, canvas, rng)
+    return image
 
 
-# torchvision's TrivialAugmentWide: what each operation does at strength 1.
-TRIVIAL_AUGMENT: dict[str, Amount] = {
-    "identity": lambda strength, sign: 0,
-    "shear_x": lambda strength, sign: sign * 0.99 * strength,
-    "shear_y": lambda strength, sign: sign * 0.99 * strength,
-    "translate_x": lambda strength, sign: int(sign * 32 * strength),
-    "translate_y": lambda strength, sign: int(sign * 32 * strength),
-    "rotate": lambda strength, sign: sign * 135 * strength,
-    "brightness": lambda strength, sign: 1 + sign * 0.99 * strength,
-    "color": lambda strength, sign: 1 + sign * 0.99 * strength,
-    "contrast": lambda strength, sign: 1 + sign * 0.99 * strength,
-    "sharpness": lambda strength, sign: 1 + sign * 0.99 * strength,
-    "posterize": lambda strength, sign: 8 - round(6 * strength),
-    "solarize": lambda strength, sign: 255 * (1 - strength),
-    "autocontrast": lambda strength, sign: 0,
-    "equalize": lambda strength, sign: 0,
-}
+def trivial_augment(image: np.ndarray, fill: Colour, rng: np.random.Generator) -> np.ndarray:
+    """Change the image by one of 14 operations at one of 31 strengths, both uniform; Mueller and Hutter 2021.
 
-
-def trivial_augment(image: np.ndarray, fill: Fill, rng: np.random.Generator) -> np.ndarray:
-    """One random operation of a random strength in 31 steps, as torchvision's TrivialAugmentWide.
-
-    Müller & Hutter 2021, https://arxiv.org/abs/2103.10158, table 1 ("wide").
+    With the wide ranges that torchvision's training recipes use, the sign drawn where there is one, bilinear.
 
     Args:
         image: uint8 (H, W, 3).
-        fill: the colour of what comes from outside the image; torchvision's is black.
-        rng: draws operation, strength and sign.
+        fill: the colour of what comes into view, three numbers from 0 to 255.
+        rng: draws everything.
 
-    >>> trivial_augment(np.zeros((8, 8, 3), np.uint8), (0, 0, 0), np.random.default_rng(0)).shape
-    (8, 8, 3)
+    >>> image = np.full((32, 32, 3), 9, np.uint8)
+    >>> trivial_augment(image, (124, 116, 104), np.random.default_rng(0)).shape
+    (32, 32, 3)
     """
-    name = list(TRIVIAL_AUGMENT)[rng.integers(len(TRIVIAL_AUGMENT))]
-    amount = TRIVIAL_AUGMENT[name](rng.integers(31) / 30, _sign(rng))
-    return np.asarray(OPERATIONS[name](Image.fromarray(image), amount, fill, Image.Resampling.BILINEAR))
+    change = TRIVIAL_AUGMENT[rng.integers(len(TRIVIAL_AUGMENT))]
+    part = rng.integers(31) / 30
+    return _changed(image, change, part, _Canvas(Image.Resampling.BILINEAR, fill), rng)
 
 
-def _sign(rng: np.random.Generator) -> float:
-    return 1.0 if rng.random() < 0.5 else -1.0
+def random_erase(image: np.ndarray, probability: float, fill: Colour, rng: np.random.Generator) -> np.ndarray:
+    """Fill a random rectangle with the colour `fill`; Zhong et al. 2017, https://arxiv.org/abs/1708.04896.
 
-
-def random_erase(image: np.ndarray, probability: float, fill: Fill, rng: np.random.Generator) -> np.ndarray:
-    """Fill a random rectangle (Zhong et al. 2017, https://arxiv.org/abs/1708.04896), as torchvision's RandomErasing.
-
-    Its area is 2 to 33 % of the image's, its aspect log-uniform in 0.3..3.3; after ten draws that don't fit, nothing.
+    Of 2 to 33% of the area, its height 0.3 to 3.3 of its width, uniform in the logarithm, as torchvision's
+    `RandomErasing`; no rectangle if ten attempts don't fit.
 
     Args:
         image: uint8 (H, W, 3).
-        probability: of doing it.
-        fill: the colour; the mean colour is the zero that torchvision writes after normalising.
-        rng: draws.
+        probability: that it happens, from 0 to 1.
+        fill: three numbers from 0 to 255; the mean colour is 0 after normalising, torchvision's default.
+        rng: draws everything.
 
-    >>> random_erase(np.zeros((32, 32, 3), np.uint8), 1.0, (9, 9, 9), np.random.default_rng(0)).max()
-    np.uint8(9)
+    >>> erased = random_erase(np.zeros((32, 32, 3), np.uint8), 1, (1, 1, 1), np.random.default_rng(0))
+    >>> int(erased[..., 0].sum())
+    108
     """
     if rng.random() >= probability:
         return image
     height, width, _ = image.shape
-    for _ in range(ATTEMPTS):
-        target, aspect = rng.uniform(0.02, 0.33) * width * height, _log_uniform(0.3, 3.3, rng)
-        w, h = round(math.sqrt(target / aspect)), round(math.sqrt(target * aspect))
-        if 0 < w < width and 0 < h < height:
-            left, upper, right, lower = _placed(w, h, width, height, rng)
-            erased = image.copy()
-            erased[upper:lower, left:right] = fill
-            return erased
-    return image
+    box = _random_box(width, height, (0.02, 0.33), lambda: 1 / _log_uniform(0.3, 3.3, rng), rng)
+    if box is None:
+        return image
+    left, upper, right, lower = box
+    erased = image.copy()
+    erased[upper:lower, left:right] = fill
+    return erased
 
 
-Batch = tuple[np.ndarray, np.ndarray]
+def mixup(
+    images: np.ndarray, targets: np.ndarray, alpha: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Blend each image and its target with another of the batch; Zhang et al. 2017, https://arxiv.org/abs/1710.09412.
 
-
-def mixup(images: np.ndarray, targets: np.ndarray, alpha: float, rng: np.random.Generator) -> Batch:
-    """Blend each image of a batch with its partner (Zhang et al. 2018, https://arxiv.org/abs/1710.09412).
-
-    The partner is the image as far from the other end of the batch, as in timm. Pixels are rounded to uint8.
+    One share for the batch, from Beta(alpha, alpha). Partners are the batch and its reverse, as in timm: a batch is in
+    random order already, and none but the middle one of an odd number is its own partner.
 
     Args:
         images: uint8 (N, H, W, 3).
-        targets: float32 (N, classes).
-        alpha: of the beta distribution of the image's own share, one for the batch.
-        rng: draws it.
+        targets: float32 (N, K), each a distribution over the classes.
+        alpha: above 0; the paper has 0.1 to 0.4 for ImageNet.
+        rng: draws the share.
 
     Returns:
-        New images and targets.
+        images: uint8 (N, H, W, 3), rounded.
+        targets: float32 (N, K).
 
-    >>> mixup(np.zeros((2, 1, 1, 3), np.uint8), np.eye(2, dtype=np.float32), 0.2, np.random.default_rng(0))[1].sum()
-    np.float32(2.0)
+    >>> images = np.stack([np.full((1, 1, 3), level, np.uint8) for level in (0, 100)])
+    >>> images, targets = mixup(images, np.eye(2, dtype="float32"), 1, np.random.default_rng(3))
+    >>> images[:, 0, 0, 0].tolist(), targets.astype(float).round(2).tolist()
+    ([73, 27], [[0.27, 0.73], [0.73, 0.27]])
     """
     share = np.float32(rng.beta(alpha, alpha))
-    mixed = images.astype(np.float32) * share
-    mixed += images[::-1].astype(np.float32) * (1 - share)
-    return np.rint(mixed, out=mixed).astype(np.uint8), _shared(targets, share)
+    mixed = np.empty_like(images)
+    for result, image, partner in zip(mixed, images, images[::-1], strict=True):
+        np.rint(_blend(image, partner, share), out=result, casting="unsafe")
+    return mixed, _blend(targets, targets[::-1], share)
 
 
-def cutmix(images: np.ndarray, targets: np.ndarray, alpha: float, rng: np.random.Generator) -> Batch:
-    """Put a box of its partner into each image of a batch (Yun et al. 2019, https://arxiv.org/abs/1905.04899).
+def cutmix(
+    images: np.ndarray, targets: np.ndarray, alpha: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Paste a rectangle of another image of the batch into each; Yun et al. 2019, https://arxiv.org/abs/1905.04899.
 
-    As `mixup`; the box has the partner's share of the area, its centre is anywhere, and what lies outside is cut:
-    the targets have the shares that are left.
+    One rectangle for the batch, of the image's aspect and, before its ends are cut off at the image's, of a part of
+    the area from Beta(alpha, alpha). Targets are blended by the area that was pasted. Partners are those of `mixup`.
 
-    >>> cutmix(np.zeros((2, 4, 4, 3), np.uint8), np.eye(2, dtype=np.float32), 1.0, np.random.default_rng(0))[1].sum()
-    np.float32(2.0)
+    Args:
+        images: uint8 (N, H, W, 3).
+        targets: float32 (N, K), each a distribution over the classes.
+        alpha: above 0; the paper has 1.
+        rng: draws the area and the centre.
+
+    Returns:
+        images: uint8 (N, H, W, 3).
+        targets: float32 (N, K).
+
+    >>> images = np.stack([np.full((8, 8, 3), level, np.uint8) for level in (0, 1)])
+    >>> images, targets = cutmix(images, np.eye(2, dtype="float32"), 1, np.random.default_rng(0))
+    >>> images[..., 0].mean((1, 2)).tolist(), targets.tolist()
+    ([0.125, 0.875], [[0.875, 0.125], [0.125, 0.875]])
     """
-    _, height, width, _ = images.shape
-    side = math.sqrt(1 - rng.beta(alpha, alpha))
-    upper, lower = _cut(height, side, rng)
-    left, right = _cut(width, side, rng)
+    height, width = images.shape[1:3]
+    side = np.sqrt(1 - rng.beta(alpha, alpha))
+    rows, columns = (_clipped_range(length, int(length * side), rng) for length in (height, width))
     mixed = images.copy()
-    mixed[:, upper:lower, left:right] = images[::-1, upper:lower, left:right]
-    return mixed, _shared(targets, np.float32(1 - (lower - upper) * (right - left) / (height * width)))
+    mixed[:, rows, columns] = images[::-1, rows, columns]
+    pasted = (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
+    return mixed, _blend(targets, targets[::-1], np.float32(1 - pasted))
 
 
-def _cut(length: int, share: float, rng: np.random.Generator) -> tuple[int, int]:
-    centre, half = int(rng.integers(length)), int(length * share) // 2
-    return max(0, centre - half), min(length, centre + half)
+def _blend(first: np.ndarray, second: np.ndarray, share: np.float32) -> np.ndarray:
+    return share * first + (1 - share) * second
 
 
-def _shared(targets: np.ndarray, share: np.float32) -> np.ndarray:
-    return targets * share + targets[::-1] * (1 - share)
+def _clipped_range(length: int, part: int, rng: np.random.Generator) -> slice:
+    centre = int(rng.integers(length))
+    return slice(max(0, centre - part // 2), min(length, centre + part // 2))
+
+
+def _changed(image: np.ndarray, change: _Change, part: float, canvas: _Canvas, rng: np.random.Generator) -> np.ndarray:
+    amount = change.amount(part)
+    if change.signed and rng.random() < 0.5:
+        amount = -amount
+    return np.asarray(change.apply(Image.fromarray(image), amount, canvas))
+
+
+def _random_box(
+    width: int, height: int, area: tuple[float, float], aspect: Callable[[], float], rng: np.random.Generator
+) -> Box | None:
+    for _ in range(10):
+        pixels, ratio = width * height * rng.uniform(*area), aspect()
+        across, down = round(math.sqrt(pixels * ratio)), round(math.sqrt(pixels / ratio))
+        if 0 < across <= width and 0 < down <= height:
+            left, upper = int(rng.integers(width - across + 1)), int(rng.integers(height - down + 1))
+            return left, upper, left + across, upper + down
+    return None
+
+
+def _central_box(width: int, height: int, across: int, down: int) -> Box:
+    left, upper = (width - across) // 2, (height - down) // 2
+    return left, upper, left + across, upper + down
+
+
+def _log_uniform(low: float, high: float, rng: np.random.Generator) -> float:
+    return math.exp(rng.uniform(math.log(low), math.log(high)))

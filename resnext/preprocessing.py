@@ -23,6 +23,7 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
 MAX_PIXELS = 64_000_000  # 192 MB once decoded; Pillow itself refuses only above 178,956,970
 MAX_SIDE = math.isqrt(MAX_PIXELS)  # of what an image is resized to
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+SIDEWAYS = (5, 6, 7, 8)  # the EXIF orientations that change width and height
 
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet's training images, on the scale 0..1, as the paper's Torch code has them
@@ -182,48 +183,47 @@ def read_image(
     with _opened(source, name) as image:
         if at_least:
             image.draft(None, (at_least, at_least))
-        return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+        return np.asarray(_upright(image))
 
 
 def read_crop(
-    source: Any, choose_box: Callable[[int, int], tuple[int, int, int, int]], size: int, interpolation: str
+    source: str | Path | BinaryIO | Openable | np.ndarray,
+    choose_box: Callable[[int, int], tuple[int, int, int, int]],
+    size: int,
+    interpolation: str,
 ) -> np.ndarray:
-    """A box of an image, resized to a square with antialiasing: uint8 (size, size, 3).
+    """A crop of an image, resized antialiased to uint8 (size, size, 3).
 
-    The box is chosen before the file is decoded; a JPEG is then decoded at a half, a quarter or an eighth, as in
-    `Preprocessing.load`, where that leaves twice the pixels in both directions of the box.
+    A JPEG is decoded at a half, a quarter or an eighth where that leaves twice the pixels that the crop is resized to.
+    At the edges of the crop the filter sees the pixels outside it, where cutting before resizing would repeat the edge.
 
     Args:
-        source: what `read_image` takes, or an image uint8 (H, W, 3).
-        choose_box: of (width, height), upright as `read_image` gives it; returns left, upper, right, lower.
-        size: pixels.
+        source: a path, a stream open for reading bytes, a member of an archive, or uint8 (H, W, 3).
+        choose_box: takes width and height of the upright image; returns left, upper, right and lower, in its pixels.
+        size: side of the result, pixels.
         interpolation: "bilinear" or "bicubic".
 
     Raises:
-        ImageError: as `read_image`.
+        ImageError: what `read_image` refuses, or a box that leaves the image.
+
+    >>> image = np.arange(192, dtype=np.uint8).reshape(8, 8, 3)
+    >>> read_crop(image, lambda width, height: (2, 4, 4, 6), 2, "bilinear")[..., 0].tolist()
+    [[102, 105], [126, 129]]
     """
     if isinstance(source, np.ndarray):
         picture = _picture(source)
-        return np.asarray(_cropped(picture, choose_box(*picture.size), size, interpolation))
+        return _resized_box(picture, choose_box(*picture.size), size, interpolation)
     with _opened(source) as image:
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
-        width, height = image.size[::-1] if turned else image.size
-        left, upper, right, lower = choose_box(width, height)
-        enough = 2 * size / min(right - left, lower - upper)
-        image.draft(None, (math.ceil(image.width * enough), math.ceil(image.height * enough)))
-        picture = _to_rgb(ImageOps.exif_transpose(image))
-        x, y = picture.width / width, picture.height / height
-        return np.asarray(_cropped(picture, (left * x, upper * y, right * x, lower * y), size, interpolation))
-
-
-def _cropped(picture: Image.Image, box: tuple[float, float, float, float], size: int, interpolation: str):
-    return picture.resize((size, size), RESAMPLING[interpolation], box=box)
+        sideways = image.getexif().get(ExifTags.Base.Orientation, 1) in SIDEWAYS
+        box = choose_box(*(image.size[::-1] if sideways else image.size))
+        scale = _drafted(image, min(box[2] - box[0], box[3] - box[1]) // (2 * size))
+        return _resized_box(_upright(image), tuple(side / scale for side in box), size, interpolation)
 
 
 def read_with_format(source: str | Path | Openable) -> tuple[np.ndarray, str]:
     """The pixels as `read_image` gives them, and which of FORMATS the file has. Raises ImageError."""
     with _opened(source) as image:
-        return np.asarray(_to_rgb(ImageOps.exif_transpose(image))), image.format or "unknown"
+        return np.asarray(_upright(image)), image.format or "unknown"
 
 
 def check_header(path: str | Path | Openable) -> None:
@@ -277,7 +277,27 @@ def _reason(error: Exception) -> str:
     return " ".join(text.split()) or type(error).__name__
 
 
+def _drafted(image: Image.Image, most: int) -> int:
+    """Have a JPEG decoded at one part in 2, 4 or 8, at most `most`. Returns which; 1 for all other images."""
+    scale = max((scale for scale in (1, 2, 4, 8) if scale <= most), default=1)
+    # Pillow takes the largest scale that keeps this size, which is this one: width // (width // 4) is 4 to 7.
+    drafted = image.draft(None, (image.width // scale, image.height // scale))
+    return scale if drafted else 1
+
+
+def _resized_box(picture: Image.Image, box: tuple[float, ...], size: int, interpolation: str) -> np.ndarray:
+    left, upper, right, lower = box
+    return np.asarray(picture.resize((size, size), RESAMPLING[interpolation], (left, upper, right, lower)))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    ImageOps.exif_transpose(image, in_place=True)  # else it copies the pixels even where nothing turns
+    return _to_rgb(image)
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image  # `convert` would copy it
     if image.mode.startswith("I"):
         # Pillow's own conversion clips at 255: every value of 16 bits above that would be white.
         levels = np.asarray(image).clip(0, 65535).astype(np.uint32)

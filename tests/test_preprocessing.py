@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from resnext import preprocessing
-from resnext.preprocessing import ImageError, Preprocessing, check_header, printable, read_image
+from resnext.preprocessing import ImageError, Preprocessing, check_header, printable, read_crop, read_image
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 
@@ -225,7 +225,7 @@ def test_header_check_reads_no_pixels(tmp_path):
 def test_whatever_decoding_raises_is_an_image_error(tmp_path, monkeypatch, error):
     path = saved(Image.fromarray(COLOURS), tmp_path / "a.png")
 
-    def fail(_):
+    def fail(*_, **__):
         raise error
 
     monkeypatch.setattr(preprocessing.ImageOps, "exif_transpose", fail)
@@ -361,3 +361,120 @@ def test_large_jpeg_is_decoded_at_a_fraction_and_looks_the_same(tmp_path):
     small = preprocessing.load(tmp_path / "large.jpg").astype(int)
     whole = preprocessing.apply(read_image(tmp_path / "large.jpg")).astype(int)
     assert np.abs(small - whole).mean() < 1.5
+
+
+# Crops
+
+
+def remembered(box):
+    """A `choose_box` that gives `box`, and the sizes that it was asked about."""
+    sizes = []
+    return lambda width, height: sizes.append((width, height)) or box, sizes
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("box", [(0, 0, 81, 50), (3, 7, 60, 45), (80, 49, 81, 50), (10, 0, 20, 50)])
+def test_crop_is_pillows_resize_of_the_box(tmp_path, box, interpolation):
+    image = np.random.default_rng(0).integers(0, 256, (50, 81, 3), dtype=np.uint8)
+    method = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}[interpolation]
+    wanted = np.asarray(Image.fromarray(image).resize((24, 24), method, box))
+    choose, sizes = remembered(box)
+    path = saved(Image.fromarray(image), tmp_path / "a.png")
+    for source in (image, path, str(path), io.BytesIO(path.read_bytes())):
+        pixels = read_crop(source, choose, 24, interpolation)
+        np.testing.assert_array_equal(pixels, wanted)
+        assert pixels.dtype == np.uint8
+    assert sizes == [(81, 50)] * 4
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_crop_boxes_are_of_the_upright_image(tmp_path, orientation, suffix):
+    stored = np.zeros((160, 320, 3), np.uint8)
+    stored[:80, :80], stored[:80, 240:], stored[80:, :80] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"quality": 100, "subsampling": 0} if suffix == "jpg" else {}
+    path = saved(Image.fromarray(stored), tmp_path / f"a.{suffix}", exif=exif, **options)
+    upright = read_image(path)
+    height, width, _ = upright.shape
+    box = (width // 10, height // 10, width, height * 9 // 10)
+    choose, sizes = remembered(box)
+    for size in (8, 100):  # decoded at an eighth, and whole
+        pixels = read_crop(path, choose, size, "bilinear").astype(int)
+        whole = np.asarray(Image.fromarray(upright).resize((size, size), Image.Resampling.BILINEAR, box))
+        assert np.abs(pixels - whole).mean() < 3
+    assert sizes == [(width, height)] * 2
+
+
+@pytest.mark.parametrize(
+    ("box", "size", "decoded"),
+    [
+        ((0, 0, 1205, 901), 100, (302, 226)),  # 901 / 4 is 2 * 100 and more, 901 / 8 is not
+        ((0, 0, 1205, 901), 50, (151, 113)),
+        ((0, 0, 400, 901), 100, (603, 451)),
+        ((0, 0, 399, 901), 100, (1205, 901)),
+        ((300, 100, 500, 200), 100, (1205, 901)),
+    ],
+)
+def test_large_jpeg_is_decoded_with_twice_the_pixels_that_the_crop_needs(tmp_path, monkeypatch, box, size, decoded):
+    rows, columns = np.mgrid[:901, :1205]
+    waves = [np.sin(rows / 40), np.cos(columns / 30), np.sin((rows + columns) / 50)]
+    image = Image.fromarray((127 + 120 * np.stack(waves, axis=-1)).astype(np.uint8))
+    path = saved(image, tmp_path / "a.jpg", quality=95)
+    whole = np.asarray(Image.open(path).resize((size, size), Image.Resampling.BILINEAR, box)).astype(int)
+    sizes, resize = [], Image.Image.resize
+    monkeypatch.setattr(Image.Image, "resize", lambda self, *how: sizes.append(self.size) or resize(self, *how))
+    pixels = read_crop(path, lambda width, height: box, size, "bilinear")
+    assert sizes == [decoded]
+    assert np.abs(pixels - whole).mean() < 1.5
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (9, 7), (17, 23)])
+def test_small_jpegs_give_crops_of_any_box(tmp_path, size):
+    path = saved(Image.new("RGB", size, (200, 100, 50)), tmp_path / "a.jpg", quality=100)
+    for box in [(0, 0, *size), (size[0] - 1, size[1] - 1, *size)]:
+        pixels = read_crop(path, lambda width, height, box=box: box, 1, "bicubic")
+        assert np.abs(pixels.astype(int) - [[[200, 100, 50]]]).max() <= 3
+
+
+def test_crop_reads_every_kind_of_image_as_read_image_does(tmp_path):
+    rgba = np.dstack([COLOURS, COLOURS[..., 0]])
+    levels = COLOURS[..., 0].astype(np.uint16) * 250
+    images = [Image.fromarray(rgba), Image.fromarray(levels), Image.fromarray(COLOURS).quantize(8)]
+    for number, image in enumerate(images):
+        path = saved(image, tmp_path / f"{number}.png")
+        whole = read_image(path)
+        wanted = read_crop(whole, lambda width, height: (1, 1, 6, 5), 4, "bicubic")
+        np.testing.assert_array_equal(read_crop(path, lambda width, height: (1, 1, 6, 5), 4, "bicubic"), wanted)
+        np.testing.assert_array_equal(whole, read_image(path))
+
+
+def test_crop_refuses_what_read_image_refuses(tmp_path):
+    def read(path):
+        return read_crop(path, lambda width, height: (0, 0, width, height), 8, "bilinear")
+
+    refusal(tmp_path / "a.png", "No such file or directory$", read)
+    (tmp_path / "text.jpg").write_text("not an image")
+    refusal(tmp_path / "text.jpg", "not a JPEG", read)
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    for suffix in ("jpg", "png"):
+        path = saved(Image.fromarray(noise), tmp_path / f"half.{suffix}")
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        refusal(path, "half[.]", read)
+    (tmp_path / "huge.png").write_bytes(png_header(9000, 9000))
+    refusal(tmp_path / "huge.png", "more than 64,000,000 pixels$", read)
+
+
+@pytest.mark.parametrize("box", [(0, 0, 10, 6), (-1, 0, 5, 5), (5, 3, 3, 5)])
+def test_crop_refuses_a_box_that_is_reversed_or_outside(tmp_path, box):
+    path = saved(Image.fromarray(COLOURS), tmp_path / "a.png")
+    refusal(path, "[Bb]ox", lambda path: read_crop(path, lambda width, height: box, 8, "bilinear"))
+    with pytest.raises(ValueError, match=r"[Bb]ox"):
+        read_crop(COLOURS, lambda width, height: box, 8, "bilinear")
+
+
+def test_crop_leaves_its_argument_alone():
+    image = COLOURS.copy()
+    read_crop(image, lambda width, height: (0, 0, width, height), 4, "bilinear")
+    np.testing.assert_array_equal(image, COLOURS)
