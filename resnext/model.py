@@ -266,6 +266,12 @@ def image_network(
     network = ResNeXt(
         variant, weights=weights, input_shape=(side, side, 3), classes=classes, classifier_activation=None
     )
+    known = network.preprocessing
+    if known and (known.mean, known.std) != (preprocessing.mean, preprocessing.std):
+        raise ValueError(
+            f"{weights}: its images are normalised with mean {known.mean} and deviation {known.std}, not with "
+            f"{preprocessing.mean} and {preprocessing.std}; give the recipe the same --mean and --std"
+        )
     network.arguments["preprocessing"] = preprocessing.to_json()
     return network
 

@@ -522,6 +522,20 @@ def test_fine_tuning_keeps_frozen_stages_and_moves_the_rest(trained, colours, tm
     assert not (tmp_path / "other").exists()
 
 
+def test_weights_of_other_colours_are_refused(colours, tmp_path):
+    from resnext.model import image_network
+    from resnext.preprocessing import Preprocessing
+    from resnext.weights import save_weights
+
+    network = image_network("resnext14_2x4d", 3, Preprocessing(24, 24, mean=(0.5, 0.5, 0.5)))
+    save_weights(network, tmp_path / "other.safetensors")
+    with pytest.raises(
+        ValueError, match=r"other.safetensors: its images are normalised with mean \(0.5, 0.5, 0.5\) and"
+    ):
+        train(colours, "resnext14_2x4d", tmp_path / "run", recipe=QUICK, weights=tmp_path / "other.safetensors")
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_average_is_judged_and_kept_and_training_goes_on_without_it(colours, tmp_path):
     plain = dataclasses.replace(QUICK, epochs=2)
     for name, recipe in (("plain", plain), ("averaged", dataclasses.replace(plain, ema=0.9))):
