@@ -108,7 +108,7 @@ def test_wrong_name_says_what_a_right_one_is(name, words):
         ({"cardinality": 4.0}, "must be whole and at least 1. Received"),
         ({"cardinality": 0}, "must be whole and at least 1. Received"),
         ({"bottleneck_width": -4}, "must be whole and at least 1. Received"),
-        ({"shortcut": "E"}, "`shortcut` must be one of 'A', 'B', 'C', 'D'. Received: 'E'"),
+        ({"shortcut": "E"}, "`shortcut` must be one of 'A', 'B', 'C', 'D', 'none'. Received: 'E'"),
         ({"block": "basic"}, "A basic block has one path: `cardinality` must be 1. Received: 4"),
         ({"block": "wide"}, "`block` must be one of 'bottleneck', 'basic'. Received: 'wide'"),
         ({"stem_pool": "same"}, "`stem_pool` must be one of 'padded', 'ceil'. Received: 'same'"),
