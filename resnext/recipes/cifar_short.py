@@ -3,7 +3,7 @@
 Paper: none; SGD with a short cosine as in He et al. 2019 (https://arxiv.org/abs/1812.01187), sections 3.1 and 5.
 Command: resnext train cifar10 --variant resnext14_8x4d --image-size 64 --recipe cifar-short --dtype mixed_bfloat16 \
 --out runs/cifar10
-Cost: 30 epochs; docs/results.md has the time.
+Cost: 30 epochs; docs/results.md has what was measured.
 """
 
 from resnext.recipes import Published, Recipe
