@@ -191,14 +191,15 @@ class WriteEvents(keras.callbacks.Callback):
             needs = "--tensorboard needs the package tensorboardX: pip install 'resnext[tensorboard]'"
             raise MissingPackageError(needs) from error
         self.make, self.folder = SummaryWriter, folder
-
-    def on_train_begin(self, logs=None):
-        self.writer = self.make(str(self.folder))
+        self.writer = None
 
     def on_epoch_end(self, epoch, logs):
+        # Not before: of a run that ends in its first epoch nothing is left.
+        self.writer = self.writer or self.make(str(self.folder))
         for name, tag in TAGS.items():
             self.writer.add_scalar(tag, logs[name], epoch + 1)
         self.writer.flush()
 
     def on_train_end(self, logs=None):
-        self.writer.close()
+        if self.writer:
+            self.writer.close()

@@ -108,7 +108,7 @@ def evaluate(run: str | Path, data: str | Path, *, weights: str = "best", batch_
         ValueError, RunError, WeightsError, DataError, ImageError: what the message says.
 
     >>> evaluate("runs/signs", "sign-digits").top(1)  # doctest: +SKIP
-    0.9853
+    0.9912
     """
     from resnext.run import build_classifier, read_held_out, read_run
     from resnext.sources import check_images

@@ -87,7 +87,7 @@ def train(
         ImageError, TrainingDiverged: the run folder keeps the epochs that were finished.
 
     >>> train("sign-digits", "resnext14_8x4d", "runs/signs").test.top(1)  # doctest: +SKIP
-    0.9853
+    0.9912
     """
     from resnext.sources import load_splits, source_name
     from resnext.words import local_copy
