@@ -26,14 +26,14 @@ def main():
     from resnext.pipeline import training_batches
     from resnext.recipes import trained_at
     from resnext.sources import Examples
-    from resnext.train import _compile
+    from resnext.train import _compile, learning_rates
 
     recipe = dataclasses.replace(get_recipe("rsb-a2"), image_size=32, batch_size=8, trivial_augment=True, erasing=0.5)
     images = np.random.default_rng(0).integers(0, 256, (500, 48, 64, 3), dtype=np.uint8)
     examples = Examples(images, np.arange(500, dtype=np.int32) % 10, tuple("0123456789"))
     network = image_network("resnext14_2x4d", 10, trained_at(recipe))
     classifier = image_classifier(network, trained_at(recipe))
-    _compile(classifier, network, recipe, arguments.steps)
+    _compile(classifier, network, recipe, learning_rates(recipe, arguments.steps))
     batches = training_batches(examples, recipe, trained_at(recipe), seed=0)
     for step in range(arguments.steps + 1):
         if step % (arguments.steps // 10) == 0:

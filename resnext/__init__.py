@@ -14,7 +14,7 @@ from resnext.evaluate import evaluate
 from resnext.predict import predict
 from resnext.preview import preview
 from resnext.recipes import Recipe, get_recipe
-from resnext.train import train
+from resnext.train import resume, train
 from resnext.variants import Variant, get_variant, list_variants
 
 __version__ = "0.1.0"
@@ -58,6 +58,7 @@ __all__ = [
     "predict",
     "preprocess_input",
     "preview",
+    "resume",
     "save_weights",
     "to_form",
     "train",

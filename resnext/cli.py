@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import importlib.util
 import itertools
 import os
 import signal
@@ -17,13 +19,15 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import tyro
 from tyro.conf import Positional
 
-from resnext.backend import installed_backend
+from resnext.backend import BACKENDS, installed_backend
 from resnext.files import write_atomically
 from resnext.recipes import Dtype, Recipe, get_recipe
+from resnext.run import RunError, read_run
 
 if TYPE_CHECKING:
     from resnext.check import DataReport
     from resnext.published import PublishedWeights
+    from resnext.train import Trained
     from resnext.variants import Variant
 
 Weights = Literal["best", "last"]
@@ -217,8 +221,12 @@ def train_command(recipe: Recipe) -> Callable[..., None]:
         workers: int | None = None,
         skip_bad: tyro.conf.FlagCreatePairsOff[bool] = False,
         tensorboard: tyro.conf.FlagCreatePairsOff[bool] = False,
+        checkpoint_every: int | None = None,
+        resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None,
     ) -> None:
-        """Train a network on a folder of images. Options below "settings" are the recipe's.
+        """Train a network on a folder of images, or go on: resnext train --resume RUN, alone.
+
+        Options below "settings" are the recipe's.
 
         Args:
             data: a folder or tar archive train/<class>/* with test/ or val/ beside it, or <class>/*; or digits,
@@ -233,31 +241,84 @@ def train_command(recipe: Recipe) -> Callable[..., None]:
             workers: threads that make batches ahead; by default one for each core.
             skip_bad: leave out images that can't be read, one in a thousand at most.
             tensorboard: write events for TensorBoard, too.
+            checkpoint_every: steps from one checkpoint to the next; by default five minutes.
+            resume: the run folder of a training that was stopped or killed: it goes on as if it never had been.
         """
         from resnext.train import train
 
-        trained = train(
-            data,
-            variant,
-            out,
-            recipe=Recipe(**{field.name: getattr(settings, field.name) for field in dataclasses.fields(Recipe)}),
-            weights=weights,
-            seed=seed,
-            dtype=dtype,
-            remat=remat,
-            workers=workers,
-            skip_bad=skip_bad,
-            tensorboard=tensorboard,
+        _print_trained(
+            train(
+                data,
+                variant,
+                out,
+                recipe=Recipe(**{field.name: getattr(settings, field.name) for field in dataclasses.fields(Recipe)}),
+                weights=weights,
+                seed=seed,
+                dtype=dtype,
+                remat=remat,
+                workers=workers,
+                skip_bad=skip_bad,
+                tensorboard=tensorboard,
+                checkpoint_every=checkpoint_every,
+            )
         )
-        print(f"test top-1 {100 * trained.test.top(1):.2f} % of {len(trained.test.labels)} images (last epoch)")
-        print(
-            f"best validation top-1 {100 * trained.best_validation_accuracy:.2f} % (epoch {trained.best_epoch}), "
-            f"kept in {trained.folder}"
-        )
-        for picture in trained.pictures:
-            print(f"picture: {picture}")
-        if trained.pictures_missing:
-            print(f"no pictures: {trained.pictures_missing}")
+
+    return train
+
+
+def _print_trained(trained: Trained) -> None:
+    print(f"test top-1 {100 * trained.test.top(1):.2f} % of {len(trained.test.labels)} images (last epoch)")
+    print(
+        f"best validation top-1 {100 * trained.best_validation_accuracy:.2f} % (epoch {trained.best_epoch}), "
+        f"kept in {trained.folder}"
+    )
+    for picture in trained.pictures:
+        print(f"picture: {picture}")
+    if trained.pictures_missing:
+        print(f"no pictures: {trained.pictures_missing}")
+
+
+def resume_command(folder: Path) -> Callable[..., None]:
+    """The command `train` where it goes on with a run: it has the run's values, and refuses others."""
+    config = read_run(folder)
+
+    def train(
+        resume: Annotated[Path, tyro.conf.arg(metavar="RUN")],
+        data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")] = config.data,
+        variant: str = config.variant.name,
+        out: Path = folder,
+        settings: tyro.conf.OmitArgPrefixes[Settings] = _settings(config.recipe),  # noqa: B008
+        weights: str | None = config.weights,
+        seed: int = config.seed,
+        dtype: Dtype = config.dtype,  # type: ignore[assignment]
+        workers: int | None = None,
+    ) -> None:
+        """Go on with a training that was stopped or killed, as if it never had been.
+
+        Args:
+            resume: the run folder.
+            data: where the images are now.
+            variant: as it was; so are all others but the last.
+            out: the same folder.
+            settings: of the run.
+            weights: that it started from.
+            seed: of the run.
+            dtype: of the run.
+            workers: threads that make batches ahead; by default one for each core.
+        """
+        from resnext.train import resume as go_on
+
+        given = {"variant": variant, "out": out.resolve(), "weights": weights, "seed": seed, "dtype": dtype}
+        of_run = {"variant": config.variant.name, "out": folder.resolve(), "weights": config.weights,
+                  "seed": config.seed, "dtype": config.dtype}  # fmt: skip
+        for field in dataclasses.fields(Recipe):
+            given[field.name], of_run[field.name] = getattr(settings, field.name), getattr(config.recipe, field.name)
+        changed = [f"{name}: {of_run[name]!r}, not {value!r}" for name, value in given.items() if value != of_run[name]]
+        if changed:
+            raise RunError(
+                f"{folder}: was begun with {'; '.join(changed)}. Leave these out, or train anew into another --out."
+            )
+        _print_trained(go_on(folder, data=data, workers=workers))
 
     return train
 
@@ -289,13 +350,6 @@ def preview_command(recipe: Recipe) -> Callable[..., None]:
 
 def _settings(recipe: Recipe) -> Settings:
     return Settings(**{field.name: getattr(recipe, field.name) for field in dataclasses.fields(Recipe)})
-
-
-def _recipe_asked_for(arguments: Sequence[str]) -> Recipe:
-    """That of --recipe, before the line is parsed: the other options have its values as their defaults."""
-    names = [second for first, second in itertools.pairwise(arguments) if first == "--recipe"]
-    names += [word.removeprefix("--recipe=") for word in arguments if word.startswith("--recipe=")]
-    return get_recipe(names[-1] if names else "photos")
 
 
 def evaluate(
@@ -497,13 +551,21 @@ def bench(
         write_atomically(json, dumps([dataclasses.asdict(result) for result in results], indent=1).encode() + b"\n")
 
 
-def commands(recipe: Recipe) -> dict[str, Callable[..., None]]:
-    """All commands, with this recipe's values as the defaults of its options."""
+def _value_of(option: str, arguments: Sequence[str]) -> str | None:
+    """What follows an option, before the line is parsed: other options take their defaults from it."""
+    values = [second for first, second in itertools.pairwise(arguments) if first == option]
+    values += [word.removeprefix(f"{option}=") for word in arguments if word.startswith(f"{option}=")]
+    return values[-1] if values else None
+
+
+def commands(arguments: Sequence[str]) -> dict[str, Callable[..., None]]:
+    """All commands, with the values of the recipe, or of the run to go on with, as the defaults of their options."""
+    recipe, run = get_recipe(_value_of("--recipe", arguments) or "photos"), _value_of("--resume", arguments)
     return {
         "list": list_,
         "info": info,
         "recipes": recipes,
-        "train": train_command(recipe),
+        "train": resume_command(Path(run)) if run else train_command(recipe),
         "evaluate": evaluate,
         "compare": compare,
         "predict": predict,
@@ -525,24 +587,25 @@ def main() -> None:
     signal.signal(signal.SIGINT, interrupt)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if "KERAS_BACKEND" not in os.environ:
-        os.environ["KERAS_BACKEND"] = installed_backend()
+        os.environ["KERAS_BACKEND"] = _backend_of_run(sys.argv) or installed_backend()
     if sys.argv[1:2] in (["train"], ["evaluate"], ["predict"], ["bench"]):
         _ask_for_huge_pages()
     try:
         tyro.extras.subcommand_cli_from_dict(
-            commands(_recipe_asked_for(sys.argv)),
+            commands(sys.argv),
             prog="resnext",
             description="ResNeXt for Keras 3: build, train, evaluate and use it.",
         )
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        _end_interrupted()
+    except KeyboardInterrupt as error:
+        _end_interrupted(getattr(error, "exit_code", 130), str(error))
     except (ValueError, RuntimeError, ImportError) as error:
         if interrupts:  # TensorFlow hands on an interrupt as an error of its own
-            _end_interrupted()
+            _end_interrupted(130, "")
         if not _raised_by_us(error):
             raise
-        sys.exit(f"resnext: {error}")
+        print(f"resnext: {error}", file=sys.stderr)
+        _end(getattr(error, "exit_code", 1))
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
@@ -550,11 +613,26 @@ def main() -> None:
         sys.exit(f"resnext: {error}")
 
 
-def _end_interrupted() -> NoReturn:
-    print("resnext: interrupted; a run folder keeps the epochs that were finished", file=sys.stderr)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(130)  # not sys.exit: the threads that make batches can crash an interpreter that is shutting down
+def _end_interrupted(exit_code: int, what: str) -> NoReturn:
+    print(f"resnext: {what or 'interrupted'}", file=sys.stderr)
+    _end(exit_code)
+
+
+def _end(exit_code: int) -> NoReturn:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(exit_code)  # not sys.exit: the threads that make batches can crash an interpreter that is shutting down
+
+
+def _backend_of_run(arguments: Sequence[str]) -> str | None:
+    """That of the run to go on with, if it is installed: on another one it would not go on bit for bit."""
+    run = _value_of("--resume", arguments)
+    try:
+        backend = read_run(run).versions["backend"] if run else None
+    except (RunError, KeyError):
+        return None  # said when the line is parsed
+    return backend if backend in BACKENDS and importlib.util.find_spec(backend) else None
 
 
 def _ask_for_huge_pages() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -140,14 +141,23 @@ def _examples(data: str | Path, config: RunConfig, held_out: list[str]) -> Examp
     return load_examples(data, config.classes)
 
 
-def judge(classifier: keras.Model, examples: Examples, preprocessing: Preprocessing, batch_size: int) -> Evaluation:
-    """Run the network over the examples, in order."""
+def judge(
+    classifier: keras.Model,
+    examples: Examples,
+    preprocessing: Preprocessing,
+    batch_size: int,
+    check: Callable[[], None] = lambda: None,
+) -> Evaluation:
+    """Run the network over the examples, in order; before each batch `check` may raise."""
     import numpy as np
 
     from resnext.pipeline import evaluation_batches
 
     batches = evaluation_batches(examples, preprocessing, batch_size)
-    rows = [log_probabilities(classifier, images)[:valid] for images, valid in batches]
+    rows = []
+    for images, valid in batches:
+        check()
+        rows.append(log_probabilities(classifier, images)[:valid])
     return Evaluation(examples.classes, examples.labels, np.concatenate(rows))
 
 

@@ -7,14 +7,14 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import takewhile
+from itertools import chain, islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from resnext import augment
-from resnext.preprocessing import ImageError, Preprocessing, read_crop
+from resnext.preprocessing import ImageError, Preprocessing, printable, read_crop
 from resnext.recipes import Recipe
 from resnext.sources import Examples
 
@@ -42,7 +42,12 @@ def images_per_step(examples: Examples, recipe: Recipe) -> int:
 
 
 def training_batches(
-    examples: Examples, recipe: Recipe, preprocessing: Preprocessing, seed: int, workers: int | None = None
+    examples: Examples,
+    recipe: Recipe,
+    preprocessing: Preprocessing,
+    seed: int,
+    workers: int | None = None,
+    start: int = 0,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Batches without end: images uint8 (batch, size, size, 3) and targets float32 (batch, classes).
 
@@ -58,23 +63,49 @@ def training_batches(
         preprocessing: size, interpolation and colours of what comes out.
         seed: from 0 to 2**32 - 1.
         workers: threads that make batches ahead; 0 makes each when it is asked for, None one for each core.
+        start: the number of the first batch, counted from 0.
 
     Raises:
         ImageError: at the batch with an image that can't be read.
     """
-    for images, targets in _batches(examples, recipe, preprocessing, seed, workers):
-        yield from zip(np.split(images, recipe.accumulate), np.split(targets, recipe.accumulate), strict=True)
+    batches = iter(_batches(examples, recipe, preprocessing, seed, workers))
+    batches.set_state({"next_index": start // recipe.accumulate})
+    parts = chain.from_iterable(
+        zip(np.split(images, recipe.accumulate), np.split(targets, recipe.accumulate), strict=True)
+        for images, targets in batches
+    )
+    yield from islice(parts, start % recipe.accumulate, None)
+
+
+def images_of_batch(examples: Examples, recipe: Recipe, seed: int, number: int) -> list[str]:
+    """The names of the images in a batch of `training_batches`; of an array's images the indices."""
+    size, per_epoch = images_per_step(examples, recipe), len(examples) // images_per_step(examples, recipe)
+    epoch, batch = divmod(number // recipe.accumulate, per_epoch)
+    first = epoch * len(examples) + batch * size + number % recipe.accumulate * (size // recipe.accumulate)
+    order = _order(examples, recipe, seed)
+    indices = [order[place] for place in range(first, first + size // recipe.accumulate)]
+    return [printable(name_of_image(examples, index)) for index in indices]
+
+
+def name_of_image(examples: Examples, index: int) -> str:
+    """Its path, or its index in an array."""
+    image = examples.images[index]
+    return f"image {index}" if isinstance(image, np.ndarray) else str(image)
 
 
 def _batches(examples, recipe, preprocessing, seed, workers) -> grain.IterDataset[tuple[np.ndarray, np.ndarray]]:
     """Those of `training_batches`, not split. An iterator goes on at step i after `set_state({"next_index": i})`."""
-    grain, size = _grain(), images_per_step(examples, recipe)
+    size = images_per_step(examples, recipe)
     augmented = partial(_sample, examples, sampler(recipe, preprocessing))
-    order = _repeated(grain.MapDataset.range(len(examples)).seed(seed).shuffle(), recipe.repeats)
-    batches = order.random_map(augmented).batch(size, drop_remainder=True)
+    batches = _order(examples, recipe, seed).random_map(augmented).batch(size, drop_remainder=True)
     batches = batches.random_map(partial(mixed, recipe, len(examples.classes)))
     # Repeated before batching, the last batch of an epoch would be filled from the next one.
     return batches.repeat().to_iter_dataset(_read_ahead(workers))
+
+
+def _order(examples: Examples, recipe: Recipe, seed: int) -> grain.MapDataset[int]:
+    """Indices of the images, one epoch after the other."""
+    return _repeated(_grain().MapDataset.range(len(examples)).seed(seed).shuffle(), recipe.repeats)
 
 
 def sampler(recipe: Recipe, preprocessing: Preprocessing) -> Callable[[Any, np.random.Generator], np.ndarray]:

@@ -11,6 +11,7 @@ learning-curves.png    metrics.csv as a picture
 confusion-matrix.png   of the test images, by the last weights; as are
 class-accuracy.png     how well each class was told
 worst-mistakes.png     the wrong answers with the highest loss
+checkpoints/           from which `train --resume` goes on (see `resnext.checkpoints`)
 report.html            all of it on one page, which needs no other file and no network
 tensorboard/           events for TensorBoard, with `--tensorboard`
 """
@@ -19,11 +20,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import json
+import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from resnext.backend import import_keras
 from resnext.files import write_atomically
@@ -49,8 +53,17 @@ REPORT = "report.html"
 EVENTS = "tensorboard"
 
 
+LOCK = ".lock"
+
+
 class RunError(ValueError):
     """A run folder that can't be used; one line: what it is, what is allowed, what to do."""
+
+
+class RunInUseError(RunError):
+    """Another process trains in the folder."""
+
+    exit_code = 73  # EX_CANTCREAT
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,10 @@ class RunConfig:
     seed: int
     dtype: str
     weights: str | None  # that the training started from
+    remat: bool
+    skip_bad: bool
+    tensorboard: bool
+    checkpoint_every: int | None  # steps; None goes by time
     versions: dict[str, str]  # of this library, Keras and the backend, whose name is under "backend"
 
     def __post_init__(self):
@@ -78,8 +95,73 @@ def check_unused(folder: Path) -> None:
     """Raise RunError where a run can't be written without touching what is there."""
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder}: is a file. A run needs a new or an empty folder: choose another --out.")
-    if folder.is_dir() and any(folder.iterdir()):
+    # A process that was killed before it had written its configuration leaves its lock, or half a file.
+    if folder.is_dir() and any(
+        not path.name.startswith((LOCK, f".{CONFIG}.", f".{HELD_OUT}.")) for path in _in(folder)
+    ):
         raise RunError(f"{folder}: already in use. A run needs a new or an empty folder: choose another --out.")
+
+
+def _in(folder: Path) -> list[Path]:
+    try:
+        return [*folder.iterdir()]
+    except OSError as error:
+        raise RunError(f"{folder}: can't be read ({error.strerror}). Choose another --out.") from error
+
+
+def _half_written(folder: Path) -> list[Path]:
+    """What a process left that was killed while it wrote a file: see `write_atomically`."""
+    names = "|".join(map(re.escape, (CONFIG, HELD_OUT, METRICS, RECORDS, *WEIGHTS.values())))
+    return [path for path in _in(folder) if re.fullmatch(rf"\.({names})\.\d+", path.name)]
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Alone in the folder, which is made if need be, and taken away again if nothing was put into it.
+
+    The kernel holds the lock: of a process that was killed nothing is left of it but a file.
+
+    Raises:
+        RunInUseError: another process has it.
+        RunError: the folder can't be written to.
+    """
+    made = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = _lock(folder)
+    except OSError as error:
+        raise RunError(f"{folder}: can't be written to ({error.strerror}). Choose another --out.") from error
+    with file:
+        for path in _half_written(folder):
+            path.unlink()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                (folder / LOCK).unlink()
+                if made:
+                    folder.rmdir()  # refused where there is something in it
+
+
+def _lock(folder: Path) -> IO[str]:
+    while True:
+        file = (folder / LOCK).open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            number = file.read() or "another process"
+            file.close()
+            raise RunInUseError(
+                f"{folder}: process {number} trains in it. Wait for it, or choose another --out."
+            ) from None
+        if (folder / LOCK).exists() and os.fstat(file.fileno()).st_ino == (folder / LOCK).stat().st_ino:
+            break
+        file.close()  # its last owner has just removed it
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
 
 
 def create_run(folder: Path, config: RunConfig, held_out: Sequence[str]) -> list[Path]:
@@ -90,14 +172,9 @@ def create_run(folder: Path, config: RunConfig, held_out: Sequence[str]) -> list
     """
     check_unused(folder)
     made = [] if folder.exists() else [folder]
-    document = {
-        **dataclasses.asdict(config),
-        "variant": _variant_to_json(config.variant),
-        "preprocessing": config.preprocessing.to_json(),
-    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in ((CONFIG, document), (HELD_OUT, held_out)):
+        for name, content in ((HELD_OUT, held_out), (CONFIG, to_json(config))):  # with the last it is a run
             text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
             write_atomically(folder / name, text.encode("utf-8", "surrogateescape"))  # a path may be any bytes
             made.append(folder / name)
@@ -107,11 +184,26 @@ def create_run(folder: Path, config: RunConfig, held_out: Sequence[str]) -> list
     return made
 
 
+def to_json(config: RunConfig) -> dict[str, Any]:
+    """What is written of it, as JSON gives it back."""
+    document = {
+        **dataclasses.asdict(config),
+        "variant": _variant_to_json(config.variant),
+        "preprocessing": config.preprocessing.to_json(),
+    }
+    return json.loads(json.dumps(document))
+
+
 def discard_run(made: list[Path]) -> None:
     """Take back what `create_run` made, for a run that ended before it had weights."""
     with contextlib.suppress(OSError):  # what went wrong before is what the user must hear
         for path in reversed(made):
             path.rmdir() if path.is_dir() else path.unlink()
+
+
+def is_run(folder: str | Path) -> bool:
+    """Whether a training has begun in the folder."""
+    return (Path(folder) / CONFIG).is_file()
 
 
 def read_run(folder: str | Path) -> RunConfig:
@@ -123,7 +215,7 @@ def read_run(folder: str | Path) -> RunConfig:
     from resnext.preprocessing import Preprocessing
 
     path = Path(folder) / CONFIG
-    if not path.is_file():
+    if not is_run(folder):
         raise RunError(f"{folder}: not a run folder (no {CONFIG}). Give the --out of a `resnext train`.")
     with _reading(path) as document:
         return RunConfig(

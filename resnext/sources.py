@@ -12,6 +12,7 @@ Kaggle's copy of ImageNet is taken as it is. Hidden files and files without an i
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -62,6 +63,19 @@ class Splits:
 def source_name(data: str | Path) -> str:
     """One name for a data argument from wherever it is given: the word, or the absolute path."""
     return str(data) if data in WORDS else str(Path(data).resolve())
+
+
+def fingerprint(splits: Splits) -> str:
+    """The same for the same images, by class and file name, wherever they lie; of an array by its bytes."""
+    digest = hashlib.sha256()
+    for part in (splits.train, splits.validation, splits.test):
+        if isinstance(part.images, np.ndarray):
+            digest.update(part.images.tobytes())
+        else:
+            names = "\0".join(str(image).rsplit("/", 1)[-1] for image in part.images)
+            digest.update(names.encode("utf-8", "surrogateescape"))
+        digest.update(part.labels.tobytes() + repr(part.classes).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def load_splits(data: str | Path, seed: int = 0) -> Splits:

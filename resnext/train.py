@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnext.backend import import_keras
+from resnext.checkpoints import FOLDER as CHECKPOINTS
+from resnext.checkpoints import Checkpoint, checkpoints, read_newest
 from resnext.recipes import Recipe, changed, check_dtype, get_recipe, judged_at, trained_at
 from resnext.run import (
     CLASS_ACCURACY,
+    CONFIG,
     CONFUSION_MATRIX,
     EVENTS,
     LEARNING_CURVES,
@@ -26,7 +29,12 @@ from resnext.run import (
     check_unused,
     create_run,
     discard_run,
+    is_run,
+    locked,
+    read_run,
+    to_json,
 )
+from resnext.stopping import Stopped, StopRequest, stop_on_signals
 from resnext.variants import Variant, get_variant
 
 if TYPE_CHECKING:
@@ -65,6 +73,7 @@ def train(
     workers: int | None = None,
     skip_bad: bool = False,
     tensorboard: bool = False,
+    checkpoint_every: int | None = None,
 ) -> Trained:
     """Train a network and keep everything about it in a run folder (see `resnext.run`).
 
@@ -81,10 +90,13 @@ def train(
         workers: threads that make batches ahead; by default one for each core. The batches are the same.
         skip_bad: read every image before training and leave out those that can't be read, one in a thousand at most.
         tensorboard: write events for TensorBoard, too.
+        checkpoint_every: steps from one checkpoint to the next; by default they come every five minutes. There is one
+            after every epoch, too.
 
     Raises:
         ValueError, RunError, DataError, WeightsError: before anything is written.
-        ImageError, TrainingDiverged: the run folder keeps the epochs that were finished.
+        ImageError, TrainingDiverged, SavingError, OutOfMemoryError: the run folder keeps what was saved.
+        Stopped: SIGTERM, SIGINT or SIGUSR1 came; `resume` goes on.
 
     >>> train("sign-digits", "resnext14_8x4d", "runs/signs").test.top(1)  # doctest: +SKIP
     0.9912
@@ -99,38 +111,104 @@ def train(
     recipe = dataclasses.replace(recipe, image_size=recipe.image_size or variant.image_size)
     preprocessing = judged_at(recipe)
     check_dtype(dtype)
-    _check_numbers(seed, workers)
+    _check_numbers(seed, workers, checkpoint_every)
     check_unused(folder)
     if folder.resolve().is_relative_to(Path(local_copy(str(data)) or source_name(data)).resolve()):
         raise RunError(f"{folder}: lies in {data}, where its pictures would be taken for data. Choose another --out.")
-    splits = _checked(load_splits(data, seed), recipe, skip_bad)
+    with stop_on_signals() as stop, locked(folder):
+        splits = _checked(load_splits(data, seed), recipe, skip_bad)
+        config = RunConfig(
+            variant,
+            splits.train.classes,
+            preprocessing,
+            recipe,
+            source_name(data),
+            seed,
+            dtype,
+            None if weights is None else str(weights),
+            remat,
+            skip_bad,
+            tensorboard,
+            checkpoint_every,
+            _backend_versions(),
+        )
+        return _fit(folder, config, splits, workers, stop)
 
+
+def resume(folder: str | Path, *, data: str | Path | None = None, workers: int | None = None) -> Trained:
+    """Go on with a training from its newest whole checkpoint, to the same weights as if it had never stopped.
+
+    Bit for bit where backend, versions and kind of machine are the same; a warning says if they are not.
+
+    Args:
+        folder: of the run.
+        data: where the images are now; by default where they were.
+        workers: as in `train`.
+
+    Raises:
+        RunError: not a run, in use, or its configuration, its images or its network are not those of the checkpoint.
+        DamagedCheckpointError: there are checkpoints, and none is as it was written.
+        ValueError, DataError, ImageError, TrainingDiverged, SavingError, OutOfMemoryError, Stopped: as in `train`.
+
+    >>> resume("runs/signs").test.top(1)  # doctest: +SKIP
+    0.9912
+    """
+    from resnext.sources import DataError, load_splits
+
+    folder = Path(folder)
+    config = read_run(folder)
+    _check_numbers(config.seed, workers, config.checkpoint_every)
+    with stop_on_signals() as stop, locked(folder):
+        checkpoint = read_newest(folder / CHECKPOINTS, _warn)
+        if checkpoint:
+            _check_same(folder, config, checkpoint.facts)
+        splits = _checked(load_splits(data or config.data, config.seed), config.recipe, config.skip_bad)
+        if splits.train.classes != config.classes:
+            raise DataError(_other_images(data or config.data))
+        versions = _backend_versions()
+        if config.versions != versions:
+            _warn(f"{folder}: was trained with {_named(config.versions)}, and goes on with {_named(versions)}: "
+                  "equal to about 1e-6, not bit for bit")  # fmt: skip
+        return _fit(folder, config, splits, workers, stop, checkpoint)
+
+
+def _check_same(folder: Path, config: RunConfig, facts: dict) -> None:
+    now, then = to_json(config), facts["config"]
+    keys = [f"{key}: {then.get(key)!r} then, {now.get(key)!r} now" for key in now if now[key] != then.get(key)]
+    if recipes := [key for key in keys if key.startswith("recipe: ")]:
+        pairs = [(name, then["recipe"].get(name), value) for name, value in now["recipe"].items()]
+        changes = [f"{name}: {old!r} then, {value!r} now" for name, old, value in pairs if old != value]
+        keys = [*changes, *(key for key in keys if key not in recipes)]
+    if keys:
+        raise RunError(f"{folder}: its checkpoint is of another training ({'; '.join(keys)}). Restore its {CONFIG}.")
+
+
+def _other_images(data: str | Path) -> str:
+    return f"{data}: not the images and classes that the run was trained on. Give them as DATA, or train anew."
+
+
+def _named(versions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def _warn(line: str) -> None:
+    print(f"resnext: {line}", file=sys.stderr)
+
+
+def _backend_versions() -> dict[str, str]:
     import_keras()
     import keras
 
-    from resnext.model import keras_config
-
-    config = RunConfig(
-        variant,
-        splits.train.classes,
-        preprocessing,
-        recipe,
-        source_name(data),
-        seed,
-        dtype,
-        None if weights is None else str(weights),
-        _versions(keras.backend.backend()),
-    )
-    keras.utils.set_random_seed(seed)
-    with keras_config(dtype, "channels_last"):
-        return _fit(folder, config, splits, remat, workers, tensorboard)
+    return _versions(keras.backend.backend())
 
 
-def _check_numbers(seed: int, workers: int | None) -> None:
+def _check_numbers(seed: int, workers: int | None, checkpoint_every: int | None) -> None:
     if not 0 <= seed < 2**32:
         raise ValueError(f"`seed` must be from 0 to {2**32 - 1}. Received: {seed}")
     if workers is not None and workers < 0:
         raise ValueError(f"`workers` must be at least 0. Received: {workers}")
+    if checkpoint_every is not None and checkpoint_every < 1:
+        raise ValueError(f"`checkpoint_every` must be at least 1. Received: {checkpoint_every}")
 
 
 def _checked(splits: Splits, recipe: Recipe, skip_bad: bool) -> Splits:
@@ -152,61 +230,172 @@ def _checked(splits: Splits, recipe: Recipe, skip_bad: bool) -> Splits:
     return splits
 
 
-def _fit(folder: Path, config: RunConfig, splits: Splits, remat: bool, workers, tensorboard: bool) -> Trained:
-    from rich.console import Console
+def _fit(
+    folder: Path,
+    config: RunConfig,
+    splits: Splits,
+    workers: int | None,
+    stop: StopRequest,
+    checkpoint: Checkpoint | None = None,
+) -> Trained:
+    import keras
 
-    from resnext.averaging import averaged_weights
-    from resnext.callbacks import KeepRun, ShowProgress, WriteEvents
-    from resnext.evaluate import judge
-    from resnext.model import image_classifier
-    from resnext.pipeline import images_per_step, steps_per_epoch, training_batches
-    from resnext.remat import recompute
-    from resnext.weights import load_weights
+    from resnext.model import keras_config
 
-    recipe, preprocessing = config.recipe, config.preprocessing
-    network = _network(config)
-    classifier = image_classifier(recompute(network) if remat else network, trained_at(recipe))
-    judged = classifier if preprocessing.size == recipe.image_size else image_classifier(network, preprocessing)
-    steps = steps_per_epoch(splits.train, recipe)
-    _compile(classifier, network, recipe, steps)
-    batches = partial(training_batches, splits.train, recipe, trained_at(recipe), config.seed, workers)
+    keras.utils.set_random_seed(config.seed)
+    with keras_config(config.dtype, "channels_last"):
+        training = _Training(folder, config, splits, workers, stop, checkpoint)
+        try:
+            training.run()
+        except Exception as error:
+            if _is_out_of_memory(error):
+                raise OutOfMemoryError(
+                    f"not enough memory for steps of {training.at_once} images of {config.recipe.image_size} pixels. "
+                    "Use a lower --batch-size or --image-size, --accumulate, or --remat."
+                ) from error
+            raise
+        return training.result()
 
-    def judged_on(examples: Examples) -> Evaluation:
-        return judge(judged, examples, preprocessing, min(JUDGED_AT_ONCE, recipe.batch_size))
 
-    def averaged(model: keras.Model) -> contextlib.AbstractContextManager:
-        images = (images for images, _ in batches())
-        return averaged_weights(model, images, min(steps, STATISTICS_FROM)) if recipe.ema else contextlib.nullcontext()
+class OutOfMemoryError(RuntimeError):
+    """The step does not fit into the memory."""
 
-    at_once = images_per_step(splits.train, recipe) // recipe.accumulate
-    keep = KeepRun(folder, network, partial(judged_on, splits.validation), averaged, at_once)
-    progress = ShowProgress(Console(stderr=True), at_once)
-    values = ", ".join(f"{name} {value}" for name, value in changed(recipe).items())
-    print(f"recipe {recipe.name}: {values}", file=sys.stderr)
-    failures: list[Exception] = []
-    made = create_run(folder, config, splits.held_out)
-    try:
-        classifier.fit(
-            _remembering(batches(), failures),  # Keras knows generators, not grain's iterators
-            steps_per_epoch=steps,
-            epochs=recipe.epochs,
-            callbacks=[keep, progress, *([WriteEvents(folder / EVENTS)] if tensorboard else [])],
-            shuffle=False,  # the batches are shuffled already
-            verbose=0,
+    exit_code = 71  # EX_OSERR
+
+
+class _Training:
+    """One sitting of a training: what is built for it, its epochs, and what they came to."""
+
+    def __init__(self, folder: Path, config: RunConfig, splits: Splits, workers, stop: StopRequest, checkpoint):
+        from resnext.callbacks import KeepRun
+        from resnext.model import image_classifier
+        from resnext.pipeline import images_of_batch, images_per_step, steps_per_epoch, training_batches
+        from resnext.remat import recompute
+        from resnext.sources import fingerprint
+        from resnext.state import build, layout
+
+        recipe, seen = config.recipe, trained_at(config.recipe)
+        self.folder, self.config, self.splits, self.stop = folder, config, splits, stop
+        self.steps = steps_per_epoch(splits.train, recipe)
+        self.at_once = images_per_step(splits.train, recipe) // recipe.accumulate
+        self.batches = partial(training_batches, splits.train, recipe, seen, config.seed, workers)
+        self.network = _network(config)
+        self.classifier = image_classifier(recompute(self.network) if config.remat else self.network, seen)
+        self.judged = self.classifier
+        if config.preprocessing.size != recipe.image_size:
+            self.judged = image_classifier(self.network, config.preprocessing)
+        rates = learning_rates(recipe, self.steps)
+        _compile(self.classifier, self.network, recipe, rates)
+        build(self.classifier, len(config.classes))
+        facts = {"config": to_json(config), "images": fingerprint(splits), "layout": layout(self.classifier)}
+        names = partial(images_of_batch, splits.train, recipe, config.seed), self.at_once
+        self.keep = KeepRun(
+            folder, self.network, self.steps, lambda step: float(rates(step)), names, facts, config.checkpoint_every,
+            stop, _warn,
+        )  # fmt: skip
+        if checkpoint:
+            self._go_on(checkpoint, facts)
+
+    def _go_on(self, checkpoint: Checkpoint, facts: dict) -> None:
+        from resnext.sources import DataError
+
+        then = checkpoint.facts
+        if then["images"] != facts["images"]:
+            raise DataError(_other_images(self.config.data))
+        if then["layout"] != facts["layout"]:
+            names = sorted(name for name in then["layout"].keys() | facts["layout"].keys()
+                           if then["layout"].get(name) != facts["layout"].get(name))  # fmt: skip
+            raise RunError(f"{self.folder}: its checkpoint is of another network (first of {len(names)}: {names[0]}).")
+        self.keep.go_on(self.classifier, checkpoint)
+        _warn(
+            f"goes on after step {self.keep.step}, {len(self.keep.rows)} of {self.config.recipe.epochs} epochs judged"
         )
-    except BaseException:
-        if not keep.rows:
-            discard_run(made)
-        if failures:
-            raise failures[0] from None
-        raise
-    finally:
-        progress.bar.stop()  # also when training fails: it gives the terminal its cursor back
-    load_weights(network, folder / WEIGHTS["last"])  # the average, where the recipe keeps one
-    test = judged_on(splits.test)
-    best = max(keep.rows, key=lambda row: row["validation_accuracy"])
-    pictures, missing = _draw(folder, config, keep.rows, test, splits.test)
-    return Trained(folder, test, int(best["epoch"]), best["validation_accuracy"], pictures, missing)
+
+    def run(self) -> None:
+        """All epochs that are left; the run folder keeps what was saved, whatever ends them."""
+        from rich.console import Console
+
+        from resnext.callbacks import ShowProgress, WriteEvents
+
+        recipe, keep = self.config.recipe, self.keep
+        values = ", ".join(f"{name} {value}" for name, value in changed(recipe).items())
+        print(f"recipe {recipe.name}: {values}", file=sys.stderr)
+        events = WriteEvents(self.folder / EVENTS) if self.config.tensorboard else None
+        made = [] if is_run(self.folder) else create_run(self.folder, self.config, self.splits.held_out)
+        self.progress = ShowProgress(Console(stderr=True), self.at_once, self.steps, recipe.epochs, keep.step)
+        keep.saver.say = self.progress.say
+        try:
+            for epoch in range(len(keep.rows), recipe.epochs):
+                self._train_to_the_end_of(epoch)
+                row = keep.end_epoch(self.classifier, self._averaged, partial(self._judge, self.splits.validation))
+                self.progress.end_epoch(row)
+                if events:
+                    events.end_epoch(row)
+            keep.finish()
+        except BaseException as error:
+            keep.saver.join()
+            if isinstance(error, Stopped):
+                error.args = (f"{error} after step {keep.step}; go on with: resnext train --resume {self.folder}",)
+            if not checkpoints(self.folder / CHECKPOINTS):
+                discard_run(made)
+            raise
+        finally:
+            self.progress.bar.stop()  # also when training fails: it gives the terminal its cursor back
+            if events:
+                events.close()
+
+    def _train_to_the_end_of(self, epoch: int) -> None:
+        left = (epoch + 1) * self.steps - self.keep.step
+        failures: list[BaseException] = []
+        if not left:
+            return
+        try:
+            self.classifier.fit(
+                _remembering(self.batches(self.keep.step), failures),  # Keras knows generators, not grain's iterators
+                steps_per_epoch=left,
+                initial_epoch=epoch,
+                epochs=epoch + 1,
+                callbacks=[self.keep, self.progress],
+                shuffle=False,  # the batches are shuffled already
+                verbose=0,
+            )
+        except Exception:
+            if failures:
+                raise failures[0] from None
+            raise
+
+    def _judge(self, examples: Examples) -> Evaluation:
+        from resnext.evaluate import judge
+
+        at_once = min(JUDGED_AT_ONCE, self.config.recipe.batch_size)
+        return judge(self.judged, examples, self.config.preprocessing, at_once, self.stop.check)
+
+    def _averaged(self, classifier: keras.Model) -> contextlib.AbstractContextManager:
+        from resnext.averaging import averaged_weights
+
+        def images():
+            for images, _ in self.batches():
+                self.stop.check()
+                yield images
+
+        steps = min(self.steps, STATISTICS_FROM)
+        return averaged_weights(classifier, images(), steps) if self.config.recipe.ema else contextlib.nullcontext()
+
+    def result(self) -> Trained:
+        """Judge the last weights on the test images, and draw what all came to."""
+        from resnext.weights import load_weights
+
+        load_weights(self.network, self.folder / WEIGHTS["last"])  # the average, where the recipe keeps one
+        test, rows = self._judge(self.splits.test), self.keep.rows
+        best = max(rows, key=lambda row: row["validation_accuracy"])
+        pictures, missing = _draw(self.folder, self.config, rows, test, self.splits.test)
+        return Trained(self.folder, test, int(best["epoch"]), best["validation_accuracy"], pictures, missing)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Each backend has its own error for it; PyTorch's on a CPU, and XLA's, are told by their words."""
+    words = ("out of memory", "RESOURCE_EXHAUSTED", "can't allocate memory", "OOM when allocating", "bad_alloc")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
 
 
 def _network(config: RunConfig) -> ResNeXtModel:
@@ -224,21 +413,23 @@ def _network(config: RunConfig) -> ResNeXtModel:
     return freeze(network, recipe.freeze)
 
 
-def _remembering(batches, failures: list[Exception]):
+def _remembering(batches, failures: list[BaseException]):
     """The batches; an error on the way is kept, for TensorFlow hands on only its text."""
     try:
         yield from batches
-    except Exception as error:
+    except GeneratorExit:
+        raise
+    except BaseException as error:  # also what a thread that reads comes to with sys.exit
         failures.append(error)
         raise
 
 
-def _compile(classifier: keras.Model, network: keras.Model, recipe: Recipe, steps_per_epoch: int) -> None:
+def _compile(classifier: keras.Model, network: keras.Model, recipe: Recipe, rates) -> None:
     import keras
 
     binary = keras.losses.BinaryCrossentropy(from_logits=True)
     loss = binary if recipe.loss == "binary" else keras.losses.CategoricalCrossentropy(from_logits=True)
-    optimizer = _optimizer(recipe, learning_rates(recipe, steps_per_epoch), network)
+    optimizer = _optimizer(recipe, rates, network)
     classifier.compile(optimizer, loss, metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")])
 
 

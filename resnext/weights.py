@@ -74,9 +74,31 @@ def save_weights(model: keras.Model, path: str | Path) -> None:
 
     >>> save_weights(network, "network.safetensors")  # doctest: +SKIP
     """
+    _write(Path(path), get_weights(model), _metadata_of(model))
+
+
+def packed(model: keras.Model) -> bytes:
+    """What `save_weights` writes to a safetensors file."""
+    return _packed(get_weights(model), _metadata_of(model))
+
+
+def _packed(weights: Mapping[str, np.ndarray], metadata: dict[str, str]) -> bytes:
+    """The same bytes for the same values: safetensors itself writes metadata in an order that it draws anew."""
+    from safetensors.numpy import save
+
+    content = save(dict(weights), metadata=metadata)
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(metadata.items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text = text.ljust(-(-len(text) // 8) * 8)  # tensors begin at a multiple of eight
+    return len(text).to_bytes(8, "little") + text + content[end:]
+
+
+def _metadata_of(model: keras.Model) -> dict[str, str]:
     variant, preprocessing = getattr(model, "variant", None), getattr(model, "preprocessing", None)
     facts = {fact: getattr(variant, fact) for fact in UNTRACED} if variant else {}
-    _write(Path(path), get_weights(model), _metadata(facts, preprocessing))
+    return _metadata(facts, preprocessing)
 
 
 def load_weights(model: keras.Model, source: str | Path) -> None:
@@ -389,9 +411,7 @@ def _write(path: Path, weights: Mapping[str, np.ndarray], metadata: dict[str, st
     if path.suffix in TORCH_SUFFIXES:
         write_atomically(path, _pickled_by_torch(weights))
     else:
-        from safetensors.numpy import save
-
-        write_atomically(path, save(dict(weights), metadata=metadata))
+        write_atomically(path, _packed(weights, metadata))
 
 
 def _pickled_by_torch(weights: Mapping[str, np.ndarray]) -> bytes:

@@ -40,7 +40,14 @@ ROOMS = [
         "pipeline": {"augment", "sources"},
     },
     {"forms": set(), "folding": set(), "remat": set(), "features": set()},
-    {"run": set(), "optimizers": set(), "averaging": set()},
+    {
+        "run": set(),
+        "checkpoints": set(),
+        "stopping": set(),
+        "state": set(),
+        "optimizers": set(),
+        "averaging": set(),
+    },
     {
         "check": set(),
         "evaluate": set(),
@@ -59,12 +66,13 @@ DOORS = {"__init__", "__main__"}  # the package's name and its command: they may
 # Raised by editing the number and saying here why. 2,500: the first release, lines that are not blank. 3,000: the fast
 # routes and their twins, folding, recomputation, `resnext bench`. 4,600: the wider family, everybody's weights. 7,200:
 # archives, label files, data sets by name, `check-data`; the published recipes and what they need; reports.
-LINES = 7_200
+# 7,900: checkpoints, resuming, and what faults come to.
+LINES = 7_900
 
 PUBLIC = {
     "GroupedConv2D", "Recipe", "ResNeXt", "Variant", "backbone", "check_data", "compare", "complexity", "convert",
     "decode_predictions", "evaluate", "fold", "freeze", "get_recipe", "get_variant", "list_variants", "list_weights",
-    "load_weights", "predict", "preprocess_input", "preview", "save_weights", "to_form", "train",
+    "load_weights", "predict", "preprocess_input", "preview", "resume", "save_weights", "to_form", "train",
 }  # fmt: skip
 SETTINGS = [
     "--recipe", "--epochs", "--batch-size", "--learning-rate", "--image-size", "--test-size", "--test-crop",
@@ -79,7 +87,7 @@ COMMANDS = {
     "info": ["VARIANT|TAG"],
     "recipes": [],
     "train": ["DATA", "--variant", "--out", "--weights", "--seed", "--dtype", "--remat", "--workers", "--skip-bad",
-              "--tensorboard", *SETTINGS],
+              "--tensorboard", "--checkpoint-every", "--resume", *SETTINGS],
     "evaluate": ["RUN", "DATA", "--weights", "--batch-size"],
     "compare": ["RUN...", "--out"],
     "predict": ["RUN", "IMAGE...", "--top", "--weights"],

@@ -25,7 +25,7 @@ from resnext.run import RunError, load_classifier, read_run
 
 QUICK = dataclasses.replace(get_recipe("photos"), image_size=24, epochs=3, batch_size=8, learning_rate=0.003)
 FILES = {"config.json", "held-out.json", "metrics.csv", "metrics.jsonl", "last.safetensors", "best.safetensors",
-         "learning-curves.png", "confusion-matrix.png", "class-accuracy.png", "worst-mistakes.png",
+         "checkpoints", "learning-curves.png", "confusion-matrix.png", "class-accuracy.png", "worst-mistakes.png",
          "report.html"}  # fmt: skip
 
 

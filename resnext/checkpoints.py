@@ -1,0 +1,249 @@
+"""Checkpoints: a training between two steps, whole and verified, or not there.
+
+RUN/checkpoints/step-000001200-0002/   after 1,200 batches, when 2 epochs were judged
+    state.safetensors                  every variable: weights, statistics, seeds, optimizer, averages, metrics
+    facts.json                         the rest, and the sha256 of both
+
+Each is written beside its place, synced, and renamed; only then the older ones go, but for the last two and that of the
+best epoch. One that can't be verified is called `.corrupt` and never deleted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from resnext.files import sync_folder, write_atomically, write_durably
+
+FOLDER = "checkpoints"
+STATE = "state.safetensors"
+FACTS = "facts.json"
+KEEP = 2  # the newest, beside that of the best epoch
+FAILURES = 3  # in a row, until a training ends that can't be saved
+FORMAT = 1
+
+Tensors = dict[str, np.ndarray]
+Facts = dict[str, Any]
+
+
+class DamagedCheckpointError(ValueError):
+    """No checkpoint of a run can be verified."""
+
+    exit_code = 65  # EX_DATAERR
+
+
+class SavingError(RuntimeError):
+    """A training could not be saved, again and again."""
+
+    exit_code = 74  # EX_IOERR
+
+
+class Checkpoint(NamedTuple):
+    """What is needed to go on as if nothing had happened."""
+
+    tensors: Tensors
+    facts: Facts
+
+
+def name_of(step: int, epochs: int) -> str:
+    """Sorted by name they are sorted by age: `epochs` were judged after `step` batches."""
+    return f"step-{step:09}-{epochs:04}"
+
+
+def write_checkpoint(folder: Path, tensors: Tensors, facts: Facts) -> Path:
+    """Write a checkpoint that is whole or not there.
+
+    Args:
+        folder: of all checkpoints.
+        tensors: every variable by name.
+        facts: what JSON can hold; `step` and `epochs` give the name.
+
+    Raises:
+        OSError: it could not be written; the others are as they were.
+    """
+    from safetensors.numpy import save
+
+    path = folder / name_of(facts["step"], facts["epochs"])
+    temporary = folder / f".{path.name}.{os.getpid()}"
+    folder.mkdir(exist_ok=True)
+    try:
+        temporary.mkdir()
+        state = save(tensors)
+        write_durably(temporary / STATE, state)
+        write_durably(temporary / FACTS, _packed({**facts, "state": [len(state), hashlib.sha256(state).hexdigest()]}))
+        sync_folder(temporary)
+        os.rename(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    sync_folder(folder)
+    return path
+
+
+def _packed(facts: Facts) -> bytes:
+    document = json.dumps(facts)
+    return json.dumps({"format": FORMAT, "sha256": _digest(document), "facts": document}).encode()
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read one, and verify that every byte is as it was written.
+
+    Raises:
+        ValueError: what is wrong with it.
+        OSError: it can't be read.
+    """
+    from safetensors.numpy import load
+
+    outer = json.loads((path / FACTS).read_bytes())
+    if not isinstance(outer, dict) or outer.get("format") != FORMAT:
+        raise ValueError(f"{FACTS} is of another version")
+    if _digest(outer["facts"]) != outer["sha256"]:
+        raise ValueError(f"{FACTS} is not as it was written")
+    facts = json.loads(outer["facts"])
+    if path.name != name_of(facts["step"], facts["epochs"]):
+        raise ValueError(f"{FACTS} is of another checkpoint")
+    state = (path / STATE).read_bytes()
+    if [len(state), hashlib.sha256(state).hexdigest()] != facts["state"]:
+        raise ValueError(f"{STATE} is not as it was written")
+    return Checkpoint(load(state), facts)
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Those that look whole, the newest first."""
+    return sorted((path for path in folder.glob("step-*") if not path.suffix), reverse=True)
+
+
+def read_newest(folder: Path, say: Callable[[str], None]) -> Checkpoint | None:
+    """The newest that can be verified; each that can't is said and renamed. None where there never was one.
+
+    Raises:
+        DamagedCheckpointError: there are some, and none is as it was written. Nothing is deleted.
+    """
+    for path in checkpoints(folder):
+        try:
+            return read_checkpoint(path)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            aside = _put_aside(path)
+            say(f"{path}: damaged ({error}); it is called {aside.name} now, and the one before is taken")
+    damaged = sorted(folder.glob("*.corrupt*"))
+    if damaged:
+        raise DamagedCheckpointError(
+            f"{folder}: no checkpoint is as it was written ({len(damaged)} damaged, kept as *.corrupt). "
+            "Train anew into another --out."
+        )
+    return None
+
+
+def _put_aside(path: Path) -> Path:
+    taken = len([*path.parent.glob(f"{path.name}.corrupt*")])
+    return path.rename(path.with_name(f"{path.name}.corrupt{taken or ''}"))
+
+
+def prune(folder: Path, best: str) -> None:
+    """Delete all but the newest, that called `best`, and the damaged; and what a killed process left half-written."""
+    for path in checkpoints(folder)[KEEP:]:
+        if path.name != best:
+            doomed = path.rename(path.with_name(f".{path.name}.old"))  # half a checkpoint must not look like one
+            shutil.rmtree(doomed)
+    for path in folder.glob(".step-*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+class Saver:
+    """Writes files and checkpoints beside the training, one checkpoint at a time.
+
+    What can't be written is said and kept for the next time; the third time in a row ends the training.
+
+    Args:
+        folder: of the run.
+        say: is told in one line what could not be written.
+    """
+
+    def __init__(self, folder: Path, say: Callable[[str], None]):
+        self.folder = folder
+        self.say = say
+        self.pending: dict[str, bytes] = {}
+        self.failures = 0
+        self.error: Exception | None = None
+        self.thread: threading.Thread | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self.thread is not None and self.thread.is_alive()
+
+    def start(self, tensors: Tensors, facts: Facts, files: Mapping[str, bytes], best: str) -> None:
+        """Begin to write, when what was begun before is written. Takes the tensors over."""
+        self.wait()
+        self.pending |= files
+        self.thread = threading.Thread(target=self._write, args=(tensors, facts, best))
+        self.thread.start()
+
+    def wait(self) -> None:
+        """Until all is written. Raises SavingError, or what an earlier writing came to."""
+        if self.thread is not None:
+            self.thread.join()
+            self.thread = None
+        if self.error:
+            raise self.error
+
+    def join(self) -> None:
+        """As `wait`, and raise nothing: the training has ended already."""
+        if self.thread is not None:
+            self.thread.join()
+
+    def finish(self) -> None:
+        """Write what could not be written. Raises SavingError."""
+        try:
+            self._write_files()
+        except OSError as error:
+            raise SavingError(f"{self.folder}: {error}. Make room, and go on with --resume {self.folder}") from error
+
+    def check(self) -> None:
+        """As `wait`, without waiting."""
+        if not self.busy:
+            self.wait()
+
+    def _write(self, tensors: Tensors, facts: Facts, best: str) -> None:
+        try:
+            bad = next((name for name, values in tensors.items() if not _is_finite(values)), None)
+            if bad:
+                self.error = FloatingPointError(bad)
+                return
+            self._write_files()
+            write_checkpoint(self.folder / FOLDER, tensors, facts)
+            prune(self.folder / FOLDER, best)
+            self.failures = 0
+        except OSError as error:
+            self.failures += 1
+            self._say_failure(error, facts["step"], sum(values.nbytes for values in tensors.values()))
+        except Exception as error:
+            self.error = error
+
+    def _write_files(self) -> None:
+        for name in [*self.pending]:
+            write_atomically(self.folder / name, self.pending[name])
+            del self.pending[name]
+
+    def _say_failure(self, error: OSError, step: int, size: int) -> None:
+        what = f"{self.folder}: can't be saved after step {step}, which takes {math.ceil(size / 1e6)} MB ({error})"
+        if self.failures == FAILURES:
+            self.error = SavingError(f"{what}, for the third time. Make room, and go on with --resume {self.folder}")
+        else:
+            self.say(f"{what}; the training goes on, and what was saved before is as it was")
+
+
+def _is_finite(values: np.ndarray) -> bool:
+    # Of whole numbers nothing is to be said; NumPy does not know bfloat16 as a kind of float.
+    return values.dtype.kind in "iub" or bool(np.isfinite(values.astype(np.float32, copy=False)).all())

@@ -1,0 +1,60 @@
+"""The command line with a fault in it: python faults.py FUNCTION N FAULT resnext-arguments...
+
+At the N-th call of the function, such as `os:fsync` or `resnext.evaluate:log_probabilities`, the process gets a signal,
+hangs, or meets a full disk or memory; from there on, if N ends in "+".
+"""
+
+import errno
+import importlib
+import os
+import signal
+import sys
+import time
+
+place, number, fault, *arguments = sys.argv[1:]
+sys.argv = ["resnext", *arguments]
+
+
+def happen():
+    if fault == "full":
+        raise OSError(errno.ENOSPC, "No space left on device")
+    if fault == "memory":
+        raise MemoryError
+    if fault == "hang":
+        time.sleep(3600)
+    os.kill(os.getpid(), getattr(signal, fault))
+
+
+def break_it(place: str) -> None:
+    module, path = place.split(":")
+    *owners, name = path.split(".")
+    owner = importlib.import_module(module)
+    for part in owners:
+        owner = getattr(owner, part)
+    real, calls, first = getattr(owner, name), 0, int(number.rstrip("+"))
+
+    def broken(*arguments, **named):
+        nonlocal calls
+        calls += 1
+        if calls == first or (number.endswith("+") and calls > first):
+            happen()
+        return real(*arguments, **named)
+
+    setattr(owner, name, broken)
+
+
+if place.startswith("os:"):
+    break_it(place)
+else:  # Keras must not be imported before the command line has chosen its backend
+    train = importlib.import_module("resnext.train")
+    fit = train._fit
+
+    def broken_fit(*arguments, **named):
+        break_it(place)
+        return fit(*arguments, **named)
+
+    train._fit = broken_fit
+
+from resnext.cli import main  # noqa: E402
+
+main()

@@ -1,0 +1,335 @@
+"""Nothing lost: a training that is killed, stopped, or meets faults goes on to the same bytes."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import COLOURS, resnext, write_photos
+from safetensors.numpy import load_file
+
+from resnext.checkpoints import (
+    FOLDER,
+    STATE,
+    DamagedCheckpointError,
+    checkpoints,
+    prune,
+    read_checkpoint,
+    read_newest,
+    write_checkpoint,
+)
+
+ARGUMENTS = ("--variant", "resnext11_2x4d", "--image-size", 24, "--epochs", 3, "--batch-size", 8,
+             "--learning-rate", 0.01, "--drop-path", 0.1, "--ema", 0.9, "--accumulate", 2, "--checkpoint-every", 3)  # fmt: skip
+SAME = ("last.safetensors", "best.safetensors", "metrics.csv")
+STEP = "resnext.callbacks:KeepRun.on_train_batch_end"
+FAULTS = Path(__file__).with_name("faults.py")
+BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    write_photos(folder / "train", COLOURS, 11)
+    write_photos(folder / "test", COLOURS, 4)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(photos, tmp_path_factory):
+    """A run that nothing happened to: 3 epochs of 4 steps, each of 2 batches."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    process = resnext("train", photos, *ARGUMENTS, "--out", folder)
+    assert process.returncode == 0, process.stderr
+    return folder
+
+
+def faulty(place: str, number: int | str, fault: str, *arguments, **named) -> subprocess.CompletedProcess:
+    command = [sys.executable, FAULTS, place, str(number), fault, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, **named)
+
+
+def ours(process: subprocess.CompletedProcess) -> list[str]:
+    assert "Traceback" not in process.stderr, process.stderr
+    return [line.removeprefix("resnext: ") for line in process.stderr.splitlines() if line.startswith("resnext: ")]
+
+
+def assert_same(run: Path, whole: Path) -> None:
+    for name in SAME:
+        assert (run / name).read_bytes() == (whole / name).read_bytes(), name
+    assert {path.name for path in run.iterdir()} == {path.name for path in whole.iterdir()}
+    assert not [*(run / FOLDER).glob(".*")]
+
+
+def test_ten_kills_change_nothing(photos, whole, tmp_path):
+    """At random steps and in the midst of saving; each time it goes on with another number of workers."""
+    rng = random.Random(BACKEND)
+    kills = [(STEP, rng.randint(1, 2)), ("os:fsync", 3), (STEP, rng.randint(2, 5)), ("os:rename", 1),
+             ("resnext.checkpoints:prune", 1), (STEP, 1), ("resnext.evaluate:log_probabilities", 1),
+             ("os:replace", rng.randint(2, 3)), ("resnext.checkpoints:write_durably", 2),
+             (STEP, rng.randint(1, 4))]  # fmt: skip
+    arguments = ["train", photos, *ARGUMENTS, "--out", tmp_path / "run"]
+    for number, (place, count) in enumerate(kills):
+        process = faulty(place, count, "SIGKILL", *arguments, "--workers", number % 4)
+        assert process.returncode == -signal.SIGKILL, (place, count, process.stderr)
+        assert read_all(tmp_path / "run") is None
+        arguments = ["train", "--resume", tmp_path / "run"]
+    process = resnext(*arguments)
+    assert process.returncode == 0, process.stderr
+    assert "goes on after step" in process.stderr
+    assert_same(tmp_path / "run", whole)
+    best = max((json.loads(line) for line in (whole / "metrics.jsonl").open()), key=lambda r: r["validation_accuracy"])
+    kept = {path.name for path in checkpoints(tmp_path / "run" / FOLDER)}
+    assert f"step-{8 * best['epoch']:09}-{best['epoch']:04}" in kept
+    assert len(kept) <= 3
+
+
+def read_all(run: Path) -> None:
+    """Whatever looks like a checkpoint is whole."""
+    for path in checkpoints(run / FOLDER):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("place", "count", "name", "status"),
+    [(STEP, 1, "SIGTERM", 143), ("resnext.evaluate:log_probabilities", 2, "SIGINT", 130),
+     ("resnext.checkpoints:write_checkpoint", 1, "SIGUSR1", 143)],
+)  # fmt: skip
+def test_a_stop_is_saved_wherever_it_comes(place, count, name, status, photos, whole, tmp_path):
+    """In the first step, which compiles; in judging; while it saves."""
+    process = faulty(place, count, name, "train", photos, *ARGUMENTS, "--out", tmp_path / "run")
+    assert process.returncode == status, process.stderr
+    (line,) = ours(process)
+    step = read_newest(tmp_path / "run" / FOLDER, pytest.fail).facts["step"]
+    assert line == f"stopped by {name} after step {step}; go on with: resnext train --resume {tmp_path / 'run'}"
+    process = resnext("train", "--resume", tmp_path / "run")
+    assert process.returncode == 0, process.stderr
+    assert_same(tmp_path / "run", whole)
+
+
+@pytest.mark.once
+def test_a_stop_that_nobody_notices_ends_within_ten_seconds(photos, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, FAULTS, STEP, "4", "hang", "train", photos, *map(str, ARGUMENTS), "--out", tmp_path / "run"],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not checkpoints(tmp_path / "run" / FOLDER) and process.poll() is None:
+        time.sleep(0.1)
+    time.sleep(1)
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert time.monotonic() - began < 10
+    assert "resnext: stopped in the middle of a step; --resume goes on from the last checkpoint" in errors
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("place", ["resnext.checkpoints:write_durably", "os:rename", "os:replace"])
+def test_a_full_disk_costs_nothing_that_was_saved(place, photos, whole, tmp_path):
+    """At the data, at the renaming, at the files of the run: said twice, then it ends; with room it goes on."""
+    first = 3 if place == "os:replace" else 4
+    process = faulty(place, f"{first}+", "full", "train", photos, *ARGUMENTS, "--out", tmp_path / "run")
+    assert process.returncode == 74, process.stderr
+    last = ours(process)[-1]
+    assert len([line for line in process.stderr.splitlines() if "the training goes on" in line]) == 2
+    assert "for the third time. Make room, and go on with --resume" in last or "Make room" in last
+    assert read_all(tmp_path / "run") is None
+    process = resnext("train", "--resume", tmp_path / "run")
+    assert process.returncode == 0, process.stderr
+    assert_same(tmp_path / "run", whole)
+
+
+@pytest.fixture
+def damaged(whole, tmp_path):
+    """A copy of the run as it was one checkpoint before its end."""
+    return Path(shutil.copytree(whole, tmp_path / "run"))
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("damage", ["empty", "half", "swapped", "gone"])
+def test_a_damaged_checkpoint_is_put_aside(damage, damaged, whole):
+    newest, before = checkpoints(damaged / FOLDER)[:2]
+    state = newest / STATE
+    if damage == "swapped":
+        shutil.copy(before / "facts.json", newest / "facts.json")
+    elif damage == "gone":
+        state.unlink()
+    else:
+        state.write_bytes(state.read_bytes()[: state.stat().st_size // 2 if damage == "half" else 0])
+    process = resnext("train", "--resume", damaged)
+    assert process.returncode == 0, process.stderr
+    (line,) = [line for line in ours(process) if "damaged" in line]
+    assert line.startswith(f"{newest}: damaged (")
+    assert line.endswith(f"it is called {newest.name}.corrupt now, and the one before is taken")
+    shutil.rmtree(damaged / FOLDER / f"{newest.name}.corrupt")
+    assert_same(damaged, whole)
+
+
+@pytest.mark.once
+def test_where_every_checkpoint_is_damaged_nothing_is_deleted(damaged):
+    paths = checkpoints(damaged / FOLDER)
+    for path in paths:
+        (path / STATE).write_bytes(b"")
+    for _ in range(2):
+        process = resnext("train", "--resume", damaged)
+        assert process.returncode == 65
+        assert ours(process)[-1] == (
+            f"{damaged / FOLDER}: no checkpoint is as it was written ({len(paths)} damaged, kept as *.corrupt). "
+            "Train anew into another --out."
+        )
+    assert len([*(damaged / FOLDER).glob("*.corrupt")]) == len(paths)
+
+
+@pytest.mark.once
+def test_no_flipped_bit_is_loaded(tmp_path):
+    rng = np.random.default_rng(0)
+    tensors = {f"model/{i:04}/w": rng.normal(size=(9, 7)).astype("float32") for i in range(5)}
+    path = write_checkpoint(tmp_path, tensors, {"step": 3, "epochs": 1, "rows": []})
+    for name in (STATE, "facts.json"):
+        content = (path / name).read_bytes()
+        for place in rng.choice(8 * len(content), 200, replace=False):
+            flipped = bytearray(content)
+            flipped[place // 8] ^= 1 << place % 8
+            (path / name).write_bytes(flipped)
+            with pytest.raises((ValueError, KeyError, TypeError)):
+                read_checkpoint(path)
+        (path / name).write_bytes(content)
+    assert read_checkpoint(path).facts["step"] == 3
+
+
+@pytest.mark.once
+def test_the_newest_two_and_the_best_are_kept(tmp_path):
+    for epoch in range(1, 6):
+        write_checkpoint(tmp_path, {"a": np.zeros(1)}, {"step": epoch * 10, "epochs": epoch})
+    (tmp_path / "step-000000010-0001").rename(tmp_path / "step-000000010-0001.corrupt")
+    (tmp_path / ".step-000000060-0006.77").mkdir()
+    prune(tmp_path, "step-000000020-0002")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "step-000000010-0001.corrupt", "step-000000020-0002", "step-000000040-0004", "step-000000050-0005",
+    ]  # fmt: skip
+    for path in checkpoints(tmp_path):
+        (path / STATE).unlink()
+    with pytest.raises(DamagedCheckpointError):
+        read_newest(tmp_path, lambda line: None)
+    assert len([*tmp_path.glob("*.corrupt")]) == 4
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [(("--learning-rate", 0.3), "learning_rate: 0.01, not 0.3"),
+     (("--variant", "resnext20_2x4d"), "variant: 'resnext11_2x4d', not 'resnext20_2x4d'"),
+     (("--seed", 1, "--epochs", 4), "seed: 0, not 1; epochs: 3, not 4")],
+)  # fmt: skip
+def test_another_recipe_or_network_is_refused(options, words, whole):
+    process = resnext("train", "--resume", whole, *options)
+    assert process.returncode == 1
+    assert ours(process) == [
+        f"{whole}: was begun with {words}. Leave these out, or train anew into another --out."
+    ]  # fmt: skip
+
+
+@pytest.mark.once
+def test_an_edited_configuration_is_refused(damaged):
+    config = json.loads((damaged / "config.json").read_text())
+    config["recipe"]["momentum"], config["classes"] = 0.5, ["blue", "green", "yellow"]
+    (damaged / "config.json").write_text(json.dumps(config))
+    process = resnext("train", "--resume", damaged)
+    assert process.returncode == 1
+    assert ours(process) == [
+        f"{damaged}: its checkpoint is of another training (momentum: 0.9 then, 0.5 now; classes: ['blue', 'green', "
+        "'red'] then, ['blue', 'green', 'yellow'] now). Restore its config.json."
+    ]
+
+
+@pytest.mark.once
+def test_other_images_are_refused_and_moved_ones_are_not(photos, damaged, whole, tmp_path):
+    moved = Path(shutil.copytree(photos, tmp_path / "moved"))
+    assert resnext("train", "--resume", damaged, moved).returncode == 0
+    assert_same(damaged, whole)
+    (moved / "train" / "red" / "000.png").unlink()
+    process = resnext("train", "--resume", damaged, moved)
+    assert process.returncode == 1
+    assert ours(process)[-1].endswith("not the images and classes that the run was trained on. Give them as DATA, or "
+                                      "train anew.")  # fmt: skip
+
+
+@pytest.mark.once
+def test_the_second_training_in_a_folder_leaves_within_two_seconds(photos, tmp_path):
+    run = tmp_path / "run"
+    first = subprocess.Popen(
+        [sys.executable, FAULTS, STEP, "4", "hang", "train", photos, *map(str, ARGUMENTS), "--out", run]
+    )
+    while not checkpoints(run / FOLDER) and first.poll() is None:
+        time.sleep(0.1)
+    try:
+        began = time.monotonic()
+        process = resnext("train", "--resume", run)
+        assert process.returncode == 73
+        assert time.monotonic() - began < 2
+        assert ours(process) == [f"{run}: process {first.pid} trains in it. Wait for it, or choose another --out."]
+    finally:
+        first.kill()
+        first.wait()
+    assert (run / ".lock").exists()  # of a process that is no more: the kernel has let go of it
+    assert resnext("train", "--resume", run).returncode == 0
+    assert not (run / ".lock").exists()
+
+
+@pytest.mark.once
+def test_another_backend_goes_on_with_one_warning(photos, whole, tmp_path):
+    pytest.importorskip("torch")
+    run = tmp_path / "run"
+    process = faulty("resnext.evaluate:log_probabilities", 5, "SIGTERM", "train", photos, *ARGUMENTS, "--out", run)
+    assert process.returncode == 143, process.stderr
+    process = resnext("train", "--resume", run, env={"KERAS_BACKEND": "torch"})
+    assert process.returncode == 0, process.stderr
+    (line,) = [line for line in ours(process) if "bit for bit" in line]
+    assert "backend tensorflow" in line
+    assert "goes on with backend torch" in line
+    ours_now, theirs = load_file(run / "last.safetensors"), load_file(whole / "last.safetensors")
+    for name, values in theirs.items():
+        np.testing.assert_allclose(ours_now[name], values, rtol=0, atol=1e-6 * max(1, np.abs(values).max()))
+
+
+@pytest.mark.once
+def test_another_folder_and_hash_seed_give_the_same_bytes(photos, whole, tmp_path):
+    command = [sys.executable, "-m", "resnext", "train", photos, *map(str, ARGUMENTS), "--out", "run"]
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "LANG": "C", "LC_ALL": "C", "TZ": "Asia/Kathmandu"}
+    process = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert process.returncode == 0, process.stderr
+    assert_same(tmp_path / "run", whole)
+
+
+def test_too_little_memory_is_one_line(photos, tmp_path):
+    run = tmp_path / "run"
+    process = faulty(STEP, 4, "memory", "train", photos, *ARGUMENTS, "--out", run)
+    assert process.returncode == 71, process.stderr
+    assert ours(process) == [
+        "not enough memory for steps of 4 images of 24 pixels. Use a lower --batch-size or --image-size, --accumulate, "
+        "or --remat."
+    ]
+    assert read_newest(run / FOLDER, pytest.fail).facts["step"] == 3
+
+
+@pytest.mark.once
+def test_a_finished_run_says_its_result_again(whole):
+    before = {path: path.read_bytes() for path in whole.iterdir() if path.suffix != ".html" and path.is_file()}
+    process = resnext("train", "--resume", whole)
+    assert process.returncode == 0, process.stderr
+    assert "test top-1" in process.stdout
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.once
+def test_resume_wants_a_run(tmp_path):
+    process = resnext("train", "--resume", tmp_path)
+    assert ours(process) == [f"{tmp_path}: not a run folder (no config.json). Give the --out of a `resnext train`."]
