@@ -251,7 +251,7 @@ def train_command(recipe: Recipe) -> Callable[..., None]:
                 data,
                 variant,
                 out,
-                recipe=Recipe(**{field.name: getattr(settings, field.name) for field in dataclasses.fields(Recipe)}),
+                recipe=_recipe(settings),
                 weights=weights,
                 seed=seed,
                 dtype=dtype,
@@ -342,14 +342,17 @@ def preview_command(recipe: Recipe) -> Callable[..., None]:
         """
         from resnext.preview import preview
 
-        recipe = Recipe(**{field.name: getattr(settings, field.name) for field in dataclasses.fields(Recipe)})
-        print(f"picture: {preview(data, out, recipe=recipe, seed=seed)}")
+        print(f"picture: {preview(data, out, recipe=_recipe(settings), seed=seed)}")
 
     return preview
 
 
 def _settings(recipe: Recipe) -> Settings:
-    return Settings(**{field.name: getattr(recipe, field.name) for field in dataclasses.fields(Recipe)})
+    return Settings(**dataclasses.asdict(recipe))
+
+
+def _recipe(settings: Settings) -> Recipe:
+    return Recipe(**dataclasses.asdict(settings))
 
 
 def evaluate(
@@ -362,7 +365,7 @@ def evaluate(
 
     Args:
         run: a run folder.
-        data: a folder with test/ or val/, or class folders themselves; or the word digits.
+        data: a folder with test/ or val/, or class folders themselves; or digits, cifar10, cifar100.
         weights: of which epoch.
         batch_size: images at once.
     """

@@ -239,7 +239,8 @@ class Lamb(AdamW):
 
     r = AdamW's direction, with the decay in it;  w -= learning rate * |w| / |r| * r, a weight at a time; the ratio is 1
     where a norm is 0, and for weights that do not decay, as in NVIDIA's and timm's, by which "ResNet strikes back"
-    trained (https://arxiv.org/abs/2110.00476): theirs has `epsilon=1e-6, global_clipnorm=1.0`.
+    trained (https://arxiv.org/abs/2110.00476). Their Table 2 has no clipping, and so have the recipes here; timm's own
+    default for it is `global_clipnorm=1.0`.
 
     Args: as in `AdamW`.
 

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 BOXES = {"sized": augment.random_sized_box, "resized": augment.random_resized_box}
-COUNTS_FROM = 0.2  # share from which on a mixed-in class counts whole in the binary loss: timm's default for it
+COUNTS_FROM = (
+    0.2  # share from which on a mixed-in class counts whole in the binary loss: timm's --bce-target-thresh 0.2
+)
 
 
 def steps_per_epoch(examples: Examples, recipe: Recipe) -> int:

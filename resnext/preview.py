@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from resnext.recipes import Recipe
 
-IMAGES, VARIANTS = 6, 8  # rows, and columns after the first
+IMAGES, COLUMNS = 6, 8  # rows, and columns after the first
 GAP = 4  # pixels
 LARGEST = 224  # side in pixels where the recipe doesn't say one
 
@@ -53,7 +53,7 @@ def preview(data: str | Path, out: str | Path, *, recipe: Recipe, seed: int = 0)
     sample = sampler(recipe, trained_at(recipe))
     trained = dataclasses.replace(recipe, test_size=None)
     columns = [np.stack([judged_at(trained).apply(image) for image in images])]
-    for column in range(VARIANTS):
+    for column in range(COLUMNS):
         rngs = [np.random.default_rng([seed, column, row]) for row in range(len(images))]
         samples = np.stack([sample(image, rng) for image, rng in zip(images, rngs, strict=True)])
         labels = examples.labels[picked]

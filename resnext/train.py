@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from resnext.backend import import_keras
 from resnext.checkpoints import FOLDER as CHECKPOINTS
 from resnext.checkpoints import Checkpoint, checkpoints, read_newest
-from resnext.recipes import Recipe, changed, check_dtype, get_recipe, judged_at, trained_at
+from resnext.recipes import Recipe, check_dtype, get_recipe, judged_at, trained_at
 from resnext.run import (
     CLASS_ACCURACY,
     CONFIG,
@@ -102,7 +102,7 @@ def train(
     0.9912
     """
     from resnext.sources import load_splits, source_name
-    from resnext.words import local_copy
+    from resnext.words import WORDS, local_copy
 
     # What can be refused is refused before Keras is imported: that takes seconds.
     folder = Path(out)
@@ -113,7 +113,9 @@ def train(
     check_dtype(dtype)
     _check_numbers(seed, workers, checkpoint_every)
     check_unused(folder)
-    if folder.resolve().is_relative_to(Path(local_copy(str(data)) or source_name(data)).resolve()):
+    _check_start(variant, recipe, weights)
+    source = local_copy(str(data)) or (None if data in WORDS else data)
+    if source and folder.resolve().is_relative_to(Path(source).resolve()):
         raise RunError(f"{folder}: lies in {data}, where its pictures would be taken for data. Choose another --out.")
     with stop_on_signals() as stop, locked(folder):
         splits = _checked(load_splits(data, seed), recipe, skip_bad)
@@ -172,6 +174,16 @@ def resume(folder: str | Path, *, data: str | Path | None = None, workers: int |
         return _fit(folder, config, splits, workers, stop, checkpoint)
 
 
+def _check_start(variant: Variant, recipe: Recipe, weights: str | Path | None) -> None:
+    if recipe.freeze and weights is None:
+        raise ValueError(
+            "`freeze` keeps stages as they were loaded, and nothing is: give `weights`. "
+            f"Received: freeze {recipe.freeze}"
+        )
+    if recipe.zero_gamma and variant.shortcut == "none":
+        raise ValueError("`zero_gamma` must be False without shortcuts: every block would start, and stay, as nothing")
+
+
 def _check_same(folder: Path, config: RunConfig, facts: dict) -> None:
     now, then = to_json(config), facts["config"]
     keys = [f"{key}: {then.get(key)!r} then, {now.get(key)!r} now" for key in now if now[key] != then.get(key)]
@@ -217,14 +229,16 @@ def _checked(splits: Splits, recipe: Recipe, skip_bad: bool) -> Splits:
     from resnext.sources import DataError, check_images, readable
 
     if skip_bad:
-        train, bad = readable(splits.train)
-        for reason in bad:
-            print(f"skipped: {reason}", file=sys.stderr)
-        splits = dataclasses.replace(splits, train=train)
+        parts = {examples: readable(examples) for examples in (splits.train, splits.validation, splits.test)}
+        for _, bad in parts.values():
+            for reason in bad:
+                print(f"skipped: {reason}", file=sys.stderr)
+        train, validation, test = (parts[part][0] for part in (splits.train, splits.validation, splits.test))
+        splits = dataclasses.replace(splits, train=train, validation=validation, test=test)
     else:
         check_images(splits.train)
-    for examples in dict.fromkeys((splits.validation, splits.test)):
-        check_images(examples, read_image)
+        for examples in dict.fromkeys((splits.validation, splits.test)):
+            check_images(examples, read_image)
     if len(splits.train) < recipe.accumulate:
         raise DataError(f"{len(splits.train)} training images can't be accumulated in {recipe.accumulate} parts")
     return splits
@@ -318,7 +332,7 @@ class _Training:
         from resnext.callbacks import ShowProgress, WriteEvents
 
         recipe, keep = self.config.recipe, self.keep
-        values = ", ".join(f"{name} {value}" for name, value in changed(recipe).items())
+        values = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(recipe).items() if name != "name")
         print(f"recipe {recipe.name}: {values}", file=sys.stderr)
         events = WriteEvents(self.folder / EVENTS) if self.config.tensorboard else None
         made = [] if is_run(self.folder) else create_run(self.folder, self.config, self.splits.held_out)

@@ -11,11 +11,8 @@ import signal
 import sys
 import time
 
-place, number, fault, *arguments = sys.argv[1:]
-sys.argv = ["resnext", *arguments]
 
-
-def happen():
+def happen(fault: str) -> None:
     if fault == "full":
         raise OSError(errno.ENOSPC, "No space left on device")
     if fault == "memory":
@@ -25,7 +22,7 @@ def happen():
     os.kill(os.getpid(), getattr(signal, fault))
 
 
-def break_it(place: str) -> None:
+def break_it(place: str, number: str, fault: str) -> None:
     module, path = place.split(":")
     *owners, name = path.split(".")
     owner = importlib.import_module(module)
@@ -37,24 +34,28 @@ def break_it(place: str) -> None:
         nonlocal calls
         calls += 1
         if calls == first or (number.endswith("+") and calls > first):
-            happen()
+            happen(fault)
         return real(*arguments, **named)
 
     setattr(owner, name, broken)
 
 
-if place.startswith("os:"):
-    break_it(place)
-else:  # Keras must not be imported before the command line has chosen its backend
-    train = importlib.import_module("resnext.train")
-    fit = train._fit
+def main() -> None:
+    place, number, fault, *arguments = sys.argv[1:]
+    sys.argv = ["resnext", *arguments]
+    if place.startswith("os:"):
+        break_it(place, number, fault)
+    else:  # Keras must not be imported before the command line has chosen its backend
+        train = importlib.import_module("resnext.train")
+        fit = train._fit
 
-    def broken_fit(*arguments, **named):
-        break_it(place)
-        return fit(*arguments, **named)
+        def broken_fit(*arguments, **named):
+            break_it(place, number, fault)
+            return fit(*arguments, **named)
 
-    train._fit = broken_fit
+        train._fit = broken_fit
+    importlib.import_module("resnext.cli").main()
 
-from resnext.cli import main  # noqa: E402
 
-main()
+if __name__ == "__main__":
+    main()

@@ -86,8 +86,8 @@ COMMANDS = {
     "list": ["PATTERN", "--weights"],
     "info": ["VARIANT|TAG"],
     "recipes": [],
-    "train": ["DATA", "--variant", "--out", "--weights", "--seed", "--dtype", "--remat", "--workers", "--skip-bad",
-              "--tensorboard", "--checkpoint-every", "--resume", *SETTINGS],
+    "train": ["DATA", "--resume", "--variant", "--out", "--weights", "--seed", "--dtype", "--remat", "--workers",
+              "--skip-bad", "--tensorboard", "--checkpoint-every", *SETTINGS],
     "evaluate": ["RUN", "DATA", "--weights", "--batch-size"],
     "compare": ["RUN...", "--out"],
     "predict": ["RUN", "IMAGE...", "--top", "--weights"],
@@ -185,7 +185,8 @@ def test_configuration_of_a_run_is_frozen():
     from resnext.run import RunConfig
 
     assert [field.name for field in dataclasses.fields(RunConfig)] == [
-        "variant", "classes", "preprocessing", "recipe", "data", "seed", "dtype", "weights", "versions",
+        "variant", "classes", "preprocessing", "recipe", "data", "seed", "dtype", "weights", "remat", "skip_bad",
+        "tensorboard", "checkpoint_every", "versions",
     ]  # fmt: skip
     fields = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Recipe)]
     assert fields == ["--name", *SETTINGS[1:]]

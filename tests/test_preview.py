@@ -6,7 +6,7 @@ from conftest import COLOURS, refusal, resnext, write_photos
 from PIL import Image
 
 from resnext import get_recipe, preview
-from resnext.preview import GAP, IMAGES, VARIANTS
+from resnext.preview import GAP, IMAGES, COLUMNS
 
 pytestmark = pytest.mark.once
 
@@ -30,12 +30,12 @@ def test_each_row_is_an_image_and_what_training_sees_of_it(photos, tmp_path):
     process = resnext("preview", photos, "--recipe", "paper-cifar", "--image-size", 16, "--out", out)
     assert process.stdout == f"picture: {out}\n"
     sheet = tiles(out, 16)
-    assert sheet.shape == (IMAGES, VARIANTS + 1, 16, 16, 3)
+    assert sheet.shape == (IMAGES, COLUMNS + 1, 16, 16, 3)
     fill = np.round(255 * np.array(get_recipe("paper-cifar").mean)).astype(np.uint8)
     for row in sheet:
         original, *variants = row
         assert not (original == fill).all(axis=-1).any()
-        assert len({variant.tobytes() for variant in variants}) > VARIANTS // 2
+        assert len({variant.tobytes() for variant in variants}) > COLUMNS // 2
         assert any((variant == fill).all(axis=-1).any() for variant in variants)
         colour = original.mean(axis=(0, 1)).argmax()
         assert all(variant.mean(axis=(0, 1)).argmax() == colour for variant in variants)
@@ -53,7 +53,7 @@ def test_the_seed_says_what_is_drawn(photos, tmp_path):
 def test_images_of_arrays_have_their_own_size(tmp_path):
     pytest.importorskip("sklearn.datasets")
     path = preview("digits", tmp_path / "sheet.png", recipe=get_recipe("photos"))
-    assert tiles(path, 8).shape[:2] == (IMAGES, VARIANTS + 1)
+    assert tiles(path, 8).shape[:2] == (IMAGES, COLUMNS + 1)
 
 
 def test_a_place_that_cannot_be_written_to_is_one_line(photos, tmp_path):

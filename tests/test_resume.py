@@ -27,7 +27,8 @@ from resnext.checkpoints import (
 )
 
 ARGUMENTS = ("--variant", "resnext11_2x4d", "--image-size", 24, "--epochs", 3, "--batch-size", 8,
-             "--learning-rate", 0.01, "--drop-path", 0.1, "--ema", 0.9, "--accumulate", 2, "--checkpoint-every", 3)  # fmt: skip
+             "--learning-rate", 0.01, "--drop-path", 0.1, "--ema", 0.9, "--accumulate", 2,
+             "--checkpoint-every", 3)  # fmt: skip
 SAME = ("last.safetensors", "best.safetensors", "metrics.csv")
 STEP = "resnext.callbacks:KeepRun.on_train_batch_end"
 FAULTS = Path(__file__).with_name("faults.py")

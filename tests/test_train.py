@@ -22,6 +22,7 @@ from resnext import evaluate, predict, train
 from resnext.predict import BATCH_SIZE
 from resnext.recipes import get_recipe
 from resnext.run import RunError, load_classifier, read_run
+from resnext.variants import get_variant
 
 QUICK = dataclasses.replace(get_recipe("photos"), image_size=24, epochs=3, batch_size=8, learning_rate=0.003)
 FILES = {"config.json", "held-out.json", "metrics.csv", "metrics.jsonl", "last.safetensors", "best.safetensors",
@@ -167,22 +168,23 @@ def test_wrong_image_stops_predict_after_the_ones_before(trained, colours, tmp_p
 
 def test_a_used_folder_is_never_touched(trained, colours):
     folder, _ = trained
-    before = {entry.name: entry.read_bytes() for entry in folder.iterdir()}
+    before = {entry: entry.read_bytes() for entry in folder.rglob("*") if entry.is_file()}
     process = resnext("train", colours, "--variant", "resnext14_2x4d", "--out", folder)
     assert refusal(process) == (
         f"{folder}: already in use. A run needs a new or an empty folder: choose another --out."
     )
-    assert {entry.name: entry.read_bytes() for entry in folder.iterdir()} == before
+    assert {entry: entry.read_bytes() for entry in folder.rglob("*") if entry.is_file()} == before
     file = folder / "config.json"
     assert "is a file" in refusal(resnext("train", colours, "--variant", "resnext14_2x4d", "--out", file))
 
 
 def test_the_rate_counts_the_images_that_a_step_has(colours, tmp_path, monkeypatch, capsys):
-    """A batch larger than the data is the data: 72 images, of which a clock that counts calls sees one step."""
-    monkeypatch.setattr("resnext.callbacks.time", SimpleNamespace(perf_counter=itertools.count().__next__))
+    """A batch larger than the data is the data: 72 images. A clock that counts calls ticks twice in one step."""
+    clocks = {name: itertools.count().__next__ for name in ("perf_counter", "monotonic")}
+    monkeypatch.setattr("resnext.callbacks.time", SimpleNamespace(**clocks))
     large = dataclasses.replace(QUICK, epochs=1, batch_size=1000)
     train(colours, "resnext14_2x4d", tmp_path / "run", recipe=large)
-    assert "72.0 images/s" in capsys.readouterr().err
+    assert "36.0 images/s" in capsys.readouterr().err
 
 
 def test_a_run_inside_its_data_is_refused(colours, tmp_path):
@@ -195,6 +197,7 @@ def test_a_run_inside_its_data_is_refused(colours, tmp_path):
 
 def test_a_run_inside_the_local_copy_of_a_word_is_refused(colours, tmp_path, monkeypatch):
     shutil.copytree(colours, tmp_path / "cifar10")
+    monkeypatch.delenv("RESNEXT_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RunError, match=r"^cifar10/run: lies in cifar10, where its pictures"):
         train("cifar10", "resnext14_2x4d", "cifar10/run", recipe=QUICK)
@@ -369,8 +372,8 @@ def test_divergence_is_one_line(colours, tmp_path):
         "--learning-rate", 1e30, "--batch-size", 8,
     )  # fmt: skip
     assert re.fullmatch(
-        r"the (validation )?loss is (nan|inf) in epoch \d+: training diverged. "
-        r"Use a lower --learning-rate or another --dtype.",
+        r"the (validation )?loss is (nan|inf) after step \d+, in epoch \d+: training diverged, and nothing of it is "
+        r"saved. Use a lower --learning-rate or another --dtype. The step's images: (\S+/train/\w+/\d+.png(, )?){8}",
         refusal(process),
     )
 
@@ -386,7 +389,7 @@ def test_divergence_keeps_the_epochs_before(colours, tmp_path, monkeypatch):
         return dataclasses.replace(evaluation, log_probabilities=evaluation.log_probabilities * next(losses))
 
     monkeypatch.setattr(sys.modules["resnext.evaluate"], "judge", diverge)  # the package has a function of its name
-    with pytest.raises(TrainingDiverged, match=r"^the validation loss is nan in epoch 2: training diverged. Use a"):
+    with pytest.raises(TrainingDiverged, match=r"^the validation loss is nan after step 18, in epoch 2: training div"):
         train(colours, "resnext14_2x4d", tmp_path / "run", recipe=QUICK)
     monkeypatch.undo()
     with (tmp_path / "run" / "metrics.csv").open() as file:
@@ -580,3 +583,28 @@ def test_workers_change_nothing(colours, tmp_path):
     assert (tmp_path / "0" / "metrics.csv").read_text() == (tmp_path / "3" / "metrics.csv").read_text()
     said = refusal(resnext("train", colours, "--variant", "resnext14_2x4d", "--workers", -1, "--out", tmp_path / "run"))
     assert said == "`workers` must be at least 0. Received: -1"
+
+
+@pytest.mark.once
+def test_a_start_that_can_learn_nothing_is_refused(colours, tmp_path):
+    process = resnext(
+        "train", colours, "--variant", "resnext14_2x4d", "--out", tmp_path / "run", "--recipe", "finetune"
+    )
+    assert refusal(process) == (
+        "`freeze` keeps stages as they were loaded, and nothing is: give `weights`. Received: freeze (1, 2)"
+    )
+    variant = dataclasses.replace(get_variant("resnext14_2x4d"), shortcut="none")
+    with pytest.raises(
+        ValueError, match=r"^`zero_gamma` must be False without shortcuts: every block would start, and"
+    ):
+        train(colours, variant, tmp_path / "run", recipe=dataclasses.replace(QUICK, zero_gamma=True))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.once
+def test_a_run_beside_data_of_a_word_is_no_run_inside_it(tmp_path, monkeypatch):
+    """The word `digits` is no folder, also where there is one of its name."""
+    pytest.importorskip("sklearn")
+    monkeypatch.chdir(tmp_path)
+    tiny = dataclasses.replace(QUICK, image_size=8, epochs=1, batch_size=512)
+    assert train("digits", "resnext11_2x4d", "digits/run", recipe=tiny).folder == Path("digits/run")

@@ -17,6 +17,8 @@ Schedule = Literal["cosine", "steps"]
 Loss = Literal["cross-entropy", "binary"]
 Crop = Literal["centre", "sized", "resized"]
 Interpolation = Literal["bilinear", "bicubic"]
+CIFAR10_MEAN = (0.4914, 0.4824, 0.4467)  # 125.3, 123.0, 113.9 of 255 (the Torch code's datasets/cifar10.lua)
+CIFAR10_STD = (0.2471, 0.2435, 0.2616)
 
 
 def check_dtype(dtype: str) -> None:
@@ -43,7 +45,7 @@ class Recipe:
         schedule: from there on half a cosine, or steps.
         final_rate: learning rate at the end of the cosine.
         steps: for steps: pairs of a share of the epochs and the factor on the learning rate from there on.
-        warmup_epochs: of them the learning rate rises in a line.
+        warmup_epochs: of them the learning rate rises in a line; of a short training at most half.
         warmup_start: share of the learning rate that the warm-up starts with.
         optimizer: PyTorch's and Torch's SGD; AdamW (without decay it is Adam); LAMB (You et al. 2019).
         momentum: of SGD.

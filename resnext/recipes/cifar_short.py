@@ -1,4 +1,4 @@
-"""CIFAR in an hour on two CPU cores: few epochs, a cosine, label smoothing.
+"""CIFAR on two CPU cores: few epochs, a cosine, label smoothing.
 
 Paper: none; SGD with a short cosine as in He et al. 2019 (https://arxiv.org/abs/1812.01187), sections 3.1 and 5.
 Command: resnext train cifar10 --variant resnext14_8x4d --image-size 64 --recipe cifar-short --dtype mixed_bfloat16 \

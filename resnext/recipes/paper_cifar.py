@@ -7,15 +7,15 @@ Command: resnext train cifar10 --variant resnext29_8x64d --recipe paper-cifar --
 Cost: 300 epochs.
 """
 
-from resnext.recipes import Published, Recipe
+from resnext.recipes import CIFAR10_MEAN, CIFAR10_STD, Published, Recipe
 
 RECIPE = Recipe(
     name="paper-cifar",
     epochs=300,
     batch_size=128,
     learning_rate=0.1,
-    mean=(0.4914, 0.4824, 0.4467),  # 125.3, 123.0, 113.9 of 255 (datasets/cifar10.lua)
-    std=(0.2471, 0.2435, 0.2616),
+    mean=CIFAR10_MEAN,
+    std=CIFAR10_STD,
     schedule="steps",
     steps=((0.5, 0.1), (0.75, 0.01)),
     weight_decay=5e-4,

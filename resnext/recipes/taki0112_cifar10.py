@@ -7,13 +7,15 @@ Command: python ResNeXt.py; here: resnext train cifar10 --variant resnext29_8x64
 Cost: 300 epochs.
 """
 
-from resnext.recipes import Published, Recipe
+from resnext.recipes import CIFAR10_MEAN, CIFAR10_STD, Published, Recipe
 
 RECIPE = Recipe(
     name="taki0112-cifar10",
     epochs=300,
     batch_size=128,
     learning_rate=0.1,
+    mean=CIFAR10_MEAN,
+    std=CIFAR10_STD,
     schedule="steps",
     steps=((0.5, 0.1), (0.75, 0.01)),
     weight_decay=5e-4,

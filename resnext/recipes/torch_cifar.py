@@ -8,15 +8,15 @@ Command: th main.lua -dataset cifar10 -bottleneckType resnext_C -depth 29 -baseW
 Cost: 300 epochs.
 """
 
-from resnext.recipes import Published, Recipe
+from resnext.recipes import CIFAR10_MEAN, CIFAR10_STD, Published, Recipe
 
 RECIPE = Recipe(
     name="torch-cifar",
     epochs=300,
     batch_size=128,
     learning_rate=0.1,
-    mean=(0.4914, 0.4824, 0.4467),  # 125.3, 123.0, 113.9 of 255 (datasets/cifar10.lua)
-    std=(0.2471, 0.2435, 0.2616),
+    mean=CIFAR10_MEAN,
+    std=CIFAR10_STD,
     schedule="steps",
     steps=((0.49, 0.1), (0.74, 0.01)),
     weight_decay=5e-4,
