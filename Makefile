@@ -2,7 +2,8 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 BACKENDS ?= tensorflow
-PYTEST_ARGUMENTS ?=
+# Two at a time: what a test waits for most is the import of a backend, on one core.
+PYTEST_ARGUMENTS ?= -n 2 --dist loadfile
 
 EXTRA_tensorflow = cpu
 EXTRA_jax = jax

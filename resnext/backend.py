@@ -1,9 +1,11 @@
 """Which of Keras's backends computes, and its import in silence."""
 
+import contextlib
 import importlib
 import importlib.util
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -33,9 +35,7 @@ def import_keras() -> None:
     chosen = os.environ.get("KERAS_BACKEND", BACKENDS[0])
     if chosen not in BACKENDS:
         raise MissingBackendError(f"KERAS_BACKEND is {chosen!r}; allowed: {', '.join(BACKENDS)}")
-    stderr = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
+    with silent():
         try:
             importlib.import_module("keras")
         except ModuleNotFoundError as error:
@@ -45,6 +45,16 @@ def import_keras() -> None:
                 f"Keras's backend {chosen} is not installed: pip install 'resnext[cpu]' for TensorFlow, "
                 "or 'resnext[jax]', or 'resnext[torch]'"
             ) from error
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """Inside the block nothing is written to standard error, by no library."""
+    stderr = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)

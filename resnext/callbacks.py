@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from resnext.checkpoints import Checkpoint, Saver, Tensors, name_of
 from resnext.evaluate import Evaluation
+from resnext.parallel import World
 from resnext.pictures import MissingPackageError
 from resnext.run import METRICS, RECORDS, WEIGHTS
 from resnext.state import give, take
@@ -121,6 +122,7 @@ class KeepRun(keras.callbacks.Callback):
         every: steps from one checkpoint to the next; None goes by time.
         stop: asked after every step.
         say: is told what could not be saved.
+        world: whose first process saves.
 
     Raises:
         TrainingDiverged: a loss or a weight is not finite; nothing of it is saved.
@@ -139,9 +141,10 @@ class KeepRun(keras.callbacks.Callback):
         every: int | None,
         stop: StopRequest,
         say: Callable[[str], None],
+        world: World,
     ):
         super().__init__()
-        self.network = network
+        self.network, self.world = network, world
         self.steps, self.rate, self.facts, self.every, self.stop = steps, rate, facts, every, stop
         self.images_of, self.images_per_step = images
         self.saver = Saver(folder, say)
@@ -173,11 +176,12 @@ class KeepRun(keras.callbacks.Callback):
         self.logs = {name: float(logs[name]) for name in ("loss", "accuracy")}
         self._check_finite("loss", self.logs["loss"])
         self._check_saved()
-        if self.stop.number or (self._is_due() and not self.saver.busy):
+        stopped = self.stop.asked()
+        if stopped or (self._is_due() and not self.saver.busy):
             self._save(self.model)
-        if self.stop.number:
-            self._check_saved(wait=True)
-        self.stop.check()
+        if stopped:
+            self._wait_for_all()
+            raise stopped
 
     def _is_due(self) -> bool:
         if self.every:
@@ -197,7 +201,7 @@ class KeepRun(keras.callbacks.Callback):
                 files = self._files_with(self._row(evaluation, trained))
         except Stopped:
             self._save(classifier)
-            self._check_saved(wait=True)
+            self._wait_for_all()
             raise
         self.spent = 0.0
         self._save(classifier, files)
@@ -227,6 +231,8 @@ class KeepRun(keras.callbacks.Callback):
         return {**files, WEIGHTS["best"]: weights} if row["validation_accuracy"] > best else files
 
     def _save(self, classifier: keras.Model, files: dict[str, bytes] | None = None) -> None:
+        if not self.world.is_first:
+            return
         spent = self.spent + time.monotonic() - self.started
         facts = {
             **self.facts,
@@ -246,6 +252,12 @@ class KeepRun(keras.callbacks.Callback):
         """Until all that the last epoch left is written; what could not be is tried again. Raises SavingError."""
         self._check_saved(wait=True)
         self.saver.finish()
+        self.world.agreed(0)
+
+    def _wait_for_all(self) -> None:
+        """Until the first process has written: a launcher may end all when one ends."""
+        self._check_saved(wait=True)
+        self.world.agreed(0)
 
     def _check_saved(self, wait: bool = False) -> None:
         try:

@@ -21,6 +21,7 @@ from tyro.conf import Positional
 
 from resnext.backend import BACKENDS, installed_backend
 from resnext.files import write_atomically
+from resnext.parallel import ParallelError, launched
 from resnext.recipes import Dtype, Recipe, get_recipe
 from resnext.run import RunError, read_run
 
@@ -589,6 +590,7 @@ def main() -> None:
 
     signal.signal(signal.SIGINT, interrupt)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _speak_for_all()
     if "KERAS_BACKEND" not in os.environ:
         os.environ["KERAS_BACKEND"] = _backend_of_run(sys.argv) or installed_backend()
     if sys.argv[1:2] in (["train"], ["evaluate"], ["predict"], ["bench"]):
@@ -626,6 +628,14 @@ def _end(exit_code: int) -> NoReturn:
         with contextlib.suppress(OSError):
             stream.flush()
     os._exit(exit_code)  # not sys.exit: the threads that make batches can crash an interpreter that is shutting down
+
+
+def _speak_for_all() -> None:
+    """Of the processes of one training only the first one prints results; each one its own errors."""
+    with contextlib.suppress(ParallelError):  # said by the command
+        launch = launched()
+        if launch and launch.rank > 0:
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the end
 
 
 def _backend_of_run(arguments: Sequence[str]) -> str | None:

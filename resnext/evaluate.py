@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from resnext.parallel import ALONE, World
+
 if TYPE_CHECKING:
     import keras
     import numpy as np
@@ -147,26 +149,28 @@ def judge(
     preprocessing: Preprocessing,
     batch_size: int,
     check: Callable[[], None] = lambda: None,
+    world: World = ALONE,
 ) -> Evaluation:
-    """Run the network over the examples, in order; before each batch `check` may raise."""
+    """Run the network over the examples, in order, on all devices; before each batch `check` may raise."""
     import numpy as np
 
     from resnext.pipeline import evaluation_batches
 
-    batches = evaluation_batches(examples, preprocessing, batch_size)
+    share = world.rank, world.processes
+    batches = evaluation_batches(examples, preprocessing, batch_size, world.devices, share)
     rows = []
     for images, valid in batches:
         check()
-        rows.append(log_probabilities(classifier, images)[:valid])
+        rows.append(log_probabilities(classifier, images, world)[:valid])
     return Evaluation(examples.classes, examples.labels, np.concatenate(rows))
 
 
-def log_probabilities(classifier: keras.Model, images: np.ndarray) -> np.ndarray:
-    """uint8 (batch, size, size, 3) -> float32 (batch, classes)."""
+def log_probabilities(classifier: keras.Model, images: np.ndarray, world: World = ALONE) -> np.ndarray:
+    """uint8 (batch, size, size, 3) -> float32 (batch, classes); of a batch that is shared out, this process's rows."""
     import numpy as np
 
     with _no_gradients():
-        logits = np.asarray(classifier.predict_on_batch(images), np.float32)
+        logits = np.array(world.predict(classifier, images), np.float32)
     logits -= logits.max(axis=1, keepdims=True)
     return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 

@@ -50,6 +50,7 @@ def training_batches(
     seed: int,
     workers: int | None = None,
     start: int = 0,
+    share: tuple[int, int] = (0, 1),
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Batches without end: images uint8 (batch, size, size, 3) and targets float32 (batch, classes).
 
@@ -66,11 +67,13 @@ def training_batches(
         seed: from 0 to 2**32 - 1.
         workers: threads that make batches ahead; 0 makes each when it is asked for, None one for each core.
         start: the number of the first batch, counted from 0.
+        share: which part of every batch, of how many: (1, 4) makes the second quarter of its rows, and no others. Of a
+            batch in more than one part the images must be a multiple of twice the parts.
 
     Raises:
         ImageError: at the batch with an image that can't be read.
     """
-    batches = iter(_batches(examples, recipe, preprocessing, seed, workers))
+    batches = iter(_batches(examples, recipe, preprocessing, seed, workers, share))
     batches.set_state({"next_index": start // recipe.accumulate})
     parts = chain.from_iterable(
         zip(np.split(images, recipe.accumulate), np.split(targets, recipe.accumulate), strict=True)
@@ -83,9 +86,9 @@ def images_of_batch(examples: Examples, recipe: Recipe, seed: int, number: int) 
     """The names of the images in a batch of `training_batches`; of an array's images the indices."""
     size, per_epoch = images_per_step(examples, recipe), len(examples) // images_per_step(examples, recipe)
     epoch, batch = divmod(number // recipe.accumulate, per_epoch)
-    first = epoch * len(examples) + batch * size + number % recipe.accumulate * (size // recipe.accumulate)
+    rows = _rows(size, recipe.accumulate, (0, 1)).reshape(recipe.accumulate, -1)[number % recipe.accumulate]
     order = _order(examples, recipe, seed)
-    indices = [order[place] for place in range(first, first + size // recipe.accumulate)]
+    indices = [order[epoch * len(examples) + batch * size + int(row)] for row in rows]
     return [printable(name_of_image(examples, index)) for index in indices]
 
 
@@ -95,14 +98,36 @@ def name_of_image(examples: Examples, index: int) -> str:
     return f"image {index}" if isinstance(image, np.ndarray) else str(image)
 
 
-def _batches(examples, recipe, preprocessing, seed, workers) -> grain.IterDataset[tuple[np.ndarray, np.ndarray]]:
+def _batches(
+    examples, recipe, preprocessing, seed, workers, share=(0, 1)
+) -> grain.IterDataset[tuple[np.ndarray, np.ndarray]]:
     """Those of `training_batches`, not split. An iterator goes on at step i after `set_state({"next_index": i})`."""
     size = images_per_step(examples, recipe)
-    augmented = partial(_sample, examples, sampler(recipe, preprocessing))
-    batches = _order(examples, recipe, seed).random_map(augmented).batch(size, drop_remainder=True)
-    batches = batches.random_map(partial(mixed, recipe, len(examples.classes)))
+    make = partial(_batch, examples, recipe, sampler(recipe, preprocessing), _rows(size, recipe.accumulate, share))
     # Repeated before batching, the last batch of an epoch would be filled from the next one.
-    return batches.repeat().to_iter_dataset(_read_ahead(workers))
+    batches = _order(examples, recipe, seed).batch(size, drop_remainder=True).random_map(make).repeat()
+    return batches.to_iter_dataset(_read_ahead(workers))
+
+
+def _batch(examples, recipe, sample, rows, indices: np.ndarray, rng: np.random.Generator):
+    """Those rows of a batch whose images have these indices. Every image has a generator of its own."""
+    seeds, sorted_rows = rng.integers(2**63, size=len(indices)), np.sort(rows)
+    images = [sample(examples.images[indices[row]], np.random.default_rng(seeds[row])) for row in sorted_rows]
+    batch = np.stack(images), examples.labels[indices[sorted_rows]]
+    images, targets = mixed(recipe, len(examples.classes), batch, rng)
+    places = np.searchsorted(sorted_rows, rows)
+    return images[places], targets[places]
+
+
+def _rows(size: int, accumulate: int, share: tuple[int, int]) -> np.ndarray:
+    """Which rows of a batch are a process's, in order: an equal part of what is computed at once.
+
+    First and last are neighbours, and so on inwards: mixing pairs a batch with its reverse, and both are in one part.
+    """
+    number, of = share
+    inwards = np.stack([np.arange(size), size - 1 - np.arange(size)], axis=1).ravel()[:size]
+    parts = inwards.reshape(accumulate, of, -1)
+    return parts[:, number].ravel()
 
 
 def _order(examples: Examples, recipe: Recipe, seed: int) -> grain.MapDataset[int]:
@@ -161,10 +186,6 @@ def augmentations(recipe: Recipe, preprocessing: Preprocessing) -> list[Augmenta
     return [changes[name] for name in AUGMENTATIONS if getattr(recipe, name)]
 
 
-def _sample(examples, sample, index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.int32]:
-    return sample(examples.images[index], rng), examples.labels[index]
-
-
 def mixed(recipe: Recipe, classes: int, batch, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A batch with the recipe's mixing, and its labels as targets float32 (batch, classes)."""
     images, labels = batch
@@ -199,22 +220,34 @@ def _repeated(order: grain.MapDataset[int], times: int) -> grain.MapDataset[int]
 
 
 def evaluation_batches(
-    examples: Examples, preprocessing: Preprocessing, batch_size: int
+    examples: Examples,
+    preprocessing: Preprocessing,
+    batch_size: int,
+    multiple: int = 1,
+    share: tuple[int, int] = (0, 1),
 ) -> Iterable[tuple[np.ndarray, int]]:
     """All images once, in order: uint8 (batch, size, size, 3), and how many of them count.
 
     The last batch is filled up with copies of its last image, so that no backend compiles a second shape.
 
+    Args:
+        batch_size: images at once; fewer where there are fewer.
+        multiple: the batch is made a multiple of it.
+        share: which part of the rows of every batch to make, of how many.
+
     Raises:
         ImageError: from the iterator, at the batch with an image that can't be read.
     """
-    grain, batch = _grain(), min(batch_size, len(examples))
+    count = len(examples)
+    batch = -(-min(batch_size, count) // multiple) * multiple
+    rows = range(batch)[share[0] * batch // share[1] : (share[0] + 1) * batch // share[1]]
 
-    def fill_up(images: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        return _filled(images, batch), len(images)
+    def make(number: int) -> tuple[np.ndarray, int]:
+        first, last = number * batch, min((number + 1) * batch, count) - 1
+        images = {i: read_image_of(examples, preprocessing, i) for i in {min(first + row, last) for row in rows}}
+        return np.stack([images[min(first + row, last)] for row in rows]), last + 1 - first
 
-    images = grain.MapDataset.range(len(examples)).map(partial(read_image_of, examples, preprocessing))
-    return images.batch(batch, batch_fn=fill_up).to_iter_dataset(_read_ahead())
+    return _grain().MapDataset.range(-(-count // batch)).map(make).to_iter_dataset(_read_ahead())
 
 
 def prediction_batches(

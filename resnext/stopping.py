@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)  # SLURM's warning is SIGUSR1 by custom
 GRACE = 8.0  # seconds for the step that is being computed, or compiled
@@ -19,18 +19,29 @@ class Stopped(KeyboardInterrupt):
 
 
 class StopRequest:
-    """Whether a stop was asked for, and by which signal."""
+    """Whether a stop was asked for, and by which signal.
+
+    `agree` gives the highest number of all processes: one that is asked to stop stops all, after the same step.
+    """
 
     def __init__(self):
         self.number = 0
+        self.agree: Callable[[int], int] = lambda number: number
         self.noticed = threading.Event()
+
+    def asked(self) -> Stopped | None:
+        """What to raise if it was."""
+        number = self.agree(self.number)
+        if not number:
+            return None
+        self.noticed.set()
+        stopped = Stopped(f"stopped by {signal.Signals(number).name}")
+        stopped.exit_code = _exit_code(number)
+        return stopped
 
     def check(self) -> None:
         """Raise Stopped if it was."""
-        if self.number:
-            self.noticed.set()
-            stopped = Stopped(f"stopped by {signal.Signals(self.number).name}")
-            stopped.exit_code = _exit_code(self.number)
+        if stopped := self.asked():
             raise stopped
 
     def _ask(self, number: int, frame) -> None:

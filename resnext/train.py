@@ -11,9 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnext.backend import import_keras
+from resnext.backend import silent
 from resnext.checkpoints import FOLDER as CHECKPOINTS
-from resnext.checkpoints import Checkpoint, checkpoints, read_newest
+from resnext.checkpoints import Checkpoint, checkpoints, name_of, read_checkpoint, read_newest
+from resnext.parallel import PeerLostError, World, is_lost_peer, join, launched, leave
 from resnext.recipes import Recipe, check_dtype, get_recipe, judged_at, trained_at
 from resnext.run import (
     CLASS_ACCURACY,
@@ -112,13 +113,15 @@ def train(
     preprocessing = judged_at(recipe)
     check_dtype(dtype)
     _check_numbers(seed, workers, checkpoint_every)
-    check_unused(folder)
+    if _is_first():
+        check_unused(folder)
     _check_start(variant, recipe, weights)
     source = local_copy(str(data)) or (None if data in WORDS else data)
     if source and folder.resolve().is_relative_to(Path(source).resolve()):
         raise RunError(f"{folder}: lies in {data}, where its pictures would be taken for data. Choose another --out.")
-    with stop_on_signals() as stop, locked(folder):
+    with stop_on_signals() as stop, _alone_in(folder):
         splits = _checked(load_splits(data, seed), recipe, skip_bad)
+        world = join()
         config = RunConfig(
             variant,
             splits.train.classes,
@@ -132,9 +135,9 @@ def train(
             skip_bad,
             tensorboard,
             checkpoint_every,
-            _backend_versions(),
+            _backend_versions(world),
         )
-        return _fit(folder, config, splits, workers, stop)
+        return _fit(folder, config, splits, workers, stop, world)
 
 
 def resume(folder: str | Path, *, data: str | Path | None = None, workers: int | None = None) -> Trained:
@@ -160,18 +163,39 @@ def resume(folder: str | Path, *, data: str | Path | None = None, workers: int |
     folder = Path(folder)
     config = read_run(folder)
     _check_numbers(config.seed, workers, config.checkpoint_every)
-    with stop_on_signals() as stop, locked(folder):
-        checkpoint = read_newest(folder / CHECKPOINTS, _warn)
+    with stop_on_signals() as stop, _alone_in(folder):
+        checkpoint = read_newest(folder / CHECKPOINTS, _warn) if _is_first() else None
         if checkpoint:
             _check_same(folder, config, checkpoint.facts)
         splits = _checked(load_splits(data or config.data, config.seed), config.recipe, config.skip_bad)
         if splits.train.classes != config.classes:
             raise DataError(_other_images(data or config.data))
-        versions = _backend_versions()
-        if config.versions != versions:
+        world = join()
+        checkpoint = _shared(folder / CHECKPOINTS, checkpoint, world)
+        versions = _backend_versions(world)
+        if config.versions != versions and world.is_first:
             _warn(f"{folder}: was trained with {_named(config.versions)}, and goes on with {_named(versions)}: "
                   "equal to about 1e-6, not bit for bit")  # fmt: skip
-        return _fit(folder, config, splits, workers, stop, checkpoint)
+        return _fit(folder, config, splits, workers, stop, world, checkpoint)
+
+
+def _is_first() -> bool:
+    launch = launched()
+    return not launch or launch.rank == 0
+
+
+def _alone_in(folder: Path) -> contextlib.AbstractContextManager:
+    """For the first process, which writes; the others only read."""
+    return locked(folder) if _is_first() else contextlib.nullcontext()
+
+
+def _shared(folder: Path, checkpoint: Checkpoint | None, world: World) -> Checkpoint | None:
+    """In every process the checkpoint that the first one found whole."""
+    facts = checkpoint.facts if checkpoint else {"step": -1, "epochs": -1}
+    step, epochs = world.of_the_first((facts["step"], facts["epochs"]))
+    if world.is_first or step < 0:
+        return checkpoint
+    return read_checkpoint(folder / name_of(step, epochs))
 
 
 def _check_start(variant: Variant, recipe: Recipe, weights: str | Path | None) -> None:
@@ -207,11 +231,11 @@ def _warn(line: str) -> None:
     print(f"resnext: {line}", file=sys.stderr)
 
 
-def _backend_versions() -> dict[str, str]:
-    import_keras()
+def _backend_versions(world: World) -> dict[str, str]:
     import keras
 
-    return _versions(keras.backend.backend())
+    versions = _versions(keras.backend.backend())
+    return versions if world.devices == 1 else {**versions, "devices": str(world.devices)}
 
 
 def _check_numbers(seed: int, workers: int | None, checkpoint_every: int | None) -> None:
@@ -250,25 +274,43 @@ def _fit(
     splits: Splits,
     workers: int | None,
     stop: StopRequest,
+    world: World,
     checkpoint: Checkpoint | None = None,
 ) -> Trained:
     import keras
 
     from resnext.model import keras_config
 
-    keras.utils.set_random_seed(config.seed)
-    with keras_config(config.dtype, "channels_last"):
-        training = _Training(folder, config, splits, workers, stop, checkpoint)
+    stop.agree = world.agreed
+    with silent():  # beside JAX Keras imports TensorFlow here, where that is installed
+        keras.utils.set_random_seed(config.seed)
+    with keras_config(config.dtype, "channels_last"), world.scope():
+        training = _Training(folder, config, splits, workers, stop, world, checkpoint)
         try:
             training.run()
+            trained = training.result()
         except Exception as error:
-            if _is_out_of_memory(error):
-                raise OutOfMemoryError(
-                    f"not enough memory for steps of {training.at_once} images of {config.recipe.image_size} pixels. "
-                    "Use a lower --batch-size or --image-size, --accumulate, or --remat."
-                ) from error
+            if known := _known(error, training):
+                raise known from error
             raise
-        return training.result()
+    leave(world)
+    return trained
+
+
+def _known(error: Exception, training: _Training) -> Exception | None:
+    """What an error of a backend means, where we know it."""
+    world = training.world
+    if world.processes > 1 and is_lost_peer(error):
+        return PeerLostError(
+            f"process {world.rank} of {world.processes}: another one has ended. Start all of them again with: "
+            f"resnext train --resume {training.folder}"
+        )
+    if _is_out_of_memory(error):
+        return OutOfMemoryError(
+            f"not enough memory for steps of {training.at_once} images of {training.config.recipe.image_size} pixels. "
+            "Use a lower --batch-size or --image-size, --accumulate, or --remat."
+        )
+    return None
 
 
 class OutOfMemoryError(RuntimeError):
@@ -280,7 +322,9 @@ class OutOfMemoryError(RuntimeError):
 class _Training:
     """One sitting of a training: what is built for it, its epochs, and what they came to."""
 
-    def __init__(self, folder: Path, config: RunConfig, splits: Splits, workers, stop: StopRequest, checkpoint):
+    def __init__(
+        self, folder: Path, config: RunConfig, splits: Splits, workers, stop: StopRequest, world: World, checkpoint
+    ):
         from resnext.callbacks import KeepRun
         from resnext.model import image_classifier
         from resnext.pipeline import images_of_batch, images_per_step, steps_per_epoch, training_batches
@@ -289,10 +333,12 @@ class _Training:
         from resnext.state import build, layout
 
         recipe, seen = config.recipe, trained_at(config.recipe)
-        self.folder, self.config, self.splits, self.stop = folder, config, splits, stop
+        self.folder, self.config, self.splits, self.stop, self.world = folder, config, splits, stop, world
         self.steps = steps_per_epoch(splits.train, recipe)
         self.at_once = images_per_step(splits.train, recipe) // recipe.accumulate
-        self.batches = partial(training_batches, splits.train, recipe, seen, config.seed, workers)
+        world.check_shares(self.at_once)
+        share = world.rank, world.processes
+        self.batches = partial(training_batches, splits.train, recipe, seen, config.seed, workers, share=share)
         self.network = _network(config)
         self.classifier = image_classifier(recompute(self.network) if config.remat else self.network, seen)
         self.judged = self.classifier
@@ -305,7 +351,7 @@ class _Training:
         names = partial(images_of_batch, splits.train, recipe, config.seed), self.at_once
         self.keep = KeepRun(
             folder, self.network, self.steps, lambda step: float(rates(step)), names, facts, config.checkpoint_every,
-            stop, _warn,
+            stop, _warn, world,
         )  # fmt: skip
         if checkpoint:
             self._go_on(checkpoint, facts)
@@ -321,9 +367,9 @@ class _Training:
                            if then["layout"].get(name) != facts["layout"].get(name))  # fmt: skip
             raise RunError(f"{self.folder}: its checkpoint is of another network (first of {len(names)}: {names[0]}).")
         self.keep.go_on(self.classifier, checkpoint)
-        _warn(
-            f"goes on after step {self.keep.step}, {len(self.keep.rows)} of {self.config.recipe.epochs} epochs judged"
-        )
+        if self.world.is_first:
+            done = f"{len(self.keep.rows)} of {self.config.recipe.epochs} epochs judged"
+            _warn(f"goes on after step {self.keep.step}, {done}")
 
     def run(self) -> None:
         """All epochs that are left; the run folder keeps what was saved, whatever ends them."""
@@ -333,10 +379,13 @@ class _Training:
 
         recipe, keep = self.config.recipe, self.keep
         values = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(recipe).items() if name != "name")
-        print(f"recipe {recipe.name}: {values}", file=sys.stderr)
-        events = WriteEvents(self.folder / EVENTS) if self.config.tensorboard else None
-        made = [] if is_run(self.folder) else create_run(self.folder, self.config, self.splits.held_out)
-        self.progress = ShowProgress(Console(stderr=True), self.at_once, self.steps, recipe.epochs, keep.step)
+        first = self.world.is_first
+        console = Console(stderr=True, quiet=not first)
+        console.print(f"recipe {recipe.name}: {values}", highlight=False, soft_wrap=True)
+        events = WriteEvents(self.folder / EVENTS) if first and self.config.tensorboard else None
+        new = first and not is_run(self.folder)
+        made = create_run(self.folder, self.config, self.splits.held_out) if new else []
+        self.progress = ShowProgress(console, self.at_once, self.steps, recipe.epochs, keep.step)
         keep.saver.say = self.progress.say
         try:
             for epoch in range(len(keep.rows), recipe.epochs):
@@ -350,7 +399,7 @@ class _Training:
             keep.saver.join()
             if isinstance(error, Stopped):
                 error.args = (f"{error} after step {keep.step}; go on with: resnext train --resume {self.folder}",)
-            if not checkpoints(self.folder / CHECKPOINTS):
+            if made and not checkpoints(self.folder / CHECKPOINTS):
                 discard_run(made)
             raise
         finally:
@@ -382,7 +431,7 @@ class _Training:
         from resnext.evaluate import judge
 
         at_once = min(JUDGED_AT_ONCE, self.config.recipe.batch_size)
-        return judge(self.judged, examples, self.config.preprocessing, at_once, self.stop.check)
+        return judge(self.judged, examples, self.config.preprocessing, at_once, self.stop.check, self.world)
 
     def _averaged(self, classifier: keras.Model) -> contextlib.AbstractContextManager:
         from resnext.averaging import averaged_weights
@@ -390,7 +439,7 @@ class _Training:
         def images():
             for images, _ in self.batches():
                 self.stop.check()
-                yield images
+                yield self.world.spread(images)
 
         steps = min(self.steps, STATISTICS_FROM)
         return averaged_weights(classifier, images(), steps) if self.config.recipe.ema else contextlib.nullcontext()
@@ -402,7 +451,10 @@ class _Training:
         load_weights(self.network, self.folder / WEIGHTS["last"])  # the average, where the recipe keeps one
         test, rows = self._judge(self.splits.test), self.keep.rows
         best = max(rows, key=lambda row: row["validation_accuracy"])
-        pictures, missing = _draw(self.folder, self.config, rows, test, self.splits.test)
+        drawn = (), None
+        if self.world.is_first:
+            drawn = _draw(self.folder, self.config, rows, test, self.splits.test)
+        pictures, missing = drawn
         return Trained(self.folder, test, int(best["epoch"]), best["validation_accuracy"], pictures, missing)
 
 

@@ -11,7 +11,14 @@ from conftest import REPOSITORY
 from PIL import Image
 
 from resnext import pipeline
-from resnext.pipeline import AUGMENTATIONS, evaluation_batches, images_per_step, steps_per_epoch, training_batches
+from resnext.pipeline import (
+    AUGMENTATIONS,
+    evaluation_batches,
+    images_of_batch,
+    images_per_step,
+    steps_per_epoch,
+    training_batches,
+)
 from resnext.preprocessing import ImageError, Preprocessing
 from resnext.recipes import Recipe
 from resnext.sources import Examples, load_examples
@@ -136,8 +143,9 @@ def test_a_random_box_sees_the_whole_image():
         assert shares == reds or (reds is None and {0, 100} <= shares)
 
 
-def test_repeats_bring_an_image_several_times_in_a_row():
-    labels = np.concatenate(labels_of(islice(batches_of(numbered(12), 6, repeats=3), 4))).reshape(-1, 3)
+def test_repeats_bring_an_image_several_times_into_a_batch():
+    batches = labels_of(islice(batches_of(numbered(12), 6, repeats=3), 4))
+    labels = np.concatenate([np.sort(labels) for labels in batches]).reshape(-1, 3)
     assert (labels == labels[:, :1]).all()
     assert len(set(labels[:4, 0].tolist())) == 4  # of one epoch
     assert set(labels[:4, 0].tolist()) != set(labels[4:, 0].tolist())
@@ -150,6 +158,27 @@ def test_accumulated_parts_are_the_batch():
     for part, expected in zip((0, 1), zip(*whole, strict=True), strict=True):
         np.testing.assert_array_equal(np.concatenate([batch[part] for batch in parts]), np.concatenate(expected))
     assert images_per_step(noise(32), recipe(60, accumulate=3)) == 30
+
+
+@pytest.mark.parametrize("fields", [{}, EVERYTHING, {**EVERYTHING, "accumulate": 2}])
+@pytest.mark.parametrize("parts", [2, 4])
+def test_shares_of_processes_are_the_batch(parts, fields):
+    """Mixing and all: each makes its own rows only, and end to end they are what one process makes."""
+    whole = list(islice(batches_of(noise(37), 16, **fields), 7))
+    settings = noise(37), recipe(16, **fields), EIGHT, 0, 0
+    shares = [list(islice(training_batches(*settings, share=(part, parts)), 7)) for part in range(parts)]
+    for number, batch in enumerate(whole):
+        for place in (0, 1):
+            together = np.concatenate([share[number][place] for share in shares])
+            np.testing.assert_array_equal(together, batch[place])
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_the_images_of_a_batch_have_names(accumulate):
+    batches = islice(batches_of(numbered(20), 8, accumulate=accumulate), 6)
+    for number, labels in enumerate(labels_of(batches)):
+        names = images_of_batch(numbered(20), recipe(8, accumulate=accumulate), 0, number)
+        assert names == [f"image {label}" for label in labels]
 
 
 def test_smoothed_targets_give_every_class_a_share():

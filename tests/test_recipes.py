@@ -196,13 +196,13 @@ def test_any_field_can_be_given_and_the_resolved_recipe_is_said_and_kept(tmp_pat
         "--optimizer", "adamw", "--no-flip", "--crop", "resized", "--crop-area", 0.5, 1, "--accumulate", 2,
         "--mixup", 0.2, "--cutmix", 1, "--label-smoothing", 0.1, "--clip-norm", 5, "--ema", 0.5, "--drop-path", 0.1,
         "--zero-gamma", "--loss", "binary", "--rand-augment", 5, "--erasing", 0.2, "--repeats", 2, "--test-size", 32,
-        "--no-decay-all", "--color-jitter", 0.4, "--lighting", 0.1, "--freeze", 1, "--layer-decay", 0.9,
+        "--no-decay-all", "--color-jitter", 0.4, "--lighting", 0.1, "--layer-decay", 0.9,
     )  # fmt: skip
     assert process.returncode == 0, process.stderr
     recipe = json.loads((tmp_path / "run" / "config.json").read_text())["recipe"]
     given = {"name": "paper-cifar", "epochs": 2, "batch_size": 8, "image_size": 24, "steps": [[0.5, 0.1]],
              "optimizer": "adamw", "flip": False, "crop": "resized", "crop_area": [0.5, 1.0], "accumulate": 2,
-             "mixup": 0.2, "clip_norm": 5.0, "ema": 0.5, "zero_gamma": True, "loss": "binary", "freeze": [1],
+             "mixup": 0.2, "clip_norm": 5.0, "ema": 0.5, "zero_gamma": True, "loss": "binary", "layer_decay": 0.9,
              "decay_all": False, "pad": 0.125, "test_size": 32}  # fmt: skip
     assert {field: recipe[field] for field in given} == given
     (said,) = [line for line in process.stderr.splitlines() if line.startswith("recipe paper-cifar: ")]
