@@ -70,7 +70,7 @@ def fingerprint(splits: Splits) -> str:
     digest = hashlib.sha256()
     for part in (splits.train, splits.validation, splits.test):
         if isinstance(part.images, np.ndarray):
-            digest.update(part.images.tobytes())
+            digest.update(np.asarray(part.images).tobytes())
         else:
             names = "\0".join(str(image).rsplit("/", 1)[-1] for image in part.images)
             digest.update(names.encode("utf-8", "surrogateescape"))
