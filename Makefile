@@ -10,12 +10,13 @@ EXTRA_jax = jax
 EXTRA_torch = torch
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint clean
+.PHONY: help demo test slow soak lint clean
 
 help:
 	@echo "make demo   train a small ResNeXt on handwritten digits and say how well it does"
 	@echo "make test   run the tests; BACKENDS=\"tensorflow jax torch\" for all (default: $(BACKENDS))"
 	@echo "make slow   run the tests that take minutes, on real photos if RESNEXT_DATA has them"
+	@echo "make soak   kill trainings 200 times on each of BACKENDS and see that they go on to the same bytes"
 	@echo "make lint   check format, style and types"
 	@echo "make clean  remove the environment"
 
@@ -26,13 +27,19 @@ demo: $(VENV)/installed-tensorflow
 test: $(BACKENDS:%=$(VENV)/installed-%)
 	@for backend in $(BACKENDS); do \
 		echo "== tests on $$backend"; \
-		KERAS_BACKEND=$$backend $(VENV)/bin/python -m pytest -m "not slow" $(PYTEST_ARGUMENTS) || exit 1; \
+		KERAS_BACKEND=$$backend $(VENV)/bin/python -m pytest -m "not slow and not soak" $(PYTEST_ARGUMENTS) || exit 1; \
 	done
 
 slow: $(BACKENDS:%=$(VENV)/installed-%)
 	@for backend in $(BACKENDS); do \
 		echo "== slow tests on $$backend"; \
 		KERAS_BACKEND=$$backend $(VENV)/bin/python -m pytest -m slow $(PYTEST_ARGUMENTS) || exit 1; \
+	done
+
+soak: $(BACKENDS:%=$(VENV)/installed-%)
+	@for backend in $(BACKENDS); do \
+		echo "== 200 kills on $$backend"; \
+		KERAS_BACKEND=$$backend $(VENV)/bin/python -m pytest -m soak -n 2 tests/test_resume.py || exit 1; \
 	done
 
 lint: $(VENV)/installed-tensorflow

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 import os
 import stat
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -29,6 +31,9 @@ SIDEWAYS = (5, 6, 7, 8)  # the EXIF orientations that change width and height
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet's training images, on the scale 0..1, as the paper's Torch code has them
 STD = (0.229, 0.224, 0.225)
 CHANNELS = {"channels_last": (3,), "channels_first": (3, 1, 1)}  # the shape of a number for each channel
+
+
+being_read: dict[int, tuple[str, float]] = {}  # by thread, the image it reads and since when: `resnext.watching`
 
 
 class ImageError(ValueError):
@@ -242,6 +247,7 @@ def printable(name: object) -> str:
 def _opened(source: str | Path | BinaryIO | Openable, name: str | None = None) -> Iterator[Image.Image]:
     """The image with only its header read; whatever fails inside the `with` becomes an ImageError."""
     name = name or ("image" if hasattr(source, "read") else printable(source))
+    being_read[threading.get_ident()] = name, time.monotonic()
     try:
         with Image.open(_content(source), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
@@ -253,6 +259,8 @@ def _opened(source: str | Path | BinaryIO | Openable, name: str | None = None) -
         raise ImageError(f"{name}: not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image") from error
     except Exception as error:  # damaged files make Pillow raise OSError, ValueError, SyntaxError, struct.error, ...
         raise ImageError(f"{name}: {_reason(error)}") from error
+    finally:
+        del being_read[threading.get_ident()]
 
 
 def _content(source: str | Path | BinaryIO | Openable) -> str | os.PathLike[str] | BinaryIO:

@@ -37,6 +37,7 @@ from resnext.run import (
 )
 from resnext.stopping import Stopped, StopRequest, stop_on_signals
 from resnext.variants import Variant, get_variant
+from resnext.watching import watch_files
 
 if TYPE_CHECKING:
     import keras
@@ -119,7 +120,7 @@ def train(
     source = local_copy(str(data)) or (None if data in WORDS else data)
     if source and folder.resolve().is_relative_to(Path(source).resolve()):
         raise RunError(f"{folder}: lies in {data}, where its pictures would be taken for data. Choose another --out.")
-    with stop_on_signals() as stop, _alone_in(folder):
+    with stop_on_signals() as stop, watch_files(_warn), _alone_in(folder):
         splits = _checked(load_splits(data, seed), recipe, skip_bad)
         world = join()
         config = RunConfig(
@@ -163,7 +164,7 @@ def resume(folder: str | Path, *, data: str | Path | None = None, workers: int |
     folder = Path(folder)
     config = read_run(folder)
     _check_numbers(config.seed, workers, config.checkpoint_every)
-    with stop_on_signals() as stop, _alone_in(folder):
+    with stop_on_signals() as stop, watch_files(_warn), _alone_in(folder):
         checkpoint = read_newest(folder / CHECKPOINTS, _warn) if _is_first() else None
         if checkpoint:
             _check_same(folder, config, checkpoint.facts)

@@ -44,6 +44,7 @@ ROOMS = [
         "run": set(),
         "checkpoints": set(),
         "stopping": set(),
+        "watching": set(),
         "state": set(),
         "parallel": set(),
         "optimizers": set(),

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -76,20 +77,43 @@ def test_ten_kills_change_nothing(photos, whole, tmp_path):
              ("resnext.checkpoints:prune", 1), (STEP, 1), ("resnext.evaluate:log_probabilities", 1),
              ("os:replace", rng.randint(2, 3)), ("resnext.checkpoints:write_durably", 2),
              (STEP, rng.randint(1, 4))]  # fmt: skip
-    arguments = ["train", photos, *ARGUMENTS, "--out", tmp_path / "run"]
-    for number, (place, count) in enumerate(kills):
-        process = faulty(place, count, "SIGKILL", *arguments, "--workers", number % 4)
-        assert process.returncode == -signal.SIGKILL, (place, count, process.stderr)
-        assert read_all(tmp_path / "run") is None
-        arguments = ["train", "--resume", tmp_path / "run"]
-    process = resnext(*arguments)
-    assert process.returncode == 0, process.stderr
-    assert "goes on after step" in process.stderr
+    for place, count, died in killed_and_gone_on(kills, photos, tmp_path / "run"):
+        assert died, (place, count)
     assert_same(tmp_path / "run", whole)
     best = max((json.loads(line) for line in (whole / "metrics.jsonl").open()), key=lambda r: r["validation_accuracy"])
     kept = {path.name for path in checkpoints(tmp_path / "run" / FOLDER)}
     assert f"step-{8 * best['epoch']:09}-{best['epoch']:04}" in kept
     assert len(kept) <= 3
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(20))
+def test_two_hundred_kills_change_nothing(seed, photos, whole, tmp_path):
+    """Ten for each seed, at places and moments that it draws."""
+    rng = random.Random(seed)
+    places = ("os:fsync", "os:rename", "os:replace", "resnext.checkpoints:prune", "resnext.checkpoints:write_durably",
+              "resnext.evaluate:log_probabilities", "resnext.weights:packed")  # fmt: skip
+    run, died = tmp_path / "run", 0
+    while died < 10:
+        shutil.rmtree(run, ignore_errors=True)  # a run that ended before it was killed ten times begins anew
+        kills = [(STEP if rng.random() < 0.5 else rng.choice(places), rng.randint(1, 6)) for _ in range(10 - died)]
+        died += sum(killed for *_, killed in killed_and_gone_on(kills, photos, run))
+        assert_same(run, whole)
+
+
+def killed_and_gone_on(kills, photos, run) -> list[tuple[str, int, bool]]:
+    """Train, killed at each place in turn, and then to the end. Says of each whether the process came to it."""
+    died, arguments = [], ["train", photos, *ARGUMENTS, "--out", run]
+    for number, (place, count) in enumerate(kills):
+        process = faulty(place, count, "SIGKILL", *arguments, "--workers", number % 4)
+        assert process.returncode in (0, -signal.SIGKILL), (place, count, process.stderr)
+        died.append((place, count, process.returncode != 0))
+        assert read_all(run) is None
+        if (run / "config.json").exists():
+            arguments = ["train", "--resume", run]
+    process = resnext(*arguments)
+    assert process.returncode == 0, process.stderr
+    return died
 
 
 def read_all(run: Path) -> None:
@@ -130,6 +154,59 @@ def test_a_stop_that_nobody_notices_ends_within_ten_seconds(photos, tmp_path):
     assert process.returncode == 143
     assert time.monotonic() - began < 10
     assert "resnext: stopped in the middle of a step; --resume goes on from the last checkpoint" in errors
+
+
+@pytest.mark.once
+def test_a_file_that_hangs_is_named_within_30_seconds(photos, tmp_path):
+    """It waits for the file; asked to stop it ends all the same, and no thread or process stays."""
+    process = subprocess.Popen(
+        [sys.executable, FAULTS, "PIL.Image:open", "40", "hang", "train", photos, *map(str, ARGUMENTS), "--out",
+         tmp_path / "run"], stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    began, line = time.monotonic(), ""
+    while process.stderr and "has not come" not in line:
+        line = process.stderr.readline()
+        assert time.monotonic() - began < 60
+    assert re.fullmatch(r"resnext: .*/(red|green|blue)/\d{3}\.png: has not come for 2\d s; the training waits for it, "
+                        r"300 s at most\n", line)  # fmt: skip
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 143
+
+
+@pytest.mark.once
+def test_a_file_that_never_comes_ends_the_training():
+    code = """
+import time
+from resnext.preprocessing import read_image
+from resnext.watching import watch_files
+
+class Hanging:
+    def __str__(self):
+        return "photos/slow.png"
+
+    def open(self):
+        time.sleep(3600)
+
+with watch_files(print, named_after=0.1, ended_after=0.5):
+    read_image(Hanging())
+"""
+    process = subprocess.run([sys.executable, "-uc", code], capture_output=True, text=True, timeout=60)
+    assert process.returncode == 74
+    assert process.stdout == "photos/slow.png: has not come for 0 s; the training waits for it, 0 s at most\n"
+    assert process.stderr == "resnext: photos/slow.png: can't be read, for 1 s; that is the end\n"
+
+
+@pytest.mark.once
+def test_a_reader_that_has_seen_enough_costs_no_training(photos, whole, tmp_path):
+    """`resnext train ... | head -0`, without a terminal."""
+    command = [sys.executable, "-m", "resnext", "train", photos, *map(str, ARGUMENTS), "--out", tmp_path / "run"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert process.returncode == 141
+    assert "Traceback" not in errors
+    assert_same(tmp_path / "run", whole)
 
 
 @pytest.mark.once
