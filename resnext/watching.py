@@ -36,9 +36,8 @@ def watch_files(
                     os._exit(EXIT_CODE)
                 if waited >= named_after and read not in named:
                     named.add(read)
-                    say(
-                        f"{name}: has not come for {waited:.0f} s; the training waits for it, {ended_after:.0f} s at most"
-                    )
+                    wait = f"the training waits for it, {ended_after:.0f} s at most"
+                    say(f"{name}: has not come for {waited:.0f} s; {wait}")
 
     threading.Thread(target=watch, daemon=True).start()
     try:
