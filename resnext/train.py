@@ -98,8 +98,8 @@ def train(
     Raises:
         ValueError, RunError, DataError, WeightsError: before anything is written.
         ImageError, TrainingDiverged, SavingError, OutOfMemoryError: the run folder keeps what was saved.
-        ParallelError, PeerLostError: of several processes (see `resnext.parallel`), which do not find each other or can't
-            share the batches out, or one of which has ended.
+        ParallelError, PeerLostError: of several processes (see `resnext.parallel`), which do not find each other, can't
+            share the batches out, or of which one has ended.
         Stopped: SIGTERM, SIGINT or SIGUSR1 came; `resume` goes on.
 
     >>> train("sign-digits", "resnext14_8x4d", "runs/signs").test.top(1)  # doctest: +SKIP
