@@ -1,11 +1,14 @@
 """ResNeXt(...): what its arguments mean, and that every network saves, loads and computes in every dtype."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 
+from resnext.features import Backbone
 from resnext.forms import to_form
-from resnext.model import ResNeXt, image_classifier, image_network, keras_config
+from resnext.model import ResNeXt, ResNeXtModel, image_classifier, image_network, keras_config
 from resnext.preprocessing import Preprocessing, preprocess_input
 from resnext.recipes import DTYPES
 
@@ -204,3 +207,17 @@ def test_preprocess_input_follows_the_layout_of_keras_and_refuses_others():
         ValueError, match=r"^`data_format` must be one of channels_last, channels_first. Received: 'N'$"
     ):
         preprocess_input(images, "N")
+
+
+def test_files_saved_when_the_package_was_flat_still_load():
+    """Made on TensorFlow by `model.save` of what was `resnext.model`; they name its modules."""
+    golden = Path(__file__).parent / "golden"
+    network = keras.saving.load_model(golden / "before-the-folders.keras")
+    assert (type(network), network.variant.name) == (ResNeXtModel, "resnext14_2x4d")
+    backbone = keras.saving.load_model(golden / "before-the-folders-backbone.keras")
+    assert isinstance(backbone, Backbone)
+    assert [level.stage for level in backbone.pyramid] == [1, 2]
+    x = np.linspace(-1, 1, 32 * 32 * 3, dtype="float32").reshape(1, 32, 32, 3)
+    maps = [keras.ops.convert_to_numpy(each) for each in backbone(x)]
+    np.testing.assert_allclose([each.mean() for each in maps], [0.056017, 0.037090], rtol=1e-3)
+    np.testing.assert_allclose([each.max() for each in maps], [0.511124, 0.441292], rtol=1e-3)
