@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 # These functions have the names of their modules: imported here, or the modules would stand in their place.
 from resnext.compare import compare
-from resnext.complexity import complexity
 from resnext.evaluate import evaluate
 from resnext.predict import predict
 from resnext.preview import preview
 from resnext.recipes import Recipe, get_recipe
 from resnext.train import resume, train
-from resnext.variants import Variant, get_variant, list_variants
+from resnext.variants.complexity import complexity
+from resnext.variants.naming import get_variant, list_variants
+from resnext.variants.variant import Variant
 
 __version__ = "0.1.0"
 

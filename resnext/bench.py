@@ -68,7 +68,7 @@ def bench_conv(
     >>> [timing.route for timing in bench_conv("resnext14_2x4d", batch_size=1)][:2]  # doctest: +SKIP
     ['direct', 'merged']
     """
-    from resnext.variants import get_variant
+    from resnext.variants.naming import get_variant
 
     network = get_variant(variant)
     import_keras()

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import keras
 from keras import layers, ops
 
-from resnext.complexity import eca_kernel, se_channels
 from resnext.layers import BatchNorm, FanOutNormal, GroupedConv2D
+from resnext.variants.layer_table import eca_kernel, se_channels
 
 
 def convolution(x, filters, kernel_size, name, strides=1, groups=1, dilation=1, use_bias=False):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from resnext.check import DataReport
     from resnext.published import PublishedWeights
     from resnext.train import Trained
-    from resnext.variants import Variant
+    from resnext.variants.variant import Variant
 
 Weights = Literal["best", "last"]
 
@@ -53,8 +53,9 @@ def list_(
 def _list_variants(pattern: str) -> None:
     from rich.table import Table
 
-    from resnext.complexity import complexity
-    from resnext.variants import PUBLISHED, list_variants
+    from resnext.variants.complexity import complexity
+    from resnext.variants.naming import list_variants
+    from resnext.variants.published import PUBLISHED
 
     names = list_variants(pattern)
     if not names:
@@ -71,8 +72,8 @@ def _list_variants(pattern: str) -> None:
 def _list_weights(pattern: str) -> None:
     from rich.table import Table
 
-    from resnext.complexity import complexity
     from resnext.published import list_weights, published_weights
+    from resnext.variants.complexity import complexity
 
     tags = list_weights(pattern)
     if not tags:
@@ -104,8 +105,8 @@ def info(variant: Annotated[Positional[str], tyro.conf.arg(metavar="VARIANT|TAG"
 
 
 def _info_of_weights(known: PublishedWeights) -> None:
-    from resnext.complexity import complexity
     from resnext.published import NON_COMMERCIAL
+    from resnext.variants.complexity import complexity
 
     cost = complexity(known.variant, classes=known.classes)
     print(f"weights        {known.tag}")
@@ -127,8 +128,9 @@ def _info_of_weights(known: PublishedWeights) -> None:
 def _info_of_variant(variant: str) -> None:
     from rich.table import Table
 
-    from resnext.complexity import complexity, stage_complexities
-    from resnext.variants import PUBLISHED, get_variant
+    from resnext.variants.complexity import complexity, stage_complexities
+    from resnext.variants.naming import get_variant
+    from resnext.variants.published import PUBLISHED
 
     network = get_variant(variant)
     descriptions = _descriptions(network)

@@ -36,9 +36,9 @@ def compare(runs: Iterable[str | Path], out: str | Path | None = None) -> list[R
     >>> [summary.best["epoch"] for summary in compare(["runs/first", "runs/second"])]  # doctest: +SKIP
     [19.0, 20.0]
     """
-    from resnext.complexity import complexity
     from resnext.pictures import draw_comparison
     from resnext.run import read_records, read_run
+    from resnext.variants.complexity import complexity
 
     out = None if out is None else Path(out)
     if out and (out.suffix not in (".png", ".svg") or not out.parent.is_dir()):

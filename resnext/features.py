@@ -9,7 +9,8 @@ import keras
 
 from resnext.blocks import FORMS
 from resnext.model import ResNeXtModel, check, functional_model, image_shape, stage_outputs, weights_for
-from resnext.variants import Variant, get_variant
+from resnext.variants.naming import get_variant
+from resnext.variants.variant import Variant
 from resnext.weights import assign
 
 

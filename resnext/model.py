@@ -9,12 +9,13 @@ import keras
 from keras import layers, ops
 
 from resnext.blocks import FORMS, Paths, channel_axis, convolution_norm_activation, downsampling_block, identity_block
-from resnext.complexity import downsamples, stem_name
 from resnext.layers import MaxPooling2D, filled_later
 from resnext.names import variant_shapes
 from resnext.preprocessing import Preprocessing
 from resnext.published import default_weights
-from resnext.variants import Stage, Variant, get_variant
+from resnext.variants.layer_table import downsamples, stem_name
+from resnext.variants.naming import get_variant
+from resnext.variants.variant import Stage, Variant
 from resnext.weights import assign, checked
 
 POOLINGS = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from resnext.complexity import weighted_layers
-from resnext.variants import Attention, Variant
+from resnext.variants.layer_table import weighted_layers
+from resnext.variants.variant import Attention, Variant
 
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]

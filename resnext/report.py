@@ -8,9 +8,9 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnext.complexity import complexity
 from resnext.files import write_atomically
 from resnext.recipes import changed
+from resnext.variants.complexity import complexity
 
 if TYPE_CHECKING:
     from resnext.evaluate import Evaluation

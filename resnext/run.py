@@ -32,7 +32,8 @@ from typing import IO, TYPE_CHECKING, Any
 from resnext.backend import import_keras
 from resnext.files import write_atomically
 from resnext.recipes import Recipe, check_dtype
-from resnext.variants import Variant, get_variant
+from resnext.variants.naming import get_variant
+from resnext.variants.variant import Variant
 
 if TYPE_CHECKING:
     import keras
@@ -316,7 +317,7 @@ def build_classifier(folder: str | Path, config: RunConfig, weights: str) -> ker
 
 def _check_size(path: Path, config: RunConfig) -> None:
     """Refuse a run whose network is larger than its weights before memory is given to it."""
-    from resnext.complexity import complexity
+    from resnext.variants.complexity import complexity
 
     name, cost = config.variant.name, complexity(config.variant, classes=len(config.classes))
     least = 2 * (cost.parameters + cost.moving_statistics)  # bytes, in half precision

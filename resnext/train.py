@@ -36,7 +36,8 @@ from resnext.run import (
     to_json,
 )
 from resnext.stopping import Stopped, StopRequest, stop_on_signals
-from resnext.variants import Variant, get_variant
+from resnext.variants.naming import get_variant
+from resnext.variants.variant import Variant
 from resnext.watching import watch_files
 
 if TYPE_CHECKING:

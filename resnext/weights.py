@@ -40,7 +40,8 @@ from resnext.names import (
 from resnext.preprocessing import Preprocessing
 from resnext.published import PublishedWeights, published_weights
 from resnext.tensors import FLOATS, Tensors, WeightsError, open_tensors, readable
-from resnext.variants import Variant, get_variant
+from resnext.variants.naming import get_variant
+from resnext.variants.variant import Variant
 
 if TYPE_CHECKING:
     import keras

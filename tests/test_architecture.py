@@ -24,7 +24,6 @@ LINES = {}
 
 # Modules that are not in their folder yet.
 MOVES = {
-    "variants": "variants complexity",
     "images": "preprocessing augment watching",
     "distributed": "parallel",
     "weights": "tensors names published hub weights labels",

@@ -11,7 +11,7 @@ from conftest import refusal, resnext
 
 from resnext import cli
 from resnext.backend import installed_backend
-from resnext.variants import list_variants
+from resnext.variants.naming import list_variants
 
 
 def test_list_shows_every_published_network():

@@ -5,9 +5,9 @@ import dataclasses
 import keras
 import pytest
 
-from resnext.complexity import complexity, stage_complexities
 from resnext.model import ResNeXt
-from resnext.variants import get_variant
+from resnext.variants.complexity import complexity, stage_complexities
+from resnext.variants.naming import get_variant
 
 # name, classes: trainable parameters, batch-norm statistics, multiply-adds in 1e9
 GOLDEN = {

@@ -12,7 +12,7 @@ from resnext.folding import fold
 from resnext.forms import to_form
 from resnext.model import keras_config
 from resnext.remat import recompute
-from resnext.variants import get_variant
+from resnext.variants.naming import get_variant
 from resnext.weights import get_weights
 
 SMALL = "resnext14_4x4d"

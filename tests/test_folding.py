@@ -9,7 +9,7 @@ import pytest
 from resnext import ResNeXt, fold, lineage
 from resnext.blocks import FORMS
 from resnext.layers import BatchNorm, GroupedConv2D
-from resnext.variants import get_variant
+from resnext.variants.naming import get_variant
 
 VARIANT = get_variant("resnext11_4x4d")
 

@@ -103,7 +103,7 @@ def test_wrong_arguments_are_refused(arguments, words):
 @pytest.mark.parametrize("form", ["a", "b", "c", "sliced"])
 @pytest.mark.parametrize("shortcut", ["A", "B", "C", "none"])
 def test_saves_and_loads_in_safe_mode_with_equal_outputs(tmp_path, form, shortcut):
-    from resnext.variants import Variant
+    from resnext.variants.variant import Variant
 
     variant = Variant((1, 2, 1), 4, 4, shortcut=shortcut)
     network = ResNeXt(variant, input_shape=(16, 16, 3), classes=4, form=form)

@@ -8,10 +8,11 @@ import pytest
 from conftest import gradients
 
 from resnext.blocks import Paths, downsampling_block, identity_block, split, split_slices
-from resnext.complexity import complexity, stage_complexities
 from resnext.forms import to_form
 from resnext.model import ResNeXt, keras_config
-from resnext.variants import Variant, get_variant
+from resnext.variants.complexity import complexity, stage_complexities
+from resnext.variants.naming import get_variant
+from resnext.variants.variant import Variant
 from resnext.weights import get_weights, set_weights
 
 SMALL = Variant(blocks=(1, 2, 1), cardinality=3, bottleneck_width=4)

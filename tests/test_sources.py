@@ -17,7 +17,8 @@ from resnext.model import ResNeXt
 from resnext.names import their_shape, torch_layout, variant_shapes
 from resnext.published import NON_COMMERCIAL, default_weights, published_weights
 from resnext.tensors import WeightsError
-from resnext.variants import Variant, get_variant
+from resnext.variants.naming import get_variant
+from resnext.variants.variant import Variant
 from resnext.weights import get_weights
 
 SMALL = "resnext14_4x4d"

@@ -22,7 +22,7 @@ from resnext import evaluate, predict, train
 from resnext.predict import BATCH_SIZE
 from resnext.recipes import get_recipe
 from resnext.run import RunError, load_classifier, read_run
-from resnext.variants import get_variant
+from resnext.variants.naming import get_variant
 
 QUICK = dataclasses.replace(get_recipe("photos"), image_size=24, epochs=3, batch_size=8, learning_rate=0.003)
 FILES = {"config.json", "held-out.json", "metrics.csv", "metrics.jsonl", "last.safetensors", "best.safetensors",

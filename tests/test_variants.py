@@ -2,7 +2,9 @@ import dataclasses
 
 import pytest
 
-from resnext.variants import PUBLISHED, Variant, get_variant, list_variants
+from resnext.variants.naming import get_variant, list_variants
+from resnext.variants.published import PUBLISHED
+from resnext.variants.variant import Variant
 
 pytestmark = pytest.mark.once
 

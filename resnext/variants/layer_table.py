@@ -1,15 +1,11 @@
-"""Layers with weights, parameters, multiply-adds and activations of a network in closed form: no network is built.
-
-Counted as the paper and its descendants count (section 4, "FLOPs" are multiply-adds): convolutions and the
-classifier; batch norm adds parameters but neither multiply-adds nor activations. Activations are counted as
-Radosavovic et al. 2020 do (https://arxiv.org/abs/2003.13678, section 3.1), the max-pool's output included.
-"""
+"""The layers with weights of a network, from the image to the classifier: their names, shapes and costs."""
 
 import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from resnext.variants import Stage, Variant, get_variant
+from resnext.variants.naming import get_variant
+from resnext.variants.variant import Stage, Variant
 
 SE_REDUCTION = 16  # Hu et al. 2018, section 6.1
 
@@ -21,16 +17,6 @@ class Complexity(NamedTuple):
     moving_statistics: int = 0  # of the batch norms; Keras counts them in `count_params()`
     multiply_adds: int = 0  # for one image
     activations: int = 0  # outputs of the convolutions, the max-pool and the classifier, for one image
-
-
-class StageComplexity(NamedTuple):
-    """One row of the paper's Table 1: a stage's output size and what it costs."""
-
-    number: int
-    height: int
-    width: int
-    channels: int
-    cost: Complexity
 
 
 class WeightedLayer(NamedTuple):
@@ -65,43 +51,6 @@ class WeightedLayer(NamedTuple):
         )
 
 
-def complexity(
-    variant: str | Variant,
-    input_shape: tuple[int, int, int] | None = None,
-    classes: int | None = None,
-) -> Complexity:
-    """What the network costs for one image.
-
-    Args:
-        variant: a name such as `"resnext50_32x4d"`, or a `Variant`.
-        input_shape: (height, width, channels) in pixels; by default 224x224x3, or 32x32x3 with the CIFAR stem.
-        classes: by default 1000, or 10 with the CIFAR stem.
-
-    >>> complexity("resnext50_32x4d").parameters
-    25028904
-    """
-    *_, head = weighted_layers(variant, input_shape, classes)
-    return _sum([*(row.cost for row in stage_complexities(variant, input_shape)), head.cost()])
-
-
-def stage_complexities(
-    variant: str | Variant, input_shape: tuple[int, int, int] | None = None
-) -> list[StageComplexity]:
-    """The rows of the paper's Table 1 for a network, stage 1 (the stem) first."""
-    variant = get_variant(variant) if isinstance(variant, str) else variant
-    layers = list(weighted_layers(variant, input_shape))
-    rows = []
-    for number in range(1, len(variant.stages) + 2):
-        own = [layer for layer in layers if layer.stage == number]
-        end = own[-1]  # the transition
-        costs = [layer.cost() for layer in own]
-        if number == 2 and variant.stem == "imagenet":  # conv2 begins with the max-pool (Table 1)
-            sides = _pooled(rows[0].height, variant), _pooled(rows[0].width, variant)
-            costs.append(Complexity(activations=math.prod(sides) * rows[0].channels))
-        rows.append(StageComplexity(number, end.height, end.width, end.kernel_shape[-1], _sum(costs)))
-    return rows
-
-
 def weighted_layers(
     variant: str | Variant, input_shape: tuple[int, int, int] | None = None, classes: int | None = None
 ) -> Iterator[WeightedLayer]:
@@ -120,7 +69,7 @@ def weighted_layers(
         yield WeightedLayer(1, f"{name}_conv", (side, side, channels, filters), height, width)
         channels = filters
     if variant.stem == "imagenet":
-        height, width = _pooled(height, variant), _pooled(width, variant)
+        height, width = pooled_side(height, variant), pooled_side(width, variant)
     for stage in variant.stages:
         for block in range(1, stage.blocks + 1):
             strides = stage.strides if block == 1 else 1
@@ -179,10 +128,6 @@ def _halve(side: int) -> int:
     return (side + 1) // 2  # stride 2 with symmetric padding
 
 
-def _pooled(side: int, variant: Variant) -> int:
+def pooled_side(side: int, variant: Variant) -> int:
     """After the stem's pool: 3x3 with a border on both sides or on the far one, or 2x2 averages."""
     return side // 2 if variant.stem_pool == "ceil" or variant.anti_aliasing else _halve(side)
-
-
-def _sum(costs: list[Complexity]) -> Complexity:
-    return Complexity(*map(sum, zip(*costs, strict=True)))

@@ -1,0 +1,96 @@
+"""From a name to the network, and the names of the published ones."""
+
+import difflib
+import fnmatch
+import re
+from typing import Any
+
+from resnext.variants.published import PUBLISHED
+from resnext.variants.variant import BASIC_BLOCKS, DEEP_STEMS, IMAGENET_BLOCKS, PLAIN_STEM, STEM_OF_201, Block, Variant
+
+NAME_FORM = (
+    "resnext{depth}_{cardinality}x{bottleneck width}d, for example resnext50_32x4d, or resnet{depth}; with se, eca or "
+    "legacy_se before it, and aa, d or t around the depth, as in seresnextaa101d_32x8d"
+)
+DEPTHS = "14, 26, 50, 101, 152, 200 or 201 (ImageNet stem), or 9n+2: 11, 20, 29, 38, ... (CIFAR stem)"
+RESNET_DEPTHS = (
+    "10, 14, 18, 26, 34, 50, 101, 152 or 200 (ImageNet stem), or 6n+2: 20, 32, 44, 56, 110, ... (CIFAR stem)"
+)
+_NAME = re.compile(
+    r"(?P<legacy>legacy_(?=seresnext))?(?P<attention>se|eca)?res(?P<family>net|next)(?P<aa>aa)?"
+    r"(?P<depth>[1-9]\d{0,3})(?P<letter>[dt])?(?:_(?P<cardinality>[1-9]\d{0,3})x(?P<width>[1-9]\d{0,3})d)?"
+)
+
+
+def list_variants(pattern: str = "*") -> list[str]:
+    """Names of the published networks that match a shell pattern, in the order of the tables.
+
+    Any other name of the same form works as well: see `get_variant`.
+
+    >>> list_variants("resnext152*")
+    ['resnext152_32x4d', 'resnext152_64x4d']
+    """
+    return [name for name in PUBLISHED if fnmatch.fnmatchcase(name, pattern)]
+
+
+def get_variant(name: str) -> Variant:
+    """The network that a name stands for, listed or not.
+
+    `resnet50` is the paper's ResNet-50, also called `resnext50_1x64d`; `resnet18` and `resnet34` have basic blocks;
+    `resnet20`, `resnet32`, ... (6n+2) are He et al.'s for CIFAR, with shortcut A. The letters are timm's: `d` and `t`
+    take a deep stem and shortcut D, `aa` anti-aliasing, `se` and `eca` attention; `legacy_se` is SE with Caffe's pool.
+
+    Raises:
+        ValueError: the name is malformed or its depth is none that the template has.
+
+    >>> get_variant("resnext29_8x64d").blocks
+    (3, 3, 3)
+    """
+    match = _NAME.fullmatch(name)
+    if match is None or (match["family"] == "next") != bool(match["width"]):
+        raise ValueError(f"Unknown variant {name!r}: a name is {NAME_FORM}. Nearest: {_nearest(name)}")
+    depth, letter = int(match["depth"]), match["letter"]
+    block, blocks = _blocks(match["family"], depth)
+    cifar = len(blocks) == 3
+    if not blocks or (cifar and (match["legacy"] or match["aa"] or letter)):
+        raise ValueError(_no_such_depth(name, match))
+    attention: Any = match["attention"]
+    stem = DEEP_STEMS[letter] if letter else PLAIN_STEM
+    width = 16 if cifar and block == "basic" else 64  # He et al. 2016, section 4.2
+    return Variant(
+        blocks,
+        cardinality=int(match["cardinality"] or 1),
+        bottleneck_width=int(match["width"] or width),
+        block=block,
+        stem_channels=(width,) if width == 16 else STEM_OF_201 if (depth, letter) == (201, "d") else stem,
+        stem_pool="ceil" if match["legacy"] else "padded",
+        shortcut="A" if width == 16 else "D" if letter else "B",
+        attention=attention,
+        anti_aliasing="average" if match["aa"] else None,
+    )
+
+
+def _blocks(family: str, depth: int) -> tuple[Block, tuple[int, ...]]:
+    """The kind of block of a network with that number in its name, and how many; none where there is none."""
+    if family == "net" and depth in BASIC_BLOCKS:
+        return "basic", BASIC_BLOCKS[depth]
+    if depth in IMAGENET_BLOCKS:
+        return "bottleneck", IMAGENET_BLOCKS[depth]
+    block, layers = ("bottleneck", 9) if family == "next" else ("basic", 6)
+    n, remainder = divmod(depth - 2, layers)
+    return block, (n, n, n) if n >= 1 and remainder == 0 else ()
+
+
+def _no_such_depth(name: str, match: re.Match) -> str:
+    family, depth = match["family"], int(match["depth"])
+    imagenet = match["legacy"] or match["aa"] or match["letter"]
+    possible = (d for d in range(8, max(depth, 11) + 10) if len(_blocks(family, d)[1]) >= (4 if imagenet else 3))
+    nearest = min(possible, key=lambda d: abs(d - depth), default=50)
+    size = f"_{match['cardinality']}x{match['width']}d" if match["width"] else ""
+    allowed = DEPTHS if family == "next" else RESNET_DEPTHS
+    limit = "; legacy_, aa, d and t need the ImageNet stem" if imagenet else ""
+    return f"Unknown variant {name!r}: depth {depth} is none of {allowed}{limit}. Nearest: res{family}{nearest}{size}"
+
+
+def _nearest(name: str) -> str:
+    return difflib.get_close_matches(name, PUBLISHED, n=1, cutoff=0.0)[0]
