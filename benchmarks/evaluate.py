@@ -28,8 +28,8 @@ def main():
 
     from resnext import fold
     from resnext.evaluate import judge, log_probabilities
+    from resnext.images.preprocessing import Preprocessing
     from resnext.model import image_classifier, image_network
-    from resnext.preprocessing import Preprocessing
     from resnext.sources import Examples
 
     files = sorted(path for path in given.data.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))

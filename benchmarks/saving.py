@@ -45,8 +45,8 @@ def training(arguments):
     import numpy as np
 
     from resnext import get_recipe, get_variant
+    from resnext.images.preprocessing import Preprocessing
     from resnext.model import image_classifier, image_network
-    from resnext.preprocessing import Preprocessing
     from resnext.train import _compile
 
     size, batch = arguments.image_size, arguments.batch_size

@@ -32,7 +32,7 @@ _HOMES = {
     "save_weights": "weights",
     "load_weights": "weights",
     "convert": "weights",
-    "preprocess_input": "preprocessing",
+    "preprocess_input": "images.preprocessing",
     "decode_predictions": "labels",
     "list_weights": "published",
 }
@@ -70,10 +70,10 @@ if TYPE_CHECKING:
     from resnext.features import backbone, freeze
     from resnext.folding import fold
     from resnext.forms import to_form
+    from resnext.images.preprocessing import preprocess_input
     from resnext.labels import decode_predictions
     from resnext.layers import GroupedConv2D
     from resnext.model import ResNeXt
-    from resnext.preprocessing import preprocess_input
     from resnext.published import list_weights
     from resnext.weights import convert, load_weights, save_weights
 

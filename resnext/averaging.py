@@ -26,7 +26,7 @@ def precise_statistics(classifier: keras.Model, batches: Iterable[np.ndarray], c
         ValueError: a count below 1, or fewer batches.
 
     >>> from resnext.model import image_classifier, image_network
-    >>> from resnext.preprocessing import Preprocessing
+    >>> from resnext.images.preprocessing import Preprocessing
     >>> preprocessing = Preprocessing(size=32, resize=32)
     >>> classifier = image_classifier(image_network("resnext14_2x4d", 3, preprocessing), preprocessing)
     >>> precise_statistics(classifier, [np.zeros((4, 32, 32, 3), "uint8")], count=1)

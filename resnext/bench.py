@@ -167,6 +167,7 @@ def bench_data(data: str | Path, recipe: Recipe, batch_size: int = 32):
     """
     import numpy as np
 
+    from resnext.images.decode import read_image
     from resnext.pipeline import (
         AUGMENTATIONS,
         augmentations,
@@ -175,7 +176,6 @@ def bench_data(data: str | Path, recipe: Recipe, batch_size: int = 32):
         sampler,
         training_batches,
     )
-    from resnext.preprocessing import read_image
     from resnext.sources import DataError, load_splits
 
     recipe = dataclasses.replace(recipe, image_size=recipe.image_size or 224, batch_size=batch_size, accumulate=1)

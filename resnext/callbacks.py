@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from resnext.checkpoints import Checkpoint, Saver, Tensors, name_of
+from resnext.distributed import World
 from resnext.evaluate import Evaluation
-from resnext.parallel import World
 from resnext.pictures import MissingPackageError
 from resnext.run import METRICS, RECORDS, WEIGHTS
 from resnext.state import give, take

@@ -147,7 +147,7 @@ def _looks(examples: Examples, name: str, console: Console) -> Iterator[_Look | 
 
 def _look(image) -> _Look | str:
     """Of a file or an array."""
-    from resnext.preprocessing import ImageError, read_with_format
+    from resnext.images.decode import ImageError, read_with_format
 
     try:
         pixels, kind = (image, "array") if isinstance(image, np.ndarray) else read_with_format(image)

@@ -20,8 +20,8 @@ import tyro
 from tyro.conf import Positional
 
 from resnext.backend import BACKENDS, installed_backend
+from resnext.distributed import ParallelError, launched
 from resnext.files import write_atomically
-from resnext.parallel import ParallelError, launched
 from resnext.recipes import Dtype, Recipe, get_recipe
 from resnext.run import RunError, read_run
 
@@ -392,7 +392,7 @@ def check_data(data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")]) 
         data: a folder, an archive or a word, as for train.
     """
     from resnext.check import check_data
-    from resnext.preprocessing import printable
+    from resnext.errors import printable
     from resnext.sources import DataError
 
     report = check_data(data)
@@ -421,7 +421,7 @@ def _print_counts(report: DataReport) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from resnext.preprocessing import printable
+    from resnext.errors import printable
 
     table = Table("class", *(part.name for part in report.parts), box=None)
     for name in report.parts[0].counts:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from resnext.parallel import ALONE, World
+from resnext.distributed import ALONE, World
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from resnext.preprocessing import Preprocessing
+    from resnext.images.preprocessing import Preprocessing
     from resnext.run import RunConfig
     from resnext.sources import Examples
 
@@ -126,7 +126,7 @@ def evaluate(run: str | Path, data: str | Path, *, weights: str = "best", batch_
 
 
 def _examples(data: str | Path, config: RunConfig, held_out: list[str]) -> Examples:
-    from resnext.preprocessing import printable
+    from resnext.errors import printable
     from resnext.sources import DataError, load_examples, load_held_out, source_name
 
     found = load_held_out(data, held_out, config.classes) if held_out else None

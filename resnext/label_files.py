@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from resnext.preprocessing import printable
+from resnext.errors import printable
 from resnext.trees import LABEL_SUFFIXES, DataError, Member, Tree, read_text
 
 NAMES = ("LOC_{part}_solution.csv", "imagenet_2012_validation_synset_labels.txt", "{part}.txt", "{part}_labels.txt")

@@ -9,9 +9,9 @@ import keras
 from keras import layers, ops
 
 from resnext.blocks import FORMS, Paths, channel_axis, convolution_norm_activation, downsampling_block, identity_block
+from resnext.images.preprocessing import Preprocessing
 from resnext.layers import MaxPooling2D, filled_later
 from resnext.names import variant_shapes
-from resnext.preprocessing import Preprocessing
 from resnext.published import default_weights
 from resnext.variants.layer_table import downsamples, stem_name
 from resnext.variants.naming import get_variant

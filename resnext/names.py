@@ -186,7 +186,7 @@ def places(shapes: Shapes, layout: Layout) -> dict[str, Place]:
 def to_torch(weights: Mapping[str, np.ndarray], variant: Variant) -> dict[str, np.ndarray]:
     """Weights of ours as torchvision and timm name and lay them.
 
-    >>> from resnext.variants import get_variant
+    >>> from resnext.variants.naming import get_variant
     >>> list(to_torch({"predictions/bias": np.zeros(3)}, get_variant("resnext14_2x4d")))
     ['fc.bias']
     """

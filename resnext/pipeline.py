@@ -13,8 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from resnext import augment
-from resnext.preprocessing import ImageError, Preprocessing, printable, read_crop
+from resnext.errors import printable
+from resnext.images.colours import color_jitter, lighting
+from resnext.images.crops import flip, pad_and_crop, random_resized_box, random_sized_box
+from resnext.images.decode import ImageError, read_crop
+from resnext.images.erasing import random_erase
+from resnext.images.mixing import cutmix, mixup
+from resnext.images.policies import rand_augment, trivial_augment
+from resnext.images.preprocessing import Preprocessing
 from resnext.recipes import Recipe
 from resnext.sources import Examples
 
@@ -22,7 +28,8 @@ if TYPE_CHECKING:
     import grain
 
 Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
-BOXES = {"sized": augment.random_sized_box, "resized": augment.random_resized_box}
+MIXING = {"mixup": mixup, "cutmix": cutmix}
+BOXES = {"sized": random_sized_box, "resized": random_resized_box}
 COUNTS_FROM = (
     0.2  # share from which on a mixed-in class counts whole in the binary loss: timm's --bce-target-thresh 0.2
 )
@@ -175,13 +182,13 @@ def augmentations(recipe: Recipe, preprocessing: Preprocessing) -> list[Augmenta
     red, green, blue = (round(255 * mean) for mean in preprocessing.mean)
     fill, pad = (red, green, blue), round(recipe.pad * preprocessing.size)
     changes: dict[str, Augmentation] = {
-        "flip": augment.flip,
-        "pad": lambda image, rng: augment.pad_and_crop(image, pad, fill, rng),
-        "color_jitter": lambda image, rng: augment.color_jitter(image, recipe.color_jitter, rng),
-        "lighting": lambda image, rng: augment.lighting(image, recipe.lighting, rng),
-        "rand_augment": lambda image, rng: augment.rand_augment(image, recipe.rand_augment, fill, rng),
-        "trivial_augment": lambda image, rng: augment.trivial_augment(image, (0, 0, 0), rng),
-        "erasing": lambda image, rng: augment.random_erase(image, recipe.erasing, fill, rng),
+        "flip": flip,
+        "pad": lambda image, rng: pad_and_crop(image, pad, fill, rng),
+        "color_jitter": lambda image, rng: color_jitter(image, recipe.color_jitter, rng),
+        "lighting": lambda image, rng: lighting(image, recipe.lighting, rng),
+        "rand_augment": lambda image, rng: rand_augment(image, recipe.rand_augment, fill, rng),
+        "trivial_augment": lambda image, rng: trivial_augment(image, (0, 0, 0), rng),
+        "erasing": lambda image, rng: random_erase(image, recipe.erasing, fill, rng),
     }
     return [changes[name] for name in AUGMENTATIONS if getattr(recipe, name)]
 
@@ -190,10 +197,10 @@ def mixed(recipe: Recipe, classes: int, batch, rng: np.random.Generator) -> tupl
     """A batch with the recipe's mixing, and its labels as targets float32 (batch, classes)."""
     images, labels = batch
     targets = (labels[:, None] == np.arange(classes)).astype(np.float32)
-    wanted = [name for name in ("mixup", "cutmix") if getattr(recipe, name)]
+    wanted = [name for name in MIXING if getattr(recipe, name)]
     if wanted:
         name = wanted[rng.integers(len(wanted))]
-        images, targets = getattr(augment, name)(images, targets, getattr(recipe, name), rng)
+        images, targets = MIXING[name](images, targets, getattr(recipe, name), rng)
     if recipe.loss == "binary":
         targets = (targets > COUNTS_FROM).astype(np.float32)
     if recipe.label_smoothing:

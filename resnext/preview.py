@@ -37,8 +37,8 @@ def preview(data: str | Path, out: str | Path, *, recipe: Recipe, seed: int = 0)
     """
     import numpy as np
 
+    from resnext.images.decode import read_image
     from resnext.pipeline import mixed, sampler
-    from resnext.preprocessing import read_image
     from resnext.recipes import judged_at, trained_at
     from resnext.sources import load_splits
 

@@ -12,7 +12,7 @@ import functools
 from importlib import resources
 from typing import NamedTuple
 
-from resnext.preprocessing import Preprocessing
+from resnext.images.preprocessing import Preprocessing
 
 NON_COMMERCIAL = {"cc-by-nc-4.0": "Creative Commons Attribution-NonCommercial 4.0"}
 

@@ -38,7 +38,7 @@ from resnext.variants.variant import Variant
 if TYPE_CHECKING:
     import keras
 
-    from resnext.preprocessing import Preprocessing
+    from resnext.images.preprocessing import Preprocessing
 
 CONFIG = "config.json"
 HELD_OUT = "held-out.json"
@@ -213,7 +213,7 @@ def read_run(folder: str | Path) -> RunConfig:
     Raises:
         RunError: not a run folder, or its configuration is damaged.
     """
-    from resnext.preprocessing import Preprocessing
+    from resnext.images.preprocessing import Preprocessing
 
     path = Path(folder) / CONFIG
     if not is_run(folder):

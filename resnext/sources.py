@@ -23,8 +23,9 @@ from unicodedata import normalize
 
 import numpy as np
 
+from resnext.errors import printable
+from resnext.images.decode import IMAGE_SUFFIXES, ImageError, check_header, read_image
 from resnext.label_files import find_label_file, read_labels
-from resnext.preprocessing import IMAGE_SUFFIXES, ImageError, check_header, printable, read_image
 from resnext.trees import READERS, DataError, DiskFolder, Member, Tree, archive_suffix, read_archive
 from resnext.words import TEST_SHARE, WORDS, load_word, local_copy
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from resnext.backend import silent
 from resnext.checkpoints import FOLDER as CHECKPOINTS
 from resnext.checkpoints import Checkpoint, checkpoints, name_of, read_checkpoint, read_newest
-from resnext.parallel import PeerLostError, World, is_lost_peer, join, launched, leave
+from resnext.distributed import PeerLostError, World, is_lost_peer, join, launched, leave
+from resnext.images.watchdog import watch_files
 from resnext.recipes import Recipe, check_dtype, get_recipe, judged_at, trained_at
 from resnext.run import (
     CLASS_ACCURACY,
@@ -38,7 +39,6 @@ from resnext.run import (
 from resnext.stopping import Stopped, StopRequest, stop_on_signals
 from resnext.variants.naming import get_variant
 from resnext.variants.variant import Variant
-from resnext.watching import watch_files
 
 if TYPE_CHECKING:
     import keras
@@ -99,8 +99,8 @@ def train(
     Raises:
         ValueError, RunError, DataError, WeightsError: before anything is written.
         ImageError, TrainingDiverged, SavingError, OutOfMemoryError: the run folder keeps what was saved.
-        ParallelError, PeerLostError: of several processes (see `resnext.parallel`), which do not find each other, can't
-            share the batches out, or of which one has ended.
+        ParallelError, PeerLostError: of several processes (see `resnext.distributed`), which do not find each other,
+            can't share the batches out, or of which one has ended.
         Stopped: SIGTERM, SIGINT or SIGUSR1 came; `resume` goes on.
 
     >>> train("sign-digits", "resnext14_8x4d", "runs/signs").test.top(1)  # doctest: +SKIP
@@ -253,7 +253,7 @@ def _check_numbers(seed: int, workers: int | None, checkpoint_every: int | None)
 
 def _checked(splits: Splits, recipe: Recipe, skip_bad: bool) -> Splits:
     """The splits with images that can be read. Judging ones are read whole: else it would show after an epoch only."""
-    from resnext.preprocessing import read_image
+    from resnext.images.decode import read_image
     from resnext.sources import DataError, check_images, readable
 
     if skip_bad:

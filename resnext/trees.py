@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from resnext.preprocessing import IMAGE_SUFFIXES, printable
+from resnext.errors import printable
+from resnext.images.decode import IMAGE_SUFFIXES
 
 READERS = {
     ".tar": lambda path: open(path, "rb"),  # noqa: SIM115

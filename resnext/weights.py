@@ -20,6 +20,7 @@ import numpy as np
 
 from resnext.files import write_atomically
 from resnext.hub import find_file, say_licence
+from resnext.images.preprocessing import Preprocessing
 from resnext.names import (
     COUNTER,
     OURS,
@@ -37,7 +38,6 @@ from resnext.names import (
     to_torch,
     variant_shapes,
 )
-from resnext.preprocessing import Preprocessing
 from resnext.published import PublishedWeights, published_weights
 from resnext.tensors import FLOATS, Tensors, WeightsError, open_tensors, readable
 from resnext.variants.naming import get_variant

@@ -24,8 +24,6 @@ LINES = {}
 
 # Modules that are not in their folder yet.
 MOVES = {
-    "images": "preprocessing augment watching",
-    "distributed": "parallel",
     "weights": "tensors names published hub weights labels",
     "data": "trees words label_files sources pipeline check preview",
     "model": "blocks model features forms folding remat lineage",

@@ -15,8 +15,9 @@ from PIL import Image
 from test_images import make
 
 from resnext import trees
+from resnext.images.decode import ImageError, check_header, read_image
+from resnext.images.preprocessing import Preprocessing
 from resnext.pipeline import evaluation_batches
-from resnext.preprocessing import ImageError, Preprocessing, check_header, read_image
 from resnext.sources import (
     DataError,
     Examples,

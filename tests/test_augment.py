@@ -6,19 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
-from resnext.augment import (
-    color_jitter,
-    cutmix,
-    flip,
-    lighting,
-    mixup,
-    pad_and_crop,
-    rand_augment,
-    random_erase,
-    random_resized_box,
-    random_sized_box,
-    trivial_augment,
-)
+from resnext.images.colours import color_jitter, lighting
+from resnext.images.crops import flip, pad_and_crop, random_resized_box, random_sized_box
+from resnext.images.erasing import random_erase
+from resnext.images.mixing import cutmix, mixup
+from resnext.images.policies import rand_augment, trivial_augment
 
 pytestmark = pytest.mark.once
 

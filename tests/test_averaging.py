@@ -9,9 +9,9 @@ import pytest
 from resnext import freeze, get_variant
 from resnext.averaging import averaged_weights, precise_statistics
 from resnext.evaluate import log_probabilities
+from resnext.images.preprocessing import Preprocessing
 from resnext.model import image_classifier, image_network, keras_config
 from resnext.optimizers import SGD
-from resnext.preprocessing import Preprocessing
 from resnext.remat import recompute
 
 PREPROCESSING = Preprocessing(size=24, resize=24)

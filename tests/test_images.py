@@ -10,7 +10,7 @@ import pytest
 from conftest import REPOSITORY
 from PIL import Image
 
-from resnext.preprocessing import read_image
+from resnext.images.decode import read_image
 from resnext.sources import (
     DataError,
     Examples,

@@ -8,8 +8,8 @@ import pytest
 
 from resnext.features import Backbone
 from resnext.forms import to_form
+from resnext.images.preprocessing import Preprocessing, preprocess_input
 from resnext.model import ResNeXt, ResNeXtModel, image_classifier, image_network, keras_config
-from resnext.preprocessing import Preprocessing, preprocess_input
 from resnext.recipes import DTYPES
 
 BACKEND = keras.backend.backend()

@@ -11,6 +11,8 @@ from conftest import REPOSITORY
 from PIL import Image
 
 from resnext import pipeline
+from resnext.images.decode import ImageError
+from resnext.images.preprocessing import Preprocessing
 from resnext.pipeline import (
     AUGMENTATIONS,
     evaluation_batches,
@@ -19,7 +21,6 @@ from resnext.pipeline import (
     steps_per_epoch,
     training_batches,
 )
-from resnext.preprocessing import ImageError, Preprocessing
 from resnext.recipes import Recipe
 from resnext.sources import Examples, load_examples
 
@@ -128,7 +129,7 @@ def test_augmentations_come_in_order_after_the_crop(monkeypatch):
     names.append("random_erase")
     for name in names:
         seeing = lambda image, *_, name=name: seen.append((name, image.shape)) or image  # noqa: E731
-        monkeypatch.setattr(f"resnext.augment.{name}", seeing)
+        monkeypatch.setattr(f"resnext.pipeline.{name}", seeing)
     next(batches_of(noise(2), 1, workers=0, **EVERYTHING))
     assert seen == [(name, (8, 8, 3)) for name in names]
 

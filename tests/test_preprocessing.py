@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resnext import preprocessing
-from resnext.preprocessing import ImageError, Preprocessing, check_header, printable, read_crop, read_image
+from resnext.errors import printable
+from resnext.images import decode
+from resnext.images.decode import ImageError, check_header, read_crop, read_image
+from resnext.images.preprocessing import Preprocessing
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 
@@ -228,7 +230,7 @@ def test_whatever_decoding_raises_is_an_image_error(tmp_path, monkeypatch, error
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(preprocessing.ImageOps, "exif_transpose", fail)
+    monkeypatch.setattr(decode.ImageOps, "exif_transpose", fail)
     refusal(path, ": (OSError|x y|s|e|1)$")
 
 
@@ -342,8 +344,8 @@ def test_json_with_a_wrong_key_is_refused():
 
 
 def test_keras_is_not_imported():
-    code = "import sys, resnext.preprocessing; print('keras' in sys.modules)"
-    root = Path(preprocessing.__file__).parents[1]
+    code = "import sys, resnext.images.preprocessing; print('keras' in sys.modules)"
+    root = Path(decode.__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True).stdout == "False\n"
 
 

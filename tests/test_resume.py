@@ -178,8 +178,8 @@ def test_a_file_that_hangs_is_named_within_30_seconds(photos, tmp_path):
 def test_a_file_that_never_comes_ends_the_training():
     code = """
 import time
-from resnext.preprocessing import read_image
-from resnext.watching import watch_files
+from resnext.images.decode import read_image
+from resnext.images.watchdog import watch_files
 
 class Hanging:
     def __str__(self):

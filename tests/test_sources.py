@@ -310,8 +310,8 @@ def test_a_legacy_file_is_not_taken_for_a_padded_pool(tmp_path):
 
 def test_preprocessing_follows_the_weights_and_the_form(tmp_path):
     from resnext import to_form
+    from resnext.images.preprocessing import Preprocessing
     from resnext.model import image_network
-    from resnext.preprocessing import Preprocessing
 
     preprocessing = Preprocessing(32, 40, "bicubic", mean=(0.5, 0.5, 0.5))
     save_weights(image_network(SMALL, 10, preprocessing), tmp_path / "run.safetensors")

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from resnext.preprocessing import being_read
+from resnext.images.decode import being_read
 
 NAMED_AFTER = 20.0  # seconds
 ENDED_AFTER = 300.0

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
+
 # The names of a process's number and of how many there are, by who starts them.
 LAUNCHERS = (
     ("RANK", "WORLD_SIZE"),  # torchrun, Ray Train, Kubeflow

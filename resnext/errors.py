@@ -1,0 +1,9 @@
+"""Errors, and what stands in them."""
+
+from __future__ import annotations
+
+
+def printable(name: object) -> str:
+    """`str(name)`, in quotes and escaped if it has line breaks or bytes that a terminal can't show."""
+    text = str(name)
+    return text if text.isprintable() else repr(text)

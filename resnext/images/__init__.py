@@ -1,0 +1,1 @@
+"""One image: decoding with limits, preprocessing, augmentation. No Keras."""

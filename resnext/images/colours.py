@@ -1,0 +1,59 @@
+"""Random changes of colour: the jitter of the paper's code, and AlexNet's lighting."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+GREY = np.array([0.299, 0.587, 0.114])  # weights of red, green and blue, ITU-R BT.601
+
+# Principal components of the colours, 0..1, of ImageNet's training images, a column each; `imagenet.lua` in
+# https://github.com/facebookresearch/ResNeXt/blob/master/datasets/
+EIGENVALUES = np.array([0.2175, 0.0188, 0.0045])
+EIGENVECTORS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
+
+
+def color_jitter(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """Change brightness, contrast and saturation, each at random, as the ResNeXt paper's code does.
+
+    Each blends the image with another: `alpha * image + (1 - alpha) * other`, alpha uniform from 1 - strength to
+    1 + strength. The other is black for the brightness, the mean grey for the contrast, the grey image for the
+    saturation. Rounded and clipped to 0..255 once, at the end; the Torch code never clips, torchvision clips three
+    times. `ColorJitter` in https://github.com/facebookresearch/ResNeXt/blob/master/datasets/transforms.lua
+
+    Args:
+        image: uint8 (H, W, 3).
+        strength: from 0 to 1; the Torch code has 0.4.
+        rng: draws the three alphas.
+
+    >>> color_jitter(np.full((1, 1, 3), 100, np.uint8), 0.4, np.random.default_rng(0)).tolist()
+    [[[111, 111, 111]]]
+    """
+    brightness, contrast, saturation = 1 + rng.uniform(-strength, strength, 3)
+    picture = Image.fromarray(image)
+    levels = np.reshape(picture.histogram(), (3, 256))
+    mean_grey = GREY @ levels @ np.arange(256) / levels[0].sum()
+    # The Torch code draws an order too, which changes nothing where nothing is clipped between: saturation leaves all
+    # greys alone, contrast their mean. So the pixels meet the product of the three, one map of (red, green, blue, 1).
+    colours = contrast * (saturation * np.eye(3) + (1 - saturation) * GREY)
+    offset = np.full((3, 1), (1 - contrast) * mean_grey)
+    both = brightness * np.hstack([colours, offset])
+    return np.asarray(picture.convert("RGB", tuple(both.ravel())))
+
+
+def lighting(image: np.ndarray, std: float, rng: np.random.Generator) -> np.ndarray:
+    """Add one random colour along the principal components of ImageNet's colours; Krizhevsky et al. 2012, section 4.1.
+
+    `Lighting` in https://github.com/facebookresearch/ResNeXt/blob/master/datasets/transforms.lua, rounded and clipped.
+
+    Args:
+        image: uint8 (H, W, 3).
+        std: standard deviation of the three weights; the Torch code has 0.1.
+        rng: draws the weights.
+
+    >>> lighting(np.full((1, 1, 3), 100, np.uint8), 0.1, np.random.default_rng(3)).tolist()
+    [[[93, 93, 94]]]
+    """
+    colour = 255 * EIGENVECTORS @ (EIGENVALUES * rng.normal(0, std, 3))
+    levels = (np.arange(256) + colour[:, None]).round().clip(0, 255)
+    return np.asarray(Image.fromarray(image).point(levels.astype(int).ravel().tolist()))

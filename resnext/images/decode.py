@@ -1,0 +1,186 @@
+"""Image files from strangers: decode them strictly, within limits, upright and in RGB."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol, runtime_checkable
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps
+
+from resnext.errors import printable
+
+# Pillow knows 40 formats by their first bytes; some start programs, some have had memory faults.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
+MAX_PIXELS = 64_000_000  # 192 MB once decoded; Pillow itself refuses only above 178,956,970
+RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+SIDEWAYS = (5, 6, 7, 8)  # the EXIF orientations that change width and height
+
+
+being_read: dict[int, tuple[str, float]] = {}  # by thread, the image it reads and since when: `resnext.images.watchdog`
+
+
+class ImageError(ValueError):
+    """An image that can't be read; the message is "PATH: reason"."""
+
+
+@runtime_checkable
+class Openable(Protocol):
+    """A file that is not on disk by itself (`resnext.trees.Member`); `str()` is its name."""
+
+    def open(self) -> BinaryIO:
+        """The content. Raises ValueError or OSError."""
+        ...
+
+
+def read_image(
+    source: str | Path | BinaryIO | Openable, name: str | None = None, at_least: int | None = None
+) -> np.ndarray:
+    """The pixels of an image file or stream, uint8 (H, W, 3), upright as its EXIF orientation says.
+
+    The first frame of an animation; transparency is laid on white; 16-bit greyscale is scaled, not clipped.
+
+    Args:
+        source: a path, a file in an archive, or a stream open for reading bytes.
+        name: what to call it in the error; the path by default.
+        at_least: pixels that both sides must keep; a JPEG that is much larger may come smaller, which is quicker.
+
+    Raises:
+        ImageError: not a regular file, not one of FORMATS, more than MAX_PIXELS, or damaged.
+    """
+    with _opened(source, name) as image:
+        if at_least:
+            image.draft(None, (at_least, at_least))
+        return np.asarray(_upright(image))
+
+
+def read_crop(
+    source: str | Path | BinaryIO | Openable | np.ndarray,
+    choose_box: Callable[[int, int], tuple[int, int, int, int]],
+    size: int,
+    interpolation: str,
+) -> np.ndarray:
+    """A crop of an image, resized antialiased to uint8 (size, size, 3).
+
+    A JPEG is decoded at a half, a quarter or an eighth where that leaves twice the pixels that the crop is resized to.
+    At the edges of the crop the filter sees the pixels outside it, where cutting before resizing would repeat the edge.
+
+    Args:
+        source: a path, a stream open for reading bytes, a member of an archive, or uint8 (H, W, 3).
+        choose_box: takes width and height of the upright image; returns left, upper, right and lower, in its pixels.
+        size: side of the result, pixels.
+        interpolation: "bilinear" or "bicubic".
+
+    Raises:
+        ImageError: what `read_image` refuses, or a box that leaves the image.
+
+    >>> image = np.arange(192, dtype=np.uint8).reshape(8, 8, 3)
+    >>> read_crop(image, lambda width, height: (2, 4, 4, 6), 2, "bilinear")[..., 0].tolist()
+    [[102, 105], [126, 129]]
+    """
+    if isinstance(source, np.ndarray):
+        picture = to_picture(source)
+        return _resized_box(picture, choose_box(*picture.size), size, interpolation)
+    with _opened(source) as image:
+        sideways = image.getexif().get(ExifTags.Base.Orientation, 1) in SIDEWAYS
+        box = choose_box(*(image.size[::-1] if sideways else image.size))
+        scale = _drafted(image, min(box[2] - box[0], box[3] - box[1]) // (2 * size))
+        return _resized_box(_upright(image), tuple(side / scale for side in box), size, interpolation)
+
+
+def read_with_format(source: str | Path | Openable) -> tuple[np.ndarray, str]:
+    """The pixels as `read_image` gives them, and which of FORMATS the file has. Raises ImageError."""
+    with _opened(source) as image:
+        return np.asarray(_upright(image)), image.format or "unknown"
+
+
+def check_header(path: str | Path | Openable) -> None:
+    """Raise the ImageError of `read_image` where the header alone shows that the file can't be read."""
+    with _opened(path):
+        pass
+
+
+@contextmanager
+def _opened(source: str | Path | BinaryIO | Openable, name: str | None = None) -> Iterator[Image.Image]:
+    """The image with only its header read; whatever fails inside the `with` becomes an ImageError."""
+    name = name or ("image" if hasattr(source, "read") else printable(source))
+    being_read[threading.get_ident()] = name, time.monotonic()
+    try:
+        with Image.open(_content(source), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise Image.DecompressionBombError
+            yield image
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(f"{name}: more than {MAX_PIXELS:,} pixels") from error
+    except Image.UnidentifiedImageError as error:
+        raise ImageError(f"{name}: not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image") from error
+    except Exception as error:  # damaged files make Pillow raise OSError, ValueError, SyntaxError, struct.error, ...
+        raise ImageError(f"{name}: {_reason(error)}") from error
+    finally:
+        del being_read[threading.get_ident()]
+
+
+def _content(source: str | Path | BinaryIO | Openable) -> str | os.PathLike[str] | BinaryIO:
+    """What Pillow opens."""
+    if isinstance(source, str | os.PathLike):
+        _check_file(source)
+        return source
+    return source.open() if isinstance(source, Openable) else source
+
+
+def _check_file(path: str | os.PathLike[str]) -> None:
+    # Before opening: opening a FIFO would wait for a writer for ever.
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("not a regular file")
+    if status.st_size == 0:
+        raise ValueError("empty file")
+
+
+def _reason(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split()) or type(error).__name__
+
+
+def _drafted(image: Image.Image, most: int) -> int:
+    """Have a JPEG decoded at one part in 2, 4 or 8, at most `most`. Returns which; 1 for all other images."""
+    scale = max((scale for scale in (1, 2, 4, 8) if scale <= most), default=1)
+    # Pillow takes the largest scale that keeps this size, which is this one: width // (width // 4) is 4 to 7.
+    drafted = image.draft(None, (image.width // scale, image.height // scale))
+    return scale if drafted else 1
+
+
+def _resized_box(picture: Image.Image, box: tuple[float, ...], size: int, interpolation: str) -> np.ndarray:
+    left, upper, right, lower = box
+    return np.asarray(picture.resize((size, size), RESAMPLING[interpolation], (left, upper, right, lower)))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    ImageOps.exif_transpose(image, in_place=True)  # else it copies the pixels even where nothing turns
+    return to_rgb(image)
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image  # `convert` would copy it
+    if image.mode.startswith("I"):
+        # Pillow's own conversion clips at 255: every value of 16 bits above that would be white.
+        levels = np.asarray(image).clip(0, 65535).astype(np.uint32)
+        return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")
+
+
+def to_picture(image: np.ndarray) -> Image.Image:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
+        raise ValueError(f"got an array of {image.dtype} {image.shape}; an image is uint8 (H, W, 3)")
+    return Image.fromarray(image)
