@@ -24,7 +24,7 @@ def main():
     from resnext import get_recipe
     from resnext.model import image_classifier, image_network
     from resnext.pipeline import training_batches
-    from resnext.recipes import trained_at
+    from resnext.recipes.recipe import trained_at
     from resnext.sources import Examples
     from resnext.train import _compile, learning_rates
 

@@ -12,7 +12,8 @@ from resnext.compare import compare
 from resnext.evaluate import evaluate
 from resnext.predict import predict
 from resnext.preview import preview
-from resnext.recipes import Recipe, get_recipe
+from resnext.recipes.naming import get_recipe
+from resnext.recipes.recipe import Recipe
 from resnext.train import resume, train
 from resnext.variants.complexity import complexity
 from resnext.variants.naming import get_variant, list_variants
@@ -26,7 +27,7 @@ _HOMES = {
     "backbone": "features",
     "freeze": "features",
     "check_data": "check",
-    "GroupedConv2D": "layers",
+    "GroupedConv2D": "layers.convolution",
     "to_form": "forms",
     "fold": "folding",
     "save_weights": "weights",
@@ -72,7 +73,7 @@ if TYPE_CHECKING:
     from resnext.forms import to_form
     from resnext.images.preprocessing import preprocess_input
     from resnext.labels import decode_predictions
-    from resnext.layers import GroupedConv2D
+    from resnext.layers.convolution import GroupedConv2D
     from resnext.model import ResNeXt
     from resnext.published import list_weights
     from resnext.weights import convert, load_weights, save_weights

@@ -47,6 +47,22 @@ def import_keras() -> None:
             ) from error
 
 
+def has_accelerator() -> bool:
+    """Whether TensorFlow or JAX computes on something better than the CPU. Imports Keras."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.config.list_physical_devices("GPU"))
+    if backend == "jax":
+        import jax
+
+        return jax.default_backend() != "cpu"
+    return False
+
+
 @contextlib.contextmanager
 def silent() -> Iterator[None]:
     """Inside the block nothing is written to standard error, by no library."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from resnext.backend import import_keras
-from resnext.recipes import Recipe, judged_at, trained_at
+from resnext.recipes.recipe import Recipe, judged_at, trained_at
 
 REPEATS = 7
 SECONDS = 2.0  # that a part of the data pipeline is measured for
@@ -89,7 +89,7 @@ def _routes(side, channels, filters, groups, kernel_size, batch_size, native):
     import keras
     import numpy as np
 
-    from resnext.layers import GroupedConv2D
+    from resnext.layers.convolution import GroupedConv2D
 
     backend = keras.backend.backend()
     routes = ["native", "merged", "direct" if backend != "jax" else "product"]

@@ -15,7 +15,9 @@ from typing import NamedTuple
 import keras
 from keras import layers, ops
 
-from resnext.layers import BatchNorm, FanOutNormal, GroupedConv2D
+from resnext.layers.batch_norm import BatchNorm
+from resnext.layers.convolution import GroupedConv2D
+from resnext.layers.initializer import FanOutNormal
 from resnext.variants.layer_table import eca_kernel, se_channels
 
 

@@ -22,7 +22,8 @@ from tyro.conf import Positional
 from resnext.backend import BACKENDS, installed_backend
 from resnext.distributed import ParallelError, launched
 from resnext.files import write_atomically
-from resnext.recipes import Dtype, Recipe, get_recipe
+from resnext.recipes.naming import get_recipe
+from resnext.recipes.recipe import Dtype, Recipe
 from resnext.run import RunError, read_run
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ def recipes() -> None:
     """List the recipes: what each one is, its epochs, and the published errors of trainings with it."""
     from rich.table import Table
 
-    from resnext.recipes import NAMES, get_entry
+    from resnext.recipes.naming import NAMES, get_entry
 
     table = Table("recipe", "what", "epochs", "published top-1 error", box=None)
     for name in NAMES:

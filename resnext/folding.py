@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from resnext.layers import GroupedConv2D
+from resnext.layers.convolution import GroupedConv2D
 
 
 def fold(model: keras.Model) -> keras.Model:

@@ -10,7 +10,8 @@ from keras import layers, ops
 
 from resnext.blocks import FORMS, Paths, channel_axis, convolution_norm_activation, downsampling_block, identity_block
 from resnext.images.preprocessing import Preprocessing
-from resnext.layers import MaxPooling2D, filled_later
+from resnext.layers.initializer import filled_later
+from resnext.layers.max_pooling import MaxPooling2D
 from resnext.names import variant_shapes
 from resnext.published import default_weights
 from resnext.variants.layer_table import downsamples, stem_name

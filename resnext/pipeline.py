@@ -21,7 +21,7 @@ from resnext.images.erasing import random_erase
 from resnext.images.mixing import cutmix, mixup
 from resnext.images.policies import rand_augment, trivial_augment
 from resnext.images.preprocessing import Preprocessing
-from resnext.recipes import Recipe
+from resnext.recipes.recipe import Recipe
 from resnext.sources import Examples
 
 if TYPE_CHECKING:

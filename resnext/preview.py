@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-    from resnext.recipes import Recipe
+    from resnext.recipes.recipe import Recipe
 
 IMAGES, COLUMNS = 6, 8  # rows, and columns after the first
 GAP = 4  # pixels
@@ -39,7 +39,7 @@ def preview(data: str | Path, out: str | Path, *, recipe: Recipe, seed: int = 0)
 
     from resnext.images.decode import read_image
     from resnext.pipeline import mixed, sampler
-    from resnext.recipes import judged_at, trained_at
+    from resnext.recipes.recipe import judged_at, trained_at
     from resnext.sources import load_splits
 
     out = Path(out)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnext.files import write_atomically
-from resnext.recipes import changed
+from resnext.recipes.recipe import changed
 from resnext.variants.complexity import complexity
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from resnext.backend import import_keras
 from resnext.files import write_atomically
-from resnext.recipes import Recipe, check_dtype
+from resnext.recipes.recipe import Recipe, check_dtype
 from resnext.variants.naming import get_variant
 from resnext.variants.variant import Variant
 

@@ -16,7 +16,8 @@ from resnext.checkpoints import FOLDER as CHECKPOINTS
 from resnext.checkpoints import Checkpoint, checkpoints, name_of, read_checkpoint, read_newest
 from resnext.distributed import PeerLostError, World, is_lost_peer, join, launched, leave
 from resnext.images.watchdog import watch_files
-from resnext.recipes import Recipe, check_dtype, get_recipe, judged_at, trained_at
+from resnext.recipes.naming import get_recipe
+from resnext.recipes.recipe import Recipe, check_dtype, judged_at, trained_at
 from resnext.run import (
     CLASS_ACCURACY,
     CONFIG,

@@ -150,7 +150,7 @@ def test_commands_and_options_are_frozen():
 
 
 def test_configuration_of_a_run_is_frozen():
-    from resnext.recipes import Recipe
+    from resnext.recipes.recipe import Recipe
     from resnext.run import RunConfig
 
     assert [field.name for field in dataclasses.fields(RunConfig)] == [

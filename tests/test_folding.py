@@ -8,7 +8,8 @@ import pytest
 
 from resnext import ResNeXt, fold, lineage
 from resnext.blocks import FORMS
-from resnext.layers import BatchNorm, GroupedConv2D
+from resnext.layers.batch_norm import BatchNorm
+from resnext.layers.convolution import GroupedConv2D
 from resnext.variants.naming import get_variant
 
 VARIANT = get_variant("resnext11_4x4d")

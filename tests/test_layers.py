@@ -8,7 +8,10 @@ import keras
 import numpy as np
 import pytest
 
-from resnext.layers import BatchNorm, FanOutNormal, GroupedConv2D, MaxPooling2D, fastest_route, merge_groups
+from resnext.layers.batch_norm import BatchNorm
+from resnext.layers.convolution import GroupedConv2D, fastest_route, merge_groups
+from resnext.layers.initializer import FanOutNormal
+from resnext.layers.max_pooling import MaxPooling2D
 
 BACKEND = keras.backend.backend()
 ROUTES = ["native", "merged", "product" if BACKEND == "jax" else "direct"]
@@ -182,7 +185,7 @@ def test_groups_are_trained_where_tensorflow_cannot(dtype, one_dnn):
     """Float16 and builds without oneDNN have no gradient for groups: the layer takes another route."""
     code = f"""
 import keras, numpy as np
-from resnext.layers import GroupedConv2D
+from resnext.layers.convolution import GroupedConv2D
 inputs = keras.Input((8, 8, 8))
 layer = GroupedConv2D(8, 3, padding="same", groups=2, dtype="{dtype}")
 model = keras.Model(inputs, layer(inputs))

@@ -10,7 +10,7 @@ from resnext.features import Backbone
 from resnext.forms import to_form
 from resnext.images.preprocessing import Preprocessing, preprocess_input
 from resnext.model import ResNeXt, ResNeXtModel, image_classifier, image_network, keras_config
-from resnext.recipes import DTYPES
+from resnext.recipes.recipe import DTYPES
 
 BACKEND = keras.backend.backend()
 SMALL = "resnext14_4x4d"

@@ -21,7 +21,7 @@ from resnext.pipeline import (
     steps_per_epoch,
     training_batches,
 )
-from resnext.recipes import Recipe
+from resnext.recipes.recipe import Recipe
 from resnext.sources import Examples, load_examples
 
 pytestmark = pytest.mark.once

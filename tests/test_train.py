@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 
 from resnext import evaluate, predict, train
 from resnext.predict import BATCH_SIZE
-from resnext.recipes import get_recipe
+from resnext.recipes.naming import get_recipe
 from resnext.run import RunError, load_classifier, read_run
 from resnext.variants.naming import get_variant
 

@@ -6,7 +6,7 @@ Command: resnext train cifar10 --variant resnext14_8x4d --image-size 64 --recipe
 Cost: 30 epochs; docs/results.md has what was measured.
 """
 
-from resnext.recipes import Published, Recipe
+from resnext.recipes.recipe import Published, Recipe
 
 RECIPE = Recipe(
     name="cifar-short",

@@ -6,7 +6,7 @@ Command: resnext train DATA --variant resnext50_32x4d --weights WEIGHTS --recipe
 Cost: 10 epochs.
 """
 
-from resnext.recipes import Published, Recipe
+from resnext.recipes.recipe import Published, Recipe
 
 RECIPE = Recipe(
     name="finetune",

@@ -7,7 +7,7 @@ Command: resnext train cifar10 --variant resnext29_8x64d --recipe paper-cifar --
 Cost: 300 epochs.
 """
 
-from resnext.recipes import CIFAR10_MEAN, CIFAR10_STD, Published, Recipe
+from resnext.recipes.recipe import CIFAR10_MEAN, CIFAR10_STD, Published, Recipe
 
 RECIPE = Recipe(
     name="paper-cifar",

@@ -6,7 +6,7 @@ Command: resnext train imagenet --variant resnext50_32x4d --recipe paper-imagene
 Cost: 100 epochs; ResNeXt-101 64x4d took 10 days on 8 M40 (section 5.1).
 """
 
-from resnext.recipes import Published, Recipe
+from resnext.recipes.recipe import Published, Recipe
 
 RECIPE = Recipe(
     name="paper-imagenet",

@@ -5,7 +5,7 @@ Command: resnext train DATA --variant resnext14_8x4d --image-size 64 --out runs/
 Cost: 20 epochs; for 1,722 photos of 64 x 64 pixels three minutes on two CPU cores.
 """
 
-from resnext.recipes import Published, Recipe
+from resnext.recipes.recipe import Published, Recipe
 
 RECIPE = Recipe(
     name="photos",

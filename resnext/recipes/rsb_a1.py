@@ -6,7 +6,7 @@ Command: resnext train imagenet --variant resnext50_32x4d --recipe rsb-a1 --dtyp
 Cost: 600 epochs at 224 pixels.
 """
 
-from resnext.recipes import Published, Recipe
+from resnext.recipes.recipe import Published, Recipe
 
 RECIPE = Recipe(
     name="rsb-a1",

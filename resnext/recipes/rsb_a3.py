@@ -6,7 +6,7 @@ Command: resnext train imagenet --variant resnext50_32x4d --recipe rsb-a3 --dtyp
 Cost: 100 epochs at 160 pixels, judged at 224.
 """
 
-from resnext.recipes import Published, Recipe
+from resnext.recipes.recipe import Published, Recipe
 
 RECIPE = Recipe(
     name="rsb-a3",

@@ -8,7 +8,7 @@ Command: python training-on-cifar10.py; here: resnext train cifar10 --variant re
 Cost: 200 epochs.
 """
 
-from resnext.recipes import CIFAR10_MEAN, Published, Recipe
+from resnext.recipes.recipe import CIFAR10_MEAN, Published, Recipe
 
 RECIPE = Recipe(
     name="seed-cifar10",

@@ -5,7 +5,7 @@ Command: resnext train DATA --variant resnext14_2x4d --image-size 32 --recipe sm
 Cost: one epoch.
 """
 
-from resnext.recipes import Published, Recipe
+from resnext.recipes.recipe import Published, Recipe
 
 RECIPE = Recipe(name="smoke", epochs=1, batch_size=8, learning_rate=0.01)
 PUBLISHED: tuple[Published, ...] = ()

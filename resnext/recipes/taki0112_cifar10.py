@@ -7,7 +7,7 @@ Command: python ResNeXt.py; here: resnext train cifar10 --variant resnext29_8x64
 Cost: 300 epochs.
 """
 
-from resnext.recipes import CIFAR10_MEAN, CIFAR10_STD, Published, Recipe
+from resnext.recipes.recipe import CIFAR10_MEAN, CIFAR10_STD, Published, Recipe
 
 RECIPE = Recipe(
     name="taki0112-cifar10",

@@ -8,7 +8,7 @@ Command: th main.lua -dataset cifar10 -bottleneckType resnext_C -depth 29 -baseW
 Cost: 300 epochs.
 """
 
-from resnext.recipes import CIFAR10_MEAN, CIFAR10_STD, Published, Recipe
+from resnext.recipes.recipe import CIFAR10_MEAN, CIFAR10_STD, Published, Recipe
 
 RECIPE = Recipe(
     name="torch-cifar",

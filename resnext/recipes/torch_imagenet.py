@@ -8,7 +8,7 @@ Command: th main.lua -dataset imagenet -bottleneckType resnext_C -depth 50 -base
 Cost: 100 epochs.
 """
 
-from resnext.recipes import Published, Recipe
+from resnext.recipes.recipe import Published, Recipe
 
 RECIPE = Recipe(
     name="torch-imagenet",

@@ -10,7 +10,7 @@ resnext train imagenet --variant resnext50_32x4d --recipe torchvision-v2 --out r
 Cost: 600 epochs at 176 pixels.
 """
 
-from resnext.recipes import Published, Recipe
+from resnext.recipes.recipe import Published, Recipe
 
 RECIPE = Recipe(
     name="torchvision-v2",

@@ -1,0 +1,184 @@
+"""Convolutions in groups and without, by the fastest route on every backend (see `resnext.layers`)."""
+
+import functools
+import os
+import platform
+
+import keras
+from keras import ops
+
+from resnext.backend import has_accelerator
+from resnext.layers.tensor_layout import same_padding, torch_images, torch_kernel, torch_outputs
+
+# Narrow groups are merged until a kernel has so many channels and there are no more kernels: 8, 32, 64 and 128 channels
+# took longer than 16, and 32 kernels compile longer than 16 and are hardly faster (docs/decisions.md).
+MERGED_WIDTH = 16
+MERGED_KERNELS = 16
+
+
+@keras.saving.register_keras_serializable(package="resnext")
+class GroupedConv2D(keras.layers.Conv2D):
+    """`keras.layers.Conv2D(groups=...)`: same arguments, same weights, same values, another route to them.
+
+    The routes are `native` (Keras's own), `direct` (the operation of TensorFlow or PyTorch, without what Keras wraps
+    around it), `merged` (dense convolutions side by side, each over a few groups) and `product` (1x1 convolutions as
+    one matrix product).
+
+    >>> layer = GroupedConv2D(128, 3, padding="same", groups=32, use_bias=False)
+    >>> layer.build((None, 56, 56, 128))
+    >>> tuple(layer.kernel.shape)
+    (3, 3, 4, 128)
+    """
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        backend, accelerator = keras.backend.backend(), has_accelerator()
+        trains = backend != "tensorflow" or accelerator or tensorflow_trains_groups(self.compute_dtype)
+        pointwise = self.groups == 1 and self.kernel_size == (1, 1)
+        self.route = fastest_route(backend, accelerator, trains, self.groups, pointwise)
+        # Where XLA is the slow route, `compile(jit_compile="auto")` must not put it back around the whole step.
+        self.supports_jit = accelerator or backend != "tensorflow"
+
+    def compute_output_spec(self, inputs, addend=None):
+        # Keras would trace every convolution of the merged route to learn what the shape says already.
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape, *_):
+        return super().compute_output_shape(input_shape)
+
+    def call(self, inputs, addend=None):
+        return getattr(self, f"_{self.route}")(inputs, addend)
+
+    def _native(self, inputs, addend):
+        return self._finish(self.convolution_op(inputs, self.kernel), addend)
+
+    def _finish(self, outputs, addend):
+        if self.use_bias:
+            channels_first = self.data_format == "channels_first"
+            outputs += ops.reshape(self.bias, (-1, 1, 1)) if channels_first else self.bias
+        return self.activation(outputs if addend is None else outputs + addend)
+
+    def _direct(self, inputs, addend):
+        direct = {"tensorflow": self._tensorflow, "torch": self._torch}[keras.backend.backend()]
+        return direct(inputs, addend)
+
+    def _tensorflow(self, inputs, addend):
+        import tensorflow as tf
+
+        data_format = "NHWC" if self.data_format == "channels_last" else "NCHW"
+        outputs = tf.nn.conv2d(
+            inputs,
+            self.kernel,
+            self.strides,
+            self.padding.upper(),
+            data_format=data_format,
+            dilations=self.dilation_rate,
+        )
+        if self.use_bias:  # this operation, and not an addition, is what TensorFlow fuses with the convolution
+            outputs = tf.nn.bias_add(
+                outputs, self.bias, data_format="N...C" if self.data_format == "channels_last" else "NC..."
+            )
+        return self.activation(outputs if addend is None else outputs + addend)
+
+    def _torch(self, inputs, addend):
+        from torch.nn import functional
+
+        images = torch_images(inputs, self.data_format)
+        padding = [(0, 0), (0, 0)]
+        if self.padding == "same":
+            places = zip(images.shape[2:], self.kernel_size, self.strides, self.dilation_rate, strict=True)
+            padding = [same_padding(*place) for place in places]
+        if any(before != after for before, after in padding):
+            (top, bottom), (left, right) = padding
+            images, padding = functional.pad(images, (left, right, top, bottom)), [(0, 0), (0, 0)]
+        outputs = functional.conv2d(
+            images,
+            torch_kernel(self.kernel),
+            ops.convert_to_tensor(self.bias) if self.use_bias else None,
+            stride=self.strides,
+            padding=[before for before, _ in padding],
+            dilation=self.dilation_rate,
+            groups=self.groups,
+        )
+        return torch_outputs(outputs, addend, self.activation, self.data_format)
+
+    def _merged(self, inputs, addend):
+        # XLA's and TensorFlow's convolutions in half precision are slower than in float32 where this route is taken.
+        dtype = "float64" if self.compute_dtype == "float64" else "float32"
+        axis = -1 if self.data_format == "channels_last" else 1
+        kernels = merge_groups(ops.cast(self.kernel, dtype), self.groups)
+        slices = ops.split(ops.cast(inputs, dtype), len(kernels), axis=axis)
+        parts = [self.convolution_op(x, kernel) for x, kernel in zip(slices, kernels, strict=True)]
+        return self._finish(ops.cast(ops.concatenate(parts, axis=axis), self.compute_dtype), addend)
+
+    def _product(self, inputs, addend):
+        rows, columns = self.strides
+        channels_first = self.data_format == "channels_first"
+        images = ops.transpose(inputs, (0, 2, 3, 1)) if channels_first else inputs
+        images = images[:, ::rows, ::columns]
+        # One flat product: with more than one leading axis XLA's gradients take up to twice as long.
+        flat = jax_product()(ops.reshape(images, (-1, images.shape[-1])), ops.convert_to_tensor(self.kernel)[0, 0])
+        outputs = ops.reshape(flat, (-1, *images.shape[1:3], self.filters))
+        return self._finish(ops.transpose(outputs, (0, 3, 1, 2)) if channels_first else outputs, addend)
+
+
+def fastest_route(backend: str, accelerator: bool, trains_groups: bool, groups: int, pointwise: bool) -> str:
+    """The route of a convolution, by what was measured on a CPU (docs/decisions.md, `resnext bench conv`).
+
+    No route was best at one size of ResNeXt-50's images and not at another, so sizes are not asked for. On an
+    accelerator XLA's own kernels are taken unmeasured.
+    """
+    if backend != "jax" and (trains_groups or groups == 1):
+        return "direct"
+    if backend == "jax" and not accelerator:
+        return "product" if pointwise else "merged"
+    return "merged" if groups > 1 and not accelerator else "native"
+
+
+def tensorflow_trains_groups(compute_dtype: str) -> bool:
+    """Whether TensorFlow's CPU has grouped convolutions with gradients: oneDNN has them, in two float kinds."""
+    one_dnn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0" and platform.system() != "Darwin"
+    return one_dnn and compute_dtype in ("float32", "bfloat16")
+
+
+def merge_groups(kernel, groups: int) -> list:
+    """Dense kernels that together do what a grouped one does, each over a few groups that lie side by side.
+
+    Shapes: (h, w, d, groups * f) -> groups / m kernels of (h, w, m * d, m * f), block-diagonal, where m is the
+    smallest divisor of `groups` that makes them `MERGED_WIDTH` wide or wider, and no more than `MERGED_KERNELS`.
+    """
+    height, width, group_width, filters = kernel.shape
+    divisors = [m for m in range(1, groups + 1) if groups % m == 0]
+    merged = next((m for m in divisors if m * group_width >= MERGED_WIDTH and groups // m <= MERGED_KERNELS), groups)
+    kernels = groups // merged
+    blocks = ops.reshape(kernel, (height, width, group_width, kernels, merged, filters // groups))
+    diagonal = ops.einsum("hwikmo,nm->khwnimo", blocks, ops.eye(merged, dtype=kernel.dtype))
+    dense = (kernels, height, width, merged * group_width, merged * filters // groups)
+    return ops.unstack(ops.reshape(diagonal, dense), axis=0)
+
+
+@functools.cache
+def jax_product():
+    """(n, i) x (i, o) -> (n, o) in JAX, summed in float32 or wider, forward and in both gradients.
+
+    On a CPU with AVX-512 BF16, bfloat16 to float32 runs at 300 to 380 GFLOP/s, bfloat16 to bfloat16, as matmul's
+    gradients would be, at 150 to 170, no faster than float32 (2-core AMD EPYC, JAX 0.10.2, 2048x2048).
+    """
+    import jax
+    from jax import numpy as jnp
+
+    def product(a, b, axis_a, axis_b):
+        contracted = (((axis_a,), (axis_b,)), ((), ()))
+        wide = jnp.promote_types(a.dtype, jnp.float32)
+        return jax.lax.dot_general(a, b, contracted, preferred_element_type=wide).astype(a.dtype)
+
+    def forward(x, kernel):
+        return product(x, kernel, 1, 0), (x, kernel)
+
+    def backward(saved, slopes):
+        x, kernel = saved
+        return product(slopes, kernel, 1, 1), product(x, slopes, 0, 0)
+
+    result = jax.custom_vjp(lambda x, kernel: product(x, kernel, 1, 0))
+    result.defvjp(forward, backward)
+    return result

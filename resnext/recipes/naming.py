@@ -1,0 +1,39 @@
+"""From a name to the recipe, in the order in which they are listed."""
+
+import importlib
+from typing import NamedTuple
+
+from resnext.recipes.recipe import Published, Recipe
+
+
+class Entry(NamedTuple):
+    """A recipe and where it comes from."""
+
+    recipe: Recipe
+    title: str  # the first line of its file
+    published: tuple[Published, ...]
+
+
+# By hand, from the general to the special: the order in which they are listed.
+NAMES = (
+    "photos", "finetune", "smoke", "cifar-short", "paper-imagenet", "paper-cifar", "torch-imagenet", "torch-cifar",
+    "seed-cifar10", "taki0112-cifar10", "torchvision-v2", "rsb-a1", "rsb-a2", "rsb-a3",
+)  # fmt: skip
+
+
+def get_recipe(name: str) -> Recipe:
+    """The recipe of a name in NAMES. Raises ValueError.
+
+    >>> get_recipe("paper-cifar").epochs
+    300
+    """
+    return get_entry(name).recipe
+
+
+def get_entry(name: str) -> Entry:
+    """As `get_recipe`, with its title and the runs that it is known for."""
+    if name not in NAMES:
+        raise ValueError(f"unknown recipe {name!r}; the recipes are {', '.join(NAMES)}")
+    module = importlib.import_module(f"resnext.recipes.{name.replace('-', '_')}")
+    title, *_ = (module.__doc__ or "").splitlines()
+    return Entry(module.RECIPE, title.rstrip("."), module.PUBLISHED)
