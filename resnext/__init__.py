@@ -30,12 +30,12 @@ _HOMES = {
     "GroupedConv2D": "layers.convolution",
     "to_form": "forms",
     "fold": "folding",
-    "save_weights": "weights",
-    "load_weights": "weights",
-    "convert": "weights",
+    "save_weights": "weights.save",
+    "load_weights": "weights.load",
+    "convert": "weights.convert",
     "preprocess_input": "images.preprocessing",
-    "decode_predictions": "labels",
-    "list_weights": "published",
+    "decode_predictions": "weights.imagenet_classes",
+    "list_weights": "weights.published",
 }
 
 __all__ = [
@@ -72,11 +72,13 @@ if TYPE_CHECKING:
     from resnext.folding import fold
     from resnext.forms import to_form
     from resnext.images.preprocessing import preprocess_input
-    from resnext.labels import decode_predictions
     from resnext.layers.convolution import GroupedConv2D
     from resnext.model import ResNeXt
-    from resnext.published import list_weights
-    from resnext.weights import convert, load_weights, save_weights
+    from resnext.weights.convert import convert
+    from resnext.weights.imagenet_classes import decode_predictions
+    from resnext.weights.load import load_weights
+    from resnext.weights.published import list_weights
+    from resnext.weights.save import save_weights
 
 
 def __getattr__(name: str):

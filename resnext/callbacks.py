@@ -23,7 +23,7 @@ from resnext.pictures import MissingPackageError
 from resnext.run import METRICS, RECORDS, WEIGHTS
 from resnext.state import give, take
 from resnext.stopping import Stopped, StopRequest
-from resnext.weights import packed
+from resnext.weights.save import packed
 
 TIMES = ("seconds", "images_per_second")
 TAGS = {

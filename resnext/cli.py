@@ -28,9 +28,9 @@ from resnext.run import RunError, read_run
 
 if TYPE_CHECKING:
     from resnext.check import DataReport
-    from resnext.published import PublishedWeights
     from resnext.train import Trained
     from resnext.variants.variant import Variant
+    from resnext.weights.published import PublishedWeights
 
 Weights = Literal["best", "last"]
 
@@ -73,8 +73,8 @@ def _list_variants(pattern: str) -> None:
 def _list_weights(pattern: str) -> None:
     from rich.table import Table
 
-    from resnext.published import list_weights, published_weights
     from resnext.variants.complexity import complexity
+    from resnext.weights.published import list_weights, published_weights
 
     tags = list_weights(pattern)
     if not tags:
@@ -96,7 +96,7 @@ def info(variant: Annotated[Positional[str], tyro.conf.arg(metavar="VARIANT|TAG"
     Args:
         variant: a name such as resnext50_32x4d, or the tag of published weights such as resnext50_32x4d.a1_in1k.
     """
-    from resnext.published import find_weights
+    from resnext.weights.published import find_weights
 
     known = find_weights(variant)
     if known:
@@ -106,8 +106,8 @@ def info(variant: Annotated[Positional[str], tyro.conf.arg(metavar="VARIANT|TAG"
 
 
 def _info_of_weights(known: PublishedWeights) -> None:
-    from resnext.published import NON_COMMERCIAL
     from resnext.variants.complexity import complexity
+    from resnext.weights.published import NON_COMMERCIAL
 
     cost = complexity(known.variant, classes=known.classes)
     print(f"weights        {known.tag}")
@@ -497,7 +497,7 @@ def convert(
         to: whose names and shapes the file gets.
     """
     from resnext.run import WEIGHTS, read_run
-    from resnext.weights import convert
+    from resnext.weights.convert import convert
 
     if Path(source).is_dir():
         read_run(source)

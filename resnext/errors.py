@@ -7,3 +7,7 @@ def printable(name: object) -> str:
     """`str(name)`, in quotes and escaped if it has line breaks or bytes that a terminal can't show."""
     text = str(name)
     return text if text.isprintable() else repr(text)
+
+
+class WeightsError(ValueError):
+    """A weights file that can't be read or does not fit; the message lists every tensor that is at odds."""

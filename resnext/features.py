@@ -11,7 +11,7 @@ from resnext.blocks import FORMS
 from resnext.model import ResNeXtModel, check, functional_model, image_shape, stage_outputs, weights_for
 from resnext.variants.naming import get_variant
 from resnext.variants.variant import Variant
-from resnext.weights import assign
+from resnext.weights.load import assign
 
 
 class Level(NamedTuple):

@@ -12,12 +12,11 @@ from resnext.blocks import FORMS, Paths, channel_axis, convolution_norm_activati
 from resnext.images.preprocessing import Preprocessing
 from resnext.layers.initializer import filled_later
 from resnext.layers.max_pooling import MaxPooling2D
-from resnext.names import variant_shapes
-from resnext.published import default_weights
-from resnext.variants.layer_table import downsamples, stem_name
+from resnext.variants.layer_table import downsamples, stem_name, variant_shapes
 from resnext.variants.naming import get_variant
 from resnext.variants.variant import Stage, Variant
-from resnext.weights import assign, checked
+from resnext.weights.load import assign, checked
+from resnext.weights.published import default_weights
 
 POOLINGS = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}
 

@@ -307,7 +307,7 @@ def build_classifier(folder: str | Path, config: RunConfig, weights: str) -> ker
     import_keras()
     from resnext.folding import fold
     from resnext.model import image_classifier, image_network, keras_config
-    from resnext.weights import load_weights
+    from resnext.weights.load import load_weights
 
     with keras_config(config.dtype, "channels_last"):
         network = image_network(config.variant, len(config.classes), config.preprocessing)

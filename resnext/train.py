@@ -451,7 +451,7 @@ class _Training:
 
     def result(self) -> Trained:
         """Judge the last weights on the test images, and draw what all came to."""
-        from resnext.weights import load_weights
+        from resnext.weights.load import load_weights
 
         load_weights(self.network, self.folder / WEIGHTS["last"])  # the average, where the recipe keeps one
         test, rows = self._judge(self.splits.test), self.keep.rows

@@ -24,7 +24,6 @@ LINES = {}
 
 # Modules that are not in their folder yet.
 MOVES = {
-    "weights": "tensors names published hub weights labels",
     "data": "trees words label_files sources pipeline check preview",
     "model": "blocks model features forms folding remat lineage",
     "runs": "run evaluate predict compare report pictures",

@@ -13,7 +13,7 @@ from resnext.forms import to_form
 from resnext.model import keras_config
 from resnext.remat import recompute
 from resnext.variants.naming import get_variant
-from resnext.weights import get_weights
+from resnext.weights.assign import get_weights
 
 SMALL = "resnext14_4x4d"
 

@@ -16,7 +16,8 @@ from conftest import refusal, resnext
 from safetensors.numpy import save, save_file
 from test_sources import network, torch_weights
 
-from resnext.tensors import MAX_HEADER, WeightsError
+from resnext.errors import WeightsError
+from resnext.weights.readers import MAX_HEADER
 
 
 class Command:
@@ -168,7 +169,7 @@ WATCH = """
 import resource, sys, time
 from pathlib import Path
 import safetensors, h5py, zipfile, pickletools  # what reading needs is loaded before the clock starts
-from resnext.weights import convert
+from resnext.weights.convert import convert
 opened = []
 FORBIDDEN = ("os.system", "subprocess.Popen", "os.exec", "os.spawn", "socket.connect", "socket.getaddrinfo")
 def watch(event, arguments):
@@ -239,7 +240,7 @@ def test_wrong_kinds_and_numbers_of_tensors_are_refused(tmp_path):
 
 def test_a_refused_file_changes_no_network(tmp_path):
     from resnext import load_weights
-    from resnext.weights import get_weights
+    from resnext.weights.assign import get_weights
 
     model = network()
     before = get_weights(model)

@@ -14,9 +14,9 @@ from safetensors.numpy import load_file, save_file
 
 from resnext.features import backbone
 from resnext.model import ResNeXt, keras_config
-from resnext.names import layout_of_variant, to_torch
 from resnext.variants.variant import Variant
-from resnext.weights import convert
+from resnext.weights.convert import convert
+from resnext.weights.layouts import layout_of_variant, to_torch
 
 IMAGES = (2, 3, 64, 96)
 CLASSES = 10

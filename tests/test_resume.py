@@ -92,7 +92,7 @@ def test_two_hundred_kills_change_nothing(seed, photos, whole, tmp_path):
     """Ten for each seed, at places and moments that it draws."""
     rng = random.Random(seed)
     places = ("os:fsync", "os:rename", "os:replace", "resnext.checkpoints:prune", "resnext.checkpoints:write_durably",
-              "resnext.evaluate:log_probabilities", "resnext.weights:packed")  # fmt: skip
+              "resnext.evaluate:log_probabilities", "resnext.weights.save:packed")  # fmt: skip
     run, died = tmp_path / "run", 0
     while died < 10:
         shutil.rmtree(run, ignore_errors=True)  # a run that ended before it was killed ten times begins anew

@@ -13,13 +13,14 @@ from keras import layers
 from safetensors.numpy import load_file, save_file
 
 from resnext import convert, decode_predictions, list_weights, load_weights, preprocess_input, save_weights
+from resnext.errors import WeightsError
 from resnext.model import ResNeXt
-from resnext.names import their_shape, torch_layout, variant_shapes
-from resnext.published import NON_COMMERCIAL, default_weights, published_weights
-from resnext.tensors import WeightsError
+from resnext.variants.layer_table import variant_shapes
 from resnext.variants.naming import get_variant
 from resnext.variants.variant import Variant
-from resnext.weights import get_weights
+from resnext.weights.assign import get_weights
+from resnext.weights.layouts import their_shape, torch_layout
+from resnext.weights.published import NON_COMMERCIAL, default_weights, published_weights
 
 SMALL = "resnext14_4x4d"
 LAYOUT = torch_layout(deep_stem=False, bottleneck=True, averaged_shortcut=False)

@@ -527,7 +527,7 @@ def test_fine_tuning_keeps_frozen_stages_and_moves_the_rest(trained, colours, tm
 def test_weights_of_other_colours_are_refused(colours, tmp_path):
     from resnext.images.preprocessing import Preprocessing
     from resnext.model import image_network
-    from resnext.weights import save_weights
+    from resnext.weights.save import save_weights
 
     network = image_network("resnext14_2x4d", 3, Preprocessing(24, 24, mean=(0.5, 0.5, 0.5)))
     save_weights(network, tmp_path / "other.safetensors")

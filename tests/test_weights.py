@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from resnext.errors import WeightsError
 from resnext.model import ResNeXt
-from resnext.weights import WeightsError, get_weights, load_weights, save_weights, weight_shapes
+from resnext.weights.assign import get_weights, weight_shapes
+from resnext.weights.load import load_weights
+from resnext.weights.save import save_weights
 
 NAME = "resnext11_4x4d"
 

@@ -80,6 +80,17 @@ def weighted_layers(
     yield WeightedLayer(6, "predictions", (channels, classes), 1, 1, has_norm=False, has_bias=True)
 
 
+def variant_shapes(variant: Variant, channels: int, classes: int | None, form: str = "c") -> dict[str, tuple[int, ...]]:
+    """Names and shapes of all weights of a network for images of so many channels, with or without a head."""
+    layers = list(weighted_layers(variant, (variant.image_size, variant.image_size, channels), classes or 1))
+    layers = layers if classes else layers[:-1]
+    shapes = {name: shape for layer in layers for name, shape in layer.weight_shapes().items()}
+    if form == "sliced":  # each path sees its slice of the input only
+        for name, (height, width, inputs, filters) in [(n, s) for n, s in shapes.items() if "_transform_1x1_conv" in n]:
+            shapes[name] = (height, width, inputs // variant.cardinality, filters)
+    return shapes
+
+
 def stem_name(variant: Variant, number: int) -> str:
     """Of the stem's convolution with a number from 1, before `_conv` and `_norm`."""
     return "stem" if len(variant.stem_channels) == 1 else f"stem_{number}"

@@ -19,6 +19,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from resnext.errors import WeightsError
+
 FLOATS = ("F64", "F32", "F16", "BF16")  # safetensors' names
 MAX_HEADER = 8_000_000  # bytes that describe tensors: ResNeXt-152's take 100,000
 MAX_TENSORS = 20_000
@@ -36,10 +38,6 @@ PICKLED = frozenset(
     }
 )
 WRAPPERS = ("state_dict", "model", "model_state_dict")  # keys under which training scripts keep a state_dict
-
-
-class WeightsError(ValueError):
-    """A weights file that can't be read or does not fit; the message lists every tensor that is at odds."""
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def published_weights() -> dict[str, PublishedWeights]:
     77.632
     """
     rows: dict[str, list[dict[str, str]]] = {}
-    text = resources.files("resnext").joinpath("published_weights.csv").read_text(encoding="utf-8")
+    text = resources.files("resnext.weights").joinpath("published_weights.csv").read_text(encoding="utf-8")
     for row in csv.DictReader(text.splitlines()):
         rows.setdefault(row["tag"], []).append(row)
     return {tag: _weights(tag, rows_of_tag) for tag, rows_of_tag in rows.items()}

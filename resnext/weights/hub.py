@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from resnext.published import NON_COMMERCIAL, PublishedWeights, find_weights, list_weights
-from resnext.tensors import WeightsError
+from resnext.errors import WeightsError
+from resnext.weights.published import NON_COMMERCIAL, PublishedWeights, find_weights, list_weights
 
 HUB = "hf:"
 HUB_FILE = "model.safetensors"  # timm's repositories have it

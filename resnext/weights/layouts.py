@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from resnext.variants.layer_table import weighted_layers
 from resnext.variants.variant import Attention, Variant
 
 Shape = tuple[int, ...]
@@ -200,17 +199,6 @@ def to_torch(weights: Mapping[str, np.ndarray], variant: Variant) -> dict[str, n
 def their_shape(shape: Shape, layout: Layout) -> Shape:
     """Of a weight in a file, by ours: (height, width, input, output) -> (output, input, height, width) in PyTorch's."""
     return tuple(shape[axis] for axis in _torch_axes(len(shape))) if layout.torch else shape
-
-
-def variant_shapes(variant: Variant, channels: int, classes: int | None, form: str = "c") -> dict[str, Shape]:
-    """Names and shapes of all weights of a network for images of so many channels, with or without a head."""
-    layers = list(weighted_layers(variant, (variant.image_size, variant.image_size, channels), classes or 1))
-    layers = layers if classes else layers[:-1]
-    shapes = {name: shape for layer in layers for name, shape in layer.weight_shapes().items()}
-    if form == "sliced":  # each path sees its slice of the input only
-        for name, (height, width, inputs, filters) in [(n, s) for n, s in shapes.items() if "_transform_1x1_conv" in n]:
-            shapes[name] = (height, width, inputs // variant.cardinality, filters)
-    return shapes
 
 
 def find_variant(shapes: Shapes, layout: Layout) -> Variant | None:

@@ -1,0 +1,1 @@
+"""Weights in from files and out again: other libraries' names, published weights, the hub."""
