@@ -27,10 +27,10 @@ def main():
     import keras
 
     from resnext import fold
+    from resnext.data.examples import Examples
     from resnext.evaluate import judge, log_probabilities
     from resnext.images.preprocessing import Preprocessing
     from resnext.model import image_classifier, image_network
-    from resnext.sources import Examples
 
     files = sorted(path for path in given.data.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
     paths = list(itertools.islice(itertools.cycle(files), given.batch * given.batches))

@@ -22,10 +22,10 @@ def main():
     arguments = parser.parse_args()
 
     from resnext import get_recipe
+    from resnext.data.batches import training_batches
+    from resnext.data.examples import Examples
     from resnext.model import image_classifier, image_network
-    from resnext.pipeline import training_batches
     from resnext.recipes.recipe import trained_at
-    from resnext.sources import Examples
     from resnext.train import _compile, learning_rates
 
     recipe = dataclasses.replace(get_recipe("rsb-a2"), image_size=32, batch_size=8, trivial_augment=True, erasing=0.5)

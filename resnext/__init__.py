@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 # These functions have the names of their modules: imported here, or the modules would stand in their place.
 from resnext.compare import compare
+from resnext.data.preview import preview
 from resnext.evaluate import evaluate
 from resnext.predict import predict
-from resnext.preview import preview
 from resnext.recipes.naming import get_recipe
 from resnext.recipes.recipe import Recipe
 from resnext.train import resume, train
@@ -26,7 +26,7 @@ _HOMES = {
     "ResNeXt": "model",
     "backbone": "features",
     "freeze": "features",
-    "check_data": "check",
+    "check_data": "data.check",
     "GroupedConv2D": "layers.convolution",
     "to_form": "forms",
     "fold": "folding",
@@ -67,7 +67,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from resnext.check import check_data
+    from resnext.data.check import check_data
     from resnext.features import backbone, freeze
     from resnext.folding import fold
     from resnext.forms import to_form

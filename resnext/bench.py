@@ -167,8 +167,7 @@ def bench_data(data: str | Path, recipe: Recipe, batch_size: int = 32):
     """
     import numpy as np
 
-    from resnext.images.decode import read_image
-    from resnext.pipeline import (
+    from resnext.data.batches import (
         AUGMENTATIONS,
         augmentations,
         images_per_step,
@@ -176,7 +175,9 @@ def bench_data(data: str | Path, recipe: Recipe, batch_size: int = 32):
         sampler,
         training_batches,
     )
-    from resnext.sources import DataError, load_splits
+    from resnext.data.splits import load_splits
+    from resnext.errors import DataError
+    from resnext.images.decode import read_image
 
     recipe = dataclasses.replace(recipe, image_size=recipe.image_size or 224, batch_size=batch_size, accumulate=1)
     judged, trained = judged_at(recipe), trained_at(recipe)

@@ -27,7 +27,7 @@ from resnext.recipes.recipe import Dtype, Recipe
 from resnext.run import RunError, read_run
 
 if TYPE_CHECKING:
-    from resnext.check import DataReport
+    from resnext.data.check import DataReport
     from resnext.train import Trained
     from resnext.variants.variant import Variant
     from resnext.weights.published import PublishedWeights
@@ -344,7 +344,7 @@ def preview_command(recipe: Recipe) -> Callable[..., None]:
             out: the picture to write, .png.
             seed: of the augmentation.
         """
-        from resnext.preview import preview
+        from resnext.data.preview import preview
 
         print(f"picture: {preview(data, out, recipe=_recipe(settings), seed=seed)}")
 
@@ -392,9 +392,8 @@ def check_data(data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")]) 
     Args:
         data: a folder, an archive or a word, as for train.
     """
-    from resnext.check import check_data
-    from resnext.errors import printable
-    from resnext.sources import DataError
+    from resnext.data.check import check_data
+    from resnext.errors import DataError, printable
 
     report = check_data(data)
     _print_counts(report)

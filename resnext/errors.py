@@ -11,3 +11,7 @@ def printable(name: object) -> str:
 
 class WeightsError(ValueError):
     """A weights file that can't be read or does not fit; the message lists every tensor that is at odds."""
+
+
+class DataError(ValueError):
+    """Data that can't be used; one line: what was found, what is allowed, what to do."""

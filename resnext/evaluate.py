@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from resnext.data.examples import Examples
     from resnext.images.preprocessing import Preprocessing
     from resnext.run import RunConfig
-    from resnext.sources import Examples
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,8 +113,8 @@ def evaluate(run: str | Path, data: str | Path, *, weights: str = "best", batch_
     >>> evaluate("runs/signs", "sign-digits").top(1)  # doctest: +SKIP
     0.9912
     """
+    from resnext.data.reading import check_images
     from resnext.run import build_classifier, read_held_out, read_run
-    from resnext.sources import check_images
 
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}")
@@ -126,8 +126,8 @@ def evaluate(run: str | Path, data: str | Path, *, weights: str = "best", batch_
 
 
 def _examples(data: str | Path, config: RunConfig, held_out: list[str]) -> Examples:
-    from resnext.errors import printable
-    from resnext.sources import DataError, load_examples, load_held_out, source_name
+    from resnext.data.splits import load_examples, load_held_out, source_name
+    from resnext.errors import DataError, printable
 
     found = load_held_out(data, held_out, config.classes) if held_out else None
     if found:
@@ -154,7 +154,7 @@ def judge(
     """Run the network over the examples, in order, on all devices; before each batch `check` may raise."""
     import numpy as np
 
-    from resnext.pipeline import evaluation_batches
+    from resnext.data.batches import evaluation_batches
 
     share = world.rank, world.processes
     batches = evaluation_batches(examples, preprocessing, batch_size, world.devices, share)

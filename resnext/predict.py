@@ -35,8 +35,8 @@ def predict(
     """
     import numpy as np
 
+    from resnext.data.batches import prediction_batches
     from resnext.evaluate import log_probabilities
-    from resnext.pipeline import prediction_batches
     from resnext.run import load_classifier
 
     if top < 1:

@@ -44,9 +44,9 @@ from resnext.variants.variant import Variant
 if TYPE_CHECKING:
     import keras
 
+    from resnext.data.examples import Examples, Splits
     from resnext.evaluate import Evaluation
     from resnext.model import ResNeXtModel
-    from resnext.sources import Examples, Splits
 
 JUDGED_AT_ONCE = 256  # images, at most
 STATISTICS_FROM = 32  # batches, at most: of the batch norm of averaged weights
@@ -107,8 +107,8 @@ def train(
     >>> train("sign-digits", "resnext14_8x4d", "runs/signs").test.top(1)  # doctest: +SKIP
     0.9912
     """
-    from resnext.sources import load_splits, source_name
-    from resnext.words import WORDS, local_copy
+    from resnext.data.builtin import WORDS, local_copy
+    from resnext.data.splits import load_splits, source_name
 
     # What can be refused is refused before Keras is imported: that takes seconds.
     folder = Path(out)
@@ -163,7 +163,8 @@ def resume(folder: str | Path, *, data: str | Path | None = None, workers: int |
     >>> resume("runs/signs").test.top(1)  # doctest: +SKIP
     0.9912
     """
-    from resnext.sources import DataError, load_splits
+    from resnext.data.splits import load_splits
+    from resnext.errors import DataError
 
     folder = Path(folder)
     config = read_run(folder)
@@ -254,8 +255,9 @@ def _check_numbers(seed: int, workers: int | None, checkpoint_every: int | None)
 
 def _checked(splits: Splits, recipe: Recipe, skip_bad: bool) -> Splits:
     """The splits with images that can be read. Judging ones are read whole: else it would show after an epoch only."""
+    from resnext.data.reading import check_images, readable
+    from resnext.errors import DataError
     from resnext.images.decode import read_image
-    from resnext.sources import DataError, check_images, readable
 
     if skip_bad:
         parts = {examples: readable(examples) for examples in (splits.train, splits.validation, splits.test)}
@@ -331,10 +333,10 @@ class _Training:
         self, folder: Path, config: RunConfig, splits: Splits, workers, stop: StopRequest, world: World, checkpoint
     ):
         from resnext.callbacks import KeepRun
+        from resnext.data.batches import images_of_batch, images_per_step, steps_per_epoch, training_batches
+        from resnext.data.examples import fingerprint
         from resnext.model import image_classifier
-        from resnext.pipeline import images_of_batch, images_per_step, steps_per_epoch, training_batches
         from resnext.remat import recompute
-        from resnext.sources import fingerprint
         from resnext.state import build, layout
 
         recipe, seen = config.recipe, trained_at(config.recipe)
@@ -362,7 +364,7 @@ class _Training:
             self._go_on(checkpoint, facts)
 
     def _go_on(self, checkpoint: Checkpoint, facts: dict) -> None:
-        from resnext.sources import DataError
+        from resnext.errors import DataError
 
         then = checkpoint.facts
         if then["images"] != facts["images"]:
@@ -549,7 +551,7 @@ def _draw(
 ) -> tuple[tuple[Path, ...], str | None]:
     """The pictures and the page of a run, and why there are no pictures. Nothing here costs the result."""
     from resnext import pictures
-    from resnext.pipeline import read_image_of
+    from resnext.data.batches import read_image_of
     from resnext.report import write_report
 
     image = partial(read_image_of, examples, config.preprocessing)

@@ -24,7 +24,6 @@ LINES = {}
 
 # Modules that are not in their folder yet.
 MOVES = {
-    "data": "trees words label_files sources pipeline check preview",
     "model": "blocks model features forms folding remat lineage",
     "runs": "run evaluate predict compare report pictures",
     "training": "train callbacks checkpoints state optimizers averaging stopping",

@@ -14,21 +14,15 @@ from conftest import DATA, write_photos
 from PIL import Image
 from test_images import make
 
-from resnext import trees
+from resnext.data import archives
+from resnext.data.batches import evaluation_batches
+from resnext.data.builtin import CIFAR, WORDS
+from resnext.data.examples import Examples
+from resnext.data.reading import check_images, readable
+from resnext.data.splits import load_examples, load_held_out, load_splits, source_name
+from resnext.errors import DataError
 from resnext.images.decode import ImageError, check_header, read_image
 from resnext.images.preprocessing import Preprocessing
-from resnext.pipeline import evaluation_batches
-from resnext.sources import (
-    DataError,
-    Examples,
-    check_images,
-    load_examples,
-    load_held_out,
-    load_splits,
-    readable,
-    source_name,
-)
-from resnext.words import CIFAR, WORDS
 
 pytestmark = pytest.mark.once
 
@@ -164,7 +158,7 @@ def test_bad_images_in_an_archive_are_named(tmp_path, suffix):
 def test_an_archive_that_became_shorter_and_a_huge_member_are_named(tmp_path, monkeypatch):
     archive = archive_of(tmp_path / "x.tar", *FOUR)
     last = load_examples(archive, ("a", "b")).images[-1]
-    monkeypatch.setattr(trees, "MAX_MEMBER", 10)
+    monkeypatch.setattr(archives, "MAX_MEMBER", 10)
     with pytest.raises(ImageError, match=r"b/1.png: more than 0 MB$"):
         check_header(last)
     monkeypatch.undo()
@@ -255,7 +249,7 @@ def test_another_file_called_an_archive_is_refused(tmp_path):
 
 @pytest.mark.timeout(60)
 def test_a_compressed_archive_that_is_too_large_is_refused_before_it_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(trees, "MAX_UNPACKED", 10_000_000)
+    monkeypatch.setattr(archives, "MAX_UNPACKED", 10_000_000)
     info = tarfile.TarInfo("a/9.png")
     info.size = 10**12
     archive = tmp_path / "x.tar.gz"
@@ -388,7 +382,7 @@ def test_label_files_that_are_no_text_are_refused(tmp_path, monkeypatch):
     (root / "val.txt").write_bytes(b"\xff\xfe\0")
     with pytest.raises(DataError, match=r"val.txt can't be read as text: 'utf-8' codec"):
         load_splits(root)
-    monkeypatch.setattr(trees, "MAX_TEXT", 2)
+    monkeypatch.setattr(archives, "MAX_TEXT", 2)
     with pytest.raises(DataError, match=r"val.txt can't be read as text: more than 2 bytes$"):
         load_splits(root)
 

@@ -10,14 +10,11 @@ import pytest
 from conftest import REPOSITORY
 from PIL import Image
 
+from resnext.data.examples import Examples
+from resnext.data.reading import check_images
+from resnext.data.splits import load_examples, load_splits
+from resnext.errors import DataError
 from resnext.images.decode import read_image
-from resnext.sources import (
-    DataError,
-    Examples,
-    check_images,
-    load_examples,
-    load_splits,
-)
 
 pytestmark = pytest.mark.once
 
@@ -293,7 +290,7 @@ def test_arrays_have_no_headers_to_check():
 
 def test_keras_grain_and_scikit_learn_are_not_imported_before_use():
     code = (
-        "import sys, resnext.sources, resnext.pipeline\n"
+        "import sys, resnext.data.splits, resnext.data.batches\n"
         "print([name for name in ('keras', 'grain', 'sklearn') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True).stdout == "[]\n"

@@ -10,10 +10,8 @@ import pytest
 from conftest import REPOSITORY
 from PIL import Image
 
-from resnext import pipeline
-from resnext.images.decode import ImageError
-from resnext.images.preprocessing import Preprocessing
-from resnext.pipeline import (
+from resnext.data import batches as batches_module
+from resnext.data.batches import (
     AUGMENTATIONS,
     evaluation_batches,
     images_of_batch,
@@ -21,8 +19,11 @@ from resnext.pipeline import (
     steps_per_epoch,
     training_batches,
 )
+from resnext.data.examples import Examples
+from resnext.data.splits import load_examples
+from resnext.images.decode import ImageError
+from resnext.images.preprocessing import Preprocessing
 from resnext.recipes.recipe import Recipe
-from resnext.sources import Examples, load_examples
 
 pytestmark = pytest.mark.once
 
@@ -102,7 +103,7 @@ def test_batches_depend_on_seed_and_index_alone(workers):
     first = as_bytes(islice(batches_of(noise(), 4, seed=7, **EVERYTHING), 20))
     assert as_bytes(islice(batches_of(noise(), 4, seed=7, workers=workers, **EVERYTHING), 20)) == first
     assert as_bytes(islice(batches_of(noise(), 4, seed=8, workers=workers, **EVERYTHING), 20)) != first
-    later = iter(pipeline._batches(noise(), recipe(4, **EVERYTHING), EIGHT, 7, workers))
+    later = iter(batches_module._batches(noise(), recipe(4, **EVERYTHING), EIGHT, 7, workers))
     later.set_state({"next_index": 11})
     assert as_bytes(islice(later, 9)) == first[11:]
 
@@ -129,7 +130,7 @@ def test_augmentations_come_in_order_after_the_crop(monkeypatch):
     names.append("random_erase")
     for name in names:
         seeing = lambda image, *_, name=name: seen.append((name, image.shape)) or image  # noqa: E731
-        monkeypatch.setattr(f"resnext.pipeline.{name}", seeing)
+        monkeypatch.setattr(f"resnext.data.batches.{name}", seeing)
     next(batches_of(noise(2), 1, workers=0, **EVERYTHING))
     assert seen == [(name, (8, 8, 3)) for name in names]
 
@@ -271,7 +272,7 @@ def test_dropping_an_iterator_ends_its_threads():
 
 def test_an_iterator_in_use_does_not_hold_up_the_exit():
     code = (
-        "import numpy as np; from resnext.pipeline import *; from resnext.sources import Examples\n"
+        "import numpy as np; from resnext.data.batches import *; from resnext.data.examples import Examples\n"
         "examples = Examples(np.zeros((64, 8, 8, 3), np.uint8), np.zeros(64, np.int32), ('a', 'b'))\n"
         "recipe = Recipe('r', epochs=1, batch_size=4, learning_rate=1.0)\n"
         "batches = training_batches(examples, recipe, Preprocessing(8, 8), 0)\n"

@@ -33,7 +33,7 @@ class ImageError(ValueError):
 
 @runtime_checkable
 class Openable(Protocol):
-    """A file that is not on disk by itself (`resnext.trees.Member`); `str()` is its name."""
+    """A file that is not on disk by itself (`resnext.data.archives.Member`); `str()` is its name."""
 
     def open(self) -> BinaryIO:
         """The content. Raises ValueError or OSError."""

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from resnext.backend import import_keras
-from resnext.trees import READERS, DataError
+from resnext.data.archives import READERS
+from resnext.errors import DataError
 
 FOLDER_VARIABLE = "RESNEXT_DATA"  # the environment variable that names the folder of local copies
 TEST_SHARE = 6  # one image in six, as CIFAR-10 keeps 10,000 of 60,000

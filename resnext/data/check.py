@@ -15,7 +15,8 @@ import numpy as np
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from resnext.sources import Examples, Splits
+    from resnext.data.examples import Examples, Splits
+
 
 Size = tuple[int, int]  # width and height, pixels
 Pair = tuple[str, str]  # the names of two images
@@ -64,7 +65,7 @@ def check_data(data: str | Path) -> DataReport:
     """
     from rich.console import Console
 
-    from resnext.sources import load_splits
+    from resnext.data.splits import load_splits
 
     console, train, parts = Console(stderr=True), None, []
     for name, examples in _named_parts(load_splits(data)).items():
@@ -133,7 +134,7 @@ def _looks(examples: Examples, name: str, console: Console) -> Iterator[_Look | 
     """A look at each image, in order, or why it can't be read; threads decode."""
     from rich.progress import Progress
 
-    from resnext.pipeline import reading_threads
+    from resnext.data.batches import reading_threads
 
     with (
         ThreadPool(reading_threads()) as pool,

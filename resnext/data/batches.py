@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from resnext.data.examples import Examples
 from resnext.errors import printable
 from resnext.images.colours import color_jitter, lighting
 from resnext.images.crops import flip, pad_and_crop, random_resized_box, random_sized_box
@@ -22,10 +23,10 @@ from resnext.images.mixing import cutmix, mixup
 from resnext.images.policies import rand_augment, trivial_augment
 from resnext.images.preprocessing import Preprocessing
 from resnext.recipes.recipe import Recipe
-from resnext.sources import Examples
 
 if TYPE_CHECKING:
     import grain
+
 
 Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 MIXING = {"mixup": mixup, "cutmix": cutmix}

@@ -11,14 +11,14 @@ import bz2
 import gzip
 import io
 import lzma
-import os
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
-from resnext.errors import printable
+from resnext.data.folders import Folder
+from resnext.errors import DataError, printable
 from resnext.images.decode import IMAGE_SUFFIXES
 
 READERS = {
@@ -34,10 +34,6 @@ MAX_MEMBER = 256_000_000  # bytes: 64 million pixels uncompressed, and then some
 MAX_HEADER = 1_000_000  # bytes: a name and what tar adds to it
 MAX_DEPTH = 64  # folders in folders
 MAX_TEXT = 64_000_000  # bytes: ImageNet's longest list of labels has 2
-
-
-class DataError(ValueError):
-    """Data that can't be used; one line: what was found, what is allowed, what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,74 +68,6 @@ class HeldMember(Member):
         return io.BytesIO(_whole(self.content, self.size))
 
 
-class Tree(Protocol):
-    """A folder, wherever it lies; `str()` is what to call it in an error."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def is_link(self) -> bool: ...
-
-    def entries(self) -> dict[str, Tree | None]:
-        """What lies in it and is not hidden, by name and sorted: folders, and None for a file."""
-        ...
-
-    def checked(self) -> Tree:
-        """Itself. Raises DataError where it is a link that leaves the data."""
-        ...
-
-    def file(self, name: str) -> Path | Member:
-        """The file of this name, which `entries` has."""
-        ...
-
-    def find(self, path: str) -> Path | Member | None:
-        """The file at this path below the folder, if it is there."""
-        ...
-
-
-@dataclass(frozen=True)
-class DiskFolder:
-    """A folder on disk, whose links may not leave `root`."""
-
-    path: Path
-    root: Path
-    is_link: bool = False
-
-    def __str__(self) -> str:
-        return str(self.path)
-
-    @property
-    def name(self) -> str:
-        return self.path.name
-
-    def checked(self) -> DiskFolder:
-        self._check_inside(self.path)
-        return self
-
-    def entries(self) -> dict[str, Tree | None]:
-        self.checked()
-        with os.scandir(self.path) as found:
-            shown = sorted((e.name, e.is_dir(), e.is_symlink()) for e in found if not e.name.startswith("."))
-        return {name: self._folder(name, is_link) if is_dir else None for name, is_dir, is_link in shown}
-
-    def file(self, name: str) -> Path:
-        path = self.path / name
-        self._check_inside(path)
-        return path
-
-    def find(self, path: str) -> Path | None:
-        found = self.path / path
-        return found if found.is_file() else None
-
-    def _folder(self, name: str, is_link: bool) -> Tree:
-        return DiskFolder(self.path / name, self.root, is_link)
-
-    def _check_inside(self, path: Path) -> None:
-        if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.root)):
-            raise DataError(f"{printable(path)} is a link that leaves {printable(self.root)}; copy its target there")
-
-
 @dataclass(frozen=True)
 class ArchiveFolder:
     """A folder in an archive; `content` has folders as dictionaries."""
@@ -156,7 +84,7 @@ class ArchiveFolder:
     def name(self) -> str:
         return self.path.split("/")[-1]
 
-    def entries(self) -> dict[str, Tree | None]:
+    def entries(self) -> dict[str, Folder | None]:
         return {name: self._folder(name, self.content[name]) for name in sorted(self.content)}
 
     def checked(self) -> ArchiveFolder:
@@ -171,7 +99,7 @@ class ArchiveFolder:
             found = found.get(name) if isinstance(found, dict) else None
         return found if isinstance(found, Member) else None
 
-    def _folder(self, name: str, content: object) -> Tree | None:
+    def _folder(self, name: str, content: object) -> Folder | None:
         path = f"{self.path}/{name}" if self.path else name
         return ArchiveFolder(self.archive, path, content) if isinstance(content, dict) else None
 

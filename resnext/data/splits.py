@@ -1,35 +1,32 @@
 """Where labelled images come from.
 
-A data argument is a word (`resnext.words`), or a folder or a tar archive (`resnext.trees`) with
+A data argument is a word (`resnext.data.builtin`), or a folder or a tar archive (`resnext.data.archives`) with
 
     DATA/train/<class>/**   beside DATA/test/ or DATA/val/ or both, or alone
     DATA/<class>/**         one sixth of each class is kept for testing
 
-`test/` and `val/` have class folders, too, or images alone and a label file (`resnext.label_files`), as ImageNet has;
-Kaggle's copy of ImageNet is taken as it is. Hidden files and files without an image suffix are ignored.
+`test/` and `val/` have class folders, too, or images alone and a label file (`resnext.data.label_files`), as ImageNet
+has; Kaggle's copy of ImageNet is taken as it is. Hidden files and files without an image suffix are ignored.
 """
 
 from __future__ import annotations
 
 import difflib
-import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterable, Sequence
 from itertools import chain
-from multiprocessing.pool import ThreadPool
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
 import numpy as np
 
-from resnext.errors import printable
-from resnext.images.decode import IMAGE_SUFFIXES, ImageError, check_header, read_image
-from resnext.label_files import find_label_file, read_labels
-from resnext.trees import READERS, DataError, DiskFolder, Member, Tree, archive_suffix, read_archive
-from resnext.words import TEST_SHARE, WORDS, load_word, local_copy
+from resnext.data.archives import READERS, Member, archive_suffix, read_archive
+from resnext.data.builtin import TEST_SHARE, WORDS, load_word, local_copy
+from resnext.data.examples import Examples, Splits
+from resnext.data.folders import DiskFolder, Folder
+from resnext.data.label_files import find_label_file, read_labels
+from resnext.errors import DataError, printable
+from resnext.images.decode import IMAGE_SUFFIXES
 
-BAD_SHARE = 1000  # of so many images one may be left out because it can't be read
 PARTS = {"train": "train", "test": "test"} | dict.fromkeys(("val", "valid", "validation"), "validation")
 SUFFIXES = " ".join(sorted(IMAGE_SUFFIXES))
 KAGGLE = (
@@ -39,44 +36,9 @@ KAGGLE = (
 LAYOUTS = f"DATA/<class>/*, or DATA/train/<class>/* with DATA/test/ or DATA/val/; images end in {SUFFIXES}"
 
 
-@dataclass(frozen=True, eq=False)
-class Examples:
-    """Labelled images: files or an array uint8 (N, H, W, 3); `labels`, int32 (N,), index `classes`."""
-
-    images: Sequence[Path | Member] | np.ndarray
-    labels: np.ndarray
-    classes: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
-@dataclass(frozen=True, eq=False)
-class Splits:
-    """The three parts of a data set; `validation` and `test` may be the same object."""
-
-    train: Examples
-    validation: Examples
-    test: Examples
-    held_out: tuple[str, ...] = ()  # of a drawn test part, the paths below the folder of the class folders
-
-
 def source_name(data: str | Path) -> str:
     """One name for a data argument from wherever it is given: the word, or the absolute path."""
     return str(data) if data in WORDS else str(Path(data).resolve())
-
-
-def fingerprint(splits: Splits) -> str:
-    """The same for the same images, by class and file name, wherever they lie; of an array by its bytes."""
-    digest = hashlib.sha256()
-    for part in (splits.train, splits.validation, splits.test):
-        if isinstance(part.images, np.ndarray):
-            digest.update(np.asarray(part.images).tobytes())
-        else:
-            names = "\0".join(str(image).rsplit("/", 1)[-1] for image in part.images)
-            digest.update(names.encode("utf-8", "surrogateescape"))
-        digest.update(part.labels.tobytes() + repr(part.classes).encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
 
 
 def load_splits(data: str | Path, seed: int = 0) -> Splits:
@@ -148,54 +110,7 @@ def load_held_out(
     return Examples(images, labels, tuple(classes)), [f"{folder}/{path}" for path, file in found.items() if not file]
 
 
-def check_images(examples: Examples, read: Callable[[Path | Member], object] = check_header) -> None:
-    """Read every image file; nothing to do for an array.
-
-    Args:
-        examples: whose images.
-        read: `check_header` reads the headers alone, `read_image` the whole files.
-
-    Raises:
-        DataError: how many can't be read, and the first three with their reasons.
-    """
-    bad = [fault for fault in _faults(examples, read) if fault]
-    if bad:
-        raise DataError(f"{len(bad)} of {len(examples)} images can't be read: {_first(bad)}")
-
-
-def readable(examples: Examples) -> tuple[Examples, list[str]]:
-    """The examples without those that can't be read, and the reasons: every image is read whole.
-
-    Raises:
-        DataError: more than one in 1,000 can't be read.
-    """
-    faults = _faults(examples, read_image)
-    bad = [fault for fault in faults if fault]
-    limit = len(examples) // BAD_SHARE
-    if len(bad) > limit:
-        raise DataError(
-            f"{len(bad)} of {len(examples)} images can't be read, and at most {limit} (0.1 %) may be left out: "
-            f"{_first(bad)}"
-        )
-    if not bad:
-        return examples, bad
-    kept = [i for i, fault in enumerate(faults) if not fault]
-    return Examples([examples.images[i] for i in kept], examples.labels[kept], examples.classes), bad
-
-
-def _faults(examples: Examples, read: Callable[[Path | Member], object]) -> list[str | None]:
-    """Of each image, why it can't be read; nothing of an array."""
-    if isinstance(examples.images, np.ndarray):
-        return []
-    with ThreadPool(4) as pool:
-        return list(pool.imap(partial(_fault, read), examples.images, chunksize=16))
-
-
-def _first(bad: Sequence[str]) -> str:
-    return "; ".join(bad[:3]) + ("; ..." if len(bad) > 3 else "")
-
-
-def _root(data: str | Path) -> Tree | None:
+def _root(data: str | Path) -> Folder | None:
     """The folder or the archive; none for a word without a local copy."""
     path = local_copy(str(data)) if data in WORDS else Path(data)
     if path is None:
@@ -211,7 +126,7 @@ def _root(data: str | Path) -> Tree | None:
     )
 
 
-def _unwrapped(tree: Tree) -> Tree:
+def _unwrapped(tree: Folder) -> Folder:
     """The folder that is all that an archive has, unless it is a part of a data set, or a class."""
     (only, *others) = tree.entries().values() or [None]
     if others or only is None or only.name.lower() in PARTS or not any(only.entries().values()):
@@ -225,7 +140,7 @@ def _splits_of_word(word: str) -> Splits:
     return Splits(Examples(*train, classes), judged, judged)
 
 
-def _drawn_splits(images: dict[str, list[Path | Member]], seed: int, folder: Tree) -> Splits:
+def _drawn_splits(images: dict[str, list[Path | Member]], seed: int, folder: Folder) -> Splits:
     train, test = {}, {}
     for name, files in images.items():
         # A generator of its own for each class: more images in one leave the split of the others alone.
@@ -240,7 +155,7 @@ def _drawn_splits(images: dict[str, list[Path | Member]], seed: int, folder: Tre
     return Splits(_examples(train, tuple(images), "train"), held_out, held_out, paths)
 
 
-def _parts(root: Tree) -> dict[str, Tree]:
+def _parts(root: Folder) -> dict[str, Folder]:
     """The folders that are parts of a data set, by the part's name."""
     kaggle = next(filter(None, (_below(root, names) for names in KAGGLE)), None)
     parts = {}
@@ -253,15 +168,15 @@ def _parts(root: Tree) -> dict[str, Tree]:
     return parts
 
 
-def _below(root: Tree, names: Sequence[str]) -> Tree | None:
+def _below(root: Folder, names: Sequence[str]) -> Folder | None:
     """The folder at this path, if there is one."""
-    folder: Tree | None = root
+    folder: Folder | None = root
     for name in names:
         folder = folder.entries().get(name) if folder else None
     return folder
 
 
-def _judged(part: Tree, root: Tree, classes: Sequence[str]) -> Examples:
+def _judged(part: Folder, root: Folder, classes: Sequence[str]) -> Examples:
     """The images of a part by its class folders, or, where it has none, by its label file."""
     entries = part.entries()
     images = [name for name, folder in entries.items() if folder is None and _is_image(name)]
@@ -272,7 +187,7 @@ def _judged(part: Tree, root: Tree, classes: Sequence[str]) -> Examples:
     return Examples([part.file(name) for name in images], _labels(names, classes, labels), tuple(classes))
 
 
-def _images_by_class(part: Tree) -> dict[str, list[Path | Member]]:
+def _images_by_class(part: Folder) -> dict[str, list[Path | Member]]:
     """The image files of each class folder in `part`; all sorted by name."""
     images = {name: _images(folder) for name, folder in part.entries().items() if folder}
     if not any(images.values()):
@@ -287,7 +202,7 @@ def _images_by_class(part: Tree) -> dict[str, list[Path | Member]]:
     return images
 
 
-def _images(folder: Tree) -> list[Path | Member]:
+def _images(folder: Folder) -> list[Path | Member]:
     """The image files below a class folder. Links to folders in it are not followed: no walk is endless."""
     found = []
     for name, entry in folder.entries().items():
@@ -323,11 +238,3 @@ def _labels(names: Iterable[str], classes: Sequence[str], where: object) -> np.n
 def _with_nearest(name: str, known: Iterable[str]) -> str:
     nearest = difflib.get_close_matches(name, known, n=1)
     return f"{name!r} (did you mean {nearest[0]!r}?)" if nearest else repr(name)
-
-
-def _fault(read: Callable[[Path | Member], object], file: Path | Member) -> str | None:
-    try:
-        read(file)
-    except ImageError as error:
-        return str(error)
-    return None

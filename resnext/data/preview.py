@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from resnext.recipes.recipe import Recipe
 
+
 IMAGES, COLUMNS = 6, 8  # rows, and columns after the first
 GAP = 4  # pixels
 LARGEST = 224  # side in pixels where the recipe doesn't say one
@@ -37,10 +38,10 @@ def preview(data: str | Path, out: str | Path, *, recipe: Recipe, seed: int = 0)
     """
     import numpy as np
 
+    from resnext.data.batches import mixed, sampler
+    from resnext.data.splits import load_splits
     from resnext.images.decode import read_image
-    from resnext.pipeline import mixed, sampler
     from resnext.recipes.recipe import judged_at, trained_at
-    from resnext.sources import load_splits
 
     out = Path(out)
     if out.suffix.lower() not in (".png", ".jpg") or not out.parent.is_dir():

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from resnext.errors import printable
-from resnext.trees import LABEL_SUFFIXES, DataError, Member, Tree, read_text
+from resnext.data.archives import LABEL_SUFFIXES, Member, read_text
+from resnext.data.folders import Folder
+from resnext.errors import DataError, printable
 
 NAMES = ("LOC_{part}_solution.csv", "imagenet_2012_validation_synset_labels.txt", "{part}.txt", "{part}_labels.txt")
 NUMBERED = "ILSVRC2012_validation_ground_truth.txt"  # no label file, but taken for one
@@ -20,7 +21,7 @@ KAGGLE_HEADER = "ImageId,PredictionString"
 ALLOWED = f"a label file: {NAMES[0].format(part='val')}, {NAMES[1]}, or val.txt with a line `file label` for each image"
 
 
-def find_label_file(part: Tree, folders: Iterable[Tree]) -> Path | Member:
+def find_label_file(part: Folder, folders: Iterable[Folder]) -> Path | Member:
     """The label file of a part without class folders: in it, or in one of the folders, by its name.
 
     A single text file among the images may have any name.

@@ -1,0 +1,1 @@
+"""Many images: folders, archives, label files, splits, batches, checks. No Keras."""

@@ -1,0 +1,72 @@
+"""Whether the images of a data set can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+
+import numpy as np
+
+from resnext.data.archives import Member
+from resnext.data.examples import Examples
+from resnext.errors import DataError
+from resnext.images.decode import ImageError, check_header, read_image
+
+BAD_SHARE = 1000  # of so many images one may be left out because it can't be read
+
+
+def check_images(examples: Examples, read: Callable[[Path | Member], object] = check_header) -> None:
+    """Read every image file; nothing to do for an array.
+
+    Args:
+        examples: whose images.
+        read: `check_header` reads the headers alone, `read_image` the whole files.
+
+    Raises:
+        DataError: how many can't be read, and the first three with their reasons.
+    """
+    bad = [fault for fault in _faults(examples, read) if fault]
+    if bad:
+        raise DataError(f"{len(bad)} of {len(examples)} images can't be read: {_first(bad)}")
+
+
+def readable(examples: Examples) -> tuple[Examples, list[str]]:
+    """The examples without those that can't be read, and the reasons: every image is read whole.
+
+    Raises:
+        DataError: more than one in 1,000 can't be read.
+    """
+    faults = _faults(examples, read_image)
+    bad = [fault for fault in faults if fault]
+    limit = len(examples) // BAD_SHARE
+    if len(bad) > limit:
+        raise DataError(
+            f"{len(bad)} of {len(examples)} images can't be read, and at most {limit} (0.1 %) may be left out: "
+            f"{_first(bad)}"
+        )
+    if not bad:
+        return examples, bad
+    kept = [i for i, fault in enumerate(faults) if not fault]
+    return Examples([examples.images[i] for i in kept], examples.labels[kept], examples.classes), bad
+
+
+def _faults(examples: Examples, read: Callable[[Path | Member], object]) -> list[str | None]:
+    """Of each image, why it can't be read; nothing of an array."""
+    if isinstance(examples.images, np.ndarray):
+        return []
+    with ThreadPool(4) as pool:
+        return list(pool.imap(partial(_fault, read), examples.images, chunksize=16))
+
+
+def _first(bad: Sequence[str]) -> str:
+    return "; ".join(bad[:3]) + ("; ..." if len(bad) > 3 else "")
+
+
+def _fault(read: Callable[[Path | Member], object], file: Path | Member) -> str | None:
+    try:
+        read(file)
+    except ImageError as error:
+        return str(error)
+    return None
