@@ -64,7 +64,7 @@ def run(arguments, width: str, shortcut: str, seed: int) -> None:
 
 
 def error(out: Path, width: str, shortcut: str, seed: int) -> float:
-    from resnext.run import read_records
+    from resnext.runs.run import read_records
 
     return 100 * (1 - read_records(folder(out, width, shortcut, seed))[-1]["validation_accuracy"])
 

@@ -35,7 +35,7 @@ def keras_step(task):
         model = keras.applications.ResNet50(**arguments)
     else:
         from resnext import ResNeXt, fold
-        from resnext.remat import recompute
+        from resnext.model.recompute import recompute
 
         started = time.perf_counter()
         model = ResNeXt(

@@ -28,9 +28,9 @@ def main():
 
     from resnext import fold
     from resnext.data.examples import Examples
-    from resnext.evaluate import judge, log_probabilities
     from resnext.images.preprocessing import Preprocessing
-    from resnext.model import image_classifier, image_network
+    from resnext.model.classifier import image_classifier, image_network
+    from resnext.runs.evaluate import judge, log_probabilities
 
     files = sorted(path for path in given.data.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
     paths = list(itertools.islice(itertools.cycle(files), given.batch * given.batches))

@@ -24,9 +24,10 @@ def main():
     from resnext import get_recipe
     from resnext.data.batches import training_batches
     from resnext.data.examples import Examples
-    from resnext.model import image_classifier, image_network
+    from resnext.model.classifier import image_classifier, image_network
     from resnext.recipes.recipe import trained_at
-    from resnext.train import _compile, learning_rates
+    from resnext.training.schedules import learning_rates
+    from resnext.training.session import _compile
 
     recipe = dataclasses.replace(get_recipe("rsb-a2"), image_size=32, batch_size=8, trivial_augment=True, erasing=0.5)
     images = np.random.default_rng(0).integers(0, 256, (500, 48, 64, 3), dtype=np.uint8)

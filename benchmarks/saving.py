@@ -46,8 +46,8 @@ def training(arguments):
 
     from resnext import get_recipe, get_variant
     from resnext.images.preprocessing import Preprocessing
-    from resnext.model import image_classifier, image_network
-    from resnext.train import _compile
+    from resnext.model.classifier import image_classifier, image_network
+    from resnext.training.session import _compile
 
     size, batch = arguments.image_size, arguments.batch_size
     preprocessing = Preprocessing(size, size)
@@ -67,8 +67,8 @@ def timed(steps: int, step) -> float:
 
 
 def timed_with_checkpoint(steps: int, step, classifier, folder: Path, number: int) -> tuple[float, float]:
-    from resnext.checkpoints import Saver
-    from resnext.state import take
+    from resnext.training.checkpoints import Saver
+    from resnext.training.state import take
 
     saver = Saver(folder, print)
     began = time.perf_counter()

@@ -7,14 +7,15 @@
 import importlib
 from typing import TYPE_CHECKING
 
-# These functions have the names of their modules: imported here, or the modules would stand in their place.
-from resnext.compare import compare
 from resnext.data.preview import preview
-from resnext.evaluate import evaluate
-from resnext.predict import predict
 from resnext.recipes.naming import get_recipe
 from resnext.recipes.recipe import Recipe
-from resnext.train import resume, train
+
+# These functions have the names of their modules: imported here, or the modules would stand in their place.
+from resnext.runs.compare import compare
+from resnext.runs.evaluate import evaluate
+from resnext.runs.predict import predict
+from resnext.training.train import resume, train
 from resnext.variants.complexity import complexity
 from resnext.variants.naming import get_variant, list_variants
 from resnext.variants.variant import Variant
@@ -23,13 +24,13 @@ __version__ = "0.1.0"
 
 # Public names and the modules they live in: imported at first use, so that `resnext --help` does not wait for Keras.
 _HOMES = {
-    "ResNeXt": "model",
-    "backbone": "features",
-    "freeze": "features",
+    "ResNeXt": "model.network",
+    "backbone": "model.features",
+    "freeze": "model.features",
     "check_data": "data.check",
     "GroupedConv2D": "layers.convolution",
-    "to_form": "forms",
-    "fold": "folding",
+    "to_form": "model.forms",
+    "fold": "model.folding",
     "save_weights": "weights.save",
     "load_weights": "weights.load",
     "convert": "weights.convert",
@@ -68,12 +69,12 @@ __all__ = [
 
 if TYPE_CHECKING:
     from resnext.data.check import check_data
-    from resnext.features import backbone, freeze
-    from resnext.folding import fold
-    from resnext.forms import to_form
     from resnext.images.preprocessing import preprocess_input
     from resnext.layers.convolution import GroupedConv2D
-    from resnext.model import ResNeXt
+    from resnext.model.features import backbone, freeze
+    from resnext.model.folding import fold
+    from resnext.model.forms import to_form
+    from resnext.model.network import ResNeXt
     from resnext.weights.convert import convert
     from resnext.weights.imagenet_classes import decode_predictions
     from resnext.weights.load import load_weights

@@ -72,7 +72,7 @@ def bench_conv(
 
     network = get_variant(variant)
     import_keras()
-    from resnext.model import keras_config
+    from resnext.model.classifier import keras_config
 
     side = network.image_size // (4 if network.stem == "imagenet" else 1)
     timings: list[ConvolutionTiming] = []

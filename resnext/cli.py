@@ -21,14 +21,15 @@ from tyro.conf import Positional
 
 from resnext.backend import BACKENDS, installed_backend
 from resnext.distributed import ParallelError, launched
+from resnext.errors import RunError
 from resnext.files import write_atomically
 from resnext.recipes.naming import get_recipe
 from resnext.recipes.recipe import Dtype, Recipe
-from resnext.run import RunError, read_run
+from resnext.runs.run import read_run
 
 if TYPE_CHECKING:
     from resnext.data.check import DataReport
-    from resnext.train import Trained
+    from resnext.training.session import Trained
     from resnext.variants.variant import Variant
     from resnext.weights.published import PublishedWeights
 
@@ -248,7 +249,7 @@ def train_command(recipe: Recipe) -> Callable[..., None]:
             checkpoint_every: steps from one checkpoint to the next; by default five minutes.
             resume: the run folder of a training that was stopped or killed: it goes on as if it never had been.
         """
-        from resnext.train import train
+        from resnext.training.train import train
 
         _print_trained(
             train(
@@ -310,7 +311,7 @@ def resume_command(folder: Path) -> Callable[..., None]:
             dtype: of the run.
             workers: threads that make batches ahead; by default one for each core.
         """
-        from resnext.train import resume as go_on
+        from resnext.training.train import resume as go_on
 
         given = {"variant": variant, "out": out.resolve(), "weights": weights, "seed": seed, "dtype": dtype}
         of_run = {"variant": config.variant.name, "out": folder.resolve(), "weights": config.weights,
@@ -373,7 +374,7 @@ def evaluate(
         weights: of which epoch.
         batch_size: images at once.
     """
-    from resnext.evaluate import evaluate
+    from resnext.runs.evaluate import evaluate
 
     evaluation = evaluate(run, data, weights=weights, batch_size=batch_size)
     shown = {int(label) for label in evaluation.labels}
@@ -441,7 +442,7 @@ def compare(
     """
     from rich.table import Table
 
-    from resnext.compare import compare
+    from resnext.runs.compare import compare
 
     table = Table("run", "variant", "parameters", "recipe", "epochs", "best validation", "last", "seconds", box=None)
     for run in compare(runs, out):
@@ -475,7 +476,7 @@ def predict(
         top: how many classes to name.
         weights: of which epoch.
     """
-    from resnext.predict import predict
+    from resnext.runs.predict import predict
 
     if not images:
         raise ValueError("no image given: resnext predict RUN IMAGE...")
@@ -495,7 +496,7 @@ def convert(
         out: the file to write: .safetensors, or .pth for torchvision and timm.
         to: whose names and shapes the file gets.
     """
-    from resnext.run import WEIGHTS, read_run
+    from resnext.runs.run import WEIGHTS, read_run
     from resnext.weights.convert import convert
 
     if Path(source).is_dir():

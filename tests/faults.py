@@ -1,7 +1,7 @@
 """The command line with a fault in it: python faults.py FUNCTION N FAULT resnext-arguments...
 
-At the N-th call of the function, such as `os:fsync` or `resnext.evaluate:log_probabilities`, the process gets a signal,
-hangs, or meets a full disk or memory; from there on, if N ends in "+".
+At the N-th call of the function, such as `os:fsync` or `resnext.runs.evaluate:log_probabilities`, the process gets a
+signal, hangs, or meets a full disk or memory; from there on, if N ends in "+".
 """
 
 import errno
@@ -46,14 +46,15 @@ def main() -> None:
     if place.startswith("os:"):
         break_it(place, number, fault)
     else:  # Keras must not be imported before the command line has chosen its backend
-        train = importlib.import_module("resnext.train")
-        fit = train._fit
+        train = importlib.import_module("resnext.training.train")
+        join = train.join
 
-        def broken_fit(*arguments, **named):
+        def broken_join():
+            cluster = join()  # it imports Keras
             break_it(place, number, fault)
-            return fit(*arguments, **named)
+            return cluster
 
-        train._fit = broken_fit
+        train.join = broken_join
     importlib.import_module("resnext.cli").main()
 
 

@@ -22,13 +22,6 @@ DOORS = {"__init__", "__main__"}  # the package's name and its command: they may
 # Lines that are not blank. Raise a room's number only beside the reason for it.
 LINES = {}
 
-# Modules that are not in their folder yet.
-MOVES = {
-    "model": "blocks model features forms folding remat lineage",
-    "runs": "run evaluate predict compare report pictures",
-    "training": "train callbacks checkpoints state optimizers averaging stopping",
-}
-FOLDER_OF = {module: folder for folder, modules in MOVES.items() for module in modules.split()}
 
 PUBLIC = {
     "GroupedConv2D", "Recipe", "ResNeXt", "Variant", "backbone", "check_data", "compare", "complexity", "convert",
@@ -62,7 +55,7 @@ COMMANDS = {
 
 def room_of(module: str) -> str:
     """Of `resnext.weights.load` or a path in the package: its first part."""
-    return FOLDER_OF.get(module, module)
+    return module
 
 
 def imports(source: str) -> set[str]:
@@ -149,7 +142,7 @@ def test_commands_and_options_are_frozen():
 
 def test_configuration_of_a_run_is_frozen():
     from resnext.recipes.recipe import Recipe
-    from resnext.run import RunConfig
+    from resnext.runs.run import RunConfig
 
     assert [field.name for field in dataclasses.fields(RunConfig)] == [
         "variant", "classes", "preprocessing", "recipe", "data", "seed", "dtype", "weights", "remat", "skip_bad",

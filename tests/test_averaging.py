@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from resnext import freeze, get_variant
-from resnext.averaging import averaged_weights, precise_statistics
-from resnext.evaluate import log_probabilities
 from resnext.images.preprocessing import Preprocessing
-from resnext.model import image_classifier, image_network, keras_config
-from resnext.optimizers import SGD
-from resnext.remat import recompute
+from resnext.model.classifier import image_classifier, image_network, keras_config
+from resnext.model.recompute import recompute
+from resnext.runs.evaluate import log_probabilities
+from resnext.training.averaging import averaged_weights, precise_statistics
+from resnext.training.optimizers import SGD
 
 PREPROCESSING = Preprocessing(size=24, resize=24)
 STATISTICS = ("moving_mean", "moving_variance")

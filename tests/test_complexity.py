@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import pytest
 
-from resnext.model import ResNeXt
+from resnext.model.network import ResNeXt
 from resnext.variants.complexity import complexity, stage_complexities
 from resnext.variants.naming import get_variant
 

@@ -8,10 +8,10 @@ import pytest
 from conftest import gradients
 
 from resnext import ResNeXt, backbone, freeze, load_weights, save_weights
-from resnext.folding import fold
-from resnext.forms import to_form
-from resnext.model import keras_config
-from resnext.remat import recompute
+from resnext.model.classifier import keras_config
+from resnext.model.folding import fold
+from resnext.model.forms import to_form
+from resnext.model.recompute import recompute
 from resnext.variants.naming import get_variant
 from resnext.weights.assign import get_weights
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from resnext import ResNeXt, fold, lineage
-from resnext.blocks import FORMS
 from resnext.layers.batch_norm import BatchNorm
 from resnext.layers.convolution import GroupedConv2D
+from resnext.model.blocks import FORMS
 from resnext.variants.naming import get_variant
 
 VARIANT = get_variant("resnext11_4x4d")
@@ -51,7 +51,7 @@ def test_every_shortcut_folds(shortcut):
 
 
 def test_channels_first_folds():
-    from resnext.model import keras_config
+    from resnext.model.classifier import keras_config
 
     with keras_config("float32", "channels_first"):
         network = shaken(ResNeXt(VARIANT, input_shape=(3, 32, 32), classes=5, classifier_activation=None))
@@ -64,7 +64,7 @@ def test_convolutions_with_a_bias_and_keras_layers_fold():
 
 
 def test_half_precision_keeps_its_policy():
-    from resnext.model import keras_config
+    from resnext.model.classifier import keras_config
 
     with keras_config("mixed_bfloat16"):
         network = shaken(ResNeXt(VARIANT, input_shape=(32, 32, 3), classes=5))

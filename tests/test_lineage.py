@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from resnext.lineage import resnext29_taki, resnext50_wenga
+from resnext.model.lineage import resnext29_taki, resnext50_wenga
 
 
 def trainable(network):

@@ -6,10 +6,11 @@ import keras
 import numpy as np
 import pytest
 
-from resnext.features import Backbone
-from resnext.forms import to_form
 from resnext.images.preprocessing import Preprocessing, preprocess_input
-from resnext.model import ResNeXt, ResNeXtModel, image_classifier, image_network, keras_config
+from resnext.model.classifier import image_classifier, image_network, keras_config
+from resnext.model.features import Backbone
+from resnext.model.forms import to_form
+from resnext.model.network import ResNeXt, ResNeXtModel
 from resnext.recipes.recipe import DTYPES
 
 BACKEND = keras.backend.backend()

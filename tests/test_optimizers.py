@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from resnext import ResNeXt, freeze
-from resnext.model import keras_config
-from resnext.optimizers import SGD, AdamW, Lamb, layer_rates
+from resnext.model.classifier import keras_config
+from resnext.training.optimizers import SGD, AdamW, Lamb, layer_rates
 
 TORCH = keras.backend.backend() == "torch"
 ROUTES = ("native", "foreach") if TORCH else ("native",)

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from conftest import gradients
 
-from resnext.blocks import Paths, downsampling_block, identity_block, split, split_slices
-from resnext.forms import to_form
-from resnext.model import ResNeXt, keras_config
+from resnext.model.blocks import Paths, downsampling_block, identity_block, split, split_slices
+from resnext.model.classifier import keras_config
+from resnext.model.forms import to_form
+from resnext.model.network import ResNeXt
 from resnext.variants.complexity import complexity, stage_complexities
 from resnext.variants.naming import get_variant
 from resnext.variants.variant import Variant
@@ -221,7 +222,7 @@ def test_without_shortcuts_a_block_is_its_paths_alone():
 
 
 def test_shortcut_a_keeps_the_input_and_pads_zeros():
-    from resnext.blocks import zero_padding_shortcut
+    from resnext.model.blocks import zero_padding_shortcut
 
     x = np.arange(2 * 4 * 4 * 3, dtype="float32").reshape(2, 4, 4, 3)
     inputs = keras.Input((4, 4, 3))
@@ -236,7 +237,7 @@ def test_shortcut_a_keeps_the_input_and_pads_zeros():
 def test_padding_is_symmetric_where_the_stride_is_2():
     """A one in the centre of the kernel samples positions 0, 2, 4: Keras's own "same" would take 1, 3, 5."""
     inputs = keras.Input((6, 6, 4))
-    from resnext.blocks import convolution
+    from resnext.model.blocks import convolution
 
     model = keras.Model(inputs, convolution(inputs, 4, 3, "conv", strides=2, groups=4))
     kernel = np.zeros((3, 3, 1, 4), "float32")

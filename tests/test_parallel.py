@@ -14,7 +14,7 @@ from conftest import COLOURS, refusal, resnext, write_photos
 from safetensors.numpy import load_file
 from test_resume import FAULTS, SAME, STEP, ours
 
-from resnext.checkpoints import FOLDER, checkpoints, read_newest
+from resnext.training.checkpoints import FOLDER, checkpoints, read_newest
 
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 on_jax = pytest.mark.skipif(BACKEND != "jax", reason="keras.distribution is JAX's")

@@ -12,8 +12,9 @@ from conftest import gradients
 from golden.formula import array, sample
 from safetensors.numpy import load_file, save_file
 
-from resnext.features import backbone
-from resnext.model import ResNeXt, keras_config
+from resnext.model.classifier import keras_config
+from resnext.model.features import backbone
+from resnext.model.network import ResNeXt
 from resnext.variants.variant import Variant
 from resnext.weights.convert import convert
 from resnext.weights.layouts import layout_of_variant, to_torch

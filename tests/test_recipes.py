@@ -12,7 +12,7 @@ from conftest import COLOURS, refusal, resnext, write_photos
 
 from resnext.recipes.naming import NAMES, get_entry, get_recipe
 from resnext.recipes.recipe import Recipe, judged_at, trained_at
-from resnext.train import learning_rates
+from resnext.training.schedules import learning_rates
 
 PLAIN = Recipe("plain", epochs=3, batch_size=8, learning_rate=0.1)
 

@@ -6,7 +6,7 @@ import pytest
 from conftest import gradients
 
 from resnext import ResNeXt, fold
-from resnext.remat import recompute
+from resnext.model.recompute import recompute
 
 
 @pytest.mark.parametrize("arguments", [{"classes": 5, "classifier_activation": None}, {"include_top": False}])

@@ -17,8 +17,8 @@ from conftest import COLOURS, refusal, resnext, write_photos
 from PIL import Image
 
 from resnext import get_recipe, train
-from resnext.evaluate import Evaluation
-from resnext.pictures import CLASSES, MISTAKES, draw_class_accuracy, draw_worst_mistakes
+from resnext.runs.evaluate import Evaluation
+from resnext.runs.plots import CLASSES, MISTAKES, draw_class_accuracy, draw_worst_mistakes
 
 pytestmark = pytest.mark.once
 
@@ -227,7 +227,7 @@ def test_tensorboard_is_an_extra_and_does_not_bring_tensorflow(run, tmp_path, mo
 
 def test_a_log_has_plain_lines_and_says_where_a_long_epoch_is(tmp_path):
     photos = write_photos(tmp_path / "photos", COLOURS, 8)
-    code = "import resnext.callbacks, resnext.cli; resnext.callbacks.LINE_EVERY = 0; resnext.cli.main()"
+    code = "import resnext.training.progress, resnext.cli; resnext.training.progress.LINE_EVERY = 0; resnext.cli.main()"
     arguments = ["train", photos, "--variant", "resnext14_2x4d", "--recipe", "smoke", "--image-size", "16"]
     process = subprocess.run([sys.executable, "-c", code, *arguments, "--out", tmp_path / "run"], capture_output=True,
                              text=True, timeout=200, env={**os.environ, "FORCE_COLOR": ""})  # fmt: skip

@@ -16,7 +16,7 @@ import pytest
 from conftest import COLOURS, resnext, write_photos
 from safetensors.numpy import load_file
 
-from resnext.checkpoints import (
+from resnext.training.checkpoints import (
     FOLDER,
     STATE,
     DamagedCheckpointError,
@@ -31,7 +31,7 @@ ARGUMENTS = ("--variant", "resnext11_2x4d", "--image-size", 24, "--epochs", 3, "
              "--learning-rate", 0.01, "--drop-path", 0.1, "--ema", 0.9, "--accumulate", 2,
              "--checkpoint-every", 3)  # fmt: skip
 SAME = ("last.safetensors", "best.safetensors", "metrics.csv")
-STEP = "resnext.callbacks:KeepRun.on_train_batch_end"
+STEP = "resnext.training.recorder:KeepRun.on_train_batch_end"
 FAULTS = Path(__file__).with_name("faults.py")
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 
@@ -74,8 +74,8 @@ def test_ten_kills_change_nothing(photos, whole, tmp_path):
     """At random steps and in the midst of saving; each time it goes on with another number of workers."""
     rng = random.Random(BACKEND)
     kills = [(STEP, rng.randint(1, 2)), ("os:fsync", 3), (STEP, rng.randint(2, 5)), ("os:rename", 1),
-             ("resnext.checkpoints:prune", 1), (STEP, 1), ("resnext.evaluate:log_probabilities", 1),
-             ("os:replace", rng.randint(2, 3)), ("resnext.checkpoints:write_durably", 2),
+             ("resnext.training.checkpoints:prune", 1), (STEP, 1), ("resnext.runs.evaluate:log_probabilities", 1),
+             ("os:replace", rng.randint(2, 3)), ("resnext.training.checkpoints:write_durably", 2),
              (STEP, rng.randint(1, 4))]  # fmt: skip
     for place, count, died in killed_and_gone_on(kills, photos, tmp_path / "run"):
         assert died, (place, count)
@@ -91,8 +91,9 @@ def test_ten_kills_change_nothing(photos, whole, tmp_path):
 def test_two_hundred_kills_change_nothing(seed, photos, whole, tmp_path):
     """Ten for each seed, at places and moments that it draws."""
     rng = random.Random(seed)
-    places = ("os:fsync", "os:rename", "os:replace", "resnext.checkpoints:prune", "resnext.checkpoints:write_durably",
-              "resnext.evaluate:log_probabilities", "resnext.weights.save:packed")  # fmt: skip
+    places = ("os:fsync", "os:rename", "os:replace", "resnext.training.checkpoints:prune",
+              "resnext.training.checkpoints:write_durably",
+              "resnext.runs.evaluate:log_probabilities", "resnext.weights.save:packed")  # fmt: skip
     run, died = tmp_path / "run", 0
     while died < 10:
         shutil.rmtree(run, ignore_errors=True)  # a run that ended before it was killed ten times begins anew
@@ -124,8 +125,8 @@ def read_all(run: Path) -> None:
 
 @pytest.mark.parametrize(
     ("place", "count", "name", "status"),
-    [(STEP, 1, "SIGTERM", 143), ("resnext.evaluate:log_probabilities", 2, "SIGINT", 130),
-     ("resnext.checkpoints:write_checkpoint", 1, "SIGUSR1", 143)],
+    [(STEP, 1, "SIGTERM", 143), ("resnext.runs.evaluate:log_probabilities", 2, "SIGINT", 130),
+     ("resnext.training.checkpoints:write_checkpoint", 1, "SIGUSR1", 143)],
 )  # fmt: skip
 def test_a_stop_is_saved_wherever_it_comes(place, count, name, status, photos, whole, tmp_path):
     """In the first step, which compiles; in judging; while it saves."""
@@ -210,7 +211,7 @@ def test_a_reader_that_has_seen_enough_costs_no_training(photos, whole, tmp_path
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("place", ["resnext.checkpoints:write_durably", "os:rename", "os:replace"])
+@pytest.mark.parametrize("place", ["resnext.training.checkpoints:write_durably", "os:rename", "os:replace"])
 def test_a_full_disk_costs_nothing_that_was_saved(place, photos, whole, tmp_path):
     """At the data, at the renaming, at the files of the run: said twice, then it ends; with room it goes on."""
     first = 3 if place == "os:replace" else 4
@@ -366,7 +367,7 @@ def test_the_second_training_in_a_folder_leaves_within_two_seconds(photos, tmp_p
 def test_another_backend_goes_on_with_one_warning(photos, whole, tmp_path):
     pytest.importorskip("torch")
     run = tmp_path / "run"
-    process = faulty("resnext.evaluate:log_probabilities", 5, "SIGTERM", "train", photos, *ARGUMENTS, "--out", run)
+    process = faulty("resnext.runs.evaluate:log_probabilities", 5, "SIGTERM", "train", photos, *ARGUMENTS, "--out", run)
     assert process.returncode == 143, process.stderr
     process = resnext("train", "--resume", run, env={"KERAS_BACKEND": "torch"})
     assert process.returncode == 0, process.stderr

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from resnext import convert, decode_predictions, list_weights, load_weights, preprocess_input, save_weights
 from resnext.errors import WeightsError
-from resnext.model import ResNeXt
+from resnext.model.network import ResNeXt
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.naming import get_variant
 from resnext.variants.variant import Variant
@@ -312,7 +312,7 @@ def test_a_legacy_file_is_not_taken_for_a_padded_pool(tmp_path):
 def test_preprocessing_follows_the_weights_and_the_form(tmp_path):
     from resnext import to_form
     from resnext.images.preprocessing import Preprocessing
-    from resnext.model import image_network
+    from resnext.model.classifier import image_network
 
     preprocessing = Preprocessing(32, 40, "bicubic", mean=(0.5, 0.5, 0.5))
     save_weights(image_network(SMALL, 10, preprocessing), tmp_path / "run.safetensors")

@@ -19,9 +19,10 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from resnext import evaluate, predict, train
-from resnext.predict import BATCH_SIZE
+from resnext.errors import RunError
 from resnext.recipes.naming import get_recipe
-from resnext.run import RunError, load_classifier, read_run
+from resnext.runs.predict import BATCH_SIZE
+from resnext.runs.run import load_classifier, read_run
 from resnext.variants.naming import get_variant
 
 QUICK = dataclasses.replace(get_recipe("photos"), image_size=24, epochs=3, batch_size=8, learning_rate=0.003)
@@ -181,7 +182,7 @@ def test_a_used_folder_is_never_touched(trained, colours):
 def test_the_rate_counts_the_images_that_a_step_has(colours, tmp_path, monkeypatch, capsys):
     """A batch larger than the data is the data: 72 images. A clock that counts calls ticks twice in one step."""
     clocks = {name: itertools.count().__next__ for name in ("perf_counter", "monotonic")}
-    monkeypatch.setattr("resnext.callbacks.time", SimpleNamespace(**clocks))
+    monkeypatch.setattr("resnext.training.recorder.time", SimpleNamespace(**clocks))
     large = dataclasses.replace(QUICK, epochs=1, batch_size=1000)
     train(colours, "resnext14_2x4d", tmp_path / "run", recipe=large)
     assert "36.0 images/s" in capsys.readouterr().err
@@ -204,7 +205,9 @@ def test_a_run_inside_the_local_copy_of_a_word_is_refused(colours, tmp_path, mon
 
 
 def test_only_what_the_run_made_is_taken_back(colours, tmp_path, monkeypatch):
-    monkeypatch.setattr("resnext.callbacks.KeepRun.on_epoch_begin", lambda *_: (_ for _ in ()).throw(OSError(28, "x")))
+    monkeypatch.setattr(
+        "resnext.training.recorder.KeepRun.on_epoch_begin", lambda *_: (_ for _ in ()).throw(OSError(28, "x"))
+    )
     for existed in (True, False):
         if existed:
             (tmp_path / "run").mkdir()
@@ -379,8 +382,8 @@ def test_divergence_is_one_line(colours, tmp_path):
 
 
 def test_divergence_keeps_the_epochs_before(colours, tmp_path, monkeypatch):
-    from resnext.callbacks import TrainingDiverged
-    from resnext.evaluate import judge
+    from resnext.runs.evaluate import judge
+    from resnext.training.recorder import TrainingDiverged
 
     losses = iter([1, np.nan])
 
@@ -388,7 +391,7 @@ def test_divergence_keeps_the_epochs_before(colours, tmp_path, monkeypatch):
         evaluation = judge(*arguments, **named)
         return dataclasses.replace(evaluation, log_probabilities=evaluation.log_probabilities * next(losses))
 
-    monkeypatch.setattr(sys.modules["resnext.evaluate"], "judge", diverge)  # the package has a function of its name
+    monkeypatch.setattr("resnext.runs.evaluate.judge", diverge)
     with pytest.raises(TrainingDiverged, match=r"^the validation loss is nan after step 18, in epoch 2: training div"):
         train(colours, "resnext14_2x4d", tmp_path / "run", recipe=QUICK)
     monkeypatch.undo()
@@ -483,14 +486,14 @@ def test_a_class_name_is_no_formula_and_a_picture_costs_no_result(tmp_path):
     picture = tmp_path / "run" / "confusion-matrix.png"
     assert picture.is_file()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("resnext.pictures.draw_learning_curves", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+        patch.setattr("resnext.runs.plots.draw_learning_curves", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
         trained = train(tmp_path / "photos", "resnext14_2x4d", tmp_path / "again", recipe=quick)
     assert (trained.pictures, trained.pictures_missing) == ((tmp_path / "again" / "report.html",), "disk full")
     assert len(trained.test.labels) == 2
 
 
 def test_what_is_not_a_number_is_never_right():
-    from resnext.evaluate import Evaluation
+    from resnext.runs.evaluate import Evaluation
 
     labels = np.array([0, 1], np.int32)
     assert Evaluation(("a", "b"), labels, np.full((2, 2), np.nan, np.float32)).top(1) == 0
@@ -526,7 +529,7 @@ def test_fine_tuning_keeps_frozen_stages_and_moves_the_rest(trained, colours, tm
 
 def test_weights_of_other_colours_are_refused(colours, tmp_path):
     from resnext.images.preprocessing import Preprocessing
-    from resnext.model import image_network
+    from resnext.model.classifier import image_network
     from resnext.weights.save import save_weights
 
     network = image_network("resnext14_2x4d", 3, Preprocessing(24, 24, mean=(0.5, 0.5, 0.5)))

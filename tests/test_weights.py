@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from resnext.errors import WeightsError
-from resnext.model import ResNeXt
+from resnext.model.network import ResNeXt
 from resnext.weights.assign import get_weights, weight_shapes
 from resnext.weights.load import load_weights
 from resnext.weights.save import save_weights
@@ -131,7 +131,7 @@ def test_an_old_file_stays_whole_when_writing_fails(tmp_path, monkeypatch):
 
 
 def test_half_precision_weights_survive(tmp_path):
-    from resnext.model import keras_config
+    from resnext.model.classifier import keras_config
 
     with keras_config("bfloat16"):
         source = network()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from resnext.data.examples import Examples
     from resnext.images.preprocessing import Preprocessing
-    from resnext.run import RunConfig
+    from resnext.runs.run import RunConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +114,7 @@ def evaluate(run: str | Path, data: str | Path, *, weights: str = "best", batch_
     0.9912
     """
     from resnext.data.reading import check_images
-    from resnext.run import build_classifier, read_held_out, read_run
+    from resnext.runs.run import build_classifier, read_held_out, read_run
 
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}")

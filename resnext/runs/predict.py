@@ -36,8 +36,8 @@ def predict(
     import numpy as np
 
     from resnext.data.batches import prediction_batches
-    from resnext.evaluate import log_probabilities
-    from resnext.run import load_classifier
+    from resnext.runs.evaluate import log_probabilities
+    from resnext.runs.run import load_classifier
 
     if top < 1:
         raise ValueError(f"`top` must be at least 1. Received: {top}")

@@ -8,10 +8,17 @@ from pathlib import Path
 import keras
 from keras import layers, ops
 
-from resnext.blocks import FORMS, Paths, channel_axis, convolution_norm_activation, downsampling_block, identity_block
 from resnext.images.preprocessing import Preprocessing
 from resnext.layers.initializer import filled_later
 from resnext.layers.max_pooling import MaxPooling2D
+from resnext.model.blocks import (
+    FORMS,
+    Paths,
+    channel_axis,
+    convolution_norm_activation,
+    downsampling_block,
+    identity_block,
+)
 from resnext.variants.layer_table import downsamples, stem_name, variant_shapes
 from resnext.variants.naming import get_variant
 from resnext.variants.variant import Stage, Variant
@@ -224,19 +231,6 @@ def head_dtype() -> str:
     return "float64" if keras.config.dtype_policy().compute_dtype == "float64" else "float32"
 
 
-@contextlib.contextmanager
-def keras_config(dtype: str, data_format: str | None = None):
-    """Keras's global dtype policy and image layout inside the block; the caller's again after it."""
-    before = keras.config.dtype_policy(), keras.config.image_data_format()
-    keras.config.set_dtype_policy(dtype)
-    keras.config.set_image_data_format(data_format or before[1])
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before[0])
-        keras.config.set_image_data_format(before[1])
-
-
 def image_shape(variant: Variant, input_shape, include_top: bool) -> tuple[int | None, ...]:
     channels_first = keras.config.image_data_format() == "channels_first"
     if input_shape is None:
@@ -253,37 +247,3 @@ def check(argument: str, value, allowed):
     if value not in allowed:
         allowed = ", ".join(map(repr, allowed))
         raise ValueError(f"`{argument}` must be one of {allowed}. Received: {value!r}")
-
-
-def image_network(
-    variant: str | Variant,
-    classes: int,
-    preprocessing: Preprocessing,
-    weights: str | Path | None = None,
-    size: int | None = None,
-) -> ResNeXtModel:
-    """A network with logits, new or with loaded weights, for images of the preprocessing's size, or of another too."""
-    side = preprocessing.size if size in (None, preprocessing.size) else None
-    network = ResNeXt(
-        variant, weights=weights, input_shape=(side, side, 3), classes=classes, classifier_activation=None
-    )
-    known = network.preprocessing
-    if known and (known.mean, known.std) != (preprocessing.mean, preprocessing.std):
-        raise ValueError(
-            f"{weights}: its images are normalised with mean {known.mean} and deviation {known.std}, not with "
-            f"{preprocessing.mean} and {preprocessing.std}; give the recipe the same --mean and --std"
-        )
-    network.arguments["preprocessing"] = preprocessing.to_json()
-    return network
-
-
-def image_classifier(network: keras.Model, preprocessing: Preprocessing) -> keras.Model:
-    """The model around a network that takes images: normalising is its first operation.
-
-    Shapes: uint8 (batch, size, size, 3) -> float (batch, classes).
-    """
-    size, mean, std = preprocessing.size, preprocessing.mean, preprocessing.std
-    images = keras.Input((size, size, 3), dtype="uint8", name="images")
-    scale, offset = [1 / (255 * s) for s in std], [-m / s for m, s in zip(mean, std, strict=True)]
-    normalised = layers.Rescaling(scale, offset, dtype="float32", name="normalise")(images)
-    return keras.Model(images, network(normalised), name="image_classifier")

@@ -7,7 +7,7 @@ import re
 
 import keras
 
-from resnext.model import ResNeXtModel
+from resnext.model.network import ResNeXtModel
 
 
 class Recomputed(keras.layers.Layer):

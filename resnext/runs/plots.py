@@ -6,17 +6,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resnext.errors import MissingPackageError
+
 if TYPE_CHECKING:
     import numpy as np
 
-    from resnext.evaluate import Evaluation
+    from resnext.runs.evaluate import Evaluation
+
 
 MISTAKES = 24  # on a sheet
 CLASSES = 50  # in a picture of accuracies: the best half and the worst where there are more
-
-
-class MissingPackageError(ImportError):
-    """A function needs a package of an extra; the message says which and how to install it."""
 
 
 def draw_learning_curves(rows: list[dict[str, float]], path: Path) -> None:

@@ -11,7 +11,7 @@ learning-curves.png    metrics.csv as a picture
 confusion-matrix.png   of the test images, by the last weights; as are
 class-accuracy.png     how well each class was told
 worst-mistakes.png     the wrong answers with the highest loss
-checkpoints/           from which `train --resume` goes on (see `resnext.checkpoints`)
+checkpoints/           from which `train --resume` goes on (see `resnext.training.checkpoints`)
 report.html            all of it on one page, which needs no other file and no network
 tensorboard/           events for TensorBoard, with `--tensorboard`
 """
@@ -20,14 +20,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from resnext.backend import import_keras
 from resnext.files import write_atomically
@@ -39,6 +37,8 @@ if TYPE_CHECKING:
     import keras
 
     from resnext.images.preprocessing import Preprocessing
+from resnext.errors import RunError
+from resnext.runs.lock import LOCK
 
 CONFIG = "config.json"
 HELD_OUT = "held-out.json"
@@ -52,19 +52,6 @@ CLASS_ACCURACY = "class-accuracy.png"
 WORST_MISTAKES = "worst-mistakes.png"
 REPORT = "report.html"
 EVENTS = "tensorboard"
-
-
-LOCK = ".lock"
-
-
-class RunError(ValueError):
-    """A run folder that can't be used; one line: what it is, what is allowed, what to do."""
-
-
-class RunInUseError(RunError):
-    """Another process trains in the folder."""
-
-    exit_code = 73  # EX_CANTCREAT
 
 
 @dataclass(frozen=True)
@@ -114,55 +101,6 @@ def _half_written(folder: Path) -> list[Path]:
     """What a process left that was killed while it wrote a file: see `write_atomically`."""
     names = "|".join(map(re.escape, (CONFIG, HELD_OUT, METRICS, RECORDS, *WEIGHTS.values())))
     return [path for path in _in(folder) if re.fullmatch(rf"\.({names})\.\d+", path.name)]
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Alone in the folder, which is made if need be, and taken away again if nothing was put into it.
-
-    The kernel holds the lock: of a process that was killed nothing is left of it but a file.
-
-    Raises:
-        RunInUseError: another process has it.
-        RunError: the folder can't be written to.
-    """
-    made = not folder.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = _lock(folder)
-    except OSError as error:
-        raise RunError(f"{folder}: can't be written to ({error.strerror}). Choose another --out.") from error
-    with file:
-        for path in _half_written(folder):
-            path.unlink()
-        try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):
-                (folder / LOCK).unlink()
-                if made:
-                    folder.rmdir()  # refused where there is something in it
-
-
-def _lock(folder: Path) -> IO[str]:
-    while True:
-        file = (folder / LOCK).open("a+")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            number = file.read() or "another process"
-            file.close()
-            raise RunInUseError(
-                f"{folder}: process {number} trains in it. Wait for it, or choose another --out."
-            ) from None
-        if (folder / LOCK).exists() and os.fstat(file.fileno()).st_ino == (folder / LOCK).stat().st_ino:
-            break
-        file.close()  # its last owner has just removed it
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    return file
 
 
 def create_run(folder: Path, config: RunConfig, held_out: Sequence[str]) -> list[Path]:
@@ -305,8 +243,8 @@ def build_classifier(folder: str | Path, config: RunConfig, weights: str) -> ker
     path = Path(folder) / WEIGHTS[weights]
     _check_size(path, config)
     import_keras()
-    from resnext.folding import fold
-    from resnext.model import image_classifier, image_network, keras_config
+    from resnext.model.classifier import image_classifier, image_network, keras_config
+    from resnext.model.folding import fold
     from resnext.weights.load import load_weights
 
     with keras_config(config.dtype, "channels_last"):

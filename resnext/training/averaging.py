@@ -25,7 +25,7 @@ def precise_statistics(classifier: keras.Model, batches: Iterable[np.ndarray], c
     Raises:
         ValueError: a count below 1, or fewer batches.
 
-    >>> from resnext.model import image_classifier, image_network
+    >>> from resnext.model.classifier import image_classifier, image_network
     >>> from resnext.images.preprocessing import Preprocessing
     >>> preprocessing = Preprocessing(size=32, resize=32)
     >>> classifier = image_classifier(image_network("resnext14_2x4d", 3, preprocessing), preprocessing)
@@ -55,7 +55,7 @@ def averaged_weights(classifier: keras.Model, batches: Iterable[np.ndarray], cou
     For judging and saving at the end of an epoch, as a callback does: training goes on as if it had not happened.
 
     Args:
-        classifier: compiled with one of `resnext.optimizers` and `use_ema=True`, after a step or more.
+        classifier: compiled with one of `resnext.training.optimizers` and `use_ema=True`, after a step or more.
         batches: as in `precise_statistics`; not those that the training itself reads.
         count: as in `precise_statistics`.
 

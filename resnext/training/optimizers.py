@@ -14,9 +14,12 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import keras
 from keras import ops
+
+from resnext.recipes.recipe import Recipe
 
 NORMS_AND_BIASES = ("gamma", "beta", "bias")
 
@@ -31,7 +34,7 @@ class PublishedOptimizer(keras.optimizers.Optimizer):
         rates: factors of the learning rate by a weight's path, 1 for paths that are not there (see `layer_rates`).
         **arguments: those of `keras.optimizers.Optimizer`; gradients are clipped before the decay is added to them. The
             average of `use_ema` moves once a step, also under accumulation, and is not put into the network when
-            `fit` ends: `resnext.averaging.averaged_weights` does that and takes it back.
+            `fit` ends: `resnext.training.averaging.averaged_weights` does that and takes it back.
 
     Raises:
         ValueError: paths in `rates` that no trained weight has, when training starts.
@@ -269,6 +272,31 @@ class Lamb(AdamW):
             ratios = torch.where(torch.isfinite(ratios) & (ratios > 0), ratios, 1.0)
             torch._foreach_mul_(directions, list(ratios.unbind()))
         torch._foreach_add_(weights, directions, alpha=-rate)
+
+
+def build_optimizer(recipe: Recipe, rates, network: keras.Model) -> keras.optimizers.Optimizer:
+    """Build the optimizer of a recipe.
+
+    Args:
+        recipe: training recipe to use.
+        rates: learning rate, or a schedule of it.
+        network: network whose layers the recipe may give rates of their own; stages are frozen already.
+    """
+    kinds = {
+        "sgd": partial(SGD, momentum=recipe.momentum, nesterov=recipe.nesterov),
+        "adamw": AdamW,
+        "lamb": Lamb,
+    }
+    return kinds[recipe.optimizer](
+        rates,
+        weight_decay=recipe.weight_decay,
+        spared=() if recipe.decay_all else NORMS_AND_BIASES,
+        rates=layer_rates(network, recipe.layer_decay) if recipe.layer_decay < 1 else None,
+        global_clipnorm=recipe.clip_norm,
+        gradient_accumulation_steps=recipe.accumulate if recipe.accumulate > 1 else None,
+        use_ema=bool(recipe.ema),
+        ema_momentum=recipe.ema,
+    )
 
 
 def layer_rates(network: keras.Model, decay: float) -> dict[str, float]:

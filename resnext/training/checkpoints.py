@@ -54,6 +54,10 @@ class Checkpoint(NamedTuple):
     facts: Facts
 
 
+def other_images(data: str | Path) -> str:
+    return f"{data}: not the images and classes that the run was trained on. Give them as DATA, or train anew."
+
+
 def name_of(step: int, epochs: int) -> str:
     """Sorted by name they are sorted by age: `epochs` were judged after `step` batches."""
     return f"step-{step:09}-{epochs:04}"

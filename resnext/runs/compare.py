@@ -36,8 +36,8 @@ def compare(runs: Iterable[str | Path], out: str | Path | None = None) -> list[R
     >>> [summary.best["epoch"] for summary in compare(["runs/first", "runs/second"])]  # doctest: +SKIP
     [19.0, 20.0]
     """
-    from resnext.pictures import draw_comparison
-    from resnext.run import read_records, read_run
+    from resnext.runs.plots import draw_comparison
+    from resnext.runs.run import read_records, read_run
     from resnext.variants.complexity import complexity
 
     out = None if out is None else Path(out)

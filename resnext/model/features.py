@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import keras
 
-from resnext.blocks import FORMS
-from resnext.model import ResNeXtModel, check, functional_model, image_shape, stage_outputs, weights_for
+from resnext.model.blocks import FORMS
+from resnext.model.network import ResNeXtModel, check, functional_model, image_shape, stage_outputs, weights_for
 from resnext.variants.naming import get_variant
 from resnext.variants.variant import Variant
 from resnext.weights.load import assign

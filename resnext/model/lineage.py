@@ -8,7 +8,7 @@ initializers share one seed, so that all paths of a block start equal. Here ever
 import keras
 from keras import layers, ops
 
-from resnext.blocks import channel_axis, merge, split, split_slices
+from resnext.model.blocks import channel_axis, merge, split, split_slices
 
 
 def resnext50_wenga(input_shape: tuple[int, int, int] = (224, 224, 3), classes: int = 1000) -> keras.Model:

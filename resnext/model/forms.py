@@ -1,6 +1,7 @@
 """The same weights in another form of the block (Xie et al. 2017, Figure 3 and section 3.1)."""
 
-from resnext.model import ResNeXt, ResNeXtModel, keras_config
+from resnext.model.classifier import keras_config
+from resnext.model.network import ResNeXt, ResNeXtModel
 from resnext.weights.assign import get_weights, set_weights
 
 EQUAL_FORMS = ("a", "b", "c")

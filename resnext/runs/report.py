@@ -13,8 +13,9 @@ from resnext.recipes.recipe import changed
 from resnext.variants.complexity import complexity
 
 if TYPE_CHECKING:
-    from resnext.evaluate import Evaluation
-    from resnext.run import RunConfig
+    from resnext.runs.evaluate import Evaluation
+    from resnext.runs.run import RunConfig
+
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; }

@@ -1,0 +1,1 @@
+"""A run folder, and everything that reads one: evaluate, predict, compare, report."""

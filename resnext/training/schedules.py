@@ -1,0 +1,30 @@
+"""The learning rate of every step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from resnext.recipes.recipe import Recipe
+
+if TYPE_CHECKING:
+    import keras
+
+
+def learning_rates(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """The learning rate of every batch, where an epoch has so many."""
+    from keras.optimizers import schedules
+
+    if recipe.schedule == "steps":
+        starts = [round(share * recipe.epochs) * steps_per_epoch for share, _ in recipe.steps]
+        factors = [1.0, *(factor for _, factor in recipe.steps)]
+        # Keras changes the rate after its boundary, we at the first batch of an epoch.
+        boundaries = [start - 1 for start in starts]
+        return schedules.PiecewiseConstantDecay(boundaries, [recipe.learning_rate * factor for factor in factors])
+    warmup = min(recipe.warmup_epochs, recipe.epochs // 2) * steps_per_epoch
+    return schedules.CosineDecay(
+        initial_learning_rate=recipe.learning_rate * (recipe.warmup_start if warmup else 1.0),
+        decay_steps=recipe.epochs * steps_per_epoch - warmup,
+        alpha=recipe.final_rate / recipe.learning_rate,
+        warmup_target=recipe.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )

@@ -1,0 +1,46 @@
+"""Curves of a training for TensorBoard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from resnext.errors import MissingPackageError
+
+TAGS = {
+    "train_loss": "loss/train",
+    "validation_loss": "loss/validation",
+    "train_accuracy": "accuracy/train",
+    "validation_accuracy": "accuracy/validation",
+    "learning_rate": "learning_rate",
+    "images_per_second": "images_per_second",
+}
+
+
+class WriteEvents:
+    """Curves for TensorBoard.
+
+    Raises:
+        MissingPackageError: the package tensorboardX is not there.
+    """
+
+    def __init__(self, folder: Path):
+        try:
+            from tensorboardX import SummaryWriter
+        except ModuleNotFoundError as error:
+            needs = "--tensorboard needs the package tensorboardX: pip install 'resnext[tensorboard]'"
+            raise MissingPackageError(needs) from error
+        self.make, self.folder = SummaryWriter, folder
+        self.writer = None
+
+    def end_epoch(self, row: dict[str, float]) -> None:
+        """Add the row of an epoch."""
+        # The file is not made before: of a run that ends in its first epoch nothing is left.
+        self.writer = self.writer or self.make(str(self.folder))
+        for name, tag in TAGS.items():
+            self.writer.add_scalar(tag, row[name], row["epoch"])
+        self.writer.flush()
+
+    def close(self) -> None:
+        """No more rows."""
+        if self.writer:
+            self.writer.close()
