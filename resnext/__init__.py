@@ -7,36 +7,35 @@
 import importlib
 from typing import TYPE_CHECKING
 
-from resnext.data.preview import preview
-from resnext.recipes.naming import get_recipe
-from resnext.recipes.recipe import Recipe
-
-# These functions have the names of their modules: imported here, or the modules would stand in their place.
-from resnext.runs.compare import compare
-from resnext.runs.evaluate import evaluate
-from resnext.runs.predict import predict
-from resnext.training.train import resume, train
-from resnext.variants.complexity import complexity
-from resnext.variants.naming import get_variant, list_variants
-from resnext.variants.variant import Variant
-
 __version__ = "0.1.0"
 
 # Public names and the modules they live in: imported at first use, so that `resnext --help` does not wait for Keras.
 _HOMES = {
-    "ResNeXt": "model.network",
-    "backbone": "model.features",
-    "freeze": "model.features",
-    "check_data": "data.check",
     "GroupedConv2D": "layers.convolution",
-    "to_form": "model.forms",
-    "fold": "model.folding",
-    "save_weights": "weights.save",
-    "load_weights": "weights.load",
+    "Recipe": "recipes.recipe",
+    "ResNeXt": "model.network",
+    "Variant": "variants.variant",
+    "backbone": "model.features",
+    "check_data": "data.check",
+    "compare": "runs.compare",
+    "complexity": "variants.complexity",
     "convert": "weights.convert",
-    "preprocess_input": "images.preprocessing",
     "decode_predictions": "weights.imagenet_classes",
+    "evaluate": "runs.evaluate",
+    "fold": "model.folding",
+    "freeze": "model.features",
+    "get_recipe": "recipes.naming",
+    "get_variant": "variants.naming",
+    "list_variants": "variants.naming",
     "list_weights": "weights.published",
+    "load_weights": "weights.load",
+    "predict": "runs.predict",
+    "preprocess_input": "images.preprocessing",
+    "preview": "data.preview",
+    "resume": "training.train",
+    "save_weights": "weights.save",
+    "to_form": "model.forms",
+    "train": "training.train",
 }
 
 __all__ = [
@@ -69,12 +68,22 @@ __all__ = [
 
 if TYPE_CHECKING:
     from resnext.data.check import check_data
+    from resnext.data.preview import preview
     from resnext.images.preprocessing import preprocess_input
     from resnext.layers.convolution import GroupedConv2D
     from resnext.model.features import backbone, freeze
     from resnext.model.folding import fold
     from resnext.model.forms import to_form
     from resnext.model.network import ResNeXt
+    from resnext.recipes.naming import get_recipe
+    from resnext.recipes.recipe import Recipe
+    from resnext.runs.compare import compare
+    from resnext.runs.evaluate import evaluate
+    from resnext.runs.predict import predict
+    from resnext.training.train import resume, train
+    from resnext.variants.complexity import complexity
+    from resnext.variants.naming import get_variant, list_variants
+    from resnext.variants.variant import Variant
     from resnext.weights.convert import convert
     from resnext.weights.imagenet_classes import decode_predictions
     from resnext.weights.load import load_weights

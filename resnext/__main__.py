@@ -1,5 +1,5 @@
 """python -m resnext"""
 
-from resnext.cli import main
+from resnext.cli.main import main
 
 main()

@@ -9,11 +9,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault(
-    "JAX_DISABLE_MOST_OPTIMIZATIONS", "1"
-)  # networks run for a few steps: compiling is what takes time
 REPOSITORY = Path(__file__).parent.parent
+for name, value in {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "OMP_NUM_THREADS": "1",  # two workers on two cores: PyTorch's threads would wait for each other, four times as long
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # networks run for a few steps: compiling is what takes time
+    "JAX_COMPILATION_CACHE_DIR": str(REPOSITORY / ".pytest_cache" / "jax"),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    "GLIBC_TUNABLES": "",  # given, so that no command starts again for huge pages
+}.items():
+    os.environ.setdefault(name, value)
+
+from commands import Command  # noqa: E402 - its server has the environment of now
+
 DATA = Path(os.environ.get("RESNEXT_DATA", REPOSITORY.parent / "shared" / "data"))
 
 
@@ -60,14 +69,15 @@ COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
 
 
 def resnext(*arguments, env=None, timeout=300) -> subprocess.CompletedProcess:
-    """Run the command line as a user does."""
-    return subprocess.run(
-        [sys.executable, "-m", "resnext", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **(env or {})},
-        timeout=timeout,
-    )
+    """Run the command line in a process of its own."""
+    return Command(*arguments, env=env).wait(timeout)
+
+
+def fresh_resnext(*arguments, env=None, **named) -> subprocess.CompletedProcess:
+    """Run the command line as a user does, in an interpreter of its own: where the process itself is the subject."""
+    command = [sys.executable, "-m", "resnext", *map(str, arguments)]
+    environment = {**os.environ, **(env or {})}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, **named)
 
 
 def refusal(process: subprocess.CompletedProcess) -> str:

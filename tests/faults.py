@@ -55,7 +55,7 @@ def main() -> None:
             return cluster
 
         train.join = broken_join
-    importlib.import_module("resnext.cli").main()
+    importlib.import_module("resnext.cli.main").main()
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ import sys
 import time
 
 import pytest
-from conftest import refusal, resnext
+from commands import Command
+from conftest import fresh_resnext, refusal, resnext
 
-from resnext import cli
 from resnext.backend import installed_backend
+from resnext.cli import main as cli
 from resnext.variants.naming import list_variants
 
 
@@ -67,13 +68,13 @@ def test_help_is_there_at_once():
     seconds = []
     for _ in range(3):
         before = time.perf_counter()
-        assert resnext("--help").returncode == 0
+        assert fresh_resnext("--help").returncode == 0
         seconds.append(time.perf_counter() - before)
     assert sorted(seconds)[1] < 3  # 0.3 on a quiet machine; importing a backend takes 5 and more
 
 
 def test_help_and_facts_do_not_wait_for_keras():
-    code = "import sys; sys.argv = ['resnext', *{}]; from resnext.cli import main\ntry: main()\nfinally: print({})"
+    code = "import sys; sys.argv = ['resnext', *{}]; from resnext.cli.main import main\ntry: main()\nfinally: print({})"
     for arguments in (["--help"], ["train", "--help"], ["list"], ["info", "resnext50_32x4d"]):
         heavy = "[m for m in ('keras', 'tensorflow', 'jax', 'torch', 'grain', 'matplotlib') if m in sys.modules]"
         process = subprocess.run(
@@ -114,31 +115,27 @@ def test_missing_backend_is_one_line(tmp_path):
         "missing = ('tensorflow', 'jax', 'torch')\n"
         "PathFinder.find_spec = lambda name, *rest: None if name in missing else find(name, *rest)\n"
     )
-    process = resnext("train", "digits", "--variant", "resnext11_2x4d", "--out", tmp_path / "run",
-                      env={"PYTHONPATH": str(tmp_path), "KERAS_BACKEND": "jax"})  # fmt: skip
+    process = fresh_resnext("train", "digits", "--variant", "resnext11_2x4d", "--out", tmp_path / "run",
+                            env={"PYTHONPATH": str(tmp_path), "KERAS_BACKEND": "jax"})  # fmt: skip
     assert "backend jax is not installed: pip install 'resnext[cpu]'" in refusal(process)
 
 
 def test_unknown_backend_is_one_line(tmp_path):
-    process = resnext("train", "digits", "--variant", "resnext11_2x4d", "--out", tmp_path / "run",
-                      env={"KERAS_BACKEND": "nope"})  # fmt: skip
+    process = fresh_resnext("train", "digits", "--variant", "resnext11_2x4d", "--out", tmp_path / "run",
+                            env={"KERAS_BACKEND": "nope"})  # fmt: skip
     assert refusal(process) == "KERAS_BACKEND is 'nope'; allowed: tensorflow, jax, torch"
 
 
 def test_interrupt_is_one_line_and_leaves_what_can_go_on(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "resnext", "train", "digits", "--variant", "resnext26_8x8d", "--image-size", "64",
-         "--out", str(tmp_path / "run")],
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    while not (tmp_path / "run" / "config.json").exists() and process.poll() is None:
+    command = Command("train", "digits", "--variant", "resnext26_8x8d", "--image-size", 64, "--out", tmp_path / "run")
+    while not (tmp_path / "run" / "config.json").exists() and command.is_running():
         time.sleep(0.1)
-    time.sleep(4)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
+    time.sleep(1)
+    command.send_signal(signal.SIGINT)
+    process = command.wait(120)
     assert process.returncode == 130
-    assert "Traceback" not in errors
-    said = errors.strip().splitlines()[-1]
+    assert "Traceback" not in process.stderr
+    said = process.stderr.strip().splitlines()[-1]
     assert said.startswith(("resnext: stopped by SIGINT after step", "resnext: stopped in the middle of a step"))
 
 

@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from resnext import ResNeXt, fold, lineage
+from resnext import ResNeXt, fold
 from resnext.layers.batch_norm import BatchNorm
 from resnext.layers.convolution import GroupedConv2D
+from resnext.model import lineage
 from resnext.model.blocks import FORMS
 from resnext.variants.naming import get_variant
 

@@ -5,14 +5,14 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import Command
 from conftest import COLOURS, refusal, resnext, write_photos
 from safetensors.numpy import load_file
-from test_resume import FAULTS, SAME, STEP, ours
+from test_resume import SAME, STEP, ours
 
 from resnext.training.checkpoints import FOLDER, checkpoints, read_newest
 
@@ -57,19 +57,9 @@ def together(*arguments, fault: tuple[int, str, str, str] | None = None) -> list
         port = probe.getsockname()[1]
     started = []
     for rank in range(2):
-        command = ["-m", "resnext"] if not fault or fault[0] != rank else [str(FAULTS), *fault[1:]]
         named = {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port - 1)}
-        started.append(
-            subprocess.Popen(
-                [sys.executable, *command, *map(str, arguments)], env={**os.environ, **named},
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            )
-        )  # fmt: skip
-    ended = []
-    for process in started:
-        output, errors = process.communicate(timeout=300)
-        ended.append(subprocess.CompletedProcess(process.args, process.returncode, output, errors))
-    return ended
+        started.append(Command(*arguments, fault=fault[1:] if fault and fault[0] == rank else (), env=named))
+    return [command.wait() for command in started]
 
 
 def assert_equal(run: Path, other: Path) -> None:

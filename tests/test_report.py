@@ -227,7 +227,7 @@ def test_tensorboard_is_an_extra_and_does_not_bring_tensorflow(run, tmp_path, mo
 
 def test_a_log_has_plain_lines_and_says_where_a_long_epoch_is(tmp_path):
     photos = write_photos(tmp_path / "photos", COLOURS, 8)
-    code = "import resnext.training.progress, resnext.cli; resnext.training.progress.LINE_EVERY = 0; resnext.cli.main()"
+    code = "from resnext.training import progress; from resnext.cli.main import main; progress.LINE_EVERY = 0; main()"
     arguments = ["train", photos, "--variant", "resnext14_2x4d", "--recipe", "smoke", "--image-size", "16"]
     process = subprocess.run([sys.executable, "-c", code, *arguments, "--out", tmp_path / "run"], capture_output=True,
                              text=True, timeout=200, env={**os.environ, "FORCE_COLOR": ""})  # fmt: skip

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import COLOURS, resnext, write_photos
+from commands import Command
+from conftest import COLOURS, fresh_resnext, resnext, write_photos
 from safetensors.numpy import load_file
 
 from resnext.training.checkpoints import (
@@ -32,7 +33,6 @@ ARGUMENTS = ("--variant", "resnext11_2x4d", "--image-size", 24, "--epochs", 3, "
              "--checkpoint-every", 3)  # fmt: skip
 SAME = ("last.safetensors", "best.safetensors", "metrics.csv")
 STEP = "resnext.training.recorder:KeepRun.on_train_batch_end"
-FAULTS = Path(__file__).with_name("faults.py")
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 
 
@@ -53,9 +53,8 @@ def whole(photos, tmp_path_factory):
     return folder
 
 
-def faulty(place: str, number: int | str, fault: str, *arguments, **named) -> subprocess.CompletedProcess:
-    command = [sys.executable, FAULTS, place, str(number), fault, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, **named)
+def faulty(place: str, number: int | str, fault: str, *arguments) -> subprocess.CompletedProcess:
+    return Command(*arguments, fault=(place, number, fault)).wait()
 
 
 def ours(process: subprocess.CompletedProcess) -> list[str]:
@@ -142,37 +141,31 @@ def test_a_stop_is_saved_wherever_it_comes(place, count, name, status, photos, w
 
 @pytest.mark.once
 def test_a_stop_that_nobody_notices_ends_within_ten_seconds(photos, tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, FAULTS, STEP, "4", "hang", "train", photos, *map(str, ARGUMENTS), "--out", tmp_path / "run"],
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    while not checkpoints(tmp_path / "run" / FOLDER) and process.poll() is None:
+    command = Command("train", photos, *ARGUMENTS, "--out", tmp_path / "run", fault=(STEP, 4, "hang"))
+    while not checkpoints(tmp_path / "run" / FOLDER) and command.is_running():
         time.sleep(0.1)
     time.sleep(1)
     began = time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
+    command.send_signal(signal.SIGTERM)
+    process = command.wait(60)
     assert process.returncode == 143
     assert time.monotonic() - began < 10
-    assert "resnext: stopped in the middle of a step; --resume goes on from the last checkpoint" in errors
+    assert "resnext: stopped in the middle of a step; --resume goes on from the last checkpoint" in process.stderr
 
 
 @pytest.mark.once
 def test_a_file_that_hangs_is_named_within_30_seconds(photos, tmp_path):
     """It waits for the file; asked to stop it ends all the same, and no thread or process stays."""
-    process = subprocess.Popen(
-        [sys.executable, FAULTS, "PIL.Image:open", "40", "hang", "train", photos, *map(str, ARGUMENTS), "--out",
-         tmp_path / "run"], stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    began, line = time.monotonic(), ""
-    while process.stderr and "has not come" not in line:
-        line = process.stderr.readline()
+    command = Command("train", photos, *ARGUMENTS, "--out", tmp_path / "run", fault=("PIL.Image:open", 40, "hang"))
+    began = time.monotonic()
+    while "has not come" not in command.errors:
         assert time.monotonic() - began < 60
+        time.sleep(0.2)
+    (line,) = [line for line in command.errors.splitlines() if "has not come" in line]
     assert re.fullmatch(r"resnext: .*/(red|green|blue)/\d{3}\.png: has not come for 2\d s; the training waits for it, "
-                        r"300 s at most\n", line)  # fmt: skip
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
-    assert process.returncode == 143
+                        r"300 s at most", line)  # fmt: skip
+    command.send_signal(signal.SIGTERM)
+    assert command.wait(30).returncode == 143
 
 
 @pytest.mark.once
@@ -344,10 +337,8 @@ def test_other_images_are_refused_and_moved_ones_are_not(photos, damaged, whole,
 @pytest.mark.once
 def test_the_second_training_in_a_folder_leaves_within_two_seconds(photos, tmp_path):
     run = tmp_path / "run"
-    first = subprocess.Popen(
-        [sys.executable, FAULTS, STEP, "4", "hang", "train", photos, *map(str, ARGUMENTS), "--out", run]
-    )
-    while not checkpoints(run / FOLDER) and first.poll() is None:
+    first = Command("train", photos, *ARGUMENTS, "--out", run, fault=(STEP, 4, "hang"))
+    while not checkpoints(run / FOLDER) and first.is_running():
         time.sleep(0.1)
     try:
         began = time.monotonic()
@@ -356,7 +347,7 @@ def test_the_second_training_in_a_folder_leaves_within_two_seconds(photos, tmp_p
         assert time.monotonic() - began < 2
         assert ours(process) == [f"{run}: process {first.pid} trains in it. Wait for it, or choose another --out."]
     finally:
-        first.kill()
+        first.send_signal(signal.SIGKILL)
         first.wait()
     assert (run / ".lock").exists()  # of a process that is no more: the kernel has let go of it
     assert resnext("train", "--resume", run).returncode == 0
@@ -369,7 +360,7 @@ def test_another_backend_goes_on_with_one_warning(photos, whole, tmp_path):
     run = tmp_path / "run"
     process = faulty("resnext.runs.evaluate:log_probabilities", 5, "SIGTERM", "train", photos, *ARGUMENTS, "--out", run)
     assert process.returncode == 143, process.stderr
-    process = resnext("train", "--resume", run, env={"KERAS_BACKEND": "torch"})
+    process = fresh_resnext("train", "--resume", run, env={"KERAS_BACKEND": "torch"})
     assert process.returncode == 0, process.stderr
     (line,) = [line for line in ours(process) if "bit for bit" in line]
     assert "backend tensorflow" in line
@@ -381,9 +372,8 @@ def test_another_backend_goes_on_with_one_warning(photos, whole, tmp_path):
 
 @pytest.mark.once
 def test_another_folder_and_hash_seed_give_the_same_bytes(photos, whole, tmp_path):
-    command = [sys.executable, "-m", "resnext", "train", photos, *map(str, ARGUMENTS), "--out", "run"]
-    environment = {**os.environ, "PYTHONHASHSEED": "7", "LANG": "C", "LC_ALL": "C", "TZ": "Asia/Kathmandu"}
-    process = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    environment = {"PYTHONHASHSEED": "7", "LANG": "C", "LC_ALL": "C", "TZ": "Asia/Kathmandu"}
+    process = fresh_resnext("train", photos, *ARGUMENTS, "--out", "run", env=environment, cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     assert_same(tmp_path / "run", whole)
 

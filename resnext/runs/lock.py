@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from resnext.errors import RunError
-from resnext.runs.run import _half_written
-
-LOCK = ".lock"
+from resnext.runs.run import LOCK, half_written
 
 
 class RunInUseError(RunError):
@@ -38,7 +36,7 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise RunError(f"{folder}: can't be written to ({error.strerror}). Choose another --out.") from error
     with file:
-        for path in _half_written(folder):
+        for path in half_written(folder):
             path.unlink()
         try:
             yield

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resnext.backend import import_keras
+from resnext.errors import RunError
 from resnext.files import write_atomically
 from resnext.recipes.recipe import Recipe, check_dtype
 from resnext.variants.naming import get_variant
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     import keras
 
     from resnext.images.preprocessing import Preprocessing
-from resnext.errors import RunError
-from resnext.runs.lock import LOCK
 
 CONFIG = "config.json"
 HELD_OUT = "held-out.json"
@@ -52,6 +51,7 @@ CLASS_ACCURACY = "class-accuracy.png"
 WORST_MISTAKES = "worst-mistakes.png"
 REPORT = "report.html"
 EVENTS = "tensorboard"
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _in(folder: Path) -> list[Path]:
         raise RunError(f"{folder}: can't be read ({error.strerror}). Choose another --out.") from error
 
 
-def _half_written(folder: Path) -> list[Path]:
+def half_written(folder: Path) -> list[Path]:
     """What a process left that was killed while it wrote a file: see `write_atomically`."""
     names = "|".join(map(re.escape, (CONFIG, HELD_OUT, METRICS, RECORDS, *WEIGHTS.values())))
     return [path for path in _in(folder) if re.fullmatch(rf"\.({names})\.\d+", path.name)]

@@ -15,6 +15,7 @@ from resnext.errors import WeightsError
 from resnext.images.preprocessing import Preprocessing
 from resnext.variants.naming import get_variant
 from resnext.variants.variant import Variant
+from resnext.weights.assign import assign_weight, variables_by_name, weight_shapes
 from resnext.weights.hub import find_file, say_licence
 from resnext.weights.layouts import (
     COUNTER,
@@ -33,11 +34,10 @@ from resnext.weights.layouts import (
 )
 from resnext.weights.published import PublishedWeights, published_weights
 from resnext.weights.readers import FLOATS, Tensors, open_tensors, readable
+from resnext.weights.save import UNTRACED
 
 if TYPE_CHECKING:
     import keras
-from resnext.weights.assign import assign_weight, variables_by_name, weight_shapes
-from resnext.weights.save import UNTRACED
 
 HEAD = ("predictions/kernel", "predictions/bias")
 MAX_ODDS = 1_000  # tensors that an error lists

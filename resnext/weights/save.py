@@ -12,11 +12,11 @@ import numpy as np
 
 from resnext.files import write_atomically
 from resnext.images.preprocessing import Preprocessing
+from resnext.weights.assign import get_weights
 from resnext.weights.published import PublishedWeights
 
 if TYPE_CHECKING:
     import keras
-from resnext.weights.assign import get_weights
 
 UNTRACED = ("shortcut", "stem_pool", "anti_aliasing", "activation")  # facts that shapes do not tell, or not all
 TORCH_SUFFIXES = (".pth", ".pt", ".bin")

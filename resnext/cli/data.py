@@ -1,0 +1,84 @@
+"""Data sets: check-data, preview."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from resnext.cli.tables import print_table
+from resnext.cli.training import Settings, to_recipe, to_settings
+from resnext.recipes.recipe import Recipe
+
+if TYPE_CHECKING:
+    from resnext.data.check import DataReport
+
+
+def preview_command(recipe: Recipe) -> Callable[..., None]:
+    """The command `preview`, as `train_command` makes `train`."""
+
+    def preview(
+        data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")],
+        settings: tyro.conf.OmitArgPrefixes[Settings] = to_settings(recipe),  # noqa: B008
+        out: Path = Path("preview.png"),
+        seed: int = 0,
+    ) -> None:
+        """Draw a sheet of training images as a recipe makes them: the first of each row as it is.
+
+        Args:
+            data: as for train.
+            settings: of the recipe.
+            out: the picture to write, .png.
+            seed: of the augmentation.
+        """
+        from resnext.data.preview import preview
+
+        print(f"picture: {preview(data, out, recipe=to_recipe(settings), seed=seed)}")
+
+    return preview
+
+
+def check_data(data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")]) -> None:
+    """Read every image of a data set, and show its classes, sizes and formats, duplicates, and what can't be read.
+
+    Args:
+        data: a folder, an archive or a word, as for train.
+    """
+    from resnext.data.check import check_data
+    from resnext.errors import DataError, printable
+
+    report = check_data(data)
+    _print_counts(report)
+    for part in report.parts:
+        formats = ", ".join(f"{count:,} {name}" for name, count in part.formats.items())
+        sizes = ", ".join(f"{width}x{height}" for width, height in part.sizes)
+        print(f"{part.name}: {part.images:,} images ({formats}); smallest, median, largest: {sizes}")
+    for what, pairs in (
+        ("images of other parts that are in train, too", report.in_train_too),
+        ("images with the pixels of one of another class", report.contradictions),
+    ):
+        print(f"{what}: {len(pairs):,}")
+        for pair in pairs[:5]:
+            print(f"  {printable(pair[0])} = {printable(pair[1])}")
+    for fault in report.bad:
+        print(f"can't be read: {fault}")
+    if report.bad:
+        raise DataError(
+            f"{len(report.bad)} of {report.images} images can't be read; the list above says why: repair or remove them"
+        )
+
+
+def _print_counts(report: DataReport) -> None:
+    """A row for each class, a column for each part."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from resnext.errors import printable
+
+    table = Table("class", *(part.name for part in report.parts), box=None)
+    for name in report.parts[0].counts:
+        table.add_row(escape(printable(name)), *(f"{part.counts[name]:,}" for part in report.parts))
+    print_table(table)

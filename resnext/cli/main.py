@@ -1,0 +1,138 @@
+"""The process around one command: its backend, its signals, its exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import itertools
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import tyro
+
+from resnext.backend import BACKENDS, installed_backend
+from resnext.cli.data import check_data, preview_command
+from resnext.cli.measure import bench
+from resnext.cli.networks import info, list_
+from resnext.cli.runs import compare, evaluate, predict
+from resnext.cli.training import recipes, resume_command, train_command
+from resnext.cli.weights import convert
+from resnext.distributed import ParallelError, launched
+from resnext.errors import RunError
+from resnext.recipes.naming import get_recipe
+from resnext.runs.run import read_run
+
+
+def _value_of(option: str, arguments: Sequence[str]) -> str | None:
+    """What follows an option, before the line is parsed: other options take their defaults from it."""
+    values = [second for first, second in itertools.pairwise(arguments) if first == option]
+    values += [word.removeprefix(f"{option}=") for word in arguments if word.startswith(f"{option}=")]
+    return values[-1] if values else None
+
+
+def commands(arguments: Sequence[str]) -> dict[str, Callable[..., None]]:
+    """All commands, with the values of the recipe, or of the run to go on with, as the defaults of their options."""
+    recipe, run = get_recipe(_value_of("--recipe", arguments) or "photos"), _value_of("--resume", arguments)
+    return {
+        "list": list_,
+        "info": info,
+        "recipes": recipes,
+        "train": resume_command(Path(run)) if run else train_command(recipe),
+        "evaluate": evaluate,
+        "compare": compare,
+        "predict": predict,
+        "check-data": check_data,
+        "convert": convert,
+        "preview": preview_command(recipe),
+        "bench": bench,
+    }
+
+
+def main() -> None:
+    """Run one command; a mistake of the user's is one line on standard error and exit status 1."""
+    interrupts: list[int] = []
+
+    def interrupt(number, frame):
+        interrupts.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _speak_for_all()
+    if "KERAS_BACKEND" not in os.environ:
+        os.environ["KERAS_BACKEND"] = _backend_of_run(sys.argv) or installed_backend()
+    if sys.argv[1:2] in (["train"], ["evaluate"], ["predict"], ["bench"]):
+        _ask_for_huge_pages()
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            commands(sys.argv),
+            prog="resnext",
+            description="ResNeXt for Keras 3: build, train, evaluate and use it.",
+        )
+        sys.stdout.flush()
+    except KeyboardInterrupt as error:
+        _end_interrupted(getattr(error, "exit_code", 130), str(error))
+    except (ValueError, RuntimeError, ImportError) as error:
+        if interrupts:  # TensorFlow hands on an interrupt as an error of its own
+            _end_interrupted(130, "")
+        if not _raised_by_us(error):
+            raise
+        print(f"resnext: {error}", file=sys.stderr)
+        _end(getattr(error, "exit_code", 1))
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except OSError as error:
+        sys.exit(f"resnext: {error}")
+
+
+def _end_interrupted(exit_code: int, what: str) -> NoReturn:
+    print(f"resnext: {what or 'interrupted'}", file=sys.stderr)
+    _end(exit_code)
+
+
+def _end(exit_code: int) -> NoReturn:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(exit_code)  # not sys.exit: the threads that make batches can crash an interpreter that is shutting down
+
+
+def _speak_for_all() -> None:
+    """Of the processes of one training only the first one prints results; each one its own errors."""
+    with contextlib.suppress(ParallelError):  # said by the command
+        launch = launched()
+        if launch and launch.rank > 0:
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the end
+
+
+def _backend_of_run(arguments: Sequence[str]) -> str | None:
+    """That of the run to go on with, if it is installed: on another one it would not go on bit for bit."""
+    run = _value_of("--resume", arguments)
+    try:
+        backend = read_run(run).versions["backend"] if run else None
+    except (RunError, KeyError):
+        return None  # said when the line is parsed
+    return backend if backend in BACKENDS and importlib.util.find_spec(backend) else None
+
+
+def _ask_for_huge_pages() -> None:
+    """Start again with memory in pages of 2 MB where the kernel leaves that to the program.
+
+    XLA takes its memory anew for every step: with them ResNeXt-50 trains 1.2 times as fast on JAX (docs/decisions.md).
+    glibc reads the setting only when a process starts.
+    """
+    asked = os.environ.get("GLIBC_TUNABLES")
+    if os.environ["KERAS_BACKEND"] == "jax" and asked is None and sys.platform == "linux":
+        os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
+        os.execv(sys.executable, sys.orig_argv)
+
+
+def _raised_by_us(error: BaseException) -> bool:
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_globals["__name__"].startswith("resnext.")

@@ -1,0 +1,66 @@
+"""Measure this machine: bench."""
+
+from __future__ import annotations
+
+import dataclasses
+from json import dumps
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import Positional
+
+from resnext.cli.tables import print_table
+from resnext.files import write_atomically
+from resnext.recipes.naming import get_recipe
+from resnext.recipes.recipe import Dtype
+
+
+def bench(
+    what: Annotated[Positional[Literal["conv", "data"]], tyro.conf.arg(metavar="conv|data")],
+    data: Annotated[Positional[str], tyro.conf.arg(metavar="[DATA]")] = "",
+    variant: str = "resnext50_32x4d",
+    batch_size: int = 8,
+    image_size: int = 224,
+    recipe: str = "paper-imagenet",
+    dtype: Dtype = "float32",
+    native: tyro.conf.FlagCreatePairsOff[bool] = False,
+    json: Path | None = None,
+) -> None:
+    """Measure this machine: the convolutions of a network by every route, or the way from files to batches.
+
+    Args:
+        what: conv, or data with the folder to read.
+        data: a folder of images, for data.
+        variant: whose convolutions, for conv.
+        batch_size: images at once.
+        image_size: side in pixels, for data.
+        recipe: whose crops and augmentations, for data.
+        dtype: Keras dtype policy, for conv.
+        native: Keras's own grouped convolution as well where a step takes seconds, for conv.
+        json: a file for the results, too.
+    """
+    from rich.table import Table
+
+    from resnext import bench
+
+    if batch_size < 1:
+        raise ValueError(f"--batch-size must be at least 1, and is {batch_size}")
+    if (what == "data") != bool(data):
+        raise ValueError("resnext bench conv takes no folder, resnext bench data DATA takes one")
+    if what == "conv":
+        results = list(bench.bench_conv(variant, batch_size, dtype, native))
+        table = Table("images", "kernel", "groups", "route", "ms forward and backward", "lowest", "highest", box=None)
+        for r in results:
+            route = f"{r.route} (taken)" if r.chosen else r.route
+            shape = (f"{r.side}x{r.side}", f"{r.kernel_size}x{r.kernel_size}, {r.filters}", str(r.groups))
+            table.add_row(*shape, route, *(f"{value:.1f}" for value in r.milliseconds))
+    else:
+        chosen = dataclasses.replace(get_recipe(recipe), image_size=image_size)
+        results = list(bench.bench_data(data, chosen, batch_size))
+        table = Table("part", "threads", "images/s", box=None)
+        for r in results:
+            table.add_row(r.part, str(r.threads), f"{r.images_per_second:.0f}")
+    print_table(table)
+    if json:
+        write_atomically(json, dumps([dataclasses.asdict(result) for result in results], indent=1).encode() + b"\n")

@@ -1,0 +1,163 @@
+"""What networks, weights and recipes there are: list, info, recipes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from resnext.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from resnext.variants.variant import Variant
+    from resnext.weights.published import PublishedWeights
+
+
+def list_(
+    pattern: Annotated[Positional[str], tyro.conf.arg(metavar="PATTERN")] = "*",
+    weights: tyro.conf.FlagCreatePairsOff[bool] = False,
+) -> None:
+    """List the published networks with parameters, multiply-adds and published error; or published weights.
+
+    Args:
+        pattern: a shell pattern, such as 'resnext101*'.
+        weights: list published weights by tag: accuracy, size, licence.
+    """
+    if weights:
+        _list_weights(pattern)
+    else:
+        _list_variants(pattern)
+
+
+def _list_variants(pattern: str) -> None:
+    from rich.table import Table
+
+    from resnext.variants.complexity import complexity
+    from resnext.variants.naming import list_variants
+    from resnext.variants.published import PUBLISHED
+
+    names = list_variants(pattern)
+    if not names:
+        raise ValueError(f"no published network matches {pattern!r}: `resnext list` shows all of them")
+    table = Table("variant", "parameters", "multiply-adds", "published top-1 error", box=None)
+    for name in names:
+        cost = complexity(name)
+        errors = [f"{error.top1} % ({error.dataset})" for error in PUBLISHED[name][:1]]
+        millions, billions = f"{cost.parameters / 1e6:.1f} M", f"{cost.multiply_adds / 1e9:.2f} G"
+        table.add_row(name, millions, billions, *(errors or ["-"]))
+    print_table(table)
+
+
+def _list_weights(pattern: str) -> None:
+    from rich.table import Table
+
+    from resnext.variants.complexity import complexity
+    from resnext.weights.published import list_weights, published_weights
+
+    tags = list_weights(pattern)
+    if not tags:
+        raise ValueError(f"no published weights match {pattern!r}: `resnext list --weights` shows all of them")
+    table = Table("weights", "parameters", "top-1", "top-5", "pixels", "licence", box=None)
+    for tag in tags:
+        entry = published_weights()[tag]
+        parameters = f"{complexity(entry.variant, classes=entry.classes).parameters / 1e6:.1f} M"
+        for number, (preprocessing, top1, top5) in enumerate(entry.accuracies):
+            accuracy = [f"{value} %" if value else "-" for value in (top1, top5)]
+            first = (tag, parameters) if number == 0 else ("", "")
+            table.add_row(*first, *accuracy, str(preprocessing.size), entry.licence if number == 0 else "")
+    print_table(table)
+
+
+def info(variant: Annotated[Positional[str], tyro.conf.arg(metavar="VARIANT|TAG")]) -> None:
+    """Show a network as Table 1 of the paper does: its stages, what they cost, its published error; or its weights.
+
+    Args:
+        variant: a name such as resnext50_32x4d, or the tag of published weights such as resnext50_32x4d.a1_in1k.
+    """
+    from resnext.weights.published import find_weights
+
+    known = find_weights(variant)
+    if known:
+        _info_of_weights(known)
+    else:
+        _info_of_variant(variant)
+
+
+def _info_of_weights(known: PublishedWeights) -> None:
+    from resnext.variants.complexity import complexity
+    from resnext.weights.published import NON_COMMERCIAL
+
+    cost = complexity(known.variant, classes=known.classes)
+    print(f"weights        {known.tag}")
+    print(f"network        {known.variant}")
+    print(f"classes        {known.classes:,}")
+    print(f"parameters     {cost.parameters:,}")
+    print(f"licence        {NON_COMMERCIAL.get(known.licence, known.licence)}")
+    if known.hub:
+        print(f"source         hf:{known.hub}")
+    if known.url:
+        print(f"file           {known.url}")
+    print(f"normalisation  mean {known.preprocessing.mean}, deviation {known.preprocessing.std}")
+    for preprocessing, top1, top5 in known.accuracies:
+        how = f"resize {preprocessing.resize}, crop {preprocessing.size}, {preprocessing.interpolation}"
+        accuracy = f"top-1 {top1} %, top-5 {top5} %" if top1 else "no published accuracy"
+        print(f"ImageNet-1K    {accuracy}  ({how})")
+
+
+def _info_of_variant(variant: str) -> None:
+    from rich.table import Table
+
+    from resnext.variants.complexity import complexity, stage_complexities
+    from resnext.variants.naming import get_variant
+    from resnext.variants.published import PUBLISHED
+
+    network = get_variant(variant)
+    descriptions = _descriptions(network)
+    table = Table("stage", "output", network.name, "parameters", "multiply-adds", box=None)
+    rows, cost = stage_complexities(network), complexity(network)
+    for row, description in zip(rows, descriptions, strict=True):
+        table.add_row(
+            f"conv{row.number}",
+            f"{row.height}x{row.width}",
+            description.replace("[", r"\["),
+            f"{row.cost.parameters:,}",
+            f"{row.cost.multiply_adds:,}",
+        )
+    table.add_row(
+        "head",
+        "1x1",
+        f"global average pool, {1000 if network.stem == 'imagenet' else 10}-d fc, softmax",
+        f"{cost.parameters - sum(row.cost.parameters for row in rows):,}",
+        f"{cost.multiply_adds - sum(row.cost.multiply_adds for row in rows):,}",
+    )
+    print_table(table)
+    print(f"depth {network.depth}, cardinality {network.cardinality}, bottleneck width {network.bottleneck_width}")
+    print(f"parameters     {cost.parameters:,}  ({cost.parameters + cost.moving_statistics:,} with moving statistics)")
+    print(f"multiply-adds  {cost.multiply_adds:,}")
+    print(f"activations    {cost.activations:,}")
+    for error in PUBLISHED.get(network.name, ()):
+        top5 = "" if error.top5 is None else f", top-5 {error.top5} %"
+        print(f"published error on {error.dataset}: top-1 {error.top1} %{top5}  ({error.source})")
+
+
+def _descriptions(network: Variant) -> list[str]:
+    """What each stage does, the stem first, as Table 1 of the paper writes it."""
+    stride = ", stride 2" if network.stem == "imagenet" else ""
+    if len(network.stem_channels) == 3:
+        stem = ", ".join(map(str, network.stem_channels))
+        descriptions = [f"3x3 three times, {stem}{stride}"]
+    else:
+        side = 7 if network.stem == "imagenet" else 3
+        descriptions = [f"{side}x{side}, {network.stem_channels[0]}{stride}"]
+    pool = "2x2 average-pool" if network.anti_aliasing else "3x3 max-pool"
+    for stage in network.stages:
+        width = network.cardinality * stage.group_width
+        if network.block == "bottleneck":
+            layers = [f"1x1, {width}", f"3x3, {width}, C={network.cardinality}", f"1x1, {stage.channels}"]
+        else:
+            layers = [f"3x3, {width}", f"3x3, {stage.channels}"]
+        layers += [network.attention] if network.attention else []
+        first = f"{pool}, stride 2; " if stage.number == 2 and network.stem == "imagenet" else ""
+        descriptions.append(f"{first}[{'; '.join(layers)}] x {stage.blocks}")
+    return descriptions

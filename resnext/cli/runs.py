@@ -1,0 +1,94 @@
+"""What reads a run: evaluate, predict, compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import Positional
+
+from resnext.cli.tables import print_table
+
+Weights = Literal["best", "last"]
+
+
+def evaluate(
+    run: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")],
+    data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")],
+    weights: Weights = "best",
+    batch_size: int = 64,
+) -> None:
+    """Judge a trained network on labelled images.
+
+    Args:
+        run: a run folder.
+        data: a folder with test/ or val/, or class folders themselves; or digits, cifar10, cifar100.
+        weights: of which epoch.
+        batch_size: images at once.
+    """
+    from resnext.runs.evaluate import evaluate
+
+    evaluation = evaluate(run, data, weights=weights, batch_size=batch_size)
+    shown = {int(label) for label in evaluation.labels}
+    absent = [name for i, name in enumerate(evaluation.classes) if i not in shown]
+    if absent:
+        print(f"no images of {len(absent)} of {len(evaluation.classes)} classes: {', '.join(absent)}")
+    print(f"top-1 {100 * evaluation.top(1):.2f} %")
+    if len(evaluation.classes) > 5:
+        print(f"top-5 {100 * evaluation.top(5):.2f} %")
+    print(f"loss {evaluation.loss:.4f}, {len(evaluation.labels)} images, {weights} weights")
+
+
+def compare(
+    runs: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN...")],
+    out: Path | None = None,
+) -> None:
+    """Show runs side by side, and draw their curves on top of each other.
+
+    Args:
+        runs: run folders, finished or not.
+        out: the picture to write, .png or .svg.
+    """
+    from rich.table import Table
+
+    from resnext.runs.compare import compare
+
+    table = Table("run", "variant", "parameters", "recipe", "epochs", "best validation", "last", "seconds", box=None)
+    for run in compare(runs, out):
+        best, last = run.best, run.rows[-1]
+        table.add_row(
+            run.name,
+            run.variant,
+            f"{run.parameters / 1e6:.2f} M",
+            run.recipe,
+            f"{len(run.rows)}",
+            f"{100 * best['validation_accuracy']:.2f} % (epoch {best['epoch']:.0f})",
+            f"{100 * last['validation_accuracy']:.2f} %",
+            f"{sum(row.get('seconds', 0) for row in run.rows):.0f}",
+        )
+    print_table(table)
+    if out:
+        print(f"picture: {out}")
+
+
+def predict(
+    run: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")],
+    images: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="IMAGE...")],
+    top: int = 5,
+    weights: Weights = "best",
+) -> None:
+    """Name the most probable classes of images.
+
+    Args:
+        run: a run folder.
+        images: image files.
+        top: how many classes to name.
+        weights: of which epoch.
+    """
+    from resnext.runs.predict import predict
+
+    if not images:
+        raise ValueError("no image given: resnext predict RUN IMAGE...")
+    for image, classes in predict(run, images, top=top, weights=weights):
+        print(f"{image}: " + ", ".join(f"{name} {100 * probability:.2f} %" for name, probability in classes))

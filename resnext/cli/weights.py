@@ -1,0 +1,35 @@
+"""Weights: convert."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from resnext.runs.run import read_run
+
+
+def convert(
+    source: Annotated[Positional[str], tyro.conf.arg(metavar="SOURCE")],
+    out: Path,
+    to: Annotated[str, tyro.conf.arg(metavar="resnext|torchvision|timm")] = "resnext",
+) -> None:
+    """Rename and rearrange weights: from torchvision, timm, WSL/SSL files or old Keras libraries, and back to PyTorch.
+
+    Args:
+        source: a file; hf:OWNER/NAME; the tag of published weights; or a run folder (its best weights).
+        out: the file to write: .safetensors, or .pth for torchvision and timm.
+        to: whose names and shapes the file gets.
+    """
+    from resnext.runs.run import WEIGHTS
+    from resnext.weights.convert import convert
+
+    if Path(source).is_dir():
+        read_run(source)
+        source = str(Path(source) / WEIGHTS["best"])
+    converted = convert(source, out, to)
+    head = "no head" if converted.classes is None else f"{converted.classes:,} classes"
+    name = converted.variant.name if converted.is_named else f"blocks {converted.variant.blocks}"
+    print(f"{name}, {head}, {converted.tensors} tensors: {converted.path}")

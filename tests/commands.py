@@ -1,0 +1,84 @@
+"""The command line in a process of its own, forked from one that has imported the backend already.
+
+A command that starts an interpreter waits seconds for TensorFlow, JAX or PyTorch; a fork waits for nothing. It is a
+real process: it can be killed, gets signals, and ends with an exit status. The server imports and computes nothing, so
+that no thread is lost in a fork.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from subprocess import CompletedProcess
+
+PRELOADED = ("resnext.training.session", "resnext.training.tensorboard", "resnext.runs.plots", "resnext.bench",
+             "matplotlib.figure", "matplotlib.backends.backend_agg", "grain", "safetensors.numpy", "rich.progress",
+             "rich.table", "resnext.cli.main", "resnext.data.batches", "resnext.data.splits", "faults")  # fmt: skip
+server = multiprocessing.get_context("forkserver")
+
+
+class Command:
+    """`resnext ARGUMENTS`, started.
+
+    Args:
+        arguments: those of the command line.
+        fault: function, number of its call and fault, as `faults.py` takes them.
+        env: changes to the environment; a backend can't be changed.
+        cwd: folder to run in.
+    """
+
+    def __init__(self, *arguments, fault: tuple = (), env: dict[str, str] | None = None, cwd: Path | None = None):
+        self.folder = tempfile.TemporaryDirectory()
+        self.stdout, self.stderr = (Path(self.folder.name) / name for name in ("stdout", "stderr"))
+        self.arguments = [*map(str, fault), *map(str, arguments)]
+        settings = {**os.environ, **(env or {})}
+        call = (self.arguments, bool(fault), settings, cwd or Path.cwd(), self.stdout, self.stderr)
+        self.process = server.Process(target=_run, args=call, daemon=True)
+        self.process.start()
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def errors(self) -> str:
+        """What it has written to standard error so far."""
+        return self.stderr.read_text() if self.stderr.exists() else ""
+
+    def is_running(self) -> bool:
+        return self.process.is_alive()
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def wait(self, timeout: float = 300) -> CompletedProcess:
+        """Wait for the end. Raises TimeoutError, after killing the process."""
+        self.process.join(timeout)
+        if self.process.exitcode is None:
+            self.process.kill()
+            raise TimeoutError(f"{self.arguments} took more than {timeout} s:\n{self.errors}")
+        return CompletedProcess(self.arguments, self.process.exitcode, self.stdout.read_text(), self.errors)
+
+
+def _run(arguments: list[str], has_fault: bool, settings: dict[str, str], cwd: Path, stdout: Path, stderr: Path):
+    for path, descriptor in ((stdout, 1), (stderr, 2)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
+    sys.stdout, sys.stderr = (open(descriptor, "w", buffering=1, closefd=False) for descriptor in (1, 2))  # noqa: SIM115
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the server ignores it
+    os.environ.clear()
+    os.environ.update(settings)
+    os.chdir(cwd)
+    sys.argv = ["resnext", *arguments]
+    if has_fault:
+        import faults
+
+        faults.main()
+    else:
+        from resnext.cli.main import main
+
+        main()
+
+
+server.set_forkserver_preload(list(PRELOADED))
