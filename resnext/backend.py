@@ -8,11 +8,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from resnext.errors import MissingBackendError
+
 BACKENDS = ("tensorflow", "jax", "torch")
-
-
-class MissingBackendError(ImportError):
-    """Keras's backend is unknown or not installed; the message says which there are and how to install one."""
 
 
 def installed_backend() -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from resnext.backend import import_keras
+from resnext.errors import DataError
 from resnext.recipes.recipe import Recipe, judged_at, trained_at
 
 REPEATS = 7
@@ -176,7 +177,6 @@ def bench_data(data: str | Path, recipe: Recipe, batch_size: int = 32):
         training_batches,
     )
     from resnext.data.splits import load_splits
-    from resnext.errors import DataError
     from resnext.images.decode import read_image
 
     recipe = dataclasses.replace(recipe, image_size=recipe.image_size or 224, batch_size=batch_size, accumulate=1)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from resnext.backend import import_keras
+from resnext.errors import DistributedError
 
 if TYPE_CHECKING:
     import keras
@@ -32,16 +33,6 @@ HEARTBEAT = 30  # seconds of silence after which JAX takes a process for dead
 LOST = ("Gloo", "NCCL", "coordination service", "distributed service", "onnection closed by peer", "onnection reset")
 
 
-class ParallelError(RuntimeError):
-    """Processes that can't train together."""
-
-
-class PeerLostError(RuntimeError):
-    """Another process of the training has ended."""
-
-    exit_code = 75  # EX_TEMPFAIL: to be tried again
-
-
 class Launch(NamedTuple):
     """How this process was started: as which, of how many, and where the first can be reached, if that was said."""
 
@@ -54,13 +45,13 @@ def launched() -> Launch | None:
     """What the environment says; None: this process is alone.
 
     Raises:
-        ParallelError: it says what can't be.
+        DistributedError: it says what can't be.
     """
     for rank, processes in LAUNCHERS:
         if rank in os.environ and processes in os.environ:
             launch = Launch(_number(rank), _number(processes), _address())
             if launch.rank >= launch.processes:
-                raise ParallelError(f"{rank} is {launch.rank}; allowed: below {processes}, {launch.processes}")
+                raise DistributedError(f"{rank} is {launch.rank}; allowed: below {processes}, {launch.processes}")
             return launch if launch.processes > 1 else None
     return None
 
@@ -68,7 +59,7 @@ def launched() -> Launch | None:
 def _number(name: str) -> int:
     text = os.environ[name]
     if not text.isdecimal():
-        raise ParallelError(f"{name} is {text!r}; allowed: a whole number, as the launcher of the processes sets it")
+        raise DistributedError(f"{name} is {text!r}; allowed: a whole number, as the launcher of the processes sets it")
     return int(text)
 
 
@@ -98,10 +89,10 @@ class World:
         return self.rank == 0
 
     def check_shares(self, images: int) -> None:
-        """Raise ParallelError where so many images are no equal rows for each device, in pairs for each process."""
+        """Raise DistributedError where so many images are no equal rows for each device, in pairs for each process."""
         multiple = math.lcm(self.devices, 2 * self.processes) if self.processes > 1 else self.devices
         if images % multiple:
-            raise ParallelError(
+            raise DistributedError(
                 f"{images} images at once can't be shared out among {self.devices} devices of {self.processes} "
                 f"processes. Use a --batch-size, divided by --accumulate, that is a multiple of {multiple}."
             )
@@ -161,7 +152,7 @@ def join() -> World:
     """Meet the other processes, if a launcher started some, and count the devices. Imports Keras.
 
     Raises:
-        ParallelError: more than one process on another backend than JAX, or they do not find each other.
+        DistributedError: more than one process on another backend than JAX, or they do not find each other.
     """
     launch = launched()
     import_keras()
@@ -169,7 +160,7 @@ def join() -> World:
 
     if keras.backend.backend() != "jax":
         if launch:
-            raise ParallelError(
+            raise DistributedError(
                 f"{launch.processes} processes: only the JAX backend trains with more than one. Set KERAS_BACKEND=jax, "
                 "or start one."
             )
@@ -196,7 +187,7 @@ def _meet(launch: Launch) -> None:
             heartbeat_timeout_seconds=HEARTBEAT,
         )
     except (RuntimeError, ValueError) as error:
-        raise ParallelError(
+        raise DistributedError(
             f"process {launch.rank} of {launch.processes} does not find the others ({str(error).splitlines()[0]}). Set "
             "MASTER_ADDR and MASTER_PORT to the first one's, the same for all."
         ) from error

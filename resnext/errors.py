@@ -1,32 +1,118 @@
-"""Errors, and what stands in them."""
+"""Every error of this library: what went wrong for the user, with the exit status of the command that meets it.
+
+Each kind inherits `ResNeXtError` and the standard class that Python programmers expect in its place. The command line
+prints one line for these; any other exception is a bug of ours and keeps its traceback. Exit statuses are those of
+sysexits.h, by which schedulers tell what may be tried again.
+"""
 
 from __future__ import annotations
 
 import sys
 
 
-def printable(name: object) -> str:
-    """`str(name)`, in quotes and escaped if it has line breaks or bytes that a terminal can't show."""
+class ResNeXtError(Exception):
+    """Parent of all errors here."""
+
+    exit_code = 1
+
+
+class ArgumentError(ResNeXtError, ValueError):
+    """An argument is not allowed; the message gives what was received, what is allowed, and what to do."""
+
+
+class DataError(ResNeXtError, ValueError):
+    """A data set cannot be used."""
+
+
+class ImageError(ResNeXtError, ValueError):
+    """An image cannot be read; the message is "PATH: reason"."""
+
+
+class WeightsError(ResNeXtError, ValueError):
+    """A file of weights cannot be read or does not fit; the message lists every tensor that is at odds."""
+
+
+class RunError(ResNeXtError, ValueError):
+    """A run folder cannot be used."""
+
+
+class RunInUseError(RunError):
+    """Another process is training in the run folder."""
+
+    exit_code = 73  # EX_CANTCREAT
+
+
+class DamagedCheckpointError(RunError):
+    """A run has checkpoints, and none of them can be verified."""
+
+    exit_code = 65  # EX_DATAERR
+
+
+class TrainingDiverged(ResNeXtError, RuntimeError):
+    """The loss or a weight is no longer a number; earlier checkpoints are intact."""
+
+
+class SavingError(ResNeXtError, RuntimeError):
+    """A checkpoint could not be written, several times in a row."""
+
+    exit_code = 74  # EX_IOERR
+
+
+class OutOfMemoryError(ResNeXtError, RuntimeError):
+    """A training step does not fit into memory."""
+
+    exit_code = 71  # EX_OSERR
+
+
+class DistributedError(ResNeXtError, RuntimeError):
+    """Several processes cannot train together."""
+
+
+class PeerLostError(ResNeXtError, RuntimeError):
+    """Another process of the same training has ended."""
+
+    exit_code = 75  # EX_TEMPFAIL: to be tried again
+
+
+class MissingPackageError(ResNeXtError, ImportError):
+    """A function needs a package that is not installed; the message gives the command that installs it."""
+
+
+class MissingBackendError(MissingPackageError):
+    """The backend of Keras is unknown or not installed."""
+
+
+def missing_package(what: str, package: str, extra: str) -> MissingPackageError:
+    """Return the error for a function that needs the package of an extra.
+
+    >>> missing_package("export to onnx", "onnx", "onnx").args[0]
+    "export to onnx needs the package onnx: pip install 'resnext[onnx]'"
+    """
+    return MissingPackageError(f"{what} needs the package {package}: pip install 'resnext[{extra}]'")
+
+
+def one_line(error: BaseException, limit: int = 200) -> str:
+    """Return the reason that any exception gives, in one line of at most `limit` characters.
+
+    >>> one_line(ValueError("a\\nb"))
+    'a b'
+    """
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split())[:limit] or type(error).__name__
+
+
+def printable(name: object, limit: int | None = None) -> str:
+    """Return `str(name)` fit for a terminal: quoted and escaped if it has line breaks or control characters.
+
+    Args:
+        name: anything that comes from a user's disk or file.
+        limit: characters after which it is cut; None keeps all of it.
+    """
     text = str(name)
-    return text if text.isprintable() else repr(text)
+    shown = text if text.isprintable() else repr(text)
+    return shown if limit is None or len(shown) <= limit else f"{shown[:limit]}..."
 
 
 def warn(line: str) -> None:
-    """Print a line of resnext's to standard error."""
+    """Print a line to standard error, under the name of the command."""
     print(f"resnext: {line}", file=sys.stderr)
-
-
-class WeightsError(ValueError):
-    """A weights file that can't be read or does not fit; the message lists every tensor that is at odds."""
-
-
-class DataError(ValueError):
-    """Data that can't be used; one line: what was found, what is allowed, what to do."""
-
-
-class RunError(ValueError):
-    """A run folder that can't be used; one line: what it is, what is allowed, what to do."""
-
-
-class MissingPackageError(ImportError):
-    """A function needs a package of an extra; the message says which and how to install it."""

@@ -65,7 +65,7 @@ class Command:
 def _run(arguments: list[str], has_fault: bool, settings: dict[str, str], cwd: Path, stdout: Path, stderr: Path):
     for path, descriptor in ((stdout, 1), (stderr, 2)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
-    sys.stdout, sys.stderr = (open(descriptor, "w", buffering=1, closefd=False) for descriptor in (1, 2))  # noqa: SIM115
+    sys.stdout, sys.stderr = (open(descriptor, "w", 1, "utf-8", closefd=False) for descriptor in (1, 2))  # noqa: SIM115
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the server ignores it
     os.environ.clear()
     os.environ.update(settings)

@@ -14,7 +14,7 @@ SOURCE = Path(package.__file__).parent
 
 # From left to right: a room imports only rooms to its left. One name is one folder, or one module beside them.
 ROOMS = (
-    "errors files backend | variants layers | images distributed | recipes weights | data model | runs | "
+    "errors | files backend | variants layers | images distributed | recipes weights | data model | runs | "
     "training export serve bench | cli"
 )
 DOORS = {"__init__", "__main__"}  # the package's name and its command: they may import what they open

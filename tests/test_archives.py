@@ -20,8 +20,8 @@ from resnext.data.builtin import CIFAR, WORDS
 from resnext.data.examples import Examples
 from resnext.data.reading import check_images, readable
 from resnext.data.splits import load_examples, load_held_out, load_splits, source_name
-from resnext.errors import DataError
-from resnext.images.decode import ImageError, check_header, read_image
+from resnext.errors import DataError, ImageError
+from resnext.images.decode import check_header, read_image
 from resnext.images.preprocessing import Preprocessing
 
 pytestmark = pytest.mark.once
@@ -440,8 +440,8 @@ def test_a_failed_download_says_what_to_do(nowhere, monkeypatch):
 
     monkeypatch.setattr(pytest.importorskip("keras.datasets.cifar10"), "load_data", load_data)
     match = (
-        r"^cifar10 could not be downloaded \(URL fetch failure on https://x: \[Errno -3\]\); put a folder cifar10/ or "
-        r"an archive cifar10.tar.gz .* somewhere and set RESNEXT_DATA to that folder$"
+        r"^cifar10 could not be downloaded \(URL fetch failure on https://x: \[Errno -3\]\). Put a folder cifar10/ or "
+        r"an archive cifar10.tar.gz .* into a folder, and set RESNEXT_DATA to that folder\.$"
     )
     with pytest.raises(DataError, match=match):
         load_splits("cifar10")

@@ -1,6 +1,7 @@
 """The command line: help without Keras, tables, and one line for each mistake."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,8 +9,9 @@ import time
 
 import pytest
 from commands import Command
-from conftest import fresh_resnext, refusal, resnext
+from conftest import REPOSITORY, fresh_resnext, refusal, resnext
 
+from resnext import errors
 from resnext.backend import installed_backend
 from resnext.cli import main as cli
 from resnext.variants.naming import list_variants
@@ -124,6 +126,28 @@ def test_unknown_backend_is_one_line(tmp_path):
     process = fresh_resnext("train", "digits", "--variant", "resnext11_2x4d", "--out", tmp_path / "run",
                             env={"KERAS_BACKEND": "nope"})  # fmt: skip
     assert refusal(process) == "KERAS_BACKEND is 'nope'; allowed: tensorflow, jax, torch"
+
+
+@pytest.mark.once
+def test_a_bug_of_ours_keeps_its_traceback(monkeypatch):
+    """Whatever is raised in our own lines: only errors that we name are the user's."""
+    for bug in (ValueError("too many values to unpack"), RuntimeError("x"), ImportError("y"), KeyError("z")):
+        monkeypatch.setattr(cli, "commands", lambda argv, bug=bug: (_ for _ in ()).throw(bug))
+        with pytest.raises(type(bug)):
+            cli.main()
+
+
+@pytest.mark.once
+def test_every_error_has_the_parent():
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and kind is not errors.ResNeXtError]
+    assert len(kinds) > 10
+    for kind in kinds:
+        assert issubclass(kind, errors.ResNeXtError)
+        assert kind.__doc__
+        assert issubclass(kind, ValueError | RuntimeError | ImportError)
+    for path in (REPOSITORY / "resnext").rglob("*.py"):  # there are no others; Stopped is no error
+        defined = re.findall(r"(?m)^class \w+\(.*(?:Error|Exception)\):", path.read_text())
+        assert not defined or path.name == "errors.py", path
 
 
 def test_interrupt_is_one_line_and_leaves_what_can_go_on(tmp_path):

@@ -21,7 +21,7 @@ from resnext.data.batches import (
 )
 from resnext.data.examples import Examples
 from resnext.data.splits import load_examples
-from resnext.images.decode import ImageError
+from resnext.errors import ImageError
 from resnext.images.preprocessing import Preprocessing
 from resnext.recipes.recipe import Recipe
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resnext.errors import printable
+from resnext.errors import ImageError, printable
 from resnext.images import decode
-from resnext.images.decode import ImageError, check_header, read_crop, read_image
+from resnext.images.decode import check_header, read_crop, read_image
 from resnext.images.preprocessing import Preprocessing
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)

@@ -17,10 +17,10 @@ from commands import Command
 from conftest import COLOURS, fresh_resnext, resnext, write_photos
 from safetensors.numpy import load_file
 
+from resnext.errors import DamagedCheckpointError
 from resnext.training.checkpoints import (
     FOLDER,
     STATE,
-    DamagedCheckpointError,
     checkpoints,
     prune,
     read_checkpoint,

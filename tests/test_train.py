@@ -382,8 +382,8 @@ def test_divergence_is_one_line(colours, tmp_path):
 
 
 def test_divergence_keeps_the_epochs_before(colours, tmp_path, monkeypatch):
+    from resnext.errors import TrainingDiverged
     from resnext.runs.evaluate import judge
-    from resnext.training.recorder import TrainingDiverged
 
     losses = iter([1, np.nan])
 

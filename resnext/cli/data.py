@@ -11,6 +11,7 @@ from tyro.conf import Positional
 
 from resnext.cli.tables import print_table
 from resnext.cli.training import Settings, to_recipe, to_settings
+from resnext.errors import DataError, printable
 from resnext.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ def check_data(data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")]) 
         data: a folder, an archive or a word, as for train.
     """
     from resnext.data.check import check_data
-    from resnext.errors import DataError, printable
 
     report = check_data(data)
     _print_counts(report)
@@ -75,8 +75,6 @@ def _print_counts(report: DataReport) -> None:
     """A row for each class, a column for each part."""
     from rich.markup import escape
     from rich.table import Table
-
-    from resnext.errors import printable
 
     table = Table("class", *(part.name for part in report.parts), box=None)
     for name in report.parts[0].counts:

@@ -8,7 +8,6 @@ import itertools
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -22,8 +21,8 @@ from resnext.cli.networks import info, list_
 from resnext.cli.runs import compare, evaluate, predict
 from resnext.cli.training import recipes, resume_command, train_command
 from resnext.cli.weights import convert
-from resnext.distributed import ParallelError, launched
-from resnext.errors import RunError
+from resnext.distributed import launched
+from resnext.errors import DistributedError, ResNeXtError, RunError, warn
 from resnext.recipes.naming import get_recipe
 from resnext.runs.run import read_run
 
@@ -77,22 +76,20 @@ def main() -> None:
         sys.stdout.flush()
     except KeyboardInterrupt as error:
         _end_interrupted(getattr(error, "exit_code", 130), str(error))
-    except (ValueError, RuntimeError, ImportError) as error:
-        if interrupts:  # TensorFlow hands on an interrupt as an error of its own
-            _end_interrupted(130, "")
-        if not _raised_by_us(error):
-            raise
-        print(f"resnext: {error}", file=sys.stderr)
-        _end(getattr(error, "exit_code", 1))
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
-    except OSError as error:
-        sys.exit(f"resnext: {error}")
+    except Exception as error:
+        if interrupts:  # TensorFlow hands on an interrupt as an error of its own
+            _end_interrupted(130, "")
+        if not isinstance(error, ResNeXtError | OSError):
+            raise  # a bug of ours
+        warn(str(error))
+        _end(getattr(error, "exit_code", 1))
 
 
 def _end_interrupted(exit_code: int, what: str) -> NoReturn:
-    print(f"resnext: {what or 'interrupted'}", file=sys.stderr)
+    warn(what or "interrupted")
     _end(exit_code)
 
 
@@ -105,7 +102,7 @@ def _end(exit_code: int) -> NoReturn:
 
 def _speak_for_all() -> None:
     """Of the processes of one training only the first one prints results; each one its own errors."""
-    with contextlib.suppress(ParallelError):  # said by the command
+    with contextlib.suppress(DistributedError):  # said by the command
         launch = launched()
         if launch and launch.rank > 0:
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the end
@@ -131,8 +128,3 @@ def _ask_for_huge_pages() -> None:
     if os.environ["KERAS_BACKEND"] == "jax" and asked is None and sys.platform == "linux":
         os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
         os.execv(sys.executable, sys.orig_argv)
-
-
-def _raised_by_us(error: BaseException) -> bool:
-    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    return frame.f_globals["__name__"].startswith("resnext.")

@@ -11,6 +11,7 @@ import tyro
 from tyro.conf import Positional
 
 from resnext.cli.tables import print_table
+from resnext.errors import ArgumentError
 from resnext.files import write_atomically
 from resnext.recipes.naming import get_recipe
 from resnext.recipes.recipe import Dtype
@@ -45,9 +46,9 @@ def bench(
     from resnext import bench
 
     if batch_size < 1:
-        raise ValueError(f"--batch-size must be at least 1, and is {batch_size}")
+        raise ArgumentError(f"--batch-size must be at least 1, and is {batch_size}")
     if (what == "data") != bool(data):
-        raise ValueError("resnext bench conv takes no folder, resnext bench data DATA takes one")
+        raise ArgumentError("resnext bench conv takes no folder, resnext bench data DATA takes one")
     if what == "conv":
         results = list(bench.bench_conv(variant, batch_size, dtype, native))
         table = Table("images", "kernel", "groups", "route", "ms forward and backward", "lowest", "highest", box=None)

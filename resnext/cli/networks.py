@@ -8,6 +8,7 @@ import tyro
 from tyro.conf import Positional
 
 from resnext.cli.tables import print_table
+from resnext.errors import ArgumentError
 
 if TYPE_CHECKING:
     from resnext.variants.variant import Variant
@@ -39,7 +40,7 @@ def _list_variants(pattern: str) -> None:
 
     names = list_variants(pattern)
     if not names:
-        raise ValueError(f"no published network matches {pattern!r}: `resnext list` shows all of them")
+        raise ArgumentError(f"no published network matches {pattern!r}: `resnext list` shows all of them")
     table = Table("variant", "parameters", "multiply-adds", "published top-1 error", box=None)
     for name in names:
         cost = complexity(name)
@@ -57,7 +58,7 @@ def _list_weights(pattern: str) -> None:
 
     tags = list_weights(pattern)
     if not tags:
-        raise ValueError(f"no published weights match {pattern!r}: `resnext list --weights` shows all of them")
+        raise ArgumentError(f"no published weights match {pattern!r}: `resnext list --weights` shows all of them")
     table = Table("weights", "parameters", "top-1", "top-5", "pixels", "licence", box=None)
     for tag in tags:
         entry = published_weights()[tag]

@@ -9,6 +9,7 @@ import tyro
 from tyro.conf import Positional
 
 from resnext.cli.tables import print_table
+from resnext.errors import ArgumentError
 
 Weights = Literal["best", "last"]
 
@@ -89,6 +90,6 @@ def predict(
     from resnext.runs.predict import predict
 
     if not images:
-        raise ValueError("no image given: resnext predict RUN IMAGE...")
+        raise ArgumentError("no image given: resnext predict RUN IMAGE...")
     for image, classes in predict(run, images, top=top, weights=weights):
         print(f"{image}: " + ", ".join(f"{name} {100 * probability:.2f} %" for name, probability in classes))

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from resnext.data.folders import Folder
-from resnext.errors import DataError, printable
+from resnext.errors import DataError, one_line, printable
 from resnext.images.decode import IMAGE_SUFFIXES
 
 READERS = {
@@ -124,8 +124,9 @@ def read_archive(path: Path) -> ArchiveFolder:
     except DataError:
         raise
     except Exception as error:  # damaged archives make tarfile and the decoders raise errors of all kinds
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{printable(path)} is damaged or cut short ({reason}); fetch or pack it again") from error
+        raise DataError(
+            f"{printable(path)} is damaged or cut short ({one_line(error)}); fetch or pack it again"
+        ) from error
     return ArchiveFolder(path, "", content)
 
 

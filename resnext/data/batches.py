@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from resnext.data.examples import Examples
-from resnext.errors import printable
+from resnext.errors import ImageError, printable
 from resnext.images.colours import color_jitter, lighting
 from resnext.images.crops import flip, pad_and_crop, random_resized_box, random_sized_box
-from resnext.images.decode import ImageError, read_crop
+from resnext.images.decode import read_crop
 from resnext.images.erasing import random_erase
 from resnext.images.mixing import cutmix, mixup
 from resnext.images.policies import rand_augment, trivial_augment

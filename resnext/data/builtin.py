@@ -13,7 +13,7 @@ import numpy as np
 
 from resnext.backend import import_keras
 from resnext.data.archives import READERS
-from resnext.errors import DataError
+from resnext.errors import DataError, missing_package, one_line
 
 FOLDER_VARIABLE = "RESNEXT_DATA"  # the environment variable that names the folder of local copies
 TEST_SHARE = 6  # one image in six, as CIFAR-10 keeps 10,000 of 60,000
@@ -64,8 +64,7 @@ def _digits() -> tuple[Arrays, Arrays, tuple[str, ...]]:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        needs = "the built-in digits need the package scikit-learn: pip install 'resnext[datasets]'"
-        raise DataError(needs) from error
+        raise missing_package("the built-in data set digits", "scikit-learn", "datasets") from error
     grey, labels = load_digits(return_X_y=True)
     images = np.rint(grey.reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8).repeat(3, axis=-1)
     is_test = np.zeros(len(labels), bool)
@@ -82,10 +81,9 @@ def _cifar(word: str) -> tuple[Arrays, Arrays, tuple[str, ...]]:
         with contextlib.redirect_stdout(sys.stderr):  # Keras shows the download's progress
             parts = data_set.load_data()
     except Exception as error:  # of the network, of the disk, a wrong checksum: Keras raises all kinds
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
-            f"{word} could not be downloaded ({reason}); put a folder {word}/ or an archive {word}.tar.gz with "
-            f"train/<class>/* and test/<class>/* somewhere and set {FOLDER_VARIABLE} to that folder"
+            f"{word} could not be downloaded ({one_line(error)}). Put a folder {word}/ or an archive {word}.tar.gz "
+            f"with train/<class>/* and test/<class>/* into a folder, and set {FOLDER_VARIABLE} to that folder."
         ) from error
     train, test = (Arrays(_channels_last(images), labels.reshape(-1).astype(np.int32)) for images, labels in parts)
     return train, test, CIFAR[word]

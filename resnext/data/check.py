@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from resnext.errors import ImageError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -148,7 +150,7 @@ def _looks(examples: Examples, name: str, console: Console) -> Iterator[_Look | 
 
 def _look(image) -> _Look | str:
     """Of a file or an array."""
-    from resnext.images.decode import ImageError, read_with_format
+    from resnext.images.decode import read_with_format
 
     try:
         pixels, kind = (image, "array") if isinstance(image, np.ndarray) else read_with_format(image)

@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resnext.errors import ArgumentError
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -45,7 +47,7 @@ def preview(data: str | Path, out: str | Path, *, recipe: Recipe, seed: int = 0)
 
     out = Path(out)
     if out.suffix.lower() not in (".png", ".jpg") or not out.parent.is_dir():
-        raise ValueError(f"{out}: can't be written; give a file .png or .jpg in a folder that exists")
+        raise ArgumentError(f"{out}: can't be written; give a file .png or .jpg in a folder that exists")
     examples = load_splits(data, seed).train
     picked = np.linspace(0, len(examples) - 1, min(IMAGES, len(examples))).round().astype(int)
     images = [examples.images[index] for index in picked]

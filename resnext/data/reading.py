@@ -11,8 +11,8 @@ import numpy as np
 
 from resnext.data.archives import Member
 from resnext.data.examples import Examples
-from resnext.errors import DataError
-from resnext.images.decode import ImageError, check_header, read_image
+from resnext.errors import DataError, ImageError
+from resnext.images.decode import check_header, read_image
 
 BAD_SHARE = 1000  # of so many images one may be left out because it can't be read
 

@@ -14,7 +14,7 @@ from typing import BinaryIO, Protocol, runtime_checkable
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-from resnext.errors import printable
+from resnext.errors import ArgumentError, ImageError, one_line, printable
 
 # Pillow knows 40 formats by their first bytes; some start programs, some have had memory faults.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
@@ -25,10 +25,6 @@ SIDEWAYS = (5, 6, 7, 8)  # the EXIF orientations that change width and height
 
 
 being_read: dict[int, tuple[str, float]] = {}  # by thread, the image it reads and since when: `resnext.images.watchdog`
-
-
-class ImageError(ValueError):
-    """An image that can't be read; the message is "PATH: reason"."""
 
 
 @runtime_checkable
@@ -122,7 +118,7 @@ def _opened(source: str | Path | BinaryIO | Openable, name: str | None = None) -
     except Image.UnidentifiedImageError as error:
         raise ImageError(f"{name}: not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image") from error
     except Exception as error:  # damaged files make Pillow raise OSError, ValueError, SyntaxError, struct.error, ...
-        raise ImageError(f"{name}: {_reason(error)}") from error
+        raise ImageError(f"{name}: {one_line(error)}") from error
     finally:
         del being_read[threading.get_ident()]
 
@@ -142,11 +138,6 @@ def _check_file(path: str | os.PathLike[str]) -> None:
         raise ValueError("not a regular file")
     if status.st_size == 0:
         raise ValueError("empty file")
-
-
-def _reason(error: Exception) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split()) or type(error).__name__
 
 
 def _drafted(image: Image.Image, most: int) -> int:
@@ -182,5 +173,5 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 def to_picture(image: np.ndarray) -> Image.Image:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
-        raise ValueError(f"got an array of {image.dtype} {image.shape}; an image is uint8 (H, W, 3)")
+        raise ArgumentError(f"got an array of {image.dtype} {image.shape}; an image is uint8 (H, W, 3)")
     return Image.fromarray(image)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from resnext.errors import ArgumentError
 from resnext.images.decode import MAX_PIXELS, RESAMPLING, Openable, read_image, to_picture, to_rgb
 
 MAX_SIDE = math.isqrt(MAX_PIXELS)  # of what an image is resized to
@@ -52,16 +53,16 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         if not (_is_length(self.size) and _is_length(self.resize) and self.size <= self.resize <= MAX_SIDE):
-            raise ValueError(
+            raise ArgumentError(
                 f"got size={self.size!r} and resize={self.resize!r}; both are whole numbers of pixels, "
                 f"resize at least size, size at least 1 and resize at most {MAX_SIDE}"
             )
         if self.interpolation not in RESAMPLING:
-            raise ValueError(f"got interpolation={self.interpolation!r}; allowed: {', '.join(RESAMPLING)}")
+            raise ArgumentError(f"got interpolation={self.interpolation!r}; allowed: {', '.join(RESAMPLING)}")
         if not _are_colours(self.mean):
-            raise ValueError(f"got mean={self.mean!r}; it is three numbers from 0 to 1")
+            raise ArgumentError(f"got mean={self.mean!r}; it is three numbers from 0 to 1")
         if not (_are_colours(self.std) and min(self.std) > 0):
-            raise ValueError(f"got std={self.std!r}; it is three numbers above 0, at most 1")
+            raise ArgumentError(f"got std={self.std!r}; it is three numbers above 0, at most 1")
 
     def apply(self, image: np.ndarray | Image.Image) -> np.ndarray:
         """The centre of `image`, an array uint8 (H, W, 3) or Pillow's, as uint8 (size, size, 3)."""
@@ -92,7 +93,7 @@ class Preprocessing:
         wrong = [f"-{key}" for key in sorted(names - set(document))]
         wrong += [f"+{key}" for key in sorted(set(document) - names)]
         if wrong:
-            raise ValueError(f"preprocessing has the wrong keys (- missing, + unknown): {', '.join(wrong)}")
+            raise ArgumentError(f"preprocessing has the wrong keys (- missing, + unknown): {', '.join(wrong)}")
         triples = {key: tuple(document[key]) for key in ("mean", "std") if isinstance(document[key], list)}
         return cls(**{**document, **triples})
 
@@ -132,11 +133,11 @@ def preprocess_input(images, data_format: str | None = None, preprocessing: Prep
 
     data_format = data_format or keras.config.image_data_format()
     if data_format not in CHANNELS:
-        raise ValueError(f"`data_format` must be one of {', '.join(CHANNELS)}. Received: {data_format!r}")
+        raise ArgumentError(f"`data_format` must be one of {', '.join(CHANNELS)}. Received: {data_format!r}")
     shape = CHANNELS[data_format]
     tensor = images if isinstance(images, np.ndarray) else keras.ops.convert_to_tensor(images)
     if len(tensor.shape) < 3 or tensor.shape[-len(shape)] != 3:
-        raise ValueError(f"`images` must have 3 channels, {data_format}. Received: shape {tuple(tensor.shape)}")
+        raise ArgumentError(f"`images` must have 3 channels, {data_format}. Received: shape {tuple(tensor.shape)}")
     dtype = keras.backend.standardize_dtype(tensor.dtype)
     dtype = dtype if "float" in dtype else keras.config.floatx()
     statistics = (preprocessing.mean, preprocessing.std) if preprocessing else (MEAN, STD)

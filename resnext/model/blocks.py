@@ -15,6 +15,7 @@ from typing import NamedTuple
 import keras
 from keras import layers, ops
 
+from resnext.errors import ArgumentError
 from resnext.layers.batch_norm import BatchNorm
 from resnext.layers.convolution import GroupedConv2D
 from resnext.layers.initializer import FanOutNormal
@@ -104,7 +105,7 @@ def split_slices(x, cardinality):
     """
     channels = x.shape[channel_axis()]
     if channels % cardinality:
-        raise ValueError(
+        raise ArgumentError(
             f"The cardinality must divide the channels that are sliced. Received: cardinality={cardinality}, "
             f"{channels} channels. Use a divisor, or a form that does not slice."
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 from keras import layers
 
+from resnext.errors import ArgumentError
 from resnext.images.preprocessing import Preprocessing
 from resnext.model.network import ResNeXt, ResNeXtModel
 from resnext.variants.variant import Variant
@@ -38,7 +39,7 @@ def image_network(
     )
     known = network.preprocessing
     if known and (known.mean, known.std) != (preprocessing.mean, preprocessing.std):
-        raise ValueError(
+        raise ArgumentError(
             f"{weights}: its images are normalised with mean {known.mean} and deviation {known.std}, not with "
             f"{preprocessing.mean} and {preprocessing.std}; give the recipe the same --mean and --std"
         )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import keras
 
+from resnext.errors import ArgumentError
 from resnext.model.blocks import FORMS
 from resnext.model.network import ResNeXtModel, check, functional_model, image_shape, stage_outputs, weights_for
 from resnext.variants.naming import get_variant
@@ -71,7 +72,7 @@ def backbone(
     check("form", form, FORMS)
     levels, stages = _levels(variant), tuple(out_stages)
     if not stages or len(set(stages)) < len(stages) or not set(stages) <= set(levels):
-        raise ValueError(
+        raise ArgumentError(
             f"`out_stages` must be different stages of {', '.join(map(str, levels))}. Received: {out_stages}"
         )
     if input_tensor is None:
@@ -115,7 +116,9 @@ def freeze(model: keras.Model, stages: Sequence[int]) -> keras.Model:
     names = [layer.name for layer in model.layers]
     for stage, prefix in prefixes.items():
         if not any(name.startswith(prefix) for name in names):
-            raise ValueError(f"`stages` must be stages of the network, from 1, the stem. {model.name} has no {stage}.")
+            raise ArgumentError(
+                f"`stages` must be stages of the network; 1 is the stem. {model.name} has no stage {stage}."
+            )
     for layer in model.layers:
         if layer.name.startswith(tuple(prefixes.values())):
             layer.trainable = False

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from resnext.errors import ArgumentError
 from resnext.layers.convolution import GroupedConv2D
 
 
@@ -32,7 +33,7 @@ def fold(model: keras.Model) -> keras.Model:
     (3, 2)
     """
     if not hasattr(model, "operations"):
-        raise ValueError(
+        raise ArgumentError(
             "`model` must be a functional model, such as ResNeXt builds. "
             f"Received: {type(model).__name__} {model.name!r}"
         )

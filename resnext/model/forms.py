@@ -1,5 +1,6 @@
 """The same weights in another form of the block (Xie et al. 2017, Figure 3 and section 3.1)."""
 
+from resnext.errors import ArgumentError
 from resnext.model.classifier import keras_config
 from resnext.model.network import ResNeXt, ResNeXtModel
 from resnext.weights.assign import get_weights, set_weights
@@ -22,10 +23,10 @@ def to_form(model: ResNeXtModel, form: str) -> ResNeXtModel:
     'b'
     """
     if not isinstance(model, ResNeXtModel) or "include_top" not in model.arguments:
-        raise ValueError(f"`model` must be what `ResNeXt` built. Received: {type(model).__name__} {model.name!r}")
+        raise ArgumentError(f"`model` must be what `ResNeXt` built. Received: {type(model).__name__} {model.name!r}")
     for given in (model.form, form):
         if given not in EQUAL_FORMS:
-            raise ValueError(
+            raise ArgumentError(
                 f"Only the forms 'a', 'b' and 'c' are the same function. Received: {model.form!r} to {form!r}"
             )
     stem = [layer for layer in model.layers if layer.name.startswith("stem_")]

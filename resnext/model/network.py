@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 from keras import layers, ops
 
+from resnext.errors import ArgumentError
 from resnext.images.preprocessing import Preprocessing
 from resnext.layers.initializer import filled_later
 from resnext.layers.max_pooling import MaxPooling2D
@@ -107,10 +108,10 @@ def ResNeXt(
     check("form", form, FORMS)
     check("pooling", pooling, (None, *POOLINGS))
     if include_top and pooling:
-        raise ValueError(f"`pooling` is for include_top=False. Received: pooling={pooling!r} with the top.")
+        raise ArgumentError(f"`pooling` is for include_top=False. Received: pooling={pooling!r} with the top.")
     new_head, classes = classes is not None, 1000 if classes is None else classes
     if not isinstance(classes, int) or classes < 1:
-        raise ValueError(f"`classes` must be a whole number, at least 1. Received: {classes!r}")
+        raise ArgumentError(f"`classes` must be a whole number, at least 1. Received: {classes!r}")
     if weights is not None and include_top:
         check("classifier_activation", classifier_activation, (None, "softmax"))
     if input_tensor is None:
@@ -239,11 +240,13 @@ def image_shape(variant: Variant, input_shape, include_top: bool) -> tuple[int |
     layout = "(channels, height, width)" if channels_first else "(height, width, channels)"
     sides = [side for side in input_shape if side is not None]
     if len(input_shape) != 3 or input_shape[0 if channels_first else -1] is None or min(sides) < 1:
-        raise ValueError(f"`input_shape` must be {layout} with the channels given, from 1 up. Received: {input_shape}")
+        raise ArgumentError(
+            f"`input_shape` must be {layout}; only height and width may be None. Received: {input_shape}"
+        )
     return tuple(input_shape)
 
 
 def check(argument: str, value, allowed):
     if value not in allowed:
         allowed = ", ".join(map(repr, allowed))
-        raise ValueError(f"`{argument}` must be one of {allowed}. Received: {value!r}")
+        raise ArgumentError(f"`{argument}` must be one of {allowed}. Received: {value!r}")

@@ -7,6 +7,7 @@ import re
 
 import keras
 
+from resnext.errors import ArgumentError
 from resnext.model.network import ResNeXtModel
 
 
@@ -50,7 +51,7 @@ def recompute(network: ResNeXtModel) -> keras.Model:
     ends = list({match[0]: layer.output for match, layer in in_blocks if match}.values())  # the last layer of each
     norms = any(layer.name.endswith("_transition_norm") for layer in network.layers)
     if not norms or "out_stages" in getattr(network, "arguments", {}):
-        raise ValueError(
+        raise ArgumentError(
             f"`network` must have the blocks of ResNeXt, not folded, and one output. Received: {network.name!r}"
         )
     x = inputs = keras.Input(batch_shape=network.input.shape, dtype=network.input.dtype)

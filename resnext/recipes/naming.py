@@ -3,6 +3,7 @@
 import importlib
 from typing import NamedTuple
 
+from resnext.errors import ArgumentError
 from resnext.recipes.recipe import Published, Recipe
 
 
@@ -33,7 +34,7 @@ def get_recipe(name: str) -> Recipe:
 def get_entry(name: str) -> Entry:
     """As `get_recipe`, with its title and the runs that it is known for."""
     if name not in NAMES:
-        raise ValueError(f"unknown recipe {name!r}; the recipes are {', '.join(NAMES)}")
+        raise ArgumentError(f"unknown recipe {name!r}; the recipes are {', '.join(NAMES)}")
     module = importlib.import_module(f"resnext.recipes.{name.replace('-', '_')}")
     title, *_ = (module.__doc__ or "").splitlines()
     return Entry(module.RECIPE, title.rstrip("."), module.PUBLISHED)

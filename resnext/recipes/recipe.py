@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
+from resnext.errors import ArgumentError
 from resnext.images.preprocessing import MEAN, STD, Preprocessing
 
 # The floating-point dtype policies of Keras.
@@ -23,7 +24,7 @@ CIFAR10_STD = (0.2471, 0.2435, 0.2616)
 def check_dtype(dtype: str) -> None:
     """Raise ValueError for what is not one of DTYPES."""
     if dtype not in DTYPES:
-        raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}. Received: {dtype!r}")
+        raise ArgumentError(f"`dtype` must be one of {', '.join(DTYPES)}. Received: {dtype!r}")
 
 
 @dataclass(frozen=True)
@@ -129,19 +130,19 @@ class Recipe:
                 except (TypeError, ValueError):
                     right = False
                 if not right:
-                    raise ValueError(f"`{field}` must be {allowed}. Received: {value}")
+                    raise ArgumentError(f"`{field}` must be {allowed}. Received: {value}")
         if self.batch_size % self.accumulate:
-            raise ValueError(
+            raise ArgumentError(
                 f"`accumulate` must divide the batch size, {self.batch_size}, into equal parts. "
                 f"Received: {self.accumulate}"
             )
         if (self.schedule == "steps") != bool(self.steps):
-            raise ValueError(
+            raise ArgumentError(
                 "`steps` belong to the schedule 'steps', which needs at least one. "
                 f"Received: {self.steps} with {self.schedule!r}"
             )
         if self.schedule == "steps" and self.warmup_epochs:
-            raise ValueError(f"`warmup_epochs` belong to the schedule 'cosine'. Received: {self.warmup_epochs}")
+            raise ArgumentError(f"`warmup_epochs` belong to the schedule 'cosine'. Received: {self.warmup_epochs}")
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "Recipe":

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from resnext.errors import ArgumentError
+
 
 @dataclass(frozen=True)
 class RunSummary:
@@ -42,10 +44,10 @@ def compare(runs: Iterable[str | Path], out: str | Path | None = None) -> list[R
 
     out = None if out is None else Path(out)
     if out and (out.suffix not in (".png", ".svg") or not out.parent.is_dir()):
-        raise ValueError(f"{out}: can't be written; give a file .png or .svg in a folder that exists")
+        raise ArgumentError(f"{out}: can't be written; give a file .png or .svg in a folder that exists")
     folders = [Path(run) for run in runs]
     if not folders:
-        raise ValueError("no run given; give one run folder or more")
+        raise ArgumentError("no run given; give one run folder or more")
     summaries = []
     for folder, name in zip(folders, _distinct(folders), strict=True):
         config = read_run(folder)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from resnext.distributed import ALONE, World
+from resnext.errors import ArgumentError, DataError, printable
 
 if TYPE_CHECKING:
     import keras
@@ -117,7 +118,7 @@ def evaluate(run: str | Path, data: str | Path, *, weights: str = "best", batch_
     from resnext.runs.run import build_classifier, read_held_out, read_run
 
     if batch_size < 1:
-        raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}")
+        raise ArgumentError(f"`batch_size` must be at least 1. Received: {batch_size}")
     config = read_run(run)
     examples = _examples(data, config, read_held_out(run))
     check_images(examples)
@@ -127,7 +128,6 @@ def evaluate(run: str | Path, data: str | Path, *, weights: str = "best", batch_
 
 def _examples(data: str | Path, config: RunConfig, held_out: list[str]) -> Examples:
     from resnext.data.splits import load_examples, load_held_out, source_name
-    from resnext.errors import DataError, printable
 
     found = load_held_out(data, held_out, config.classes) if held_out else None
     if found:

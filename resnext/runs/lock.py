@@ -9,14 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from resnext.errors import RunError
+from resnext.errors import RunError, RunInUseError
 from resnext.runs.run import LOCK, half_written
-
-
-class RunInUseError(RunError):
-    """Another process trains in the folder."""
-
-    exit_code = 73  # EX_CANTCREAT
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnext.errors import MissingPackageError
+from resnext.errors import missing_package
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,5 +120,5 @@ def _figure(width: float, height: float):
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
-        raise MissingPackageError("pictures need the package matplotlib: pip install 'resnext[plots]'") from error
+        raise missing_package("drawing plots", "matplotlib", "plots") from error
     return Figure(figsize=(width, height), layout="constrained")

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from resnext.errors import ArgumentError
+
 BATCH_SIZE = 16  # from 8 on, images a second rise no more (docs/performance.md)
 
 
@@ -40,7 +42,7 @@ def predict(
     from resnext.runs.run import load_classifier
 
     if top < 1:
-        raise ValueError(f"`top` must be at least 1. Received: {top}")
+        raise ArgumentError(f"`top` must be at least 1. Received: {top}")
     classifier, config = load_classifier(run, weights)
     paths = [Path(image) for image in images]
     names = iter(paths)

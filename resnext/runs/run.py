@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resnext.backend import import_keras
-from resnext.errors import RunError
+from resnext.errors import ArgumentError, RunError
 from resnext.files import write_atomically
 from resnext.recipes.recipe import Recipe, check_dtype
 from resnext.variants.naming import get_variant
@@ -76,7 +76,7 @@ class RunConfig:
         check_dtype(self.dtype)
         are_names = all(isinstance(name, str) and name for name in self.classes)
         if not (self.classes and are_names and len(set(self.classes)) == len(self.classes)):
-            raise ValueError(f"`classes` must be one or more names, no two the same. Received: {self.classes}")
+            raise ArgumentError(f"`classes` must be one or more names, no two the same. Received: {self.classes}")
 
 
 def check_unused(folder: Path) -> None:

@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from resnext.errors import ArgumentError
+
 
 def precise_statistics(classifier: keras.Model, batches: Iterable[np.ndarray], count: int) -> None:
     """Give batch norm the statistics of its inputs under the weights as they are, in place of moving averages.
@@ -32,14 +34,14 @@ def precise_statistics(classifier: keras.Model, batches: Iterable[np.ndarray], c
     >>> precise_statistics(classifier, [np.zeros((4, 32, 32, 3), "uint8")], count=1)
     """
     if count < 1:
-        raise ValueError(f"`count` must be at least 1. Received: {count}")
+        raise ArgumentError(f"`count` must be at least 1. Received: {count}")
     norms = _norms(classifier)
     step = _compiled(classifier)
     variables = classifier.trainable_variables, classifier.non_trainable_variables
     values = [[ops.convert_to_tensor(v) for v in vs] for vs in variables]
     found = [step(*values, ops.convert_to_tensor(images)) for images in itertools.islice(batches, count)]
     if len(found) < count:
-        raise ValueError(f"`batches` must be {count} or more. Received: {len(found)}")
+        raise ArgumentError(f"`batches` must be {count} or more. Received: {len(found)}")
     means, variances = np.stack([_numpy(both) for both in found], axis=1).astype("float64")
     places = np.cumsum([norm.moving_mean.shape[0] for norm in norms])[:-1]
     estimates = np.split(means.mean(axis=0), places), np.split(variances.mean(axis=0) + means.var(axis=0), places)
@@ -64,7 +66,7 @@ def averaged_weights(classifier: keras.Model, batches: Iterable[np.ndarray], cou
     """
     optimizer = getattr(classifier.optimizer, "inner_optimizer", classifier.optimizer)  # half precision has both
     if not optimizer.use_ema:
-        raise ValueError(f"`classifier` must be compiled with use_ema=True. Received: {optimizer.name} without it")
+        raise ArgumentError(f"`classifier` must be compiled with use_ema=True. Received: {optimizer.name} without it")
     if keras.backend.backend() == "jax":
         classifier.jax_state_sync()  # inside `fit` the values are not in the variables
     weights = optimizer._trainable_variables

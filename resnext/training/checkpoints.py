@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from resnext.errors import DamagedCheckpointError, SavingError
 from resnext.files import sync_folder, write_atomically, write_durably
 
 FOLDER = "checkpoints"
@@ -33,18 +34,6 @@ FORMAT = 1
 
 Tensors = dict[str, np.ndarray]
 Facts = dict[str, Any]
-
-
-class DamagedCheckpointError(ValueError):
-    """No checkpoint of a run can be verified."""
-
-    exit_code = 65  # EX_DATAERR
-
-
-class SavingError(RuntimeError):
-    """A training could not be saved, again and again."""
-
-    exit_code = 74  # EX_IOERR
 
 
 class Checkpoint(NamedTuple):

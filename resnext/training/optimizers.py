@@ -19,6 +19,7 @@ from functools import partial
 import keras
 from keras import ops
 
+from resnext.errors import ArgumentError
 from resnext.recipes.recipe import Recipe
 
 NORMS_AND_BIASES = ("gamma", "beta", "bias")
@@ -65,7 +66,7 @@ class PublishedOptimizer(keras.optimizers.Optimizer):
             return
         unknown = sorted(self.rates.keys() - {v.path for v in variables})
         if unknown:
-            raise ValueError(f"`rates` must have paths of trained weights, as `layer_rates` gives. Received: {unknown}")
+            raise ArgumentError(f"`rates` must have paths of trained weights (see `layer_rates`). Received: {unknown}")
         super().build(variables)
         self.decays = [0.0 if v.name in self.spared else self.decay for v in variables]
         self.factors = [self.rates.get(v.path, 1.0) for v in variables]
@@ -320,7 +321,7 @@ def layer_rates(network: keras.Model, decay: float) -> dict[str, float]:
     0.03125
     """
     if not 0 < decay <= 1:
-        raise ValueError(f"`decay` must be above 0 and at most 1. Received: {decay}")
+        raise ArgumentError(f"`decay` must be above 0 and at most 1. Received: {decay}")
     stages = {v.path: _stage(v.path) for v in network.trainable_variables}
     above = 1 + max((stage for stage in stages.values() if stage), default=0)
     return {path: decay ** (above - stage) if stage else 1.0 for path, stage in stages.items()}

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from resnext.distributed import World
+from resnext.errors import TrainingDiverged
 from resnext.runs.evaluate import Evaluation
 from resnext.runs.run import METRICS, RECORDS, WEIGHTS
 from resnext.training.checkpoints import Checkpoint, Saver, Tensors, name_of
@@ -24,10 +25,6 @@ from resnext.weights.save import packed
 TIMES = ("seconds", "images_per_second")
 SAVE_EVERY = 300.0  # seconds: what a kill can cost
 NAMED = 16  # images of a bad step
-
-
-class TrainingDiverged(RuntimeError):
-    """The loss is no longer a number; what was saved before is as it was."""
 
 
 class KeepRun(keras.callbacks.Callback):

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnext.backend import silent
-from resnext.distributed import PeerLostError, World, is_lost_peer, leave
-from resnext.errors import RunError, warn
+from resnext.distributed import World, is_lost_peer, leave
+from resnext.errors import DataError, OutOfMemoryError, PeerLostError, RunError, warn
 from resnext.recipes.recipe import Recipe, trained_at
 from resnext.runs.run import (
     CLASS_ACCURACY,
@@ -101,12 +101,6 @@ def explain_backend_error(error: Exception, training: Session) -> Exception | No
     return None
 
 
-class OutOfMemoryError(RuntimeError):
-    """The step does not fit into the memory."""
-
-    exit_code = 71  # EX_OSERR
-
-
 class Session:
     """One sitting of a training: what is built for it, its epochs, and what they came to."""
 
@@ -145,7 +139,6 @@ class Session:
             self._go_on(checkpoint, facts)
 
     def _go_on(self, checkpoint: Checkpoint, facts: dict) -> None:
-        from resnext.errors import DataError
 
         then = checkpoint.facts
         if then["images"] != facts["images"]:

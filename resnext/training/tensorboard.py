@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from resnext.errors import MissingPackageError
+from resnext.errors import missing_package
 
 TAGS = {
     "train_loss": "loss/train",
@@ -27,8 +27,7 @@ class WriteEvents:
         try:
             from tensorboardX import SummaryWriter
         except ModuleNotFoundError as error:
-            needs = "--tensorboard needs the package tensorboardX: pip install 'resnext[tensorboard]'"
-            raise MissingPackageError(needs) from error
+            raise missing_package("--tensorboard", "tensorboardX", "tensorboard") from error
         self.make, self.folder = SummaryWriter, folder
         self.writer = None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnext.distributed import World, join, launched
-from resnext.errors import RunError, warn
+from resnext.errors import ArgumentError, DataError, RunError, warn
 from resnext.images.watchdog import watch_files
 from resnext.recipes.naming import get_recipe
 from resnext.recipes.recipe import Recipe, check_dtype, judged_at
@@ -69,7 +69,7 @@ def train(
     Raises:
         ValueError, RunError, DataError, WeightsError: before anything is written.
         ImageError, TrainingDiverged, SavingError, OutOfMemoryError: the run folder keeps what was saved.
-        ParallelError, PeerLostError: of several processes (see `resnext.distributed`), which do not find each other,
+        DistributedError, PeerLostError: of several processes (see `resnext.distributed`), which do not find each other,
             can't share the batches out, or of which one has ended.
         Stopped: SIGTERM, SIGINT or SIGUSR1 came; `resume` goes on.
 
@@ -135,7 +135,6 @@ def resume(folder: str | Path, *, data: str | Path | None = None, workers: int |
     0.9912
     """
     from resnext.data.splits import load_splits
-    from resnext.errors import DataError
 
     folder = Path(folder)
     config = read_run(folder)
@@ -179,12 +178,12 @@ def _shared(folder: Path, checkpoint: Checkpoint | None, world: World) -> Checkp
 
 def _check_start(variant: Variant, recipe: Recipe, weights: str | Path | None) -> None:
     if recipe.freeze and weights is None:
-        raise ValueError(
+        raise ArgumentError(
             "`freeze` keeps stages as they were loaded, and nothing is: give `weights`. "
             f"Received: freeze {recipe.freeze}"
         )
     if recipe.zero_gamma and variant.shortcut == "none":
-        raise ValueError("`zero_gamma` must be False without shortcuts: every block would start, and stay, as nothing")
+        raise ArgumentError("`zero_gamma` must be False without shortcuts: every block would start, and stay, at zero")
 
 
 def _check_same(folder: Path, config: RunConfig, facts: dict) -> None:
@@ -211,17 +210,16 @@ def _backend_versions(world: World) -> dict[str, str]:
 
 def _check_numbers(seed: int, workers: int | None, checkpoint_every: int | None) -> None:
     if not 0 <= seed < 2**32:
-        raise ValueError(f"`seed` must be from 0 to {2**32 - 1}. Received: {seed}")
+        raise ArgumentError(f"`seed` must be from 0 to {2**32 - 1}. Received: {seed}")
     if workers is not None and workers < 0:
-        raise ValueError(f"`workers` must be at least 0. Received: {workers}")
+        raise ArgumentError(f"`workers` must be at least 0. Received: {workers}")
     if checkpoint_every is not None and checkpoint_every < 1:
-        raise ValueError(f"`checkpoint_every` must be at least 1. Received: {checkpoint_every}")
+        raise ArgumentError(f"`checkpoint_every` must be at least 1. Received: {checkpoint_every}")
 
 
 def _checked(splits: Splits, recipe: Recipe, skip_bad: bool) -> Splits:
     """The splits with images that can be read. Judging ones are read whole: else it would show after an epoch only."""
     from resnext.data.reading import check_images, readable
-    from resnext.errors import DataError
     from resnext.images.decode import read_image
 
     if skip_bad:

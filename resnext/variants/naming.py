@@ -5,6 +5,7 @@ import fnmatch
 import re
 from typing import Any
 
+from resnext.errors import ArgumentError
 from resnext.variants.published import PUBLISHED
 from resnext.variants.variant import BASIC_BLOCKS, DEEP_STEMS, IMAGENET_BLOCKS, PLAIN_STEM, STEM_OF_201, Block, Variant
 
@@ -48,12 +49,12 @@ def get_variant(name: str) -> Variant:
     """
     match = _NAME.fullmatch(name)
     if match is None or (match["family"] == "next") != bool(match["width"]):
-        raise ValueError(f"Unknown variant {name!r}: a name is {NAME_FORM}. Nearest: {_nearest(name)}")
+        raise ArgumentError(f"Unknown variant {name!r}: a name is {NAME_FORM}. Nearest: {_nearest(name)}")
     depth, letter = int(match["depth"]), match["letter"]
     block, blocks = _blocks(match["family"], depth)
     cifar = len(blocks) == 3
     if not blocks or (cifar and (match["legacy"] or match["aa"] or letter)):
-        raise ValueError(_no_such_depth(name, match))
+        raise ArgumentError(_no_such_depth(name, match))
     attention: Any = match["attention"]
     stem = DEEP_STEMS[letter] if letter else PLAIN_STEM
     width = 16 if cifar and block == "basic" else 64  # He et al. 2016, section 4.2

@@ -8,6 +8,8 @@ beside the options that come from them. No Keras here.
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
+from resnext.errors import ArgumentError
+
 # Blocks in each stage, by the number in the name: Table 1 for 50, section 5.1 for 101; He et al. 2016, Table 1 for 152;
 # one and two blocks a stage for 14 and 26, the smallest networks of the same template. 200 and 201 are timm's; the
 # network that is called 201 has 203 layers.
@@ -102,24 +104,24 @@ class Variant:
 
     def __post_init__(self):
         if len(self.blocks) not in (3, 4):
-            raise ValueError(f"`blocks` must name 3 stages (CIFAR) or 4 (ImageNet). Received: {self.blocks}")
+            raise ArgumentError(f"`blocks` must name 3 stages (CIFAR) or 4 (ImageNet). Received: {self.blocks}")
         numbers = (*self.blocks, *self.stem_channels, self.cardinality, self.bottleneck_width)
         if not all(isinstance(number, int) and number >= 1 for number in numbers):
-            raise ValueError(
+            raise ArgumentError(
                 "`blocks`, `stem_channels`, `cardinality` and `bottleneck_width` must be whole and at least 1. "
                 f"Received: {self.blocks}, {self.stem_channels}, {self.cardinality}, {self.bottleneck_width}"
             )
         for name, allowed in _ALLOWED.items():
             if getattr(self, name) not in allowed:
                 words = ", ".join(map(repr, allowed))
-                raise ValueError(f"`{name}` must be one of {words}. Received: {getattr(self, name)!r}")
+                raise ArgumentError(f"`{name}` must be one of {words}. Received: {getattr(self, name)!r}")
         for name in ("drop_path", "drop_rate"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be from 0 to below 1. Received: {getattr(self, name)!r}")
+                raise ArgumentError(f"`{name}` must be from 0 to below 1. Received: {getattr(self, name)!r}")
         if self.block == "basic" and self.cardinality != 1:
-            raise ValueError(f"A basic block has one path: `cardinality` must be 1. Received: {self.cardinality}")
+            raise ArgumentError(f"A basic block has one path: `cardinality` must be 1. Received: {self.cardinality}")
         if len(self.stem_channels) != 1 and (len(self.stem_channels) != 3 or self.stem == "cifar"):
-            raise ValueError(
+            raise ArgumentError(
                 "`stem_channels` must be one number, or three with the ImageNet stem. "
                 f"Received: {self.stem_channels} with the {self.stem} stem"
             )

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import NamedTuple
 
-from resnext.errors import WeightsError
+from resnext.errors import ArgumentError, WeightsError
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.naming import get_variant
 from resnext.variants.variant import Variant
@@ -55,7 +55,7 @@ def convert(source: str | Path, out: str | Path, to: str = "resnext") -> Convert
     'resnext50_32x4d'
     """
     if to not in TARGETS:
-        raise ValueError(f"`to` must be one of {', '.join(TARGETS)}. Received: {to!r}")
+        raise ArgumentError(f"`to` must be one of {', '.join(TARGETS)}. Received: {to!r}")
     _check_out(Path(out), to)
     with opened(source) as file:
         found = file.found
@@ -104,15 +104,15 @@ def _check_target(variant: Variant, to: str) -> None:
                  variant.anti_aliasing and "anti-aliasing", variant.activation)  # fmt: skip
         options = ", ".join(str(word) for word in words if word)
         allowed = ", ".join(f"--to {target}" for target, possible in has.items() if possible)
-        raise ValueError(f"{to} has no {variant.name} ({options}). Allowed: {allowed}.")
+        raise ArgumentError(f"{to} has no {variant.name} ({options}). Allowed: {allowed}.")
 
 
 def _check_out(out: Path, to: str) -> None:
     """Stop before the work where the file could not be written, or would be another than its name says."""
     suffixes = (".safetensors",) if to == "resnext" else (".safetensors", *TORCH_SUFFIXES)
     if out.suffix not in suffixes:
-        raise ValueError(f"{out}: weights for {to} are written as {', '.join(suffixes)}. Give such a name.")
+        raise ArgumentError(f"{out}: weights for {to} are written as {', '.join(suffixes)}. Give such a name.")
     if out.is_dir() or not out.parent.is_dir():
-        raise ValueError(
+        raise ArgumentError(
             f"{out}: {'a folder' if out.is_dir() else 'its folder does not exist'}. Give a file in a folder."
         )

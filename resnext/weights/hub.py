@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from resnext.errors import WeightsError
+from resnext.errors import WeightsError, missing_package, one_line
 from resnext.weights.published import NON_COMMERCIAL, PublishedWeights, find_weights, list_weights
 
 HUB = "hf:"
@@ -50,10 +50,9 @@ def _download(repository: str) -> Path:
         from huggingface_hub import hf_hub_download, try_to_load_from_cache
         from huggingface_hub.errors import HFValidationError
     except ImportError as error:
-        raise ImportError(
-            f"{HUB}{repository} needs the package huggingface-hub: pip install 'resnext[hub]'; or download "
-            f"https://huggingface.co/{repository}/resolve/main/{HUB_FILE} and give its path"
-        ) from error
+        where = f"https://huggingface.co/{repository}/resolve/main/{HUB_FILE}"
+        what = f"downloading {HUB}{repository} (or fetch {where} yourself and pass its path)"
+        raise missing_package(what, "huggingface-hub", "hub") from error
     try:
         cached = try_to_load_from_cache(repository, HUB_FILE)
         if isinstance(cached, str):
@@ -62,9 +61,9 @@ def _download(repository: str) -> Path:
     except HFValidationError as error:
         raise WeightsError(_NOT_A_REPOSITORY.format(repository)) from error
     except Exception as error:  # no network, no such repository, no access: many kinds, and they change
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise WeightsError(
-            f"{HUB}{repository} is not in the local cache and can't be downloaded ({type(error).__name__}: {reason}). "
+            f"{HUB}{repository} is not in the local cache and can't be downloaded ({type(error).__name__}: "
+            f"{one_line(error, 120)}). "
             f"Download https://huggingface.co/{repository}/resolve/main/{HUB_FILE} where there is a network, and give "
             f"its path; or run `hf download {repository} {HUB_FILE}` there and copy its cache folder."
         ) from error

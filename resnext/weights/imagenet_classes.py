@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from resnext.errors import ArgumentError
 from resnext.weights.published import find_weights
 
 
@@ -45,9 +46,9 @@ def decode_predictions(preds, top: int = 5, weights: str | None = None) -> list[
     """
     known = find_weights(weights.removeprefix("hf:timm/")) if weights else None
     if weights and known is None:
-        raise ValueError(f"`weights` must be a tag that `resnext list --weights` shows. Received: {weights!r}")
+        raise ArgumentError(f"`weights` must be a tag that `resnext list --weights` shows. Received: {weights!r}")
     if known and known.classes != 1000:
-        raise ValueError(
+        raise ArgumentError(
             f"{weights} knows {known.classes:,} classes of ImageNet-12K, whose names are not in this package. "
             "Allowed: weights for ImageNet-1K. timm has the list: timm.data.ImageNetInfo('imagenet12k')."
         )
@@ -55,9 +56,9 @@ def decode_predictions(preds, top: int = 5, weights: str | None = None) -> list[
 
     array = preds if isinstance(preds, np.ndarray) else keras.ops.convert_to_numpy(preds)
     if array.ndim != 2 or array.shape[1] != 1000:
-        raise ValueError(f"`preds` must be (batch, 1000), ImageNet-1K's classes. Received: shape {array.shape}")
+        raise ArgumentError(f"`preds` must be (batch, 1000), ImageNet-1K's classes. Received: shape {array.shape}")
     if not 1 <= top <= 1000:
-        raise ValueError(f"`top` must be from 1 to 1000. Received: {top}")
+        raise ArgumentError(f"`top` must be from 1 to 1000. Received: {top}")
     best = np.argsort(-array, axis=1, kind="stable")[:, :top]
     names = imagenet_classes()
     return [

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from resnext.errors import WeightsError
+from resnext.errors import WeightsError, printable
 from resnext.images.preprocessing import Preprocessing
 from resnext.variants.naming import get_variant
 from resnext.variants.variant import Variant
@@ -33,7 +33,7 @@ from resnext.weights.layouts import (
     their_shape,
 )
 from resnext.weights.published import PublishedWeights, published_weights
-from resnext.weights.readers import FLOATS, Tensors, open_tensors, readable
+from resnext.weights.readers import FLOATS, Tensors, open_tensors
 from resnext.weights.save import UNTRACED
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def opened(source: str | Path) -> Iterator[Opened]:
         shapes = {name.removeprefix(prefix): shape for name, shape in tensors.shapes.items()}
         layout = layout_of_file(shapes)
         if layout is None:
-            some = ", ".join(map(readable, sorted(tensors.shapes)[:3])) or "none"
+            some = ", ".join(printable(name, 100) for name in sorted(tensors.shapes)[:3]) or "none"
             raise WeightsError(
                 f"{path}: no ResNeXt or ResNet that resnext knows has such tensors: {some}, ... Allowed: the names of "
                 "resnext, torchvision, timm, keras-applications or qubvel's classification_models."
@@ -220,7 +220,7 @@ def check_fit(path: Path, layout: Layout, found: Mapping[str, Place], expected: 
 
     def given(name):
         place = found[name]
-        return f"+ {readable(place.names[0])} {their_shape(place.shape, layout)}"
+        return f"+ {printable(place.names[0], 100)} {their_shape(place.shape, layout)}"
 
     def wanted(name):
         theirs = layout.their_name(name)  # ours, where a network like the file's has no such layer

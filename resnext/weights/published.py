@@ -12,6 +12,7 @@ import functools
 from importlib import resources
 from typing import NamedTuple
 
+from resnext.errors import ArgumentError
 from resnext.images.preprocessing import Preprocessing
 
 NON_COMMERCIAL = {"cc-by-nc-4.0": "Creative Commons Attribution-NonCommercial 4.0"}
@@ -98,7 +99,7 @@ def default_weights(variant: str) -> str:
     entries = (w for w in published_weights().values() if w.variant == variant and w.classes == 1000)
     tag = next((entry.tag for entry in entries if entry.licence in free and entry.hub), None)
     if tag is None:
-        raise ValueError(
+        raise ArgumentError(
             f"weights='imagenet': no weights of {variant} are published under a licence that allows every use. "
             "Allowed: a file, hf:OWNER/NAME, or a tag that `resnext list --weights` shows."
         )

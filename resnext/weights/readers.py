@@ -19,7 +19,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from resnext.errors import WeightsError
+from resnext.errors import WeightsError, missing_package, one_line
 
 FLOATS = ("F64", "F32", "F16", "BF16")  # safetensors' names
 MAX_HEADER = 8_000_000  # bytes that describe tensors: ResNeXt-152's take 100,000
@@ -74,15 +74,8 @@ def open_tensors(path: Path) -> Iterator[Tensors]:
         except (WeightsError, ImportError):
             raise
         except Exception as error:  # damaged files make readers raise whatever they stumble over
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            raise WeightsError(f"{path}: {_WHOLE[reader]} ({reason}).") from error
+            raise WeightsError(f"{path}: {_WHOLE[reader]} ({one_line(error)}).") from error
         yield tensors
-
-
-def readable(name: str) -> str:
-    """A name from a file as it can be shown: in one line, without control characters, cut if it is long."""
-    shown = name if name.isprintable() else repr(name)
-    return shown if len(shown) <= 100 else f"{shown[:100]}..."
 
 
 def _check_size(tensors: Tensors, file_size: int) -> None:
@@ -188,7 +181,7 @@ def _torch_tensors(path: Path, mmap: bool) -> Tensors:
     try:
         import torch
     except ImportError as error:
-        raise ImportError(f"reading {path} needs the package torch: pip install 'resnext[torch]'") from error
+        raise missing_package(f"reading {path}", "torch", "torch") from error
     content: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     for wrapper in WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):

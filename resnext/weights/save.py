@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from resnext.errors import missing_package
 from resnext.files import write_atomically
 from resnext.images.preprocessing import Preprocessing
 from resnext.weights.assign import get_weights
@@ -79,7 +80,7 @@ def _pickled_by_torch(weights: Mapping[str, np.ndarray]) -> bytes:
     try:
         import torch
     except ImportError as error:
-        raise ImportError("writing PyTorch's format needs the package torch: pip install 'resnext[torch]'") from error
+        raise missing_package("writing PyTorch's format", "torch", "torch") from error
 
     def tensor(array):
         if array.dtype.name == "bfloat16":  # NumPy's comes from another package, which PyTorch does not know
