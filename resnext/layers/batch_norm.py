@@ -18,6 +18,7 @@ class BatchNorm(keras.layers.BatchNormalization):
 
     Call with `layer(x)` or `layer(x, addend)`, both of one shape. Masks are not taken.
 
+    >>> import numpy as np
     >>> layer = BatchNorm(activation="relu")
     >>> layer(np.ones((2, 4, 4, 8)), np.ones((2, 4, 4, 8))).shape[-1]
     8
