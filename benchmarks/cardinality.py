@@ -64,9 +64,9 @@ def run(arguments, width: str, shortcut: str, seed: int) -> None:
 
 
 def error(out: Path, width: str, shortcut: str, seed: int) -> float:
-    from resnext.runs.run import read_records
+    from resnext.runs.run import Run
 
-    return 100 * (1 - read_records(folder(out, width, shortcut, seed))[-1]["validation_accuracy"])
+    return 100 * (1 - Run.open(folder(out, width, shortcut, seed)).history.last.validation_accuracy)
 
 
 def summary(arguments, width: str, shortcut: str) -> dict:

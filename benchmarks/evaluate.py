@@ -30,7 +30,7 @@ def main():
     from resnext.data.examples import Examples
     from resnext.images.preprocessing import Preprocessing
     from resnext.model.classifier import image_classifier, image_network
-    from resnext.runs.evaluate import judge, log_probabilities
+    from resnext.runs.evaluate import evaluate_examples, log_probabilities
 
     files = sorted(path for path in given.data.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
     paths = list(itertools.islice(itertools.cycle(files), given.batch * given.batches))
@@ -46,7 +46,7 @@ def main():
             log_probabilities(classifier, images)
         bare = time.perf_counter() - started
         started = time.perf_counter()
-        judge(classifier, examples, preprocessing, given.batch)
+        evaluate_examples(classifier, examples, preprocessing, given.batch)
         ratios.append(bare / (time.perf_counter() - started))
     facts = {"machine": machine(), "date": str(date.today()), "command": command(), "backend": keras.backend.backend()}
     result = {**facts, "n": 3, "ratio": [statistics.median(ratios), min(ratios), max(ratios)], "images": len(paths),

@@ -25,17 +25,17 @@ def main():
     from resnext.data.batches import training_batches
     from resnext.data.examples import Examples
     from resnext.model.classifier import image_classifier, image_network
-    from resnext.recipes.recipe import trained_at
+    from resnext.recipes.recipe import training_preprocessing
     from resnext.training.schedules import learning_rates
-    from resnext.training.session import _compile
+    from resnext.training.session import compile_classifier
 
     recipe = dataclasses.replace(get_recipe("rsb-a2"), image_size=32, batch_size=8, trivial_augment=True, erasing=0.5)
     images = np.random.default_rng(0).integers(0, 256, (500, 48, 64, 3), dtype=np.uint8)
     examples = Examples(images, np.arange(500, dtype=np.int32) % 10, tuple("0123456789"))
-    network = image_network("resnext14_2x4d", 10, trained_at(recipe))
-    classifier = image_classifier(network, trained_at(recipe))
-    _compile(classifier, network, recipe, learning_rates(recipe, arguments.steps))
-    batches = training_batches(examples, recipe, trained_at(recipe), seed=0)
+    network = image_network("resnext14_2x4d", 10, training_preprocessing(recipe))
+    classifier = image_classifier(network, training_preprocessing(recipe))
+    compile_classifier(classifier, network, recipe, learning_rates(recipe, arguments.steps))
+    batches = training_batches(examples, recipe, training_preprocessing(recipe), seed=0)
     for step in range(arguments.steps + 1):
         if step % (arguments.steps // 10) == 0:
             print(f"step {step}: {resident():.0f} MB", flush=True)

@@ -47,13 +47,13 @@ def training(arguments):
     from resnext import get_recipe, get_variant
     from resnext.images.preprocessing import Preprocessing
     from resnext.model.classifier import image_classifier, image_network
-    from resnext.training.session import _compile
+    from resnext.training.session import compile_classifier
 
     size, batch = arguments.image_size, arguments.batch_size
     preprocessing = Preprocessing(size, size)
     network = image_network(get_variant(arguments.variant), 1000, preprocessing)
     classifier = image_classifier(network, preprocessing)
-    _compile(classifier, network, get_recipe("photos"), 0.01)
+    compile_classifier(classifier, network, get_recipe("photos"), 0.01)
     images = np.random.default_rng(0).integers(0, 256, (batch, size, size, 3), dtype=np.uint8)
     targets = keras.utils.to_categorical(np.arange(batch) % 1000, 1000)
     return classifier, lambda: classifier.train_on_batch(images, targets)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from resnext.backend import import_keras
 from resnext.errors import DataError
-from resnext.recipes.recipe import Recipe, judged_at, trained_at
+from resnext.recipes.recipe import Recipe, evaluation_preprocessing, training_preprocessing
 
 REPEATS = 7
 SECONDS = 2.0  # that a part of the data pipeline is measured for
@@ -176,12 +176,12 @@ def bench_data(data: str | Path, recipe: Recipe, batch_size: int = 32):
         sampler,
         training_batches,
     )
-    from resnext.data.splits import load_splits
+    from resnext.data.source import open_data
     from resnext.images.decode import read_image
 
     recipe = dataclasses.replace(recipe, image_size=recipe.image_size or 224, batch_size=batch_size, accumulate=1)
-    judged, trained = judged_at(recipe), trained_at(recipe)
-    examples = load_splits(data).train
+    judged, trained = evaluation_preprocessing(recipe), training_preprocessing(recipe)
+    examples = open_data(data).splits().train
     if isinstance(examples.images, np.ndarray):
         raise DataError(f"{data} has no files to read; give a folder of images")
     files, rng = examples.images, np.random.default_rng(0)

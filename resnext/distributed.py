@@ -70,7 +70,7 @@ def _address() -> str | None:
 
 
 @dataclass(frozen=True)
-class World:
+class Cluster:
     """All the processes and devices of a training, and this one's place among them.
 
     Args:
@@ -84,7 +84,7 @@ class World:
     devices: int = 1
 
     @property
-    def is_first(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process writes and speaks for all."""
         return self.rank == 0
 
@@ -105,7 +105,7 @@ class World:
 
         return keras.distribution.DataParallel(auto_shard_dataset=False).scope()
 
-    def spread(self, rows: np.ndarray):
+    def shard(self, rows: np.ndarray):
         """This process's rows of a batch, (batch / processes, ...), as a part of the whole batch, (batch, ...)."""
         if self.devices == 1:
             return rows
@@ -121,12 +121,12 @@ class World:
             return classifier.predict_on_batch(rows)
         import numpy as np
 
-        if getattr(classifier, "spread_function", None) is None:
-            classifier.spread_function = _everywhere(classifier)
+        if getattr(classifier, "sharded_predict_function", None) is None:
+            classifier.sharded_predict_function = _everywhere(classifier)
         values = [[v.value for v in vs] for vs in (classifier.trainable_variables, classifier.non_trainable_variables)]
-        return np.asarray(classifier.spread_function(*values, self.spread(rows)))
+        return np.asarray(classifier.sharded_predict_function(*values, self.shard(rows)))
 
-    def agreed(self, number: int) -> int:
+    def all_max(self, number: int) -> int:
         """The highest of the numbers that all processes give: each waits here for the others."""
         if self.processes == 1:
             return number
@@ -135,7 +135,7 @@ class World:
 
         return int(multihost_utils.process_allgather(np.int32(number)).max())
 
-    def of_the_first(self, numbers: tuple[int, ...]) -> tuple[int, ...]:
+    def broadcast(self, numbers: tuple[int, ...]) -> tuple[int, ...]:
         """What the first process gives: each waits here for it."""
         if self.processes == 1:
             return numbers
@@ -145,10 +145,10 @@ class World:
         return tuple(map(int, multihost_utils.broadcast_one_to_all(np.array(numbers, np.int32))))
 
 
-ALONE = World()
+SINGLE = Cluster()
 
 
-def join() -> World:
+def initialize() -> Cluster:
     """Meet the other processes, if a launcher started some, and count the devices. Imports Keras.
 
     Raises:
@@ -164,12 +164,12 @@ def join() -> World:
                 f"{launch.processes} processes: only the JAX backend trains with more than one. Set KERAS_BACKEND=jax, "
                 "or start one."
             )
-        return ALONE
+        return SINGLE
     import jax
 
     if launch and not jax.distributed.is_initialized():
         _meet(launch)
-    return World(jax.process_index(), jax.process_count(), jax.device_count())
+    return Cluster(jax.process_index(), jax.process_count(), jax.device_count())
 
 
 def _meet(launch: Launch) -> None:
@@ -193,9 +193,9 @@ def _meet(launch: Launch) -> None:
         ) from error
 
 
-def leave(world: World) -> None:
+def shutdown(cluster: Cluster) -> None:
     """Part from the others, when all are done."""
-    if world.processes > 1 and launched():
+    if cluster.processes > 1 and launched():
         import jax
 
         jax.distributed.shutdown()

@@ -15,7 +15,7 @@ from subprocess import CompletedProcess
 
 PRELOADED = ("resnext.training.session", "resnext.training.tensorboard", "resnext.runs.plots", "resnext.bench",
              "matplotlib.figure", "matplotlib.backends.backend_agg", "grain", "safetensors.numpy", "rich.progress",
-             "rich.table", "resnext.cli.main", "resnext.data.batches", "resnext.data.splits", "faults")  # fmt: skip
+             "rich.table", "resnext.cli.main", "resnext.data.batches", "resnext.data.source", "faults")  # fmt: skip
 server = multiprocessing.get_context("forkserver")
 
 

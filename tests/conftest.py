@@ -23,6 +23,8 @@ for name, value in {
 
 from commands import Command  # noqa: E402 - its server has the environment of now
 
+from resnext.data.source import open_data  # noqa: E402
+
 DATA = Path(os.environ.get("RESNEXT_DATA", REPOSITORY.parent / "shared" / "data"))
 
 
@@ -78,6 +80,18 @@ def fresh_resnext(*arguments, env=None, **named) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "resnext", *map(str, arguments)]
     environment = {**os.environ, **(env or {})}
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, **named)
+
+
+def load_splits(data, seed=0):
+    return open_data(data).splits(seed)
+
+
+def load_examples(data, classes):
+    return open_data(data).examples(classes)
+
+
+def load_held_out(data, held_out, classes):
+    return open_data(data).held_out(held_out, classes)
 
 
 def refusal(process: subprocess.CompletedProcess) -> str:

@@ -47,14 +47,14 @@ def main() -> None:
         break_it(place, number, fault)
     else:  # Keras must not be imported before the command line has chosen its backend
         train = importlib.import_module("resnext.training.train")
-        join = train.join
+        initialize = train.initialize
 
-        def broken_join():
-            cluster = join()  # it imports Keras
+        def broken_initialize():
+            cluster = initialize()  # it imports Keras
             break_it(place, number, fault)
             return cluster
 
-        train.join = broken_join
+        train.initialize = broken_initialize
     importlib.import_module("resnext.cli.main").main()
 
 

@@ -40,7 +40,7 @@ COMMANDS = {
     "list": ["PATTERN", "--weights"],
     "info": ["VARIANT|TAG"],
     "recipes": [],
-    "train": ["DATA", "--resume", "--variant", "--out", "--weights", "--seed", "--dtype", "--remat", "--workers",
+    "train": ["DATA", "--resume", "--variant", "--out", "--workers", "--weights", "--seed", "--dtype", "--remat",
               "--skip-bad", "--tensorboard", "--checkpoint-every", *SETTINGS],
     "evaluate": ["RUN", "DATA", "--weights", "--batch-size"],
     "compare": ["RUN...", "--out"],
@@ -141,13 +141,21 @@ def test_commands_and_options_are_frozen():
 
 
 def test_configuration_of_a_run_is_frozen():
-    from resnext.recipes.recipe import Recipe
-    from resnext.runs.run import RunConfig
+    from resnext.recipes.naming import get_recipe
+    from resnext.recipes.recipe import Recipe, evaluation_preprocessing
+    from resnext.runs.config import RunConfig, RunOptions
+    from resnext.variants.naming import get_variant
 
-    assert [field.name for field in dataclasses.fields(RunConfig)] == [
-        "variant", "classes", "preprocessing", "recipe", "data", "seed", "dtype", "weights", "remat", "skip_bad",
+    recipe = dataclasses.replace(get_recipe("photos"), image_size=32)
+    config = RunConfig(
+        get_variant("resnext11_2x4d"), ("a", "b"), evaluation_preprocessing(recipe), recipe, "photos", RunOptions(), {}
+    )
+    document = config.to_json()
+    assert list(document) == [
+        "variant", "classes", "preprocessing", "recipe", "data", "weights", "seed", "dtype", "remat", "skip_bad",
         "tensorboard", "checkpoint_every", "versions",
     ]  # fmt: skip
+    assert RunConfig.from_json(document) == config
     fields = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Recipe)]
     assert fields == ["--name", *SETTINGS[1:]]
 

@@ -10,16 +10,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import DATA, write_photos
+from conftest import DATA, load_examples, load_held_out, load_splits, write_photos
 from PIL import Image
 from test_images import make
 
 from resnext.data import archives
 from resnext.data.batches import evaluation_batches
-from resnext.data.builtin import CIFAR, WORDS
+from resnext.data.builtin import BUILTIN, CIFAR
 from resnext.data.examples import Examples
-from resnext.data.reading import check_images, readable
-from resnext.data.splits import load_examples, load_held_out, load_splits, source_name
+from resnext.data.reading import check_images, drop_unreadable
+from resnext.data.source import open_data
 from resnext.errors import DataError, ImageError
 from resnext.images.decode import check_header, read_image
 from resnext.images.preprocessing import Preprocessing
@@ -472,9 +472,11 @@ def test_a_local_copy_goes_before_the_download(nowhere, monkeypatch, name, place
 
 def test_a_data_argument_has_one_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert [source_name(word) for word in WORDS] == ["digits", "cifar10", "cifar100"]
-    assert source_name("./digits") == str(tmp_path / "digits")
-    assert source_name("x.tar") == source_name(tmp_path / "x.tar") == str(tmp_path / "x.tar")
+    assert [open_data(word).name for word in BUILTIN] == ["digits", "cifar10", "cifar100"]
+    (tmp_path / "digits").mkdir()
+    assert open_data("./digits").name == str(tmp_path / "digits")
+    archive_of(tmp_path / "x.tar", *FOUR)
+    assert open_data("x.tar").name == open_data(tmp_path / "x.tar").name == str(tmp_path / "x.tar")
 
 
 @pytest.mark.skipif(not (DATA / "sign-digits.tar.gz").exists(), reason="sign-digits.tar.gz is not there")
@@ -497,20 +499,20 @@ def test_one_image_in_a_thousand_may_be_left_out(tmp_path):
         images = [bad if i in places else good for i in range(count)]
         return Examples(images, np.arange(count, dtype=np.int32) % 2, ("a", "b"))
 
-    kept, faults = readable(examples(3, 1500, count=2000))
+    kept, faults = drop_unreadable(examples(3, 1500, count=2000))
     assert len(kept) == len(kept.images) == 1998
     assert kept.labels.tolist() == [i % 2 for i in range(2000) if i not in (3, 1500)]
     assert set(kept.images) == {good}
     assert [fault.startswith(f"{bad}: ") for fault in faults] == [True, True]
     whole = examples(count=10)
-    assert readable(whole) == (whole, [])
+    assert drop_unreadable(whole) == (whole, [])
     match = r"^1 of 999 images can't be read, and at most 0 \(0.1 %\) may be left out: \S+b/0.png: [^;]*$"
     with pytest.raises(DataError, match=match):
-        readable(examples(5, count=999))
+        drop_unreadable(examples(5, count=999))
     with pytest.raises(DataError, match=r"^4 of 2000 .* at most 2 \(0.1 %\) .*(\S+b/0.png: [^;]*; ){3}\.\.\.$"):
-        readable(examples(1, 2, 3, 4, count=2000))
+        drop_unreadable(examples(1, 2, 3, 4, count=2000))
 
 
 def test_arrays_are_readable():
     examples = Examples(np.zeros((3, 8, 8, 3), np.uint8), np.arange(3, dtype=np.int32), tuple("abc"))
-    assert readable(examples) == (examples, [])
+    assert drop_unreadable(examples) == (examples, [])

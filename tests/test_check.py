@@ -101,12 +101,12 @@ def test_words_are_checked_too():
 
 
 def test_arrays_have_numbers_for_names(monkeypatch):
-    from resnext.data import examples as sources
-    from resnext.data import splits
+    from resnext.data.examples import Examples, Splits
+    from resnext.data.source import DataSource
 
     images = np.zeros((2, 8, 8, 3), np.uint8)
-    part = sources.Examples(images, np.array([0, 1], np.int32), ("a", "b"))
-    monkeypatch.setattr(splits, "load_splits", lambda data: sources.Splits(part, part, part))
+    part = Examples(images, np.array([0, 1], np.int32), ("a", "b"))
+    monkeypatch.setattr(DataSource, "splits", lambda self: Splits(part, part, part))
     report = check_data("digits")
     assert report.contradictions[0] == ("train[0]", "train[1]")
     assert report.in_train_too == (("validation and test[0]", "train[0]"), ("validation and test[1]", "train[0]"))

@@ -7,12 +7,11 @@ import unicodedata
 
 import numpy as np
 import pytest
-from conftest import REPOSITORY
+from conftest import REPOSITORY, load_examples, load_splits
 from PIL import Image
 
 from resnext.data.examples import Examples
 from resnext.data.reading import check_images
-from resnext.data.splits import load_examples, load_splits
 from resnext.errors import DataError
 from resnext.images.decode import read_image
 
@@ -290,7 +289,7 @@ def test_arrays_have_no_headers_to_check():
 
 def test_keras_grain_and_scikit_learn_are_not_imported_before_use():
     code = (
-        "import sys, resnext.data.splits, resnext.data.batches\n"
+        "import sys, resnext.data.source, resnext.data.batches\n"
         "print([name for name in ('keras', 'grain', 'sklearn') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True).stdout == "[]\n"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import gradients
 
-from resnext.model.blocks import Paths, downsampling_block, identity_block, split, split_slices
+from resnext.model.blocks import Block, downsampling_block, identity_block, split, split_slices
 from resnext.model.classifier import keras_config
 from resnext.model.forms import to_form
 from resnext.model.network import ResNeXt
@@ -28,7 +28,7 @@ def template_parameters(cardinality, width):
 def test_equation_4_gives_about_70_thousand_parameters_to_each_row_of_table_2():
     for row in EQUAL_COMPLEXITY:
         cardinality, width = map(int, row[:-1].split("x"))
-        block = keras.Model(x := keras.Input((56, 56, 256)), identity_block(x, Paths(cardinality, width, 256), "block"))
+        block = keras.Model(x := keras.Input((56, 56, 256)), identity_block(x, Block(cardinality, width, 256), "block"))
         kernels = sum(int(np.prod(w.shape)) for w in block.trainable_weights if w.name == "kernel")
         assert kernels == template_parameters(cardinality, width)
         assert abs(kernels - 70_000) < 1_500
@@ -227,7 +227,7 @@ def test_shortcut_a_keeps_the_input_and_pads_zeros():
     x = np.arange(2 * 4 * 4 * 3, dtype="float32").reshape(2, 4, 4, 3)
     inputs = keras.Input((4, 4, 3))
     y = keras.ops.convert_to_numpy(
-        keras.Model(inputs, zero_padding_shortcut(inputs, Paths(1, 4, 5, strides=2), "block"))(x)
+        keras.Model(inputs, zero_padding_shortcut(inputs, Block(1, 4, 5, strides=2), "block"))(x)
     )
     np.testing.assert_array_equal(y[..., :3], x[:, ::2, ::2])
     assert y.shape == (2, 2, 2, 5)
@@ -264,7 +264,7 @@ def test_no_two_kernels_start_equal():
 
 def test_last_gamma_of_zero_starts_every_block_as_its_shortcut():
     inputs = keras.Input((6, 6, 16))
-    block = keras.Model(inputs, identity_block(inputs, Paths(2, 4, 16, last_gamma=0.0), "block"))
+    block = keras.Model(inputs, identity_block(inputs, Block(2, 4, 16, last_gamma=0.0), "block"))
     x = np.random.default_rng(9).normal(size=(1, 6, 6, 16)).astype("float32")
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(block(x)), np.maximum(x, 0))
     network = ResNeXt(dataclasses.replace(get_variant("resnext14_2x4d"), last_gamma=0.0), include_top=False)
@@ -276,7 +276,7 @@ def test_last_gamma_of_zero_starts_every_block_as_its_shortcut():
 @pytest.mark.parametrize("form", ["a", "b", "c", "sliced"])
 def test_block_is_the_shortcut_plus_the_paths(form):
     inputs = keras.Input((6, 6, 16))
-    block = keras.Model(inputs, downsampling_block(inputs, Paths(4, 2, 32, strides=2), "block", form))
+    block = keras.Model(inputs, downsampling_block(inputs, Block(4, 2, 32, strides=2), "block", form))
     assert block.output.shape == (None, 3, 3, 32)
     x = np.random.default_rng(10).normal(size=(2, 6, 6, 16)).astype("float32")
     last = block.get_layer("block_transition_norm")

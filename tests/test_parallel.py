@@ -105,7 +105,7 @@ def test_a_stop_of_one_stops_all_and_another_number_goes_on(photos, alone, tmp_p
     assert [process.returncode for process in ended] == [143, 143], [process.stderr for process in ended]
     step = read_newest(run / FOLDER, pytest.fail).facts["step"]
     for process in ended:
-        assert ours(process) == [f"stopped by SIGTERM after step {step}; go on with: resnext train --resume {run}"]
+        assert ours(process) == [f"stopped by SIGTERM after step {step}; resume with: resnext train --resume {run}"]
     process = resnext("train", "--resume", run)
     assert process.returncode == 0, process.stderr
     (line,) = [line for line in ours(process) if "bit for bit" in line]
@@ -122,7 +122,8 @@ def test_a_killed_peer_ends_all_and_they_go_on_to_the_same_bytes(killed, photos,
     other = ended[1 - killed]
     assert other.returncode == 75, other.stderr
     assert ours(other) == [
-        f"process {1 - killed} of 2: another one has ended. Start all of them again with: resnext train --resume {run}"
+        f"process {1 - killed} of 2: another process has ended. Start all of them again with: resnext train --resume "
+        f"{run}"
     ]
     assert checkpoints(run / FOLDER)
     for process in together("train", "--resume", run):

@@ -34,8 +34,9 @@ def test_cifar_10_is_learned_in_three_epochs(data_set, tmp_path):
 
 def test_full_size_photos_are_read(data_set, tmp_path):
     """100 ImageNet photos of all sizes, one of each class, sorted into two classes."""
+    from conftest import load_splits
+
     from resnext.data.reading import check_images
-    from resnext.data.splits import load_splits
     from resnext.images.preprocessing import Preprocessing
 
     photos = sorted(data_set("imagenet-samples.tar").glob("*.JPEG"))

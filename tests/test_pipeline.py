@@ -7,7 +7,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from conftest import REPOSITORY
+from conftest import REPOSITORY, load_examples
 from PIL import Image
 
 from resnext.data import batches as batches_module
@@ -20,7 +20,6 @@ from resnext.data.batches import (
     training_batches,
 )
 from resnext.data.examples import Examples
-from resnext.data.splits import load_examples
 from resnext.errors import ImageError
 from resnext.images.preprocessing import Preprocessing
 from resnext.recipes.recipe import Recipe

@@ -11,7 +11,7 @@ import pytest
 from conftest import COLOURS, refusal, resnext, write_photos
 
 from resnext.recipes.naming import NAMES, get_entry, get_recipe
-from resnext.recipes.recipe import Recipe, judged_at, trained_at
+from resnext.recipes.recipe import Recipe, evaluation_preprocessing, training_preprocessing
 from resnext.training.schedules import learning_rates
 
 PLAIN = Recipe("plain", epochs=3, batch_size=8, learning_rate=0.1)
@@ -94,12 +94,20 @@ def test_a_warm_up_rises_in_a_line_and_a_cosine_falls_to_the_last_rate():
 
 def test_sizes_and_colours_follow_the_recipe():
     recipe = get_recipe("torchvision-v2")
-    assert (trained_at(recipe).size, judged_at(recipe).size, judged_at(recipe).resize) == (176, 224, 232)
+    assert (
+        training_preprocessing(recipe).size,
+        evaluation_preprocessing(recipe).size,
+        evaluation_preprocessing(recipe).resize,
+    ) == (176, 224, 232)
     recipe = dataclasses.replace(get_recipe("paper-imagenet"), image_size=224)
-    assert (judged_at(recipe).size, judged_at(recipe).resize, judged_at(recipe).interpolation) == (224, 256, "bicubic")
+    assert (
+        evaluation_preprocessing(recipe).size,
+        evaluation_preprocessing(recipe).resize,
+        evaluation_preprocessing(recipe).interpolation,
+    ) == (224, 256, "bicubic")
     recipe = dataclasses.replace(get_recipe("paper-cifar"), image_size=32)
-    np.testing.assert_allclose(255 * np.array(judged_at(recipe).mean), (125.3, 123.0, 113.9), atol=0.02)
-    np.testing.assert_allclose(255 * np.array(trained_at(recipe).std), (63.0, 62.1, 66.7), atol=0.02)
+    np.testing.assert_allclose(255 * np.array(evaluation_preprocessing(recipe).mean), (125.3, 123.0, 113.9), atol=0.02)
+    np.testing.assert_allclose(255 * np.array(training_preprocessing(recipe).std), (63.0, 62.1, 66.7), atol=0.02)
 
 
 @pytest.mark.parametrize(

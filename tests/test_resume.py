@@ -32,7 +32,7 @@ ARGUMENTS = ("--variant", "resnext11_2x4d", "--image-size", 24, "--epochs", 3, "
              "--learning-rate", 0.01, "--drop-path", 0.1, "--ema", 0.9, "--accumulate", 2,
              "--checkpoint-every", 3)  # fmt: skip
 SAME = ("last.safetensors", "best.safetensors", "metrics.csv")
-STEP = "resnext.training.recorder:KeepRun.on_train_batch_end"
+STEP = "resnext.training.recorder:Recorder.on_train_batch_end"
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 
 
@@ -92,7 +92,7 @@ def test_two_hundred_kills_change_nothing(seed, photos, whole, tmp_path):
     rng = random.Random(seed)
     places = ("os:fsync", "os:rename", "os:replace", "resnext.training.checkpoints:prune",
               "resnext.training.checkpoints:write_durably",
-              "resnext.runs.evaluate:log_probabilities", "resnext.weights.save:packed")  # fmt: skip
+              "resnext.runs.evaluate:log_probabilities", "resnext.weights.save:weights_to_bytes")  # fmt: skip
     run, died = tmp_path / "run", 0
     while died < 10:
         shutil.rmtree(run, ignore_errors=True)  # a run that ended before it was killed ten times begins anew
@@ -133,7 +133,7 @@ def test_a_stop_is_saved_wherever_it_comes(place, count, name, status, photos, w
     assert process.returncode == status, process.stderr
     (line,) = ours(process)
     step = read_newest(tmp_path / "run" / FOLDER, pytest.fail).facts["step"]
-    assert line == f"stopped by {name} after step {step}; go on with: resnext train --resume {tmp_path / 'run'}"
+    assert line == f"stopped by {name} after step {step}; resume with: resnext train --resume {tmp_path / 'run'}"
     process = resnext("train", "--resume", tmp_path / "run")
     assert process.returncode == 0, process.stderr
     assert_same(tmp_path / "run", whole)
@@ -150,7 +150,7 @@ def test_a_stop_that_nobody_notices_ends_within_ten_seconds(photos, tmp_path):
     process = command.wait(60)
     assert process.returncode == 143
     assert time.monotonic() - began < 10
-    assert "resnext: stopped in the middle of a step; --resume goes on from the last checkpoint" in process.stderr
+    assert "resnext: stopped in the middle of a step; --resume continues from the last checkpoint" in process.stderr
 
 
 @pytest.mark.once
@@ -211,8 +211,8 @@ def test_a_full_disk_costs_nothing_that_was_saved(place, photos, whole, tmp_path
     process = faulty(place, f"{first}+", "full", "train", photos, *ARGUMENTS, "--out", tmp_path / "run")
     assert process.returncode == 74, process.stderr
     last = ours(process)[-1]
-    assert len([line for line in process.stderr.splitlines() if "the training goes on" in line]) == 2
-    assert "for the third time. Make room, and go on with --resume" in last or "Make room" in last
+    assert len([line for line in process.stderr.splitlines() if "Training continues; earlier checkpoints" in line]) == 2
+    assert "third failure in a row. Free some space, then resume with: resnext train --resume" in last
     assert read_all(tmp_path / "run") is None
     process = resnext("train", "--resume", tmp_path / "run")
     assert process.returncode == 0, process.stderr
@@ -239,8 +239,8 @@ def test_a_damaged_checkpoint_is_put_aside(damage, damaged, whole):
     process = resnext("train", "--resume", damaged)
     assert process.returncode == 0, process.stderr
     (line,) = [line for line in ours(process) if "damaged" in line]
-    assert line.startswith(f"{newest}: damaged (")
-    assert line.endswith(f"it is called {newest.name}.corrupt now, and the one before is taken")
+    assert line.startswith(f"{newest}: is damaged (")
+    assert line.endswith(f"): renamed to {newest.name}.corrupt; falling back to the previous checkpoint")
     shutil.rmtree(damaged / FOLDER / f"{newest.name}.corrupt")
     assert_same(damaged, whole)
 
@@ -254,8 +254,8 @@ def test_where_every_checkpoint_is_damaged_nothing_is_deleted(damaged):
         process = resnext("train", "--resume", damaged)
         assert process.returncode == 65
         assert ours(process)[-1] == (
-            f"{damaged / FOLDER}: no checkpoint is as it was written ({len(paths)} damaged, kept as *.corrupt). "
-            "Train anew into another --out."
+            f"{damaged / FOLDER}: no checkpoint is intact ({len(paths)} damaged, kept as *.corrupt). Start a new run "
+            "with another --out."
         )
     assert len([*(damaged / FOLDER).glob("*.corrupt")]) == len(paths)
 
@@ -299,14 +299,33 @@ def test_the_newest_two_and_the_best_are_kept(tmp_path):
     ("options", "words"),
     [(("--learning-rate", 0.3), "learning_rate: 0.01, not 0.3"),
      (("--variant", "resnext20_2x4d"), "variant: 'resnext11_2x4d', not 'resnext20_2x4d'"),
-     (("--seed", 1, "--epochs", 4), "seed: 0, not 1; epochs: 3, not 4")],
+     (("--seed", 1, "--epochs", 4), "epochs: 3, not 4; seed: 0, not 1")],
 )  # fmt: skip
 def test_another_recipe_or_network_is_refused(options, words, whole):
     process = resnext("train", "--resume", whole, *options)
     assert process.returncode == 1
     assert ours(process) == [
-        f"{whole}: was begun with {words}. Leave these out, or train anew into another --out."
+        f"{whole}: this run was started with {words}. Leave these options out, or start a new run with another --out."
     ]  # fmt: skip
+
+
+@pytest.mark.once
+def test_the_whole_command_may_be_sent_again(photos, whole, tmp_path):
+    """As a job script does: with every option of the run, those of no recipe included."""
+    run = tmp_path / "run"
+    options = ("--remat", "--skip-bad", "--tensorboard", "--checkpoint-every", 2, "--seed", 3, "--dtype", "float32")
+    arguments = ("train", photos, "--variant", "resnext11_2x4d", "--image-size", 24, "--epochs", 1, *options)
+    assert resnext(*arguments, "--out", run).returncode == 0
+    again = resnext(*arguments, "--out", run, "--resume", run, "--workers", 0)
+    assert again.returncode == 0, again.stderr
+    assert "test top-1" in again.stdout
+    other = resnext(*arguments[:-6], "--checkpoint-every", 3, "--out", run, "--resume", run)
+    assert ours(other) == [
+        f"{run}: this run was started with checkpoint_every: 2, not 3. Leave these options out, or start a new run "
+        "with another --out."
+    ]
+    elsewhere = resnext(*arguments, "--out", tmp_path / "other", "--resume", run)
+    assert ours(elsewhere) == [f"{run}: a run is resumed in its own folder. Leave out --out {tmp_path / 'other'}."]
 
 
 @pytest.mark.once
@@ -317,8 +336,8 @@ def test_an_edited_configuration_is_refused(damaged):
     process = resnext("train", "--resume", damaged)
     assert process.returncode == 1
     assert ours(process) == [
-        f"{damaged}: its checkpoint is of another training (momentum: 0.9 then, 0.5 now; classes: ['blue', 'green', "
-        "'red'] then, ['blue', 'green', 'yellow'] now). Restore its config.json."
+        f"{damaged}: its checkpoint belongs to another training (classes: ['blue', 'green', 'red'] then, ['blue', "
+        "'green', 'yellow'] now; momentum: 0.9 then, 0.5 now). Restore its config.json."
     ]
 
 
@@ -330,8 +349,8 @@ def test_other_images_are_refused_and_moved_ones_are_not(photos, damaged, whole,
     (moved / "train" / "red" / "000.png").unlink()
     process = resnext("train", "--resume", damaged, moved)
     assert process.returncode == 1
-    assert ours(process)[-1].endswith("not the images and classes that the run was trained on. Give them as DATA, or "
-                                      "train anew.")  # fmt: skip
+    assert ours(process)[-1].endswith("not the images and classes this run was trained on. Pass the original data set "
+                                      "as DATA, or start a new run.")  # fmt: skip
 
 
 @pytest.mark.once
@@ -345,7 +364,9 @@ def test_the_second_training_in_a_folder_leaves_within_two_seconds(photos, tmp_p
         process = resnext("train", "--resume", run)
         assert process.returncode == 73
         assert time.monotonic() - began < 2
-        assert ours(process) == [f"{run}: process {first.pid} trains in it. Wait for it, or choose another --out."]
+        assert ours(process) == [
+            f"{run}: process {first.pid} is training in it. Wait for it to end, or choose another --out."
+        ]
     finally:
         first.send_signal(signal.SIGKILL)
         first.wait()
@@ -364,7 +385,7 @@ def test_another_backend_goes_on_with_one_warning(photos, whole, tmp_path):
     assert process.returncode == 0, process.stderr
     (line,) = [line for line in ours(process) if "bit for bit" in line]
     assert "backend tensorflow" in line
-    assert "goes on with backend torch" in line
+    assert "resumes with backend torch" in line
     ours_now, theirs = load_file(run / "last.safetensors"), load_file(whole / "last.safetensors")
     for name, values in theirs.items():
         np.testing.assert_allclose(ours_now[name], values, rtol=0, atol=1e-6 * max(1, np.abs(values).max()))
@@ -401,4 +422,4 @@ def test_a_finished_run_says_its_result_again(whole):
 @pytest.mark.once
 def test_resume_wants_a_run(tmp_path):
     process = resnext("train", "--resume", tmp_path)
-    assert ours(process) == [f"{tmp_path}: not a run folder (no config.json). Give the --out of a `resnext train`."]
+    assert ours(process) == [f"{tmp_path}: not a run folder (no config.json). Pass the --out of a `resnext train`."]

@@ -22,7 +22,7 @@ from resnext import evaluate, predict, train
 from resnext.errors import RunError
 from resnext.recipes.naming import get_recipe
 from resnext.runs.predict import BATCH_SIZE
-from resnext.runs.run import load_classifier, read_run
+from resnext.runs.run import Run
 from resnext.variants.naming import get_variant
 
 QUICK = dataclasses.replace(get_recipe("photos"), image_size=24, epochs=3, batch_size=8, learning_rate=0.003)
@@ -206,7 +206,7 @@ def test_a_run_inside_the_local_copy_of_a_word_is_refused(colours, tmp_path, mon
 
 def test_only_what_the_run_made_is_taken_back(colours, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "resnext.training.recorder.KeepRun.on_epoch_begin", lambda *_: (_ for _ in ()).throw(OSError(28, "x"))
+        "resnext.training.recorder.Recorder.on_epoch_begin", lambda *_: (_ for _ in ()).throw(OSError(28, "x"))
     )
     for existed in (True, False):
         if existed:
@@ -230,7 +230,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(colours, tmp_path):
 def test_damaged_runs_are_refused(trained, colours, tmp_path):
     folder, _ = trained
     with pytest.raises(RunError, match=r"not a run folder \(no config.json\)"):
-        read_run(tmp_path)
+        Run.open(tmp_path)
     assert "not a run folder" in refusal(resnext("predict", tmp_path, "x.png"))
     document = json.loads((folder / "config.json").read_text())
     preprocessing, recipe = document["preprocessing"], document["recipe"]
@@ -244,8 +244,10 @@ def test_damaged_runs_are_refused(trained, colours, tmp_path):
     texts = [json.dumps({**document, **change}) for change in changes]
     for text in (*texts, "{", "[]", "3", "[" * 100_000, "\xff"):
         (tmp_path / "config.json").write_text(text, encoding="latin-1")
-        with pytest.raises(RunError, match=r"^[^\n]*config.json: damaged, or of another version of resnext[^\n]*$"):
-            read_run(tmp_path)
+        with pytest.raises(
+            RunError, match=r"^[^\n]*config.json: damaged, or written by another version of resnext[^\n]*$"
+        ):
+            Run.open(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(document))
     assert "held-out.json: damaged" in refusal(resnext("evaluate", tmp_path, colours))
     assert "best.safetensors: no such weights file" in refusal(resnext("predict", tmp_path, "x.png"))
@@ -256,7 +258,7 @@ def test_a_configuration_that_cannot_be_read_is_one_line(tmp_path):
     if not unreadable.is_file():
         pytest.skip("no /proc here")
     (tmp_path / "config.json").symlink_to(unreadable)
-    assert "config.json: damaged, or of another version of resnext ([Errno" in refusal(
+    assert "config.json: damaged, or written by another version of resnext ([Errno" in refusal(
         resnext("predict", tmp_path, "x.png")
     )
 
@@ -274,7 +276,7 @@ def test_a_network_larger_than_its_weights_is_refused_before_it_is_built(trained
     (tmp_path / "config.json").write_text(json.dumps({**document, "variant": "resnext152_9999x9999d"}))
     (tmp_path / "best.safetensors").write_bytes((folder / "best.safetensors").read_bytes())
     with pytest.raises(RunError, match=r"bytes, too few for resnext152_9999x9999d with 3 classes \(at least"):
-        load_classifier(tmp_path)
+        Run.open(tmp_path).classifier()
 
 
 def test_same_seed_same_run(colours, tmp_path):
@@ -311,7 +313,7 @@ def test_class_folders_without_a_split_are_judged_on_images_held_out(tmp_path):
     process = resnext("evaluate", run, data)
     assert refusal(process) == (
         f"1 of the 6 images that the training held out are gone, the first of them {data / held_out[4]}; "
-        "put them back, or give a folder that the run was not trained on"
+        "put them back, or pass a folder that the run was not trained on"
     )
     moved = data.rename(tmp_path / "moved")
     assert f"the first of them {moved / held_out[4]}" in refusal(resnext("evaluate", run, moved))
@@ -322,7 +324,7 @@ def test_class_folders_without_a_split_are_judged_on_images_held_out(tmp_path):
     assert "classes that training has not" in refusal(resnext("evaluate", run, moved))  # test/ as it is now
     moved.rename(data)
     (run / "held-out.json").write_text('["red/000.png", 1]')
-    assert "held-out.json: damaged, or of another version of resnext (not a list" in refusal(
+    assert "held-out.json: damaged, or written by another version of resnext (not a list" in refusal(
         resnext("evaluate", run, data)
     )
 
@@ -362,8 +364,9 @@ def test_dtype_is_the_runs(colours, tmp_path, dtype):
     if keras.backend.backend() == "jax" and dtype == "float64":
         pytest.skip("JAX has float64 only under jax_enable_x64")
     train(colours, "resnext14_2x4d", tmp_path / "run", recipe=QUICK, dtype=dtype)
-    classifier, config = load_classifier(tmp_path / "run")
-    assert config.dtype == dtype
+    run = Run.open(tmp_path / "run")
+    classifier = run.classifier()
+    assert run.config.options.dtype == dtype
     network = next(layer for layer in classifier.layers if isinstance(layer, keras.Model))
     assert network.get_layer("stem_conv").dtype_policy.name == dtype
     assert keras.config.dtype_policy().name == "float32"
@@ -376,22 +379,22 @@ def test_divergence_is_one_line(colours, tmp_path):
     )  # fmt: skip
     assert re.fullmatch(
         r"the (validation )?loss is (nan|inf) after step \d+, in epoch \d+: training diverged, and nothing of it is "
-        r"saved. Use a lower --learning-rate or another --dtype. The step's images: (\S+/train/\w+/\d+.png(, )?){8}",
+        r"saved. Use a lower --learning-rate or another --dtype. Images of this step: (\S+/train/\w+/\d+.png(, )?){8}",
         refusal(process),
     )
 
 
 def test_divergence_keeps_the_epochs_before(colours, tmp_path, monkeypatch):
     from resnext.errors import TrainingDiverged
-    from resnext.runs.evaluate import judge
+    from resnext.runs.evaluate import evaluate_examples
 
     losses = iter([1, np.nan])
 
     def diverge(*arguments, **named):
-        evaluation = judge(*arguments, **named)
+        evaluation = evaluate_examples(*arguments, **named)
         return dataclasses.replace(evaluation, log_probabilities=evaluation.log_probabilities * next(losses))
 
-    monkeypatch.setattr("resnext.runs.evaluate.judge", diverge)
+    monkeypatch.setattr("resnext.training.session.evaluate_examples", diverge)
     with pytest.raises(TrainingDiverged, match=r"^the validation loss is nan after step 18, in epoch 2: training div"):
         train(colours, "resnext14_2x4d", tmp_path / "run", recipe=QUICK)
     monkeypatch.undo()
@@ -475,7 +478,7 @@ def test_pictures_are_an_extra(colours, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     trained = train(colours, "resnext14_2x4d", tmp_path / "run", recipe=QUICK)
     assert trained.pictures == (tmp_path / "run" / "report.html",)
-    assert trained.pictures_missing == "pictures need the package matplotlib: pip install 'resnext[plots]'"
+    assert trained.pictures_missing == "drawing plots needs the package matplotlib: pip install 'resnext[plots]'"
 
 
 def test_a_class_name_is_no_formula_and_a_picture_costs_no_result(tmp_path):
@@ -593,11 +596,11 @@ def test_a_start_that_can_learn_nothing_is_refused(colours, tmp_path):
         "train", colours, "--variant", "resnext14_2x4d", "--out", tmp_path / "run", "--recipe", "finetune"
     )
     assert refusal(process) == (
-        "`freeze` keeps stages as they were loaded, and nothing is: give `weights`. Received: freeze (1, 2)"
+        "`freeze` keeps stages as they were loaded, and no weights are loaded: pass `weights`. Received: freeze (1, 2)"
     )
     variant = dataclasses.replace(get_variant("resnext14_2x4d"), shortcut="none")
     with pytest.raises(
-        ValueError, match=r"^`zero_gamma` must be False without shortcuts: every block would start, and"
+        ValueError, match=r"^`zero_gamma` must be False without shortcuts: every block would start, and stay"
     ):
         train(colours, variant, tmp_path / "run", recipe=dataclasses.replace(QUICK, zero_gamma=True))
     assert not (tmp_path / "run").exists()

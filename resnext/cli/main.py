@@ -24,7 +24,7 @@ from resnext.cli.weights import convert
 from resnext.distributed import launched
 from resnext.errors import DistributedError, ResNeXtError, RunError, warn
 from resnext.recipes.naming import get_recipe
-from resnext.runs.run import read_run
+from resnext.runs.run import Run
 
 
 def _value_of(option: str, arguments: Sequence[str]) -> str | None:
@@ -112,7 +112,7 @@ def _backend_of_run(arguments: Sequence[str]) -> str | None:
     """That of the run to go on with, if it is installed: on another one it would not go on bit for bit."""
     run = _value_of("--resume", arguments)
     try:
-        backend = read_run(run).versions["backend"] if run else None
+        backend = Run.open(run).config.versions["backend"] if run else None
     except (RunError, KeyError):
         return None  # said when the line is parsed
     return backend if backend in BACKENDS and importlib.util.find_spec(backend) else None

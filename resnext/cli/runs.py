@@ -57,16 +57,16 @@ def compare(
 
     table = Table("run", "variant", "parameters", "recipe", "epochs", "best validation", "last", "seconds", box=None)
     for run in compare(runs, out):
-        best, last = run.best, run.rows[-1]
+        best, last = run.history.best, run.history.last
         table.add_row(
             run.name,
             run.variant,
             f"{run.parameters / 1e6:.2f} M",
             run.recipe,
-            f"{len(run.rows)}",
-            f"{100 * best['validation_accuracy']:.2f} % (epoch {best['epoch']:.0f})",
-            f"{100 * last['validation_accuracy']:.2f} %",
-            f"{sum(row.get('seconds', 0) for row in run.rows):.0f}",
+            f"{len(run.history)}",
+            f"{100 * best.validation_accuracy:.2f} % (epoch {best.epoch})",
+            f"{100 * last.validation_accuracy:.2f} %",
+            f"{run.history.seconds:.0f}",
         )
     print_table(table)
     if out:

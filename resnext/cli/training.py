@@ -6,28 +6,42 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import tyro
 from tyro.conf import Positional
 
 from resnext.cli.tables import print_table
 from resnext.errors import RunError
-from resnext.recipes.recipe import Dtype, Recipe
-from resnext.runs.run import read_run
+from resnext.recipes.recipe import Recipe
+from resnext.runs.config import RunOptions
+from resnext.runs.run import Run
+from resnext.variants.naming import get_variant
 
 if TYPE_CHECKING:
-    from resnext.training.session import Trained
+    from resnext.training.session import TrainingResult
 
 
 @dataclass(frozen=True)
 class Settings(Recipe):
     __doc__ = Recipe.__doc__
 
-    name: Annotated[str, tyro.conf.arg(name="recipe", metavar="NAME", help="how to train: see `resnext recipes`.")]
+    name: Annotated[str, tyro.conf.arg(name="recipe", metavar="NAME", help="training recipe; see `resnext recipes`.")]
 
     def __post_init__(self):
-        """Nothing is refused here, where tyro would say it in a box: the Recipe that is made of it does."""
+        """Refuse nothing here, where tyro would print it in a box: the Recipe that is made of it does."""
+
+
+@dataclass(frozen=True)
+class Options(RunOptions):
+    __doc__ = RunOptions.__doc__
+
+    def __post_init__(self):
+        """Refuse nothing here either."""
+
+
+RunGroup: TypeAlias = tyro.conf.FlagCreatePairsOff[tyro.conf.OmitArgPrefixes[Options]]
+RecipeGroup: TypeAlias = tyro.conf.OmitArgPrefixes[Settings]
 
 
 def recipes() -> None:
@@ -46,121 +60,86 @@ def recipes() -> None:
     print_table(table)
 
 
-def train_command(recipe: Recipe) -> Callable[..., None]:
-    """The command `train`, whose options for the recipe have this one's values where they are not given."""
+def train_command(defaults: Recipe) -> Callable[..., None]:
+    """Return the command `train`, whose options default to the values of the recipe."""
 
     def train(
         data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")],
         variant: str,
         out: Path,
-        settings: tyro.conf.OmitArgPrefixes[Settings] = to_settings(recipe),  # noqa: B008
-        weights: str | None = None,
-        seed: int = 0,
-        dtype: Dtype = "float32",
-        remat: tyro.conf.FlagCreatePairsOff[bool] = False,
+        run: RunGroup = Options(),
+        recipe: RecipeGroup = to_settings(defaults),  # noqa: B008
         workers: int | None = None,
-        skip_bad: tyro.conf.FlagCreatePairsOff[bool] = False,
-        tensorboard: tyro.conf.FlagCreatePairsOff[bool] = False,
-        checkpoint_every: int | None = None,
         resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None,
     ) -> None:
-        """Train a network on a folder of images, or go on: resnext train --resume RUN, alone.
-
-        Options below "settings" are the recipe's.
+        """Train a network on a folder of images, or resume a training: resnext train --resume RUN.
 
         Args:
-            data: a folder or tar archive train/<class>/* with test/ or val/ beside it, or <class>/*; or digits,
-                cifar10 or cifar100.
-            variant: the network, such as resnext50_32x4d or resnext14_8x4d (see `resnext list`).
-            out: the run folder, new or empty.
-            settings: of the recipe.
-            weights: to start from: a file, hf:OWNER/NAME, or the tag of published weights.
-            seed: of the weights, the order, the augmentation and a drawn split.
-            dtype: Keras dtype policy.
-            remat: take less memory and more time: the same weights.
+            data: folder or tar archive train/<class>/* with test/ or val/ beside it, or <class>/*; or digits, cifar10
+                or cifar100.
+            variant: network, such as resnext50_32x4d or resnext14_8x4d (see `resnext list`).
+            out: run folder, new or empty.
+            run: options of the run.
+            recipe: settings of the recipe.
             workers: threads that make batches ahead; by default one for each core.
-            skip_bad: leave out images that can't be read, one in a thousand at most.
-            tensorboard: write events for TensorBoard, too.
-            checkpoint_every: steps from one checkpoint to the next; by default five minutes.
-            resume: the run folder of a training that was stopped or killed: it goes on as if it never had been.
+            resume: run folder of a training that was stopped or killed.
         """
         from resnext.training.train import train
 
-        _print_trained(
-            train(
-                data,
-                variant,
-                out,
-                recipe=to_recipe(settings),
-                weights=weights,
-                seed=seed,
-                dtype=dtype,
-                remat=remat,
-                workers=workers,
-                skip_bad=skip_bad,
-                tensorboard=tensorboard,
-                checkpoint_every=checkpoint_every,
-            )
-        )
+        _print_result(train(data, variant, out, recipe=to_recipe(recipe), workers=workers, **dataclasses.asdict(run)))
 
     return train
 
 
-def _print_trained(trained: Trained) -> None:
-    print(f"test top-1 {100 * trained.test.top(1):.2f} % of {len(trained.test.labels)} images (last epoch)")
-    print(
-        f"best validation top-1 {100 * trained.best_validation_accuracy:.2f} % (epoch {trained.best_epoch}), "
-        f"kept in {trained.folder}"
-    )
-    for picture in trained.pictures:
-        print(f"picture: {picture}")
-    if trained.pictures_missing:
-        print(f"no pictures: {trained.pictures_missing}")
-
-
 def resume_command(folder: Path) -> Callable[..., None]:
-    """The command `train` where it goes on with a run: it has the run's values, and refuses others."""
-    config = read_run(folder)
+    """Return the command `train` for resuming a run: its options default to the run's, and may not differ."""
+    config = Run.open(folder).config
 
     def train(
         resume: Annotated[Path, tyro.conf.arg(metavar="RUN")],
         data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")] = config.data,
         variant: str = config.variant.name,
         out: Path = folder,
-        settings: tyro.conf.OmitArgPrefixes[Settings] = to_settings(config.recipe),  # noqa: B008
-        weights: str | None = config.weights,
-        seed: int = config.seed,
-        dtype: Dtype = config.dtype,  # type: ignore[assignment]
+        run: tyro.conf.OmitArgPrefixes[Options] = Options(**vars(config.options)),  # noqa: B008 - --remat and --no-remat
+        recipe: RecipeGroup = to_settings(config.recipe),  # noqa: B008
         workers: int | None = None,
     ) -> None:
-        """Go on with a training that was stopped or killed, as if it never had been.
+        """Resume a training that was stopped or killed, to the same weights as if it had never stopped.
 
         Args:
-            resume: the run folder.
+            resume: run folder.
             data: where the images are now.
-            variant: as it was; so are all others but the last.
+            variant: network of the run; like every option but --workers it may be given again, unchanged.
             out: the same folder.
-            settings: of the run.
-            weights: that it started from.
-            seed: of the run.
-            dtype: of the run.
+            run: options of the run.
+            recipe: settings of its recipe.
             workers: threads that make batches ahead; by default one for each core.
         """
-        from resnext.training.train import resume as go_on
+        from resnext.training.train import resume as resume_training
 
-        given = {"variant": variant, "out": out.resolve(), "weights": weights, "seed": seed, "dtype": dtype}
-        of_run = {"variant": config.variant.name, "out": folder.resolve(), "weights": config.weights,
-                  "seed": config.seed, "dtype": config.dtype}  # fmt: skip
-        for field in dataclasses.fields(Recipe):
-            given[field.name], of_run[field.name] = getattr(settings, field.name), getattr(config.recipe, field.name)
-        changed = [f"{name}: {of_run[name]!r}, not {value!r}" for name, value in given.items() if value != of_run[name]]
-        if changed:
-            raise RunError(
-                f"{folder}: was begun with {'; '.join(changed)}. Leave these out, or train anew into another --out."
+        if out.resolve() != folder.resolve():
+            raise RunError(f"{folder}: a run is resumed in its own folder. Leave out --out {out}.")
+        expected = config.variant if variant == config.variant.name else get_variant(variant)
+        given = RunOptions(**dataclasses.asdict(run))
+        _print_result(
+            resume_training(
+                folder, data=data, workers=workers, variant=expected, recipe=to_recipe(recipe), options=given
             )
-        _print_trained(go_on(folder, data=data, workers=workers))
+        )
 
     return train
+
+
+def _print_result(result: TrainingResult) -> None:
+    print(f"test top-1 {100 * result.test.top(1):.2f} % of {len(result.test.labels)} images (last epoch)")
+    print(
+        f"best validation top-1 {100 * result.best_validation_accuracy:.2f} % (epoch {result.best_epoch}), "
+        f"kept in {result.folder}"
+    )
+    for picture in result.pictures:
+        print(f"picture: {picture}")
+    if result.pictures_missing:
+        print(f"no pictures: {result.pictures_missing}")
 
 
 def to_settings(recipe: Recipe) -> Settings:

@@ -8,8 +8,6 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from resnext.runs.run import read_run
-
 
 def convert(
     source: Annotated[Positional[str], tyro.conf.arg(metavar="SOURCE")],
@@ -23,12 +21,11 @@ def convert(
         out: the file to write: .safetensors, or .pth for torchvision and timm.
         to: whose names and shapes the file gets.
     """
-    from resnext.runs.run import WEIGHTS
+    from resnext.runs.run import Run
     from resnext.weights.convert import convert
 
     if Path(source).is_dir():
-        read_run(source)
-        source = str(Path(source) / WEIGHTS["best"])
+        source = str(Run.open(source).weights("best"))
     converted = convert(source, out, to)
     head = "no head" if converted.classes is None else f"{converted.classes:,} classes"
     name = converted.variant.name if converted.is_named else f"blocks {converted.variant.blocks}"

@@ -1,4 +1,4 @@
-"""Data sets that a word names: `digits`, `cifar10`, `cifar100`."""
+"""Built-in data sets: `digits`, `cifar10`, `cifar100`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import importlib
 import os
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from resnext.backend import import_keras
 from resnext.data.archives import READERS
+from resnext.data.examples import Examples, Splits
 from resnext.errors import DataError, missing_package, one_line
 
 FOLDER_VARIABLE = "RESNEXT_DATA"  # the environment variable that names the folder of local copies
@@ -31,36 +31,29 @@ CIFAR100 = tuple(
     """.split()  # noqa: SIM905
 )
 CIFAR = {"cifar10": CIFAR10, "cifar100": CIFAR100}
-WORDS = ("digits", *CIFAR)
+BUILTIN = ("digits", *CIFAR)
 
 
-class Arrays(NamedTuple):
-    """A part of a data set in memory: uint8 (N, H, W, 3) and int32 (N,)."""
+def local_copy(name: str) -> Path | None:
+    """Return the folder or archive of that name in the folder that RESNEXT_DATA names, or in the current one.
 
-    images: np.ndarray
-    labels: np.ndarray
-
-
-def local_copy(word: str) -> Path | None:
-    """The folder or archive of that name in the folder that RESNEXT_DATA names, or in the current one.
-
-    The digits come with scikit-learn and have none.
+    The digits come with scikit-learn and have no copy.
     """
     folders = [Path(folder) for folder in (os.environ.get(FOLDER_VARIABLE), ".") if folder]
-    copies = [folder / f"{word}{suffix}" for folder in folders for suffix in ("", *READERS)] if word in CIFAR else []
+    copies = [folder / f"{name}{suffix}" for folder in folders for suffix in ("", *READERS)] if name in CIFAR else []
     return next((copy for copy in copies if copy.exists()), None)
 
 
-def load_word(word: str) -> tuple[Arrays, Arrays, tuple[str, ...]]:
-    """The training part, the test part, and the names of the classes.
+def load_builtin(name: str) -> Splits:
+    """Load a built-in data set; its test part serves for validation as well.
 
     Raises:
         DataError: a package is missing, or the download failed.
     """
-    return _digits() if word == "digits" else _cifar(word)
+    return _digits() if name == "digits" else _cifar(name)
 
 
-def _digits() -> tuple[Arrays, Arrays, tuple[str, ...]]:
+def _digits() -> Splits:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
@@ -70,23 +63,27 @@ def _digits() -> tuple[Arrays, Arrays, tuple[str, ...]]:
     is_test = np.zeros(len(labels), bool)
     for label in range(10):
         is_test[np.flatnonzero(labels == label)[TEST_SHARE - 1 :: TEST_SHARE]] = True
-    train, test = (Arrays(images[part], labels[part].astype(np.int32)) for part in (~is_test, is_test))
-    return train, test, tuple("0123456789")
+    train, test = (
+        Examples(images[part], labels[part].astype(np.int32), tuple("0123456789")) for part in (~is_test, is_test)
+    )
+    return Splits(train, test, test)
 
 
-def _cifar(word: str) -> tuple[Arrays, Arrays, tuple[str, ...]]:
+def _cifar(name: str) -> Splits:
     import_keras()
-    data_set = importlib.import_module(f"keras.datasets.{word}")
+    data_set = importlib.import_module(f"keras.datasets.{name}")
     try:
         with contextlib.redirect_stdout(sys.stderr):  # Keras shows the download's progress
             parts = data_set.load_data()
     except Exception as error:  # of the network, of the disk, a wrong checksum: Keras raises all kinds
         raise DataError(
-            f"{word} could not be downloaded ({one_line(error)}). Put a folder {word}/ or an archive {word}.tar.gz "
+            f"{name} could not be downloaded ({one_line(error)}). Put a folder {name}/ or an archive {name}.tar.gz "
             f"with train/<class>/* and test/<class>/* into a folder, and set {FOLDER_VARIABLE} to that folder."
         ) from error
-    train, test = (Arrays(_channels_last(images), labels.reshape(-1).astype(np.int32)) for images, labels in parts)
-    return train, test, CIFAR[word]
+    train, test = (
+        Examples(_channels_last(images), labels.reshape(-1).astype(np.int32), CIFAR[name]) for images, labels in parts
+    )
+    return Splits(train, test, test)
 
 
 def _channels_last(images: np.ndarray) -> np.ndarray:

@@ -67,10 +67,10 @@ def check_data(data: str | Path) -> DataReport:
     """
     from rich.console import Console
 
-    from resnext.data.splits import load_splits
+    from resnext.data.source import open_data
 
     console, train, parts = Console(stderr=True), None, []
-    for name, examples in _named_parts(load_splits(data)).items():
+    for name, examples in _named_parts(open_data(data).splits()).items():
         part = _Part(name, examples, train)
         for i, seen in enumerate(_looks(examples, name, console)):
             part.add(i, seen)

@@ -41,21 +41,21 @@ def preview(data: str | Path, out: str | Path, *, recipe: Recipe, seed: int = 0)
     import numpy as np
 
     from resnext.data.batches import mixed, sampler
-    from resnext.data.splits import load_splits
+    from resnext.data.source import open_data
     from resnext.images.decode import read_image
-    from resnext.recipes.recipe import judged_at, trained_at
+    from resnext.recipes.recipe import evaluation_preprocessing, training_preprocessing
 
     out = Path(out)
     if out.suffix.lower() not in (".png", ".jpg") or not out.parent.is_dir():
         raise ArgumentError(f"{out}: can't be written; give a file .png or .jpg in a folder that exists")
-    examples = load_splits(data, seed).train
+    examples = open_data(data).splits(seed).train
     picked = np.linspace(0, len(examples) - 1, min(IMAGES, len(examples))).round().astype(int)
     images = [examples.images[index] for index in picked]
     images = [image if isinstance(image, np.ndarray) else read_image(image) for image in images]
     recipe = dataclasses.replace(recipe, image_size=recipe.image_size or min(LARGEST, *images[0].shape[:2]))
-    sample = sampler(recipe, trained_at(recipe))
+    sample = sampler(recipe, training_preprocessing(recipe))
     trained = dataclasses.replace(recipe, test_size=None)
-    columns = [np.stack([judged_at(trained).apply(image) for image in images])]
+    columns = [np.stack([evaluation_preprocessing(trained).apply(image) for image in images])]
     for column in range(COLUMNS):
         rngs = [np.random.default_rng([seed, column, row]) for row in range(len(images))]
         samples = np.stack([sample(image, rng) for image, rng in zip(images, rngs, strict=True)])

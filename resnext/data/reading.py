@@ -32,7 +32,7 @@ def check_images(examples: Examples, read: Callable[[Path | Member], object] = c
         raise DataError(f"{len(bad)} of {len(examples)} images can't be read: {_first(bad)}")
 
 
-def readable(examples: Examples) -> tuple[Examples, list[str]]:
+def drop_unreadable(examples: Examples) -> tuple[Examples, list[str]]:
     """The examples without those that can't be read, and the reasons: every image is read whole.
 
     Raises:

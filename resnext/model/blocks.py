@@ -75,7 +75,7 @@ def channel_axis() -> int:
     return -1 if keras.config.image_data_format() == "channels_last" else 1
 
 
-class Paths(NamedTuple):
+class Block(NamedTuple):
     """A block's inside, and what it gives; the words are those of `Variant`."""
 
     cardinality: int
@@ -112,7 +112,7 @@ def split_slices(x, cardinality):
     return ops.split(x, cardinality, axis=channel_axis())
 
 
-def transform(path, paths: Paths, name, groups=1):
+def transform(path, paths: Block, name, groups=1):
     """1x1, then 3x3, each with batch norm and ReLU; the 3x3 carries the stride. A basic block has no 1x1."""
     width, strides = groups * paths.group_width, paths.strides
     if paths.block == "bottleneck":
@@ -128,13 +128,13 @@ def merge(paths, name):
     return layers.Concatenate(axis=channel_axis(), name=f"{name}_merge")(paths) if len(paths) > 1 else paths[0]
 
 
-def transition(x, paths: Paths, name):
+def transition(x, paths: Block, name):
     """The 1x1 back to the block's width; a basic block's second 3x3."""
     size, dilation = (1, 1) if paths.block == "bottleneck" else (3, paths.stage_dilation)
     return convolution(x, paths.channels, size, f"{name}_transition_conv", dilation=dilation)
 
 
-def form_a(x, paths: Paths, name):
+def form_a(x, paths: Block, name):
     """Figure 3(a), the definition: every path goes back to the block's width, and the paths are summed.
 
     The forms end before the block's last batch norm, which takes the sum with the shortcut and the ReLU with it.
@@ -145,22 +145,22 @@ def form_a(x, paths: Paths, name):
     return layers.Add(name=f"{name}_sum")(outputs) if len(outputs) > 1 else outputs[0]
 
 
-def form_b(x, paths: Paths, name):
+def form_b(x, paths: Block, name):
     """Figure 3(b), early concatenation: the paths are merged before one transition."""
     return _merged_paths(split(x, paths.cardinality), paths, name)
 
 
-def form_c(x, paths: Paths, name):
+def form_c(x, paths: Block, name):
     """Figure 3(c): all paths at once, the 3x3 a convolution in as many groups as there are paths."""
     return transition(transform(x, paths, name, groups=paths.cardinality), paths, name)
 
 
-def form_sliced(x, paths: Paths, name):
+def form_sliced(x, paths: Block, name):
     """The seed's form: as (b), but each path takes its own slice of the input."""
     return _merged_paths(split_slices(x, paths.cardinality), paths, name)
 
 
-def _merged_paths(inputs, paths: Paths, name):
+def _merged_paths(inputs, paths: Block, name):
     outputs = [transform(path, paths, f"{name}_path{i}") for i, path in enumerate(inputs, 1)]
     return transition(merge(outputs, name), paths, name)
 
@@ -168,18 +168,18 @@ def _merged_paths(inputs, paths: Paths, name):
 FORMS = {"a": form_a, "b": form_b, "c": form_c, "sliced": form_sliced}
 
 
-def identity_shortcut(x, paths: Paths, name):
+def identity_shortcut(x, paths: Block, name):
     """The input itself: shapes must not change."""
     return x
 
 
-def projection_shortcut(x, paths: Paths, name):
+def projection_shortcut(x, paths: Block, name):
     """A 1x1 convolution with the block's stride, and batch norm (types B and C of He et al. 2016, section 4.1)."""
     x = convolution(x, paths.channels, 1, f"{name}_shortcut_conv", paths.strides)
     return norm(x, f"{name}_shortcut_norm")
 
 
-def average_shortcut(x, paths: Paths, name):
+def average_shortcut(x, paths: Block, name):
     """2x2 averages do what the stride does, then a 1x1 convolution and batch norm (type D: ResNet-D, He et al. 2019).
 
     Where the stage dilates instead, the averages overlap, with zeros beyond the far border, as timm has it.
@@ -192,7 +192,7 @@ def average_shortcut(x, paths: Paths, name):
     return projection_shortcut(x, paths._replace(strides=1), name)
 
 
-def zero_padding_shortcut(x, paths: Paths, name):
+def zero_padding_shortcut(x, paths: Block, name):
     """The input at every second position, with zeros for the channels it lacks (type A): no weights."""
     if paths.strides > 1:
         x = layers.AveragePooling2D(1, paths.strides, name=f"{name}_shortcut_pool")(x)
@@ -201,7 +201,7 @@ def zero_padding_shortcut(x, paths: Paths, name):
     return ops.pad(x, padding)
 
 
-def no_shortcut(x, paths: Paths, name):
+def no_shortcut(x, paths: Block, name):
     """The paper's ablation: nothing is added to the paths (section 5.1, "Residual connections")."""
     return None
 
@@ -215,7 +215,7 @@ SHORTCUTS = {
 }
 
 
-def squeeze_and_excitation(x, paths: Paths, name):
+def squeeze_and_excitation(x, paths: Block, name):
     """Scale each channel by what all channels' averages say of it (Hu et al. 2018, section 3)."""
     squeezed = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
     y = convolution(squeezed, se_channels(paths.channels), 1, f"{name}_excitation_1_conv", use_bias=True)
@@ -225,7 +225,7 @@ def squeeze_and_excitation(x, paths: Paths, name):
     return layers.Multiply(name=f"{name}_excitation")([x, y])
 
 
-def efficient_channel_attention(x, paths: Paths, name):
+def efficient_channel_attention(x, paths: Block, name):
     """Scale each channel by what the averages of the channels beside it say (Wang et al. 2020, section 3.2)."""
     y = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
     as_image = y.shape[1:]
@@ -240,27 +240,27 @@ def efficient_channel_attention(x, paths: Paths, name):
 ATTENTIONS = {"se": squeeze_and_excitation, "eca": efficient_channel_attention}
 
 
-def identity_block(x, paths: Paths, name, form="c"):
+def identity_block(x, paths: Block, name, form="c"):
     """A block whose shortcut is its input: shape in, same shape out.
 
     >>> x = keras.Input((56, 56, 256))
-    >>> identity_block(x, Paths(cardinality=32, group_width=4, channels=256), "block").shape
+    >>> identity_block(x, Block(cardinality=32, group_width=4, channels=256), "block").shape
     (None, 56, 56, 256)
     """
     return _residual(x, paths, name, form, identity_shortcut)
 
 
-def downsampling_block(x, paths: Paths, name, form="c", shortcut="B"):
+def downsampling_block(x, paths: Block, name, form="c", shortcut="B"):
     """The first block of a stage: the shape changes, so the shortcut, of one of the types in `SHORTCUTS`, follows it.
 
     >>> x = keras.Input((56, 56, 256))
-    >>> downsampling_block(x, Paths(32, group_width=8, channels=512, strides=2), "block").shape
+    >>> downsampling_block(x, Block(32, group_width=8, channels=512, strides=2), "block").shape
     (None, 28, 28, 512)
     """
     return _residual(x, paths, name, form, SHORTCUTS[shortcut])
 
 
-def _residual(x, paths: Paths, name, form, shortcut):
+def _residual(x, paths: Block, name, form, shortcut):
     aggregated = FORMS[form](x, paths, name)
     shortcut = shortcut(x, paths, name)
     last = f"{name}_transition_norm"

@@ -14,7 +14,7 @@ from resnext.layers.initializer import filled_later
 from resnext.layers.max_pooling import MaxPooling2D
 from resnext.model.blocks import (
     FORMS,
-    Paths,
+    Block,
     channel_axis,
     convolution_norm_activation,
     downsampling_block,
@@ -23,7 +23,7 @@ from resnext.model.blocks import (
 from resnext.variants.layer_table import downsamples, stem_name, variant_shapes
 from resnext.variants.naming import get_variant
 from resnext.variants.variant import Stage, Variant
-from resnext.weights.load import assign, checked
+from resnext.weights.load import assign, open_checked
 from resnext.weights.published import default_weights
 
 POOLINGS = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}
@@ -145,7 +145,7 @@ def weights_for(variant: Variant, weights, input_tensor, classes: int | None, fo
         return
     source = default_weights(variant.name) if weights == "imagenet" else weights
     expected = variant_shapes(variant, input_tensor.shape[channel_axis()], classes, form)
-    with checked(source, expected, variant, new_head) as loaded, filled_later():
+    with open_checked(source, expected, variant, new_head) as loaded, filled_later():
         yield loaded
 
 
@@ -198,7 +198,7 @@ def residual_stage(x, stage: Stage, variant: Variant, form: str, before: int = 0
     """Blocks of one spatial size, after so many blocks of other stages; the first changes the shape."""
     for block in range(1, stage.blocks + 1):
         first = block == 1
-        paths = Paths(
+        paths = Block(
             variant.cardinality,
             stage.group_width,
             stage.channels,

@@ -157,13 +157,13 @@ def changed(recipe: Recipe) -> dict[str, object]:
     return {name: value for name, value in dataclasses.asdict(recipe).items() if value != defaults[name]}
 
 
-def judged_at(recipe: Recipe) -> Preprocessing:
+def evaluation_preprocessing(recipe: Recipe) -> Preprocessing:
     """What a recipe with a size judges on, and what belongs to the weights that it makes."""
     size = recipe.test_size or recipe.image_size or 0
     return Preprocessing(size, round(size / recipe.test_crop), recipe.interpolation, recipe.mean, recipe.std)
 
 
-def trained_at(recipe: Recipe) -> Preprocessing:
+def training_preprocessing(recipe: Recipe) -> Preprocessing:
     """The squares that a recipe with a size trains on, where it takes no random box."""
     size = recipe.image_size or 0
     return Preprocessing(size, size, recipe.interpolation, recipe.mean, recipe.std)

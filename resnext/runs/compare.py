@@ -7,22 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from resnext.errors import ArgumentError
+from resnext.runs.history import History
+from resnext.runs.run import Run
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run in a line, and its rows."""
+    """A run in one line, and its history."""
 
     name: str
     variant: str
     recipe: str
     parameters: int
-    rows: list[dict[str, float]]
-
-    @property
-    def best(self) -> dict[str, float]:
-        """The row with the highest validation accuracy."""
-        return max(self.rows, key=lambda row: row["validation_accuracy"])
+    history: History
 
 
 def compare(runs: Iterable[str | Path], out: str | Path | None = None) -> list[RunSummary]:
@@ -35,11 +32,10 @@ def compare(runs: Iterable[str | Path], out: str | Path | None = None) -> list[R
     Raises:
         ValueError, RunError: what the message says. MissingPackageError: a picture without matplotlib.
 
-    >>> [summary.best["epoch"] for summary in compare(["runs/first", "runs/second"])]  # doctest: +SKIP
-    [19.0, 20.0]
+    >>> [summary.history.best.epoch for summary in compare(["runs/first", "runs/second"])]  # doctest: +SKIP
+    [19, 20]
     """
     from resnext.runs.plots import draw_comparison
-    from resnext.runs.run import read_records, read_run
     from resnext.variants.complexity import complexity
 
     out = None if out is None else Path(out)
@@ -50,12 +46,12 @@ def compare(runs: Iterable[str | Path], out: str | Path | None = None) -> list[R
         raise ArgumentError("no run given; give one run folder or more")
     summaries = []
     for folder, name in zip(folders, _distinct(folders), strict=True):
-        config = read_run(folder)
+        run = Run.open(folder)
+        config = run.config
         parameters = complexity(config.variant, classes=len(config.classes)).parameters
-        rows = read_records(folder)
-        summaries.append(RunSummary(name, config.variant.name, config.recipe.name, parameters, rows))
+        summaries.append(RunSummary(name, config.variant.name, config.recipe.name, parameters, run.history))
     if out:
-        draw_comparison([(summary.name, summary.rows) for summary in summaries], out)
+        draw_comparison([(summary.name, summary.history) for summary in summaries], out)
     return summaries
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from resnext.distributed import ALONE, World
+from resnext.distributed import SINGLE, Cluster
 from resnext.errors import ArgumentError, DataError, printable
+from resnext.runs.run import Run
 
 if TYPE_CHECKING:
     import keras
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from resnext.data.examples import Examples
     from resnext.images.preprocessing import Preprocessing
-    from resnext.runs.run import RunConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,62 +115,62 @@ def evaluate(run: str | Path, data: str | Path, *, weights: str = "best", batch_
     0.9912
     """
     from resnext.data.reading import check_images
-    from resnext.runs.run import build_classifier, read_held_out, read_run
 
     if batch_size < 1:
         raise ArgumentError(f"`batch_size` must be at least 1. Received: {batch_size}")
-    config = read_run(run)
-    examples = _examples(data, config, read_held_out(run))
+    opened = Run.open(run)
+    examples = _examples(data, opened)
     check_images(examples)
-    classifier = build_classifier(run, config, weights)
-    return judge(classifier, examples, config.preprocessing, batch_size)
+    return evaluate_examples(opened.classifier(weights), examples, opened.config.preprocessing, batch_size)
 
 
-def _examples(data: str | Path, config: RunConfig, held_out: list[str]) -> Examples:
-    from resnext.data.splits import load_examples, load_held_out, source_name
+def _examples(data: str | Path, run: Run) -> Examples:
+    """Return the images to evaluate a run on: those that it held out of the data, or all of other data."""
+    from resnext.data.source import open_data
 
-    found = load_held_out(data, held_out, config.classes) if held_out else None
+    source, held_out, classes = open_data(data), run.held_out, run.config.classes
+    found = source.held_out(held_out, classes) if held_out else None
     if found:
         examples, missing = found
         if not missing:
             return examples
         moved = 2 * len(missing) < len(held_out)  # other folders may have a few files of the same names
-        if moved or source_name(data) == config.data:
+        if moved or source.name == run.config.data:
             raise DataError(
                 f"{len(missing)} of the {len(held_out)} images that the training held out are gone, the first of them "
-                f"{printable(missing[0])}; put them back, or give a folder that the run was not trained on"
+                f"{printable(missing[0])}; put them back, or pass a folder that the run was not trained on"
             )
-    return load_examples(data, config.classes)
+    return source.examples(classes)
 
 
-def judge(
+def evaluate_examples(
     classifier: keras.Model,
     examples: Examples,
     preprocessing: Preprocessing,
     batch_size: int,
     check: Callable[[], None] = lambda: None,
-    world: World = ALONE,
+    cluster: Cluster = SINGLE,
 ) -> Evaluation:
     """Run the network over the examples, in order, on all devices; before each batch `check` may raise."""
     import numpy as np
 
     from resnext.data.batches import evaluation_batches
 
-    share = world.rank, world.processes
-    batches = evaluation_batches(examples, preprocessing, batch_size, world.devices, share)
+    share = cluster.rank, cluster.processes
+    batches = evaluation_batches(examples, preprocessing, batch_size, cluster.devices, share)
     rows = []
     for images, valid in batches:
         check()
-        rows.append(log_probabilities(classifier, images, world)[:valid])
+        rows.append(log_probabilities(classifier, images, cluster)[:valid])
     return Evaluation(examples.classes, examples.labels, np.concatenate(rows))
 
 
-def log_probabilities(classifier: keras.Model, images: np.ndarray, world: World = ALONE) -> np.ndarray:
+def log_probabilities(classifier: keras.Model, images: np.ndarray, cluster: Cluster = SINGLE) -> np.ndarray:
     """uint8 (batch, size, size, 3) -> float32 (batch, classes); of a batch that is shared out, this process's rows."""
     import numpy as np
 
     with _no_gradients():
-        logits = np.array(world.predict(classifier, images), np.float32)
+        logits = np.array(cluster.predict(classifier, images), np.float32)
     logits -= logits.max(axis=1, keepdims=True)
     return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 

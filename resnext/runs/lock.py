@@ -5,53 +5,54 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from resnext.errors import RunError, RunInUseError
-from resnext.runs.run import LOCK, half_written
+from resnext.runs.run import CONFIG, HELD_OUT, LOCK, METRICS, RECORDS, WEIGHTS, list_folder
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Alone in the folder, which is made if need be, and taken away again if nothing was put into it.
+def lock(folder: Path) -> Iterator[None]:
+    """Hold the folder alone; it is made if need be, and removed again if nothing was put into it.
 
-    The kernel holds the lock: of a process that was killed nothing is left of it but a file.
+    The kernel holds the lock: all that a killed process leaves of it is a file.
 
     Raises:
-        RunInUseError: another process has it.
-        RunError: the folder can't be written to.
+        RunInUseError: another process holds it.
+        RunError: the folder cannot be written to.
     """
-    made = not folder.exists()
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = _lock(folder)
+        file = _open_locked(folder)
     except OSError as error:
         raise RunError(f"{folder}: can't be written to ({error.strerror}). Choose another --out.") from error
     with file:
-        for path in half_written(folder):
+        for path in _half_written(folder):
             path.unlink()
         try:
             yield
         finally:
             with contextlib.suppress(OSError):
                 (folder / LOCK).unlink()
-                if made:
+                if is_new:
                     folder.rmdir()  # refused where there is something in it
 
 
-def _lock(folder: Path) -> IO[str]:
+def _open_locked(folder: Path) -> IO[str]:
     while True:
         file = (folder / LOCK).open("a+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            number = file.read() or "another process"
+            number = file.read() or "unknown"
             file.close()
             raise RunInUseError(
-                f"{folder}: process {number} trains in it. Wait for it, or choose another --out."
+                f"{folder}: process {number} is training in it. Wait for it to end, or choose another --out."
             ) from None
         if (folder / LOCK).exists() and os.fstat(file.fileno()).st_ino == (folder / LOCK).stat().st_ino:
             break
@@ -60,3 +61,9 @@ def _lock(folder: Path) -> IO[str]:
     file.write(str(os.getpid()))
     file.flush()
     return file
+
+
+def _half_written(folder: Path) -> list[Path]:
+    """Return what a process left that was killed while it wrote a file: see `write_atomically`."""
+    names = "|".join(map(re.escape, (CONFIG, HELD_OUT, METRICS, RECORDS, *WEIGHTS.values())))
+    return [path for path in list_folder(folder) if re.fullmatch(rf"\.({names})\.\d+", path.name)]

@@ -12,31 +12,32 @@ if TYPE_CHECKING:
     import numpy as np
 
     from resnext.runs.evaluate import Evaluation
+    from resnext.runs.history import History
 
 
 MISTAKES = 24  # on a sheet
 CLASSES = 50  # in a picture of accuracies: the best half and the worst where there are more
 
 
-def draw_learning_curves(rows: list[dict[str, float]], path: Path) -> None:
+def draw_learning_curves(history: History, path: Path) -> None:
     """Loss and accuracy over the epochs, for training and validation."""
-    draw_comparison([("", rows)], path)
+    draw_comparison([("", history)], path)
 
 
-def draw_comparison(runs: Sequence[tuple[str, list[dict[str, float]]]], path: Path) -> None:
+def draw_comparison(runs: Sequence[tuple[str, History]], path: Path) -> None:
     """The curves of runs on top of each other: a colour for each, dashed for training.
 
     Args:
-        runs: names and rows.
+        runs: name and history of each.
         path: of the picture.
     """
     figure = _figure(width=9, height=3.6 + 0.2 * len(runs))
     for axes, metric, scale in zip(figure.subplots(1, 2), ("loss", "accuracy"), (1, 100), strict=True):
-        for number, (name, rows) in enumerate(runs):
+        for number, (name, history) in enumerate(runs):
             for part, line in (("train", "--"), ("validation", "-")):
-                values = [scale * row[f"{part}_{metric}"] for row in rows]
+                values = [scale * getattr(row, f"{part}_{metric}") for row in history.rows]
                 look = {"marker": ".", "color": f"C{number % 10}", "label": f"{name} {part}".strip()}
-                axes.plot([row["epoch"] for row in rows], values, line, **look)
+                axes.plot([row.epoch for row in history.rows], values, line, **look)
         axes.set(xlabel="epoch", ylabel=metric if metric == "loss" else f"{metric} (%)")
         axes.xaxis.get_major_locator().set_params(integer=True)
         if metric == "loss":

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from resnext.errors import ArgumentError
+from resnext.runs.run import Run
 
 BATCH_SIZE = 16  # from 8 on, images a second rise no more (docs/performance.md)
 
@@ -39,11 +40,11 @@ def predict(
 
     from resnext.data.batches import prediction_batches
     from resnext.runs.evaluate import log_probabilities
-    from resnext.runs.run import load_classifier
 
     if top < 1:
         raise ArgumentError(f"`top` must be at least 1. Received: {top}")
-    classifier, config = load_classifier(run, weights)
+    opened = Run.open(run)
+    classifier, config = opened.classifier(weights), opened.config
     paths = [Path(image) for image in images]
     names = iter(paths)
     batch_size = min(BATCH_SIZE, max(1, len(paths)))

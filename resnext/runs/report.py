@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import dataclasses
 from collections.abc import Iterable, Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resnext.data.batches import read_image_of
 from resnext.files import write_atomically
 from resnext.recipes.recipe import changed
+from resnext.runs import plots
+from resnext.runs.history import EpochRow, History
+from resnext.runs.run import CLASS_ACCURACY, CONFUSION_MATRIX, LEARNING_CURVES, REPORT, WORST_MISTAKES
 from resnext.variants.complexity import complexity
 
 if TYPE_CHECKING:
+    from resnext.data.examples import Examples
+    from resnext.runs.config import RunConfig
     from resnext.runs.evaluate import Evaluation
-    from resnext.runs.run import RunConfig
 
 
 STYLE = """
@@ -35,10 +43,45 @@ summary { cursor: pointer; }
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
+def draw_report(
+    folder: Path, config: RunConfig, history: History, test: Evaluation, examples: Examples
+) -> tuple[tuple[Path, ...], str | None]:
+    """Draw the plots of a run and write its page. Nothing that goes wrong here costs the result.
+
+    Args:
+        folder: run folder.
+        config: configuration of the run.
+        history: rows of its epochs.
+        test: evaluation of the last weights on the test images.
+        examples: test images.
+
+    Returns:
+        What was written, and why something is missing, if it is.
+    """
+    image = partial(read_image_of, examples, config.preprocessing)
+    drawn: dict[str, Path] = {}
+    missing = None
+    try:
+        for title, name, draw in (
+            ("Learning curves", LEARNING_CURVES, partial(plots.draw_learning_curves, history)),
+            ("Confusion matrix", CONFUSION_MATRIX, partial(plots.draw_confusion_matrix, test)),
+            ("Accuracy of each class", CLASS_ACCURACY, partial(plots.draw_class_accuracy, test)),
+            ("Worst mistakes", WORST_MISTAKES, partial(plots.draw_worst_mistakes, test, image)),
+        ):
+            draw(folder / name)
+            drawn[title] = folder / name
+        write_report(folder / REPORT, config, history, test, drawn)
+    except Exception as error:  # whatever it is, the test result is worth more
+        missing = str(error)
+        with contextlib.suppress(Exception):
+            write_report(folder / REPORT, config, history, test, drawn, missing)
+    return tuple(path for path in (*drawn.values(), folder / REPORT) if path.exists()), missing
+
+
 def write_report(
     path: Path,
     config: RunConfig,
-    rows: Sequence[dict[str, float]],
+    history: History,
     test: Evaluation,
     pictures: dict[str, Path],
     missing: str | None = None,
@@ -48,23 +91,23 @@ def write_report(
     Args:
         path: of the page.
         config: of the run.
-        rows: what metrics.csv has, one for each epoch.
+        history: rows of its epochs.
         test: what the last weights said of the test images.
         pictures: files .png by what they show.
         missing: why there are no pictures, if there are none.
     """
-    best = max(rows, key=lambda row: row["validation_accuracy"])
+    best = history.best
     result = (
         f"{100 * test.top(1):.2f} % of {len(test.labels):,} test images after the last epoch; best validation accuracy "
-        f"{100 * best['validation_accuracy']:.2f} % (epoch {best['epoch']:.0f})"
+        f"{100 * best.validation_accuracy:.2f} % (epoch {best.epoch})"
     )
     sections = [
-        _section("Network and data", _pairs(_facts(config, rows))),
+        _section("Network and data", _pairs(_facts(config, history))),
         _section(f"Recipe: {config.recipe.name}", _pairs(changed(config.recipe).items())),
         *(_section(name, _picture(name, file)) for name, file in pictures.items()),
         _section("Pictures", f"<p>{escape(missing)}</p>") if missing else "",
         _section("Classes", _classes(test)),
-        _section("Epochs", f"<details><summary>{len(rows)} rows</summary>{_epochs(rows)}</details>"),
+        _section("Epochs", f"<details><summary>{len(history)} rows</summary>{_epochs(history)}</details>"),
         _section("Use it", f"<pre>{escape(_commands(path, config))}</pre>"),
     ]
     title = f"{config.variant.name} on {Path(config.data).name}"
@@ -87,7 +130,7 @@ def write_report(
     write_atomically(path, page.encode("utf-8", "replace"))
 
 
-def _facts(config: RunConfig, rows: Sequence[dict[str, float]]) -> Iterable[tuple[str, object]]:
+def _facts(config: RunConfig, history: History) -> Iterable[tuple[str, object]]:
     size = config.recipe.image_size or config.variant.image_size
     cost = complexity(config.variant, (size, size, 3), len(config.classes))
     yield "variant", config.variant.name
@@ -95,10 +138,13 @@ def _facts(config: RunConfig, rows: Sequence[dict[str, float]]) -> Iterable[tupl
     yield "multiply-adds", f"{cost.multiply_adds:,} at {size} x {size}"
     yield "data", config.data
     yield "classes", f"{len(config.classes):,}"
-    yield "weights to start from", config.weights or "random"
-    yield "seed", config.seed
-    yield "dtype", config.dtype
-    yield "time", f"{sum(row['seconds'] for row in rows):,.0f} s in {len(rows)} epochs"
+    for field in dataclasses.fields(config.options):
+        value = getattr(config.options, field.name)
+        if field.name == "weights":
+            yield "weights to start from", value or "random"
+        elif field.name in ("seed", "dtype") or value != field.default:
+            yield field.name.replace("_", " "), value
+    yield "time", f"{history.seconds:,.0f} s in {len(history)} epochs"
     yield "versions", ", ".join(f"{name} {version}" for name, version in config.versions.items())
 
 
@@ -138,10 +184,10 @@ def _classes(test: Evaluation) -> str:
     return _table(("class", "images", "accuracy (%)", "most often taken for"), rows, numbers=(1, 2))
 
 
-def _epochs(rows: Sequence[dict[str, float]]) -> str:
-    names = list(rows[0])
-    return _table([name.replace("_", " ") for name in names], [[f"{row[name]:.6g}" for name in names] for row in rows],
-                  numbers=range(len(names)))  # fmt: skip
+def _epochs(history: History) -> str:
+    names = [name.replace("_", " ") for name in EpochRow._fields]
+    rows = [[f"{value:.6g}" for value in row] for row in history.rows]
+    return _table(names, rows, numbers=range(len(names)))
 
 
 def _picture(name: str, path: Path) -> str:

@@ -44,10 +44,14 @@ class Checkpoint(NamedTuple):
 
 
 def other_images(data: str | Path) -> str:
-    return f"{data}: not the images and classes that the run was trained on. Give them as DATA, or train anew."
+    """Return the message for data that a run was not trained on."""
+    return (
+        f"{data}: these are not the images and classes this run was trained on. Pass the original data set as DATA, or "
+        "start a new run."
+    )
 
 
-def name_of(step: int, epochs: int) -> str:
+def checkpoint_name(step: int, epochs: int) -> str:
     """Sorted by name they are sorted by age: `epochs` were judged after `step` batches."""
     return f"step-{step:09}-{epochs:04}"
 
@@ -65,7 +69,7 @@ def write_checkpoint(folder: Path, tensors: Tensors, facts: Facts) -> Path:
     """
     from safetensors.numpy import save
 
-    path = folder / name_of(facts["step"], facts["epochs"])
+    path = folder / checkpoint_name(facts["step"], facts["epochs"])
     temporary = folder / f".{path.name}.{os.getpid()}"
     folder.mkdir(exist_ok=True)
     try:
@@ -105,7 +109,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if _digest(outer["facts"]) != outer["sha256"]:
         raise ValueError(f"{FACTS} is not as it was written")
     facts = json.loads(outer["facts"])
-    if path.name != name_of(facts["step"], facts["epochs"]):
+    if path.name != checkpoint_name(facts["step"], facts["epochs"]):
         raise ValueError(f"{FACTS} is of another checkpoint")
     state = (path / STATE).read_bytes()
     if [len(state), hashlib.sha256(state).hexdigest()] != facts["state"]:
@@ -118,7 +122,7 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted((path for path in folder.glob("step-*") if not path.suffix), reverse=True)
 
 
-def read_newest(folder: Path, say: Callable[[str], None]) -> Checkpoint | None:
+def read_newest(folder: Path, report: Callable[[str], None]) -> Checkpoint | None:
     """The newest that can be verified; each that can't is said and renamed. None where there never was one.
 
     Raises:
@@ -129,12 +133,12 @@ def read_newest(folder: Path, say: Callable[[str], None]) -> Checkpoint | None:
             return read_checkpoint(path)
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             aside = _put_aside(path)
-            say(f"{path}: damaged ({error}); it is called {aside.name} now, and the one before is taken")
+            report(f"{path}: is damaged ({error}): renamed to {aside.name}; falling back to the previous checkpoint")
     damaged = sorted(folder.glob("*.corrupt*"))
     if damaged:
         raise DamagedCheckpointError(
-            f"{folder}: no checkpoint is as it was written ({len(damaged)} damaged, kept as *.corrupt). "
-            "Train anew into another --out."
+            f"{folder}: no checkpoint is intact ({len(damaged)} damaged, kept as *.corrupt). Start a new run with "
+            "another --out."
         )
     return None
 
@@ -161,12 +165,12 @@ class Saver:
 
     Args:
         folder: of the run.
-        say: is told in one line what could not be written.
+        report: called with one line for what could not be written.
     """
 
-    def __init__(self, folder: Path, say: Callable[[str], None]):
+    def __init__(self, folder: Path, report: Callable[[str], None]):
         self.folder = folder
-        self.say = say
+        self.report = report
         self.pending: dict[str, bytes] = {}
         self.failures = 0
         self.error: Exception | None = None
@@ -201,7 +205,7 @@ class Saver:
         try:
             self._write_files()
         except OSError as error:
-            raise SavingError(f"{self.folder}: {error}. Make room, and go on with --resume {self.folder}") from error
+            raise SavingError(f"{self.folder}: {error}. {self._advice()}") from error
 
     def check(self) -> None:
         """As `wait`, without waiting."""
@@ -220,7 +224,7 @@ class Saver:
             self.failures = 0
         except OSError as error:
             self.failures += 1
-            self._say_failure(error, facts["step"], sum(values.nbytes for values in tensors.values()))
+            self._report_failure(error, facts["step"], sum(values.nbytes for values in tensors.values()))
         except Exception as error:
             self.error = error
 
@@ -229,12 +233,15 @@ class Saver:
             write_atomically(self.folder / name, self.pending[name])
             del self.pending[name]
 
-    def _say_failure(self, error: OSError, step: int, size: int) -> None:
-        what = f"{self.folder}: can't be saved after step {step}, which takes {math.ceil(size / 1e6)} MB ({error})"
+    def _advice(self) -> str:
+        return f"Free some space, then resume with: resnext train --resume {self.folder}"
+
+    def _report_failure(self, error: OSError, step: int, size: int) -> None:
+        what = f"{self.folder}: could not write the checkpoint for step {step} ({math.ceil(size / 1e6)} MB): {error}"
         if self.failures == FAILURES:
-            self.error = SavingError(f"{what}, for the third time. Make room, and go on with --resume {self.folder}")
+            self.error = SavingError(f"{what}. This was the third failure in a row. {self._advice()}")
         else:
-            self.say(f"{what}; the training goes on, and what was saved before is as it was")
+            self.report(f"{what}. Training continues; earlier checkpoints are intact")
 
 
 def _is_finite(values: np.ndarray) -> bool:

@@ -9,10 +9,12 @@ import keras
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from resnext.runs.history import EpochRow
+
 LINE_EVERY = 60.0  # seconds, in a log file
 
 
-class ShowProgress(keras.callbacks.Callback):
+class ProgressBar(keras.callbacks.Callback):
     """Images a second, loss, accuracy and the time left: as a bar on a terminal, as lines in a log.
 
     The caller says when an epoch is judged, and stops the bar.
@@ -60,19 +62,23 @@ class ShowProgress(keras.callbacks.Callback):
             self.started, self.counted = now, 0  # the first step may compile: the rate is that of the others
         if now - self.spoke >= LINE_EVERY and not self.console.is_terminal:
             step = (self.done - 1) % self.steps + 1
-            self.say(f"epoch {self.epoch}/{self.epochs}  step {step}/{self.steps}  {said}")
+            self.print(f"epoch {self.epoch}/{self.epochs}  step {step}/{self.steps}  {said}")
 
-    def end_epoch(self, row: dict[str, float]) -> None:
+    def end_epoch(self, row: EpochRow) -> None:
         """Show what an epoch came to."""
         spent = time.perf_counter() - self.began
         left = spent / max(self.done - self.first, 1) * (self.steps * self.epochs - self.done)
-        self.say(
-            f"epoch {row['epoch']}/{self.epochs}  loss {row['train_loss']:.4f}  "
-            f"train {100 * row['train_accuracy']:.2f} %  validation {100 * row['validation_accuracy']:.2f} %  "
-            f"{row['images_per_second']:.1f} images/s  {timedelta(seconds=round(left))} left"
+        self.print(
+            f"epoch {row.epoch}/{self.epochs}  loss {row.train_loss:.4f}  "
+            f"train {100 * row.train_accuracy:.2f} %  validation {100 * row.validation_accuracy:.2f} %  "
+            f"{row.images_per_second:.1f} images/s  {timedelta(seconds=round(left))} left"
         )
 
-    def say(self, line: str) -> None:
-        """A line that stays, above the bar."""
+    def stop(self) -> None:
+        """Give the terminal its cursor back."""
+        self.bar.stop()
+
+    def print(self, line: str) -> None:
+        """Print a line that stays, above the bar."""
         self.console.print(line, highlight=False, soft_wrap=True)
         self.spoke = time.perf_counter()

@@ -1,46 +1,68 @@
-"""What happens around the steps of a training: progress on the terminal, checkpoints, the run folder after an epoch."""
+"""What is kept of a training while it runs: its state, the files of its epochs, and when a checkpoint is due."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
 
-from resnext.distributed import World
 from resnext.errors import TrainingDiverged
 from resnext.runs.evaluate import Evaluation
+from resnext.runs.history import EpochRow, History
 from resnext.runs.run import METRICS, RECORDS, WEIGHTS
-from resnext.training.checkpoints import Checkpoint, Saver, Tensors, name_of
-from resnext.training.signals import Stopped, StopRequest
-from resnext.training.state import give, take
-from resnext.weights.save import packed
+from resnext.training.checkpoints import Checkpoint, Saver, Tensors, checkpoint_name
+from resnext.training.signals import Stopped
+from resnext.training.state import capture, restore
+from resnext.weights.save import weights_to_bytes
 
-TIMES = ("seconds", "images_per_second")
+if TYPE_CHECKING:
+    from resnext.training.session import Session
+
 SAVE_EVERY = 300.0  # seconds: what a kill can cost
 NAMED = 16  # images of a bad step
 
 
-class KeepRun(keras.callbacks.Callback):
-    """Counts the steps, saves the training between them, and keeps what each epoch came to.
+@dataclass
+class TrainingState:
+    """All that changes while a training runs, beside the variables of its model; saved and restored whole."""
+
+    step: int = 0  # batches done
+    history: History = field(default_factory=History)
+    logs: dict[str, float] = field(default_factory=dict)  # loss and accuracy of the epoch so far
+    seconds: float = 0.0  # of the epoch so far, in earlier sittings
+
+    def to_facts(self) -> dict[str, Any]:
+        """Return what a checkpoint holds of it."""
+        rows = [row._asdict() for row in self.history.rows]
+        return {"step": self.step, "epochs": len(rows), "rows": rows, "logs": self.logs, "spent": self.seconds}
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> TrainingState:
+        """Return the state that `to_facts` described."""
+        history = History(EpochRow.from_json(row) for row in facts["rows"])
+        return cls(facts["step"], history, facts["logs"], facts["spent"])
+
+
+class Images(NamedTuple):
+    """The images of a step."""
+
+    names_of: Callable[[int], list[str]]  # names of the images in a batch, by its number
+    per_step: int
+
+
+class Recorder(keras.callbacks.Callback):
+    """Counts the steps of a session, and saves the training between two of them.
 
     Args:
-        folder: of the run.
-        network: whose weights are kept after each epoch.
-        steps: of an epoch.
-        rate: the learning rate of a step, counted from 0.
-        images: the names of a step's images, and how many a step has.
+        session: session to record.
+        images: images of its steps.
         facts: what every checkpoint holds beside the state.
-        every: steps from one checkpoint to the next; None goes by time.
-        stop: asked after every step.
-        say: is told what could not be saved.
-        world: whose first process saves.
+        every: steps between two checkpoints; None goes by time.
+        asked: returns what to raise if a stop was asked for.
 
     Raises:
         TrainingDiverged: a loss or a weight is not finite; nothing of it is saved.
@@ -50,132 +72,121 @@ class KeepRun(keras.callbacks.Callback):
 
     def __init__(
         self,
-        folder: Path,
-        network: keras.Model,
-        steps: int,
-        rate: Callable[[int], float],
-        images: tuple[Callable[[int], list[str]], int],
+        session: Session,
+        images: Images,
         facts: dict[str, Any],
         every: int | None,
-        stop: StopRequest,
-        say: Callable[[str], None],
-        world: World,
+        asked: Callable[[], Stopped | None],
     ):
         super().__init__()
-        self.network, self.world = network, world
-        self.steps, self.rate, self.facts, self.every, self.stop = steps, rate, facts, every, stop
-        self.images_of, self.images_per_step = images
-        self.saver = Saver(folder, say)
-        self.rows: list[dict[str, float]] = []
-        self.logs: dict[str, float] = {}
-        self.step = self.first = 0  # batches done, and those before this sitting or epoch
-        self.spent = 0.0  # seconds of the epoch, in earlier sittings
-        self.metrics: Tensors = {}  # that the epoch went on with
+        self.session, self.images, self.facts, self.every, self.asked = session, images, facts, every, asked
+        self.state = TrainingState()
+        self.saver = Saver(session.folder, session.report)
+        self.metrics: Tensors = {}  # of the epoch that a checkpoint left in its midst
+        self.first = 0  # step with which this sitting's part of the epoch began
         self.started = self.saved = time.monotonic()
 
-    def go_on(self, classifier: keras.Model, checkpoint: Checkpoint) -> None:
-        """Make of a compiled model and of this what the checkpoint holds."""
-        tensors, facts = checkpoint
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Put the model and the state where the checkpoint left them."""
         for group in ("model", "optimizer"):
-            give(classifier, tensors, group)
-        self.step, self.rows, self.logs, self.spent = (facts[name] for name in ("step", "rows", "logs", "spent"))
-        self.first = self.step
-        if self.step % self.steps:
-            self.metrics = tensors  # of the epoch so far: Keras clears them when it begins
+            restore(self.session.classifier, checkpoint.tensors, group)
+        self.state = TrainingState.from_facts(checkpoint.facts)
+        self.first = self.state.step
+        if self.state.step % self.session.steps:
+            self.metrics = checkpoint.tensors  # Keras clears its metrics when an epoch begins
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.started, self.first = time.monotonic(), self.step
+        self.started, self.first = time.monotonic(), self.state.step
         if self.metrics:
-            give(self.model, self.metrics, "metrics")
+            restore(self.model, self.metrics, "metrics")
             self.metrics = {}
 
     def on_train_batch_end(self, batch, logs):
-        self.step += 1
-        self.logs = {name: float(logs[name]) for name in ("loss", "accuracy")}
-        self._check_finite("loss", self.logs["loss"])
+        self.state.step += 1
+        self.state.logs = {name: float(logs[name]) for name in ("loss", "accuracy")}
+        self._check_finite("loss", self.state.logs["loss"])
         self._check_saved()
-        stopped = self.stop.asked()
+        stopped = self.asked()
         if stopped or (self._is_due() and not self.saver.busy):
-            self._save(self.model)
+            self._save()
         if stopped:
             self._wait_for_all()
             raise stopped
 
     def _is_due(self) -> bool:
         if self.every:
-            return self.step % self.every == 0
+            return self.state.step % self.every == 0
         return time.monotonic() - self.saved >= SAVE_EVERY
 
-    def end_epoch(self, classifier: keras.Model, averaged, judge: Callable[[], Evaluation]) -> dict[str, float]:
-        """Judge the network, with its averaged weights inside `averaged`; keep the row, the weights, and a checkpoint.
+    def pause(self) -> float:
+        """Return the seconds that the steps of this sitting's part of the epoch took."""
+        return time.monotonic() - self.started
 
-        A stop on the way leaves a checkpoint that goes on with the judging.
+    def add_row(self, evaluation: Evaluation, trained: float) -> dict[str, bytes]:
+        """Add the row of an epoch to the history, and return the files of the run with it.
+
+        Args:
+            evaluation: evaluation on the validation images.
+            trained: seconds that the steps took.
         """
-        trained = time.monotonic()
-        try:
-            with averaged(classifier):
-                evaluation = judge()
-                self._check_finite("validation loss", evaluation.loss)
-                files = self._files_with(self._row(evaluation, trained))
-        except Stopped:
-            self._save(classifier)
-            self._wait_for_all()
-            raise
-        self.spent = 0.0
-        self._save(classifier, files)
-        return self.rows[-1]
+        self._check_finite("validation loss", evaluation.loss)
+        state, steps, rates = self.state, self.session.steps, self.session.rates
+        epoch = len(state.history)
+        row = EpochRow(
+            epoch=epoch + 1,
+            learning_rate=max(float(rates(epoch * steps)), float(rates((epoch + 1) * steps))),
+            train_loss=state.logs["loss"],
+            train_accuracy=state.logs["accuracy"],
+            validation_loss=evaluation.loss,
+            validation_accuracy=evaluation.top(1),
+            seconds=state.seconds + time.monotonic() - self.started,
+            images_per_second=(state.step - self.first) * self.images.per_step / trained,
+        )
+        state.history = state.history.with_row(row)
+        weights = weights_to_bytes(self.session.network)
+        files = {METRICS: state.history.to_csv().encode(), RECORDS: state.history.to_jsonl().encode()}
+        files[WEIGHTS["last"]] = weights
+        if state.history.best is row:
+            files[WEIGHTS["best"]] = weights
+        return files
 
-    def _row(self, evaluation: Evaluation, trained: float) -> dict[str, float]:
-        epoch = len(self.rows)
-        seconds = trained - self.started
-        return {
-            "epoch": epoch + 1,
-            "learning_rate": max(self.rate(epoch * self.steps), self.rate((epoch + 1) * self.steps)),
-            "train_loss": self.logs["loss"],
-            "train_accuracy": self.logs["accuracy"],
-            "validation_loss": evaluation.loss,
-            "validation_accuracy": evaluation.top(1),
-            "seconds": self.spent + time.monotonic() - self.started,
-            "images_per_second": (self.step - self.first) * self.images_per_step / seconds,
-        }
+    def end_epoch(self, files: dict[str, bytes]) -> EpochRow:
+        """Save the files of an epoch, and a checkpoint."""
+        self.state.seconds = 0.0
+        self._save(files)
+        return self.state.history.last
 
-    def _files_with(self, row: dict[str, float]) -> dict[str, bytes]:
-        """The files of a run with one row more."""
-        best = max((row["validation_accuracy"] for row in self.rows), default=-1.0)
-        self.rows.append(row)
-        weights = packed(self.network)
-        lines = [json.dumps(row) + "\n" for row in self.rows]
-        files = {METRICS: _csv(self.rows).encode(), RECORDS: "".join(lines).encode(), WEIGHTS["last"]: weights}
-        return {**files, WEIGHTS["best"]: weights} if row["validation_accuracy"] > best else files
-
-    def _save(self, classifier: keras.Model, files: dict[str, bytes] | None = None) -> None:
-        if not self.world.is_first:
-            return
-        spent = self.spent + time.monotonic() - self.started
-        facts = {
-            **self.facts,
-            "step": self.step,
-            "epochs": len(self.rows),
-            "rows": [*self.rows],
-            "logs": self.logs,
-            "spent": spent,
-        }
-        best = max(self.rows, key=lambda row: row["validation_accuracy"], default=None)
-        name = name_of(int(best["epoch"]) * self.steps, int(best["epoch"])) if best else ""
-        self._check_saved(wait=True)
-        self.saver.start(take(classifier), facts, files or {}, name)
-        self.saved = time.monotonic()
+    def save_and_wait(self) -> None:
+        """Save a checkpoint, and wait until it is written in the main process."""
+        self._save()
+        self._wait_for_all()
 
     def finish(self) -> None:
-        """Until all that the last epoch left is written; what could not be is tried again. Raises SavingError."""
+        """Wait until the last epoch is written, and write again what could not be. Raises SavingError."""
         self._check_saved(wait=True)
         self.saver.finish()
-        self.world.agreed(0)
+        self.session.cluster.all_max(0)
+
+    def join(self) -> None:
+        """Wait for the thread that writes, and raise nothing: the training has ended already."""
+        self.saver.join()
+
+    def _save(self, files: dict[str, bytes] | None = None) -> None:
+        if not self.session.cluster.is_main:
+            return
+        state = self.state
+        spent = state.seconds + time.monotonic() - self.started
+        facts = {**self.facts, **state.to_facts(), "spent": spent}
+        best = state.history.best if len(state.history) else None
+        name = checkpoint_name(best.epoch * self.session.steps, best.epoch) if best else ""
+        self._check_saved(wait=True)
+        self.saver.start(capture(self.session.classifier), facts, files or {}, name)
+        self.saved = time.monotonic()
 
     def _wait_for_all(self) -> None:
-        """Until the first process has written: a launcher may end all when one ends."""
+        """Wait until the main process has written: a launcher may end all processes when one ends."""
         self._check_saved(wait=True)
-        self.world.agreed(0)
+        self.session.cluster.all_max(0)
 
     def _check_saved(self, wait: bool = False) -> None:
         try:
@@ -188,20 +199,10 @@ class KeepRun(keras.callbacks.Callback):
             raise self._diverged(f"the {name} is {loss}")
 
     def _diverged(self, what: str) -> TrainingDiverged:
-        epoch, names = -(-self.step // self.steps), self.images_of(self.step - 1)
+        step = self.state.step
+        epoch, names = -(-step // self.session.steps), self.images.names_of(step - 1)
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         return TrainingDiverged(
-            f"{what} after step {self.step}, in epoch {epoch}: training diverged, and nothing of it is saved. Use a "
-            f"lower --learning-rate or another --dtype. The step's images: {', '.join(names[:NAMED])}{more}"
+            f"{what} after step {step}, in epoch {epoch}: training diverged, and nothing of it is saved. Use a lower "
+            f"--learning-rate or another --dtype. Images of this step: {', '.join(names[:NAMED])}{more}"
         )
-
-
-def _csv(rows: list[dict[str, float]]) -> str:
-    """Without the times, which are never the same."""
-    text = io.StringIO()
-    writer = csv.DictWriter(
-        text, [name for name in rows[0] if name not in TIMES], lineterminator="\n", extrasaction="ignore"
-    )
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

@@ -4,203 +4,192 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib.metadata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import keras
+from rich.console import Console
 
 from resnext.backend import silent
-from resnext.distributed import World, is_lost_peer, leave
+from resnext.data.batches import images_of_batch, images_per_step, steps_per_epoch, training_batches
+from resnext.data.examples import Examples, Splits, fingerprint
+from resnext.distributed import Cluster, is_lost_peer, shutdown
 from resnext.errors import DataError, OutOfMemoryError, PeerLostError, RunError, warn
-from resnext.recipes.recipe import Recipe, trained_at
-from resnext.runs.run import (
-    CLASS_ACCURACY,
-    CONFUSION_MATRIX,
-    EVENTS,
-    LEARNING_CURVES,
-    REPORT,
-    WEIGHTS,
-    WORST_MISTAKES,
-    RunConfig,
-    create_run,
-    discard_run,
-    is_run,
-    to_json,
-)
+from resnext.model.classifier import image_classifier, image_network, keras_config
+from resnext.model.features import freeze
+from resnext.model.network import ResNeXtModel
+from resnext.model.recompute import recompute
+from resnext.recipes.recipe import Recipe, training_preprocessing
+from resnext.runs.config import RunConfig
+from resnext.runs.evaluate import Evaluation, evaluate_examples
+from resnext.runs.history import EpochRow
+from resnext.runs.report import draw_report
+from resnext.runs.run import EVENTS, WEIGHTS, Run, is_run
+from resnext.training.averaging import averaged_weights
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoints, other_images
 from resnext.training.optimizers import build_optimizer
+from resnext.training.progress import ProgressBar
+from resnext.training.recorder import Images, Recorder
 from resnext.training.schedules import learning_rates
 from resnext.training.signals import Stopped, StopRequest
+from resnext.training.state import build, shapes
+from resnext.training.tensorboard import TensorBoard
+from resnext.weights.load import load_weights
 
-if TYPE_CHECKING:
-    import keras
-
-    from resnext.data.examples import Examples, Splits
-    from resnext.model.network import ResNeXtModel
-    from resnext.runs.evaluate import Evaluation
-
-JUDGED_AT_ONCE = 256  # images, at most
-STATISTICS_FROM = 32  # batches, at most: of the batch norm of averaged weights
+EVALUATION_BATCH = 256  # images, at most
+STATISTICS_FROM = 32  # batches, at most: for the batch norm of averaged weights
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class TrainingResult:
     """What a training came to."""
 
     folder: Path
     test: Evaluation  # of the last weights, on the test images
     best_epoch: int
     best_validation_accuracy: float
-    pictures: tuple[Path, ...]  # and the page
+    pictures: tuple[Path, ...]  # the plots and the page
     pictures_missing: str | None  # why there are none, or not all
 
 
-def fit(
-    folder: Path,
-    config: RunConfig,
-    splits: Splits,
-    workers: int | None,
-    stop: StopRequest,
-    world: World,
-    checkpoint: Checkpoint | None = None,
-) -> Trained:
-    import keras
-
-    from resnext.model.classifier import keras_config
-
-    stop.agree = world.agreed
-    with silent():  # beside JAX Keras imports TensorFlow here, where that is installed
-        keras.utils.set_random_seed(config.seed)
-    with keras_config(config.dtype, "channels_last"), world.scope():
-        training = Session(folder, config, splits, workers, stop, world, checkpoint)
-        try:
-            training.run()
-            trained = training.result()
-        except Exception as error:
-            if known := explain_backend_error(error, training):
-                raise known from error
-            raise
-    leave(world)
-    return trained
-
-
-def explain_backend_error(error: Exception, training: Session) -> Exception | None:
-    """What an error of a backend means, where we know it."""
-    world = training.world
-    if world.processes > 1 and is_lost_peer(error):
-        return PeerLostError(
-            f"process {world.rank} of {world.processes}: another one has ended. Start all of them again with: "
-            f"resnext train --resume {training.folder}"
-        )
-    if is_out_of_memory(error):
-        return OutOfMemoryError(
-            f"not enough memory for steps of {training.at_once} images of {training.config.recipe.image_size} pixels. "
-            "Use a lower --batch-size or --image-size, --accumulate, or --remat."
-        )
-    return None
-
-
 class Session:
-    """One sitting of a training: what is built for it, its epochs, and what they came to."""
+    """Everything that one process builds to train, from the configuration of a run.
+
+    The order of starting: 1. the network, with the weights that the run starts from; 2. the classifier around it,
+    compiled, with all its variables; 3. the checkpoint, if there is one, which replaces every one of them.
+
+    Args:
+        folder: run folder.
+        config: configuration of the run.
+        splits: images of the run.
+        workers: threads that make batches ahead; None for one for each core.
+        stop: asked after every step whether to stop.
+        cluster: all processes and devices of the training.
+    """
+
+    @classmethod
+    def train(
+        cls,
+        folder: Path,
+        config: RunConfig,
+        splits: Splits,
+        workers: int | None,
+        stop: StopRequest,
+        cluster: Cluster,
+        checkpoint: Checkpoint | None = None,
+    ) -> TrainingResult:
+        """Build a session, restore the checkpoint, and train to the end."""
+        with silent():  # beside JAX Keras imports TensorFlow here, where that is installed
+            keras.utils.set_random_seed(config.options.seed)
+        with keras_config(config.options.dtype, "channels_last"), cluster.scope():
+            session = cls(folder, config, splits, workers, stop, cluster)
+            try:
+                if checkpoint:
+                    session.restore(checkpoint)
+                session.run()
+                result = session.result()
+            except Exception as error:
+                if known := session.explain(error):
+                    raise known from error
+                raise
+        shutdown(cluster)
+        return result
 
     def __init__(
-        self, folder: Path, config: RunConfig, splits: Splits, workers, stop: StopRequest, world: World, checkpoint
+        self,
+        folder: Path,
+        config: RunConfig,
+        splits: Splits,
+        workers: int | None,
+        stop: StopRequest,
+        cluster: Cluster,
     ):
-        from resnext.data.batches import images_of_batch, images_per_step, steps_per_epoch, training_batches
-        from resnext.data.examples import fingerprint
-        from resnext.model.classifier import image_classifier
-        from resnext.model.recompute import recompute
-        from resnext.training.recorder import KeepRun
-        from resnext.training.state import build, layout
-
-        recipe, seen = config.recipe, trained_at(config.recipe)
-        self.folder, self.config, self.splits, self.stop, self.world = folder, config, splits, stop, world
+        recipe, options = config.recipe, config.options
+        self.folder, self.config, self.splits, self.cluster = folder, config, splits, cluster
+        self.check_stop = partial(stop.check, cluster.all_max)
         self.steps = steps_per_epoch(splits.train, recipe)
         self.at_once = images_per_step(splits.train, recipe) // recipe.accumulate
-        world.check_shares(self.at_once)
-        share = world.rank, world.processes
-        self.batches = partial(training_batches, splits.train, recipe, seen, config.seed, workers, share=share)
+        cluster.check_shares(self.at_once)
+        self._build_models(learning_rates(recipe, self.steps))
+        preprocessing, share = training_preprocessing(recipe), (cluster.rank, cluster.processes)
+        self.batches = partial(
+            training_batches, splits.train, recipe, preprocessing, options.seed, workers, share=share
+        )
+        self.facts = {
+            "config": config.to_json(),
+            "images": fingerprint(splits),
+            "layout": shapes(self.classifier),
+        }
+        names = partial(images_of_batch, splits.train, recipe, options.seed)
+        images = Images(names, self.at_once)
+        self.progress: ProgressBar | None = None
+        self.recorder = Recorder(
+            self, images, self.facts, options.checkpoint_every, partial(stop.asked, cluster.all_max)
+        )
+
+    def _build_models(self, rates: keras.optimizers.schedules.LearningRateSchedule) -> None:
+        config, recipe = self.config, self.config.recipe
+        self.rates = rates
         self.network = build_network(config)
-        self.classifier = image_classifier(recompute(self.network) if config.remat else self.network, seen)
-        self.judged = self.classifier
+        trained = recompute(self.network) if config.options.remat else self.network
+        self.classifier = image_classifier(trained, training_preprocessing(recipe))
+        self.evaluated = self.classifier
         if config.preprocessing.size != recipe.image_size:
-            self.judged = image_classifier(self.network, config.preprocessing)
-        rates = learning_rates(recipe, self.steps)
+            self.evaluated = image_classifier(self.network, config.preprocessing)
         compile_classifier(self.classifier, self.network, recipe, rates)
         build(self.classifier, len(config.classes))
-        facts = {"config": to_json(config), "images": fingerprint(splits), "layout": layout(self.classifier)}
-        names = partial(images_of_batch, splits.train, recipe, config.seed), self.at_once
-        self.keep = KeepRun(
-            folder, self.network, self.steps, lambda step: float(rates(step)), names, facts, config.checkpoint_every,
-            stop, warn, world,
-        )  # fmt: skip
-        if checkpoint:
-            self._go_on(checkpoint, facts)
 
-    def _go_on(self, checkpoint: Checkpoint, facts: dict) -> None:
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Put the session where a checkpoint left the training.
 
+        Raises:
+            DataError: other images.
+            RunError: another network.
+        """
         then = checkpoint.facts
-        if then["images"] != facts["images"]:
+        if then["images"] != self.facts["images"]:
             raise DataError(other_images(self.config.data))
-        if then["layout"] != facts["layout"]:
-            names = sorted(name for name in then["layout"].keys() | facts["layout"].keys()
-                           if then["layout"].get(name) != facts["layout"].get(name))  # fmt: skip
-            raise RunError(f"{self.folder}: its checkpoint is of another network (first of {len(names)}: {names[0]}).")
-        self.keep.go_on(self.classifier, checkpoint)
-        if self.world.is_first:
-            done = f"{len(self.keep.rows)} of {self.config.recipe.epochs} epochs judged"
-            warn(f"goes on after step {self.keep.step}, {done}")
+        old, new = then["layout"], self.facts["layout"]
+        if names := sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name)):
+            raise RunError(
+                f"{self.folder}: its checkpoint belongs to another network (first of {len(names)} differences: "
+                f"{names[0]})."
+            )
+        self.recorder.restore(checkpoint)
+        if self.cluster.is_main:
+            state = self.recorder.state
+            done = f"{len(state.history)} of {self.config.recipe.epochs} epochs evaluated"
+            warn(f"resuming after step {state.step} ({done})")
 
     def run(self) -> None:
-        """All epochs that are left; the run folder keeps what was saved, whatever ends them."""
-        from rich.console import Console
-
-        from resnext.training.progress import ShowProgress
-        from resnext.training.tensorboard import WriteEvents
-
-        recipe, keep = self.config.recipe, self.keep
-        values = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(recipe).items() if name != "name")
-        first = self.world.is_first
-        console = Console(stderr=True, quiet=not first)
-        console.print(f"recipe {recipe.name}: {values}", highlight=False, soft_wrap=True)
-        events = WriteEvents(self.folder / EVENTS) if first and self.config.tensorboard else None
-        new = first and not is_run(self.folder)
-        made = create_run(self.folder, self.config, self.splits.held_out) if new else []
-        self.progress = ShowProgress(console, self.at_once, self.steps, recipe.epochs, keep.step)
-        keep.saver.say = self.progress.say
-        try:
-            for epoch in range(len(keep.rows), recipe.epochs):
-                self._train_to_the_end_of(epoch)
-                row = keep.end_epoch(self.classifier, self._averaged, partial(self._judge, self.splits.validation))
-                self.progress.end_epoch(row)
+        """Train and evaluate every epoch that is left; whatever ends it, the run folder keeps what was saved."""
+        recorder = self.recorder
+        with self._outputs() as (bar, events):
+            for epoch in range(len(recorder.state.history), self.config.recipe.epochs):
+                self.train_epoch(epoch)
+                row = self.evaluate_epoch()
+                bar.end_epoch(row)
                 if events:
                     events.end_epoch(row)
-            keep.finish()
-        except BaseException as error:
-            keep.saver.join()
-            if isinstance(error, Stopped):
-                error.args = (f"{error} after step {keep.step}; go on with: resnext train --resume {self.folder}",)
-            if made and not checkpoints(self.folder / CHECKPOINTS):
-                discard_run(made)
-            raise
-        finally:
-            self.progress.bar.stop()  # also when training fails: it gives the terminal its cursor back
-            if events:
-                events.close()
+            recorder.finish()
 
-    def _train_to_the_end_of(self, epoch: int) -> None:
-        left = (epoch + 1) * self.steps - self.keep.step
+    def train_epoch(self, epoch: int) -> None:
+        """Take the steps that are left of an epoch."""
+        left = (epoch + 1) * self.steps - self.recorder.state.step
         failures: list[BaseException] = []
         if not left:
             return
         try:
             self.classifier.fit(
-                remembering(self.batches(self.keep.step), failures),  # Keras knows generators, not grain's iterators
+                keep_error(self.batches(self.recorder.state.step), failures),  # Keras knows generators only
                 steps_per_epoch=left,
                 initial_epoch=epoch,
                 epochs=epoch + 1,
-                callbacks=[self.keep, self.progress],
+                callbacks=[self.recorder, self.progress],
                 shuffle=False,  # the batches are shuffled already
                 verbose=0,
             )
@@ -209,35 +198,138 @@ class Session:
                 raise failures[0] from None
             raise
 
-    def _judge(self, examples: Examples) -> Evaluation:
-        from resnext.runs.evaluate import judge
+    def evaluate_epoch(self) -> EpochRow:
+        """Evaluate the network on the validation images, and save what the epoch came to.
 
-        at_once = min(JUDGED_AT_ONCE, self.config.recipe.batch_size)
-        return judge(self.judged, examples, self.config.preprocessing, at_once, self.stop.check, self.world)
+        A recipe with an average of the weights evaluates and saves that; training continues without it. A stop on the
+        way leaves a checkpoint from which the evaluation is resumed.
+        """
+        trained = self.recorder.pause()
+        try:
+            with self._averaged():
+                evaluation = self.evaluate(self.splits.validation)
+                files = self.recorder.add_row(evaluation, trained)
+        except Stopped:
+            self.recorder.save_and_wait()
+            raise
+        return self.recorder.end_epoch(files)
 
-    def _averaged(self, classifier: keras.Model) -> contextlib.AbstractContextManager:
-        from resnext.training.averaging import averaged_weights
+    def evaluate(self, examples: Examples) -> Evaluation:
+        """Evaluate the network on examples, on all devices."""
+        batch = min(EVALUATION_BATCH, self.config.recipe.batch_size)
+        return evaluate_examples(
+            self.evaluated, examples, self.config.preprocessing, batch, self.check_stop, self.cluster
+        )
+
+    def result(self) -> TrainingResult:
+        """Evaluate the last weights on the test images, and draw the report."""
+        load_weights(self.network, self.folder / WEIGHTS["last"])  # the average, where the recipe keeps one
+        test, history = self.evaluate(self.splits.test), self.recorder.state.history
+        pictures, missing = (), None
+        if self.cluster.is_main:
+            pictures, missing = draw_report(self.folder, self.config, history, test, self.splits.test)
+        best = history.best
+        return TrainingResult(self.folder, test, best.epoch, best.validation_accuracy, pictures, missing)
+
+    def report(self, line: str) -> None:
+        """Print a line above the progress bar."""
+        if self.progress:
+            self.progress.print(line)
+        else:
+            warn(line)
+
+    def explain(self, error: Exception) -> Exception | None:
+        """Return what an error of a backend means for the user, where that is known."""
+        cluster = self.cluster
+        if cluster.processes > 1 and is_lost_peer(error):
+            return PeerLostError(
+                f"process {cluster.rank} of {cluster.processes}: another process has ended. Start all of them again "
+                f"with: resnext train --resume {self.folder}"
+            )
+        if is_out_of_memory(error):
+            return OutOfMemoryError(
+                f"not enough memory for steps of {self.at_once} images of {self.config.recipe.image_size} pixels. "
+                "Use a lower --batch-size or --image-size, --accumulate, or --remat."
+            )
+        return None
+
+    @contextlib.contextmanager
+    def _outputs(self) -> Iterator[tuple[ProgressBar, TensorBoard | None]]:
+        """Open the terminal, the run folder and the events; close them in order, whatever ends the training."""
+        recipe, state, is_main = self.config.recipe, self.recorder.state, self.cluster.is_main
+        values = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(recipe).items() if name != "name")
+        console = Console(stderr=True, quiet=not is_main)
+        console.print(f"recipe {recipe.name}: {values}", highlight=False, soft_wrap=True)
+        events = TensorBoard(self.folder / EVENTS) if is_main and self.config.options.tensorboard else None
+        is_new = is_main and not is_run(self.folder)
+        run = Run.create(self.folder, self.config, self.splits.held_out) if is_new else None
+        self.progress = ProgressBar(console, self.at_once, self.steps, recipe.epochs, state.step)
+        try:
+            yield self.progress, events
+        except BaseException as error:
+            self.recorder.join()
+            if run and not checkpoints(self.folder / CHECKPOINTS):
+                run.discard()
+            if isinstance(error, Stopped):
+                raise Stopped(
+                    f"{error} after step {state.step}; resume with: resnext train --resume {self.folder}",
+                    error.exit_code,
+                ) from error
+            raise
+        finally:
+            self.progress.stop()  # also when training fails: it gives the terminal its cursor back
+            if events:
+                events.close()
+
+    def _averaged(self) -> contextlib.AbstractContextManager:
+        """Put the average of the weights into the network for a while, where the recipe keeps one."""
+        if not self.config.recipe.ema:
+            return contextlib.nullcontext()
 
         def images():
             for images, _ in self.batches():
-                self.stop.check()
-                yield self.world.spread(images)
+                self.check_stop()
+                yield self.cluster.shard(images)
 
-        steps = min(self.steps, STATISTICS_FROM)
-        return averaged_weights(classifier, images(), steps) if self.config.recipe.ema else contextlib.nullcontext()
+        return averaged_weights(self.classifier, images(), min(self.steps, STATISTICS_FROM))
 
-    def result(self) -> Trained:
-        """Judge the last weights on the test images, and draw what all came to."""
-        from resnext.weights.load import load_weights
 
-        load_weights(self.network, self.folder / WEIGHTS["last"])  # the average, where the recipe keeps one
-        test, rows = self._judge(self.splits.test), self.keep.rows
-        best = max(rows, key=lambda row: row["validation_accuracy"])
-        drawn = (), None
-        if self.world.is_first:
-            drawn = draw_pictures(self.folder, self.config, rows, test, self.splits.test)
-        pictures, missing = drawn
-        return Trained(self.folder, test, int(best["epoch"]), best["validation_accuracy"], pictures, missing)
+def build_network(config: RunConfig) -> ResNeXtModel:
+    """Build the network to train: with the recipe's start, its loaded weights and its frozen stages."""
+    recipe, variant = config.recipe, config.variant
+    variant = dataclasses.replace(
+        variant,
+        drop_path=recipe.drop_path or variant.drop_path,
+        last_gamma=0.0 if recipe.zero_gamma else variant.last_gamma,
+    )
+    weights, size = config.options.weights, recipe.image_size
+    return freeze(image_network(variant, len(config.classes), config.preprocessing, weights, size), recipe.freeze)
+
+
+def compile_classifier(classifier: keras.Model, network: keras.Model, recipe: Recipe, rates) -> None:
+    """Compile a classifier for a recipe.
+
+    Args:
+        classifier: model that is trained, from images to logits.
+        network: network in it, whose layers may have learning rates of their own.
+        recipe: training recipe to use.
+        rates: schedule of the learning rate.
+    """
+    binary = keras.losses.BinaryCrossentropy(from_logits=True)
+    loss = binary if recipe.loss == "binary" else keras.losses.CategoricalCrossentropy(from_logits=True)
+    optimizer = build_optimizer(recipe, rates, network)
+    classifier.compile(optimizer, loss, metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")])
+
+
+def keep_error(batches, failures: list[BaseException]):
+    """Yield the batches; an error on the way is kept in `failures`, for TensorFlow passes on only its text."""
+    try:
+        yield from batches
+    except GeneratorExit:
+        raise
+    except BaseException as error:  # also what a reading thread comes to with sys.exit
+        failures.append(error)
+        raise
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -246,63 +338,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(word in str(error) for word in words)
 
 
-def build_network(config: RunConfig) -> ResNeXtModel:
-    """The network to train: with the recipe's start, its loaded weights and its frozen stages."""
-    from resnext.model.classifier import image_network
-    from resnext.model.features import freeze
-
-    recipe, variant = config.recipe, config.variant
-    variant = dataclasses.replace(
-        variant,
-        drop_path=recipe.drop_path or variant.drop_path,
-        last_gamma=0.0 if recipe.zero_gamma else variant.last_gamma,
-    )
-    network = image_network(variant, len(config.classes), config.preprocessing, config.weights, recipe.image_size)
-    return freeze(network, recipe.freeze)
-
-
-def remembering(batches, failures: list[BaseException]):
-    """The batches; an error on the way is kept, for TensorFlow hands on only its text."""
-    try:
-        yield from batches
-    except GeneratorExit:
-        raise
-    except BaseException as error:  # also what a thread that reads comes to with sys.exit
-        failures.append(error)
-        raise
-
-
-def compile_classifier(classifier: keras.Model, network: keras.Model, recipe: Recipe, rates) -> None:
-    import keras
-
-    binary = keras.losses.BinaryCrossentropy(from_logits=True)
-    loss = binary if recipe.loss == "binary" else keras.losses.CategoricalCrossentropy(from_logits=True)
-    optimizer = build_optimizer(recipe, rates, network)
-    classifier.compile(optimizer, loss, metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")])
-
-
-def draw_pictures(
-    folder: Path, config: RunConfig, rows: list[dict[str, float]], test: Evaluation, examples: Examples
-) -> tuple[tuple[Path, ...], str | None]:
-    """The pictures and the page of a run, and why there are no pictures. Nothing here costs the result."""
-    from resnext.data.batches import read_image_of
-    from resnext.runs import plots
-    from resnext.runs.report import write_report
-
-    image = partial(read_image_of, examples, config.preprocessing)
-    drawn, missing = {}, None
-    try:
-        for title, name, draw in (
-            ("Learning curves", LEARNING_CURVES, partial(plots.draw_learning_curves, rows)),
-            ("Confusion matrix", CONFUSION_MATRIX, partial(plots.draw_confusion_matrix, test)),
-            ("Accuracy of each class", CLASS_ACCURACY, partial(plots.draw_class_accuracy, test)),
-            ("Worst mistakes", WORST_MISTAKES, partial(plots.draw_worst_mistakes, test, image)),
-        ):
-            draw(folder / name)
-            drawn[title] = folder / name
-        write_report(folder / REPORT, config, rows, test, drawn)
-    except Exception as error:  # whatever it is, the test result is worth more
-        missing = str(error)
-        with contextlib.suppress(Exception):
-            write_report(folder / REPORT, config, rows, test, drawn, missing)
-    return tuple(path for path in (*drawn.values(), folder / REPORT) if path.exists()), missing
+def installed_versions(cluster: Cluster) -> dict[str, str]:
+    """Return what decides whether two trainings agree bit for bit: backend, versions, and devices if several."""
+    backend = keras.backend.backend()
+    packages = {"tensorflow": ("tensorflow", "tensorflow-cpu"), "jax": ("jax",), "torch": ("torch",)}
+    versions = {"backend": backend}
+    for package in ("resnext", "keras", "numpy", "pillow", *packages.get(backend, ())):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return versions if cluster.devices == 1 else {**versions, "devices": str(cluster.devices)}

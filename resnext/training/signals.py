@@ -13,35 +13,40 @@ GRACE = 8.0  # seconds for the step that is being computed, or compiled
 
 
 class Stopped(KeyboardInterrupt):
-    """A training was asked to stop, and is saved."""
+    """A training was asked to stop, and is saved. It is no error: `except Exception` must not catch it.
 
-    exit_code = 143  # 128 + SIGTERM, by which schedulers know that it may be tried again
+    Args:
+        message: by which signal, after which step.
+        exit_code: 128 + SIGTERM, by which schedulers know that it may be tried again, or 128 + SIGINT.
+    """
+
+    def __init__(self, message: str, exit_code: int = 128 + signal.SIGTERM):
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class StopRequest:
-    """Whether a stop was asked for, and by which signal.
-
-    `agree` gives the highest number of all processes: one that is asked to stop stops all, after the same step.
-    """
+    """Whether a stop was asked for, and by which signal."""
 
     def __init__(self):
         self.number = 0
-        self.agree: Callable[[int], int] = lambda number: number
         self.noticed = threading.Event()
 
-    def asked(self) -> Stopped | None:
-        """What to raise if it was."""
-        number = self.agree(self.number)
+    def asked(self, all_max: Callable[[int], int] = lambda number: number) -> Stopped | None:
+        """Return what to raise if a stop was asked for.
+
+        Args:
+            all_max: highest number over all processes: one that is asked to stop stops all, after the same step.
+        """
+        number = all_max(self.number)
         if not number:
             return None
         self.noticed.set()
-        stopped = Stopped(f"stopped by {signal.Signals(number).name}")
-        stopped.exit_code = _exit_code(number)
-        return stopped
+        return Stopped(f"stopped by {signal.Signals(number).name}", _exit_code(number))
 
-    def check(self) -> None:
-        """Raise Stopped if it was."""
-        if stopped := self.asked():
+    def check(self, all_max: Callable[[int], int] = lambda number: number) -> None:
+        """Raise Stopped if a stop was asked for."""
+        if stopped := self.asked(all_max):
             raise stopped
 
     def _ask(self, number: int, frame) -> None:
@@ -50,25 +55,25 @@ class StopRequest:
         self.number = number
 
     def _watch(self, pipe: int, grace: float) -> None:
-        """Ends the process where nobody notices: a thread gets to run while XLA compiles for a minute."""
+        """End the process if nobody notices: a thread gets to run while XLA compiles for a minute."""
         with os.fdopen(pipe, "rb", buffering=0) as signals:
             while number := signals.read(1):
                 if number[0] in SIGNALS and not self.noticed.wait(grace):
                     os.write(
-                        2, b"resnext: stopped in the middle of a step; --resume goes on from the last checkpoint\n"
+                        2, b"resnext: stopped in the middle of a step; --resume continues from the last checkpoint\n"
                     )
                     os._exit(_exit_code(number[0]))
 
 
 def _exit_code(number: int) -> int:
-    return 128 + signal.SIGINT if number == signal.SIGINT else Stopped.exit_code
+    return 128 + (signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
 
 
 @contextlib.contextmanager
 def stop_on_signals(grace: float = GRACE) -> Iterator[StopRequest]:
-    """Inside the block SIGTERM, SIGINT and SIGUSR1 only ask; a second one ends the process at once.
+    """Take SIGTERM, SIGINT and SIGUSR1 as a request; a second one ends the process at once.
 
-    In another thread than the main one, which alone gets signals, nothing changes.
+    Outside the main thread, which alone gets signals, nothing changes.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():

@@ -1,11 +1,11 @@
-"""What a training is between two steps: every variable, by a name that is the same in every process and backend."""
+"""The variables of a training between two steps, by names that are the same in every process and on every backend."""
 
 import keras
 import numpy as np
 
 
 def variables(classifier: keras.Model) -> dict[str, keras.Variable]:
-    """All of a compiled model, by group, place and path: `model/0000/stem_conv/kernel`, `optimizer/0000/iteration`."""
+    """Return all variables of a compiled model, by group, index and path: `model/0000/stem_conv/kernel`."""
     groups = {
         "model": classifier.variables,
         "optimizer": classifier.optimizer.variables,
@@ -15,18 +15,18 @@ def variables(classifier: keras.Model) -> dict[str, keras.Variable]:
 
 
 def _path(group: str, path: str) -> str:
-    """Without what Keras numbers by how many there were before in this process."""
+    """Drop the per-process counter that Keras puts into variable paths."""
     first, *rest = path.split("/")
     return "/".join(rest if group == "optimizer" or first.startswith("seed_generator") else [first, *rest])
 
 
-def take(classifier: keras.Model) -> dict[str, np.ndarray]:
-    """Copies of all values. On JAX, inside `fit`, it wants `classifier.jax_state_sync()` first."""
+def capture(classifier: keras.Model) -> dict[str, np.ndarray]:
+    """Return copies of all values."""
     return {name: np.array(keras.ops.convert_to_numpy(v)) for name, v in variables(classifier).items()}
 
 
-def give(classifier: keras.Model, tensors: dict[str, np.ndarray], group: str) -> None:
-    """Assign one group of what `take` took, maybe on another backend: its whole numbers have other types."""
+def restore(classifier: keras.Model, tensors: dict[str, np.ndarray], group: str) -> None:
+    """Assign one group of what `capture` returned, maybe on another backend, whose integers have other types."""
     for name, variable in variables(classifier).items():
         if name.startswith(f"{group}/"):
             value = tensors[name]
@@ -35,13 +35,13 @@ def give(classifier: keras.Model, tensors: dict[str, np.ndarray], group: str) ->
 
 
 def build(classifier: keras.Model, classes: int) -> None:
-    """Make all the variables that a compiled model gets with its first step."""
+    """Create the variables that a compiled model otherwise gets with its first step."""
     classifier.optimizer.build(classifier.trainable_variables)
     nothing = keras.ops.zeros((1, classes))
     classifier.compute_metrics(None, nothing, nothing)
 
 
-def layout(classifier: keras.Model) -> dict[str, list[int]]:
-    """The shapes of the network's and the optimizer's variables: what a checkpoint must fit."""
-    shapes = {name: list(v.shape) for name, v in variables(classifier).items()}
-    return {name: shape for name, shape in shapes.items() if not name.startswith("metrics/")}
+def shapes(classifier: keras.Model) -> dict[str, list[int]]:
+    """Return the shapes of the network's and the optimizer's variables, which a checkpoint must fit."""
+    found = {name: list(v.shape) for name, v in variables(classifier).items()}
+    return {name: shape for name, shape in found.items() if not name.startswith("metrics/")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from resnext.errors import missing_package
+from resnext.runs.history import EpochRow
 
 TAGS = {
     "train_loss": "loss/train",
@@ -16,7 +17,7 @@ TAGS = {
 }
 
 
-class WriteEvents:
+class TensorBoard:
     """Curves for TensorBoard.
 
     Raises:
@@ -31,12 +32,12 @@ class WriteEvents:
         self.make, self.folder = SummaryWriter, folder
         self.writer = None
 
-    def end_epoch(self, row: dict[str, float]) -> None:
+    def end_epoch(self, row: EpochRow) -> None:
         """Add the row of an epoch."""
         # The file is not made before: of a run that ends in its first epoch nothing is left.
         self.writer = self.writer or self.make(str(self.folder))
         for name, tag in TAGS.items():
-            self.writer.add_scalar(tag, row[name], row["epoch"])
+            self.writer.add_scalar(tag, getattr(row, name), row.epoch)
         self.writer.flush()
 
     def close(self) -> None:

@@ -1,36 +1,36 @@
-"""Train a network on a folder of images."""
+"""The two verbs that write a run: train, and resume.
+
+What can be refused is refused here, before Keras is imported, which takes seconds; then `Session` takes over.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib.metadata
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnext.distributed import World, join, launched
+from resnext.data.reading import check_images, drop_unreadable
+from resnext.data.source import open_data
+from resnext.distributed import Cluster, initialize, launched
 from resnext.errors import ArgumentError, DataError, RunError, warn
+from resnext.images.decode import read_image
 from resnext.images.watchdog import watch_files
 from resnext.recipes.naming import get_recipe
-from resnext.recipes.recipe import Recipe, check_dtype, judged_at
-from resnext.runs.lock import locked
-from resnext.runs.run import (
-    CONFIG,
-    RunConfig,
-    check_unused,
-    read_run,
-    to_json,
-)
+from resnext.recipes.recipe import Recipe, evaluation_preprocessing
+from resnext.runs.config import RunConfig, RunOptions, changes
+from resnext.runs.lock import lock
+from resnext.runs.run import CONFIG, Run, check_unused
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
-from resnext.training.checkpoints import Checkpoint, name_of, other_images, read_checkpoint, read_newest
+from resnext.training.checkpoints import Checkpoint, checkpoint_name, other_images, read_checkpoint, read_newest
 from resnext.training.signals import stop_on_signals
 from resnext.variants.naming import get_variant
 from resnext.variants.variant import Variant
 
 if TYPE_CHECKING:
     from resnext.data.examples import Splits
-    from resnext.training.session import Trained
+    from resnext.training.session import TrainingResult
 
 
 def train(
@@ -39,147 +39,152 @@ def train(
     out: str | Path,
     *,
     recipe: Recipe | None = None,
+    workers: int | None = None,
     weights: str | Path | None = None,
     seed: int = 0,
     dtype: str = "float32",
     remat: bool = False,
-    workers: int | None = None,
     skip_bad: bool = False,
     tensorboard: bool = False,
     checkpoint_every: int | None = None,
-) -> Trained:
+) -> TrainingResult:
     """Train a network and keep everything about it in a run folder (see `resnext.runs.run`).
 
     Args:
-        data: a folder or tar archive `train/<class>/*` with `test/` or `val/` beside it, or `<class>/*`; or one of the
-            words `digits`, `cifar10`, `cifar100`.
-        variant: a name such as `"resnext50_32x4d"`, or a `Variant`.
-        out: the run folder, new or empty.
-        recipe: how to train, `get_recipe("photos")` by default; `dataclasses.replace` changes any field.
-        weights: to start from, as `ResNeXt` takes them; None starts from random ones.
-        seed: of the initial weights, the order of the images, the augmentation, and a drawn split.
-        dtype: a Keras dtype policy, such as "mixed_bfloat16".
-        remat: keep less in memory and compute the blocks twice: the same weights, slower.
+        data: folder or tar archive `train/<class>/*` with `test/` or `val/` beside it, or `<class>/*`; or one of the
+            built-in data sets `digits`, `cifar10`, `cifar100`.
+        variant: name such as `"resnext50_32x4d"`, or a `Variant`.
+        out: run folder, new or empty.
+        recipe: training recipe to use, `get_recipe("photos")` by default; `dataclasses.replace` changes any field.
         workers: threads that make batches ahead; by default one for each core. The batches are the same.
-        skip_bad: read every image before training and leave out those that can't be read, one in a thousand at most.
-        tensorboard: write events for TensorBoard, too.
-        checkpoint_every: steps from one checkpoint to the next; by default they come every five minutes. There is one
-            after every epoch, too.
+        weights: weights to start from, as `ResNeXt` takes them; random by default.
+        seed: seed of the initial weights, the order of the images, the augmentation, and a drawn split.
+        dtype: Keras dtype policy, such as "mixed_bfloat16".
+        remat: recompute the blocks in the backward pass: less memory, more time, the same weights.
+        skip_bad: read every image before training and leave out those that cannot be read, one in a thousand at most.
+        tensorboard: write events for TensorBoard as well.
+        checkpoint_every: steps between two checkpoints; by default one is written every five minutes. There is one
+            after every epoch as well.
 
     Raises:
-        ValueError, RunError, DataError, WeightsError: before anything is written.
+        ArgumentError, RunError, DataError, WeightsError: before anything is written.
         ImageError, TrainingDiverged, SavingError, OutOfMemoryError: the run folder keeps what was saved.
-        DistributedError, PeerLostError: of several processes (see `resnext.distributed`), which do not find each other,
-            can't share the batches out, or of which one has ended.
-        Stopped: SIGTERM, SIGINT or SIGUSR1 came; `resume` goes on.
+        DistributedError, PeerLostError: several processes (see `resnext.distributed`) cannot reach each other, cannot
+            share the batches, or one of them has ended.
+        Stopped: SIGTERM, SIGINT or SIGUSR1 was received; `resume` continues.
 
     >>> train("sign-digits", "resnext14_8x4d", "runs/signs").test.top(1)  # doctest: +SKIP
     0.9912
     """
-    from resnext.data.builtin import WORDS, local_copy
-    from resnext.data.splits import load_splits, source_name
-
-    # What can be refused is refused before Keras is imported: that takes seconds.
     folder = Path(out)
     variant = get_variant(variant) if isinstance(variant, str) else variant
     recipe = recipe or get_recipe("photos")
     recipe = dataclasses.replace(recipe, image_size=recipe.image_size or variant.image_size)
-    preprocessing = judged_at(recipe)
-    check_dtype(dtype)
-    _check_numbers(seed, workers, checkpoint_every)
-    if _is_first():
+    preprocessing = evaluation_preprocessing(recipe)
+    start = None if weights is None else str(weights)
+    options = RunOptions(start, seed, dtype, remat, skip_bad, tensorboard, checkpoint_every)  # type: ignore[arg-type]
+    _check_workers(workers)
+    if _is_main():
         check_unused(folder)
-    _check_start(variant, recipe, weights)
-    source = local_copy(str(data)) or (None if data in WORDS else data)
-    if source and folder.resolve().is_relative_to(Path(source).resolve()):
+    _check_start(variant, recipe, start)
+    source = open_data(data)
+    if source.contains(folder):
         raise RunError(f"{folder}: lies in {data}, where its pictures would be taken for data. Choose another --out.")
-    with stop_on_signals() as stop, watch_files(warn), _alone_in(folder):
-        splits = _checked(load_splits(data, seed), recipe, skip_bad)
-        world = join()
-        from resnext.training.session import fit
+    with stop_on_signals() as stop, watch_files(warn), _lock(folder):
+        splits = _check_splits(source.splits(seed), recipe, skip_bad)
+        cluster = initialize()
+        from resnext.training.session import Session, installed_versions
 
-        config = RunConfig(
-            variant,
-            splits.train.classes,
-            preprocessing,
-            recipe,
-            source_name(data),
-            seed,
-            dtype,
-            None if weights is None else str(weights),
-            remat,
-            skip_bad,
-            tensorboard,
-            checkpoint_every,
-            _backend_versions(world),
-        )
-        return fit(folder, config, splits, workers, stop, world)
+        versions = installed_versions(cluster)
+        config = RunConfig(variant, splits.train.classes, preprocessing, recipe, source.name, options, versions)
+        return Session.train(folder, config, splits, workers, stop, cluster)
 
 
-def resume(folder: str | Path, *, data: str | Path | None = None, workers: int | None = None) -> Trained:
-    """Go on with a training from its newest whole checkpoint, to the same weights as if it had never stopped.
+def resume(
+    folder: str | Path,
+    *,
+    data: str | Path | None = None,
+    workers: int | None = None,
+    variant: Variant | None = None,
+    recipe: Recipe | None = None,
+    options: RunOptions | None = None,
+) -> TrainingResult:
+    """Resume a training from its newest intact checkpoint, to the same weights as if it had never stopped.
 
     Bit for bit where backend, versions and kind of machine are the same; a warning says if they are not.
 
     Args:
-        folder: of the run.
+        folder: run folder.
         data: where the images are now; by default where they were.
         workers: as in `train`.
+        variant: network that the caller expects the run to have; None does not compare it.
+        recipe: recipe that the caller expects; None does not compare it.
+        options: options that the caller expects; None does not compare them.
 
     Raises:
-        RunError: not a run, in use, or its configuration, its images or its network are not those of the checkpoint.
-        DamagedCheckpointError: there are checkpoints, and none is as it was written.
-        ValueError, DataError, ImageError, TrainingDiverged, SavingError, OutOfMemoryError, Stopped: as in `train`.
+        RunError: the folder is no run or is in use, or its configuration, its images or its network are not those of
+            the checkpoint, or not those that the caller expects.
+        DamagedCheckpointError: there are checkpoints, and none of them is intact.
+        ArgumentError, DataError, ImageError, TrainingDiverged, SavingError, OutOfMemoryError, Stopped: as in `train`.
 
     >>> resume("runs/signs").test.top(1)  # doctest: +SKIP
     0.9912
     """
-    from resnext.data.splits import load_splits
-
     folder = Path(folder)
-    config = read_run(folder)
-    _check_numbers(config.seed, workers, config.checkpoint_every)
-    with stop_on_signals() as stop, watch_files(warn), _alone_in(folder):
-        checkpoint = read_newest(folder / CHECKPOINTS, warn) if _is_first() else None
+    config = Run.open(folder).config
+    _check_workers(workers)
+    if changed := changes(config, variant=variant, recipe=recipe, options=options):
+        raise RunError(
+            f"{folder}: this run was started with {'; '.join(changed)}. Leave these options out, or start a new run "
+            "with another --out."
+        )
+    data = data or config.data
+    with stop_on_signals() as stop, watch_files(warn), _lock(folder):
+        checkpoint = read_newest(folder / CHECKPOINTS, warn) if _is_main() else None
         if checkpoint:
             _check_same(folder, config, checkpoint.facts)
-        splits = _checked(load_splits(data or config.data, config.seed), config.recipe, config.skip_bad)
+        splits = _check_splits(open_data(data).splits(config.options.seed), config.recipe, config.options.skip_bad)
         if splits.train.classes != config.classes:
-            raise DataError(other_images(data or config.data))
-        world = join()
-        from resnext.training.session import fit
+            raise DataError(other_images(data))
+        cluster = initialize()
+        from resnext.training.session import Session, installed_versions
 
-        checkpoint = _shared(folder / CHECKPOINTS, checkpoint, world)
-        versions = _backend_versions(world)
-        if config.versions != versions and world.is_first:
-            warn(f"{folder}: was trained with {_named(config.versions)}, and goes on with {_named(versions)}: "
-                  "equal to about 1e-6, not bit for bit")  # fmt: skip
-        return fit(folder, config, splits, workers, stop, world, checkpoint)
+        checkpoint = _broadcast(folder / CHECKPOINTS, checkpoint, cluster)
+        versions = installed_versions(cluster)
+        if config.versions != versions and cluster.is_main:
+            warn(f"{folder}: was trained with {_named(config.versions)} and resumes with {_named(versions)}: results "
+                 "agree to about 1e-6, not bit for bit")  # fmt: skip
+        return Session.train(folder, config, splits, workers, stop, cluster, checkpoint)
 
 
-def _is_first() -> bool:
+def _is_main() -> bool:
     launch = launched()
     return not launch or launch.rank == 0
 
 
-def _alone_in(folder: Path) -> contextlib.AbstractContextManager:
-    """For the first process, which writes; the others only read."""
-    return locked(folder) if _is_first() else contextlib.nullcontext()
+def _lock(folder: Path) -> contextlib.AbstractContextManager:
+    """Lock the folder for the main process, which writes; the others only read."""
+    return lock(folder) if _is_main() else contextlib.nullcontext()
 
 
-def _shared(folder: Path, checkpoint: Checkpoint | None, world: World) -> Checkpoint | None:
-    """In every process the checkpoint that the first one found whole."""
+def _broadcast(folder: Path, checkpoint: Checkpoint | None, cluster: Cluster) -> Checkpoint | None:
+    """Return in every process the checkpoint that the main one found intact."""
     facts = checkpoint.facts if checkpoint else {"step": -1, "epochs": -1}
-    step, epochs = world.of_the_first((facts["step"], facts["epochs"]))
-    if world.is_first or step < 0:
+    step, epochs = cluster.broadcast((facts["step"], facts["epochs"]))
+    if cluster.is_main or step < 0:
         return checkpoint
-    return read_checkpoint(folder / name_of(step, epochs))
+    return read_checkpoint(folder / checkpoint_name(step, epochs))
 
 
-def _check_start(variant: Variant, recipe: Recipe, weights: str | Path | None) -> None:
+def _check_workers(workers: int | None) -> None:
+    if workers is not None and workers < 0:
+        raise ArgumentError(f"`workers` must be at least 0. Received: {workers}")
+
+
+def _check_start(variant: Variant, recipe: Recipe, weights: str | None) -> None:
     if recipe.freeze and weights is None:
         raise ArgumentError(
-            "`freeze` keeps stages as they were loaded, and nothing is: give `weights`. "
+            "`freeze` keeps stages as they were loaded, and no weights are loaded: pass `weights`. "
             f"Received: freeze {recipe.freeze}"
         )
     if recipe.zero_gamma and variant.shortcut == "none":
@@ -187,43 +192,24 @@ def _check_start(variant: Variant, recipe: Recipe, weights: str | Path | None) -
 
 
 def _check_same(folder: Path, config: RunConfig, facts: dict) -> None:
-    now, then = to_json(config), facts["config"]
-    keys = [f"{key}: {then.get(key)!r} then, {now.get(key)!r} now" for key in now if now[key] != then.get(key)]
-    if recipes := [key for key in keys if key.startswith("recipe: ")]:
-        pairs = [(name, then["recipe"].get(name), value) for name, value in now["recipe"].items()]
-        changes = [f"{name}: {old!r} then, {value!r} now" for name, old, value in pairs if old != value]
-        keys = [*changes, *(key for key in keys if key not in recipes)]
-    if keys:
-        raise RunError(f"{folder}: its checkpoint is of another training ({'; '.join(keys)}). Restore its {CONFIG}.")
+    """Compare a run's configuration with the one that its checkpoint holds."""
+    now, then = config.to_json(), facts["config"]
+    pairs = [(name, then.get(name), value) for name, value in now.items() if name != "recipe"]
+    pairs += [(name, then["recipe"].get(name), value) for name, value in now["recipe"].items()]
+    changed = [f"{name}: {old!r} then, {value!r} now" for name, old, value in pairs if old != value]
+    if changed:
+        raise RunError(
+            f"{folder}: its checkpoint belongs to another training ({'; '.join(changed)}). Restore its {CONFIG}."
+        )
 
 
-def _named(versions: dict[str, str]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in versions.items())
+def _check_splits(splits: Splits, recipe: Recipe, skip_bad: bool) -> Splits:
+    """Check that every image can be read.
 
-
-def _backend_versions(world: World) -> dict[str, str]:
-    import keras
-
-    versions = _versions(keras.backend.backend())
-    return versions if world.devices == 1 else {**versions, "devices": str(world.devices)}
-
-
-def _check_numbers(seed: int, workers: int | None, checkpoint_every: int | None) -> None:
-    if not 0 <= seed < 2**32:
-        raise ArgumentError(f"`seed` must be from 0 to {2**32 - 1}. Received: {seed}")
-    if workers is not None and workers < 0:
-        raise ArgumentError(f"`workers` must be at least 0. Received: {workers}")
-    if checkpoint_every is not None and checkpoint_every < 1:
-        raise ArgumentError(f"`checkpoint_every` must be at least 1. Received: {checkpoint_every}")
-
-
-def _checked(splits: Splits, recipe: Recipe, skip_bad: bool) -> Splits:
-    """The splits with images that can be read. Judging ones are read whole: else it would show after an epoch only."""
-    from resnext.data.reading import check_images, readable
-    from resnext.images.decode import read_image
-
+    Evaluation images are decoded in full, so that a bad one fails now and not after the first epoch.
+    """
     if skip_bad:
-        parts = {examples: readable(examples) for examples in (splits.train, splits.validation, splits.test)}
+        parts = {examples: drop_unreadable(examples) for examples in (splits.train, splits.validation, splits.test)}
         for _, bad in parts.values():
             for reason in bad:
                 print(f"skipped: {reason}", file=sys.stderr)
@@ -238,12 +224,5 @@ def _checked(splits: Splits, recipe: Recipe, skip_bad: bool) -> Splits:
     return splits
 
 
-def _versions(backend: str) -> dict[str, str]:
-    packages = {"tensorflow": ("tensorflow", "tensorflow-cpu"), "jax": ("jax",), "torch": ("torch",)}
-    installed = {}
-    for package in ("resnext", "keras", "numpy", "pillow", *packages.get(backend, ())):
-        try:
-            installed[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return {"backend": backend, **installed}
+def _named(versions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())

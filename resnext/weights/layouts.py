@@ -32,7 +32,7 @@ NORM_WEIGHTS = ("gamma", "beta", "moving_mean", "moving_variance", COUNTER)
 EPSILON = 1e-5  # of our batch norm
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """Where one of our weights lies in a file."""
 
     names: tuple[str, ...]  # of one tensor, or of one for each path
@@ -172,9 +172,9 @@ def layout_of_file(shapes: Shapes) -> Layout | None:
     return None
 
 
-def places(shapes: Shapes, layout: Layout) -> dict[str, Place]:
+def locate(shapes: Shapes, layout: Layout) -> dict[str, Location]:
     """Where our weights lie in a file. A tensor that we have no name for keeps its own."""
-    found: dict[str, Place] = {}
+    found: dict[str, Location] = {}
     for name, shape in shapes.items():
         ours = layout.our_name(name)
         if not _says_nothing(name, layout):
@@ -272,18 +272,18 @@ def _says_nothing(name: str, layout: Layout) -> bool:
     return layout is QUBVEL and name.startswith(f"{QUBVEL_IMAGES}/")
 
 
-def _place(ours: str, name: str, shape: Shape, layout: Layout) -> Place:
+def _place(ours: str, name: str, shape: Shape, layout: Layout) -> Location:
     if layout.torch:
         axes = _keras_axes(len(shape))
-        return Place((name,), tuple(shape[axis] for axis in axes), lambda array: array.transpose(axes))
+        return Location((name,), tuple(shape[axis] for axis in axes), lambda array: array.transpose(axes))
     if layout is KERAS_APPLICATIONS and name.endswith("/depthwise_kernel") and len(shape) == 4:
         height, width, channels, group_width = shape
         ours_shape = (height, width, group_width, channels)
-        return Place((name,), ours_shape, lambda array: _grouped_kernel(array, group_width))
+        return Location((name,), ours_shape, lambda array: _grouped_kernel(array, group_width))
     if ours.endswith("/moving_variance") and layout.epsilon != EPSILON:
         # The same sum under the root of batch norm, with our epsilon.
-        return Place((name,), shape, lambda array: array + np.float32(layout.epsilon - EPSILON))
-    return Place((name,), shape, lambda array: array)
+        return Location((name,), shape, lambda array: array + np.float32(layout.epsilon - EPSILON))
+    return Location((name,), shape, lambda array: array)
 
 
 def _grouped_kernel(depthwise: np.ndarray, group_width: int) -> np.ndarray:
@@ -296,7 +296,7 @@ def _grouped_kernel(depthwise: np.ndarray, group_width: int) -> np.ndarray:
     return parts.transpose(0, 1, 3, 2, 4).reshape(height, width, group_width, channels)
 
 
-def _with_paths_joined(found: dict[str, Place]) -> dict[str, Place]:
+def _with_paths_joined(found: dict[str, Location]) -> dict[str, Location]:
     """Qubvel's 3x3 of single paths, whose names count through the network, as one kernel for each block."""
     paths = sorted((int(match[1] or 0), name) for name in found if (match := _QUBVEL_3X3.fullmatch(name)))
     norms = sorted(
@@ -312,7 +312,7 @@ def _with_paths_joined(found: dict[str, Place]) -> dict[str, Place]:
         shape = min(shapes)
         if len(shapes) == 1 and len(shape) == 4:
             shape = (*shape[:3], shape[3] * QUBVEL_PATHS)
-        found[kernel] = Place(names, shape, lambda *arrays: np.concatenate(arrays, axis=-1))
+        found[kernel] = Location(names, shape, lambda *arrays: np.concatenate(arrays, axis=-1))
     return found
 
 

@@ -23,12 +23,12 @@ from resnext.weights.layouts import (
     QUBVEL,
     QUBVEL_IMAGES,
     Layout,
-    Place,
+    Location,
     Shape,
     Shapes,
     find_variant,
     layout_of_file,
-    places,
+    locate,
     qubvel_normalisation,
     their_shape,
 )
@@ -51,7 +51,7 @@ def load_weights(model: keras.Model, source: str | Path) -> None:
             file has is listed with `+`, one that only the network has with `-`; nothing is loaded then. A network
             without a head takes a file with one.
     """
-    with checked(source, weight_shapes(model), getattr(model, "variant", None)) as weights:
+    with open_checked(source, weight_shapes(model), getattr(model, "variant", None)) as weights:
         assign(model, weights)
 
 
@@ -64,7 +64,9 @@ class Checked(NamedTuple):
 
 
 @contextlib.contextmanager
-def checked(source: str | Path, expected: Shapes, variant: Variant | None, new_head: bool = False) -> Iterator[Checked]:
+def open_checked(
+    source: str | Path, expected: Shapes, variant: Variant | None, new_head: bool = False
+) -> Iterator[Checked]:
     """Open weights for a network with such names and shapes, and stop at whatever does not fit.
 
     Args:
@@ -103,10 +105,10 @@ class Opened(NamedTuple):
     path: Path
     tensors: Tensors
     layout: Layout
-    found: dict[str, Place]
+    found: dict[str, Location]
     known: PublishedWeights | None
 
-    def value(self, place: Place) -> np.ndarray:
+    def value(self, place: Location) -> np.ndarray:
         # In one piece: safetensors writes the memory of an array as it lies.
         return np.asarray(place.build(*(self.tensors.read(name) for name in place.names)), order="C")
 
@@ -159,7 +161,7 @@ def opened(source: str | Path) -> Iterator[Opened]:
                 f"{path}: no ResNeXt or ResNet that resnext knows has such tensors: {some}, ... Allowed: the names of "
                 "resnext, torchvision, timm, keras-applications or qubvel's classification_models."
             )
-        found = places(shapes, layout)
+        found = locate(shapes, layout)
         found = {ours: place._replace(names=tuple(prefix + n for n in place.names)) for ours, place in found.items()}
         tag = tensors.metadata.get("weights") if layout is OURS else None  # of the published weights that became ours
         if known is None and tag in published_weights():
@@ -173,7 +175,7 @@ def counters(expected: Shapes) -> list[str]:
     return [name.replace("/gamma", f"/{COUNTER}") for name in expected if name.endswith("/gamma")]
 
 
-def _leave_head(path: Path, found: dict[str, Place], expected: dict[str, Shape], new_head: bool) -> Iterator[str]:
+def _leave_head(path: Path, found: dict[str, Location], expected: dict[str, Shape], new_head: bool) -> Iterator[str]:
     """Forget the head where the network has none, or, where that is asked for, where it fits none; say what is new."""
     if HEAD[0] not in expected:
         for name in HEAD:
@@ -188,7 +190,7 @@ def _leave_head(path: Path, found: dict[str, Place], expected: dict[str, Shape],
             del expected[name]
 
 
-def _adapt_stem(path: Path, found: dict[str, Place], expected: dict[str, Shape]) -> Iterator[str]:
+def _adapt_stem(path: Path, found: dict[str, Location], expected: dict[str, Shape]) -> Iterator[str]:
     """Make the kernel for colour images fit others: summed for one channel, repeated and scaled down for more.
 
     As timm does: n channels see the kernel's three in turn, times 3 / n, so that grey images give what they gave.
@@ -207,7 +209,7 @@ def _adapt_stem(path: Path, found: dict[str, Place], expected: dict[str, Shape])
         return repeated * np.asarray(3 / channels, kernel.dtype)
 
     height, width, _, filters = place.shape
-    found[name] = Place(place.names, (height, width, channels, filters), build)
+    found[name] = Location(place.names, (height, width, channels, filters), build)
     yield f"{path} is for 3 input channels, the network has {channels}: its stem is adapted."
 
 
@@ -215,7 +217,7 @@ def stem_kernel_name(names: Mapping[str, object]) -> str:
     return "stem_1_conv/kernel" if "stem_1_conv/kernel" in names else "stem_conv/kernel"
 
 
-def check_fit(path: Path, layout: Layout, found: Mapping[str, Place], expected: Shapes) -> None:
+def check_fit(path: Path, layout: Layout, found: Mapping[str, Location], expected: Shapes) -> None:
     """Stop at any difference, in the file's own words."""
 
     def given(name):
@@ -238,7 +240,7 @@ def check_fit(path: Path, layout: Layout, found: Mapping[str, Place], expected: 
         raise WeightsError(f"{path}: these tensors are not the network's (+ the file's, - the network's):\n{lines}")
 
 
-def check_floats(file: Opened, found: Mapping[str, Place]) -> None:
+def check_floats(file: Opened, found: Mapping[str, Location]) -> None:
     names = sorted(name for place in found.values() for name in place.names)
     others = [f"{name} {file.tensors.dtypes[name]}" for name in names if file.tensors.dtypes[name] not in FLOATS]
     if others:

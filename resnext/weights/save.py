@@ -31,7 +31,7 @@ def save_weights(model: keras.Model, path: str | Path) -> None:
     write_weights(Path(path), get_weights(model), _metadata_of(model))
 
 
-def packed(model: keras.Model) -> bytes:
+def weights_to_bytes(model: keras.Model) -> bytes:
     """What `save_weights` writes to a safetensors file."""
     return to_bytes(get_weights(model), _metadata_of(model))
 

@@ -1,6 +1,6 @@
-"""Where labelled images come from.
+"""What DATA means: where labelled images come from.
 
-A data argument is a word (`resnext.data.builtin`), or a folder or a tar archive (`resnext.data.archives`) with
+It is the name of a built-in data set (`resnext.data.builtin`), or a folder or tar archive (`resnext.data.archives`):
 
     DATA/train/<class>/**   beside DATA/test/ or DATA/val/ or both, or alone
     DATA/<class>/**         one sixth of each class is kept for testing
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
@@ -20,7 +21,7 @@ from unicodedata import normalize
 import numpy as np
 
 from resnext.data.archives import READERS, Member, archive_suffix, read_archive
-from resnext.data.builtin import TEST_SHARE, WORDS, load_word, local_copy
+from resnext.data.builtin import BUILTIN, TEST_SHARE, load_builtin, local_copy
 from resnext.data.examples import Examples, Splits
 from resnext.data.folders import DiskFolder, Folder
 from resnext.data.label_files import find_label_file, read_labels
@@ -36,93 +37,105 @@ KAGGLE = (
 LAYOUTS = f"DATA/<class>/*, or DATA/train/<class>/* with DATA/test/ or DATA/val/; images end in {SUFFIXES}"
 
 
-def source_name(data: str | Path) -> str:
-    """One name for a data argument from wherever it is given: the word, or the absolute path."""
-    return str(data) if data in WORDS else str(Path(data).resolve())
-
-
-def load_splits(data: str | Path, seed: int = 0) -> Splits:
-    """The parts to train, validate and test on. Classes are the sorted names of the training folders.
-
-    Where only one of `test/` and `val/` exists it serves as both; where neither does, one sixth of every
-    class is drawn for them, by `seed` and the sorted file names alone.
+@dataclass(frozen=True)
+class DataSource:
+    """What a DATA argument means: a folder, an archive or a built-in data set, opened once.
 
     Args:
-        data: a word, or a folder or an archive (a folder really called digits: "./digits").
-        seed: of the drawn split, 0 or more.
+        name: the same name from wherever it is given: the built-in name, or the absolute path.
+        root: the folder or archive; None for a built-in data set without a local copy.
+        location: path of the root.
+    """
+
+    name: str
+    root: Folder | None = None
+    location: Path | None = None
+
+    def __str__(self) -> str:
+        return printable(self.location or self.name)
+
+    def contains(self, path: Path) -> bool:
+        """Return whether a path lies in the folder of the data."""
+        return self.location is not None and path.resolve().is_relative_to(self.location.resolve())
+
+    def splits(self, seed: int = 0) -> Splits:
+        """Return the parts to train, validate and test on. Classes are the sorted names of the training folders.
+
+        Where only one of `test/` and `val/` exists it serves as both; where neither does, one sixth of every class is
+        drawn for them, by `seed` and the sorted file names alone.
+
+        Raises:
+            DataError: the data cannot be used; the message gives the layouts that can.
+        """
+        if self.root is None:
+            return load_builtin(self.name)
+        parts = _parts(self.root)
+        if parts and "train" not in parts:
+            raise DataError(f"{self} has {', '.join(parts)} but no train; training needs {LAYOUTS}")
+        folder = parts.get("train", self.root)
+        images = _images_by_class(folder)
+        if len(images) < 2:
+            raise DataError(f"{self} has one class only, {min(images)!r}; training needs two or more")
+        held_out = [parts[name] for name in ("validation", "test") if name in parts]
+        if not held_out:
+            return _drawn_splits(images, seed, folder)
+        train = _examples(images, tuple(images), self.root)
+        evaluated = [_labelled(part, self.root, train.classes) for part in held_out]
+        return Splits(train, evaluated[0], evaluated[-1])
+
+    def examples(self, classes: Sequence[str]) -> Examples:
+        """Return the examples to evaluate a trained network on, labelled by its own `classes`.
+
+        They are `test/` if the data has one, else `val/`, else the class folders; of a built-in data set the test part.
+        Names match in any Unicode normal form.
+
+        Raises:
+            DataError: there are no images, or a class is not in `classes`.
+        """
+        if self.root is None:
+            test = load_builtin(self.name).test
+            return Examples(test.images, _labels(test.classes, classes, self.name)[test.labels], tuple(classes))
+        parts = _parts(self.root)
+        if set(parts) == {"train"}:
+            raise DataError(f"{self} has train but neither test nor val; to evaluate on it pass {parts['train']}")
+        return _labelled(parts.get("test") or parts.get("validation") or self.root, self.root, classes)
+
+    def held_out(self, paths: Sequence[str], classes: Sequence[str]) -> tuple[Examples, list[str]] | None:
+        """Return the images that an earlier `splits` drew for testing, and the names of those that are gone.
+
+        None where the data has images for testing now.
+        """
+        parts = _parts(self.root) if self.root else {}
+        if self.root is None or parts.keys() - {"train"}:
+            return None
+        folder = parts.get("train", self.root)
+        found = {path: folder.find(path) for path in paths}
+        labels = _labels([path.split("/")[0] for path, file in found.items() if file], classes, self.root)
+        images = [file for file in found.values() if file]
+        return Examples(images, labels, tuple(classes)), [
+            f"{folder}/{path}" for path, file in found.items() if not file
+        ]
+
+
+def open_data(data: str | Path) -> DataSource:
+    """Open a folder, an archive or a built-in data set (a folder really called digits: "./digits").
 
     Raises:
-        DataError: data that can't be used, with the layouts that can.
+        DataError: there is no such thing, or the archive is damaged or hostile.
     """
-    root = _root(data)
-    if root is None:
-        return _splits_of_word(str(data))
-    parts = _parts(root)
-    if parts and "train" not in parts:
-        raise DataError(f"{printable(root)} has {', '.join(parts)} but no train; training needs {LAYOUTS}")
-    folder = parts.get("train", root)
-    images = _images_by_class(folder)
-    if len(images) < 2:
-        raise DataError(f"{printable(root)} has one class only, {min(images)!r}; training needs two or more")
-    held_out = [parts[name] for name in ("validation", "test") if name in parts]
-    if not held_out:
-        return _drawn_splits(images, seed, folder)
-    train = _examples(images, tuple(images), root)
-    judged = [_judged(part, root, train.classes) for part in held_out]
-    return Splits(train, judged[0], judged[-1])
-
-
-def load_examples(data: str | Path, classes: Sequence[str]) -> Examples:
-    """The examples to judge a trained network on, labelled by its own `classes`, not by the folders' order.
-
-    They are the data's `test/` if it has one, else its `val/`, else its class folders; of a word the test part.
-    Names match in any Unicode normal form.
-
-    Raises:
-        DataError: no images, or a class that is not in `classes`.
-    """
-    root = _root(data)
-    if root is None:
-        test = _splits_of_word(str(data)).test
-        return Examples(test.images, _labels(test.classes, classes, data)[test.labels], tuple(classes))
-    parts = _parts(root)
-    if set(parts) == {"train"}:
-        train = printable(parts["train"])
-        raise DataError(f"{printable(root)} has train but neither test nor val; to judge on it give {train}")
-    return _judged(parts.get("test") or parts.get("validation") or root, root, classes)
-
-
-def load_held_out(
-    data: str | Path, held_out: Sequence[str], classes: Sequence[str]
-) -> tuple[Examples, list[str]] | None:
-    """The images that an earlier `load_splits` drew for testing: those still there, and what the others were called.
-
-    None where the data has images for testing now.
-    """
-    root = _root(data)
-    parts = _parts(root) if root else {}
-    if root is None or parts.keys() - {"train"}:
-        return None
-    folder = parts.get("train", root)
-    found = {path: folder.find(path) for path in held_out}
-    labels = _labels([path.split("/")[0] for path, file in found.items() if file], classes, root)
-    images = [file for file in found.values() if file]
-    return Examples(images, labels, tuple(classes)), [f"{folder}/{path}" for path, file in found.items() if not file]
-
-
-def _root(data: str | Path) -> Folder | None:
-    """The folder or the archive; none for a word without a local copy."""
-    path = local_copy(str(data)) if data in WORDS else Path(data)
+    is_builtin = data in BUILTIN
+    path = local_copy(str(data)) if is_builtin else Path(data)
     if path is None:
-        return None
+        return DataSource(str(data))
+    name = str(data) if is_builtin else str(path.resolve())
     if path.is_dir():
-        return DiskFolder(path, path)
+        return DataSource(name, DiskFolder(path, path), path)
     if path.is_file() and archive_suffix(path):
-        return _unwrapped(read_archive(path))
+        return DataSource(name, _unwrapped(read_archive(path)), path)
     problem = "is neither a folder nor an archive" if path.exists() else "does not exist"
     raise DataError(
-        f"{printable(path)} {problem}; give a folder of images, an archive ({' '.join(READERS)}) or a word: "
-        f"{', '.join(WORDS)}"
+        f"{printable(path)} {problem}; pass a folder of images, an archive ({' '.join(READERS)}) or the name of a "
+        f"built-in data set: {', '.join(BUILTIN)}"
     )
 
 
@@ -132,12 +145,6 @@ def _unwrapped(tree: Folder) -> Folder:
     if others or only is None or only.name.lower() in PARTS or not any(only.entries().values()):
         return tree
     return _unwrapped(only)
-
-
-def _splits_of_word(word: str) -> Splits:
-    train, test, classes = load_word(word)
-    judged = Examples(*test, classes)
-    return Splits(Examples(*train, classes), judged, judged)
 
 
 def _drawn_splits(images: dict[str, list[Path | Member]], seed: int, folder: Folder) -> Splits:
@@ -176,7 +183,7 @@ def _below(root: Folder, names: Sequence[str]) -> Folder | None:
     return folder
 
 
-def _judged(part: Folder, root: Folder, classes: Sequence[str]) -> Examples:
+def _labelled(part: Folder, root: Folder, classes: Sequence[str]) -> Examples:
     """The images of a part by its class folders, or, where it has none, by its label file."""
     entries = part.entries()
     images = [name for name, folder in entries.items() if folder is None and _is_image(name)]

@@ -1,0 +1,135 @@
+"""What a run was asked for: `config.json`, enough to build its network again and to resume its training."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from resnext.errors import ArgumentError
+from resnext.images.preprocessing import Preprocessing
+from resnext.recipes.recipe import Dtype, Recipe, check_dtype
+from resnext.variants.naming import get_variant
+from resnext.variants.variant import Variant
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a training is run, beside its recipe; every one of these is part of the run, and resuming keeps it.
+
+    Args:
+        weights: weights to start from: a file, hf:OWNER/NAME, or the tag of published weights; random by default.
+        seed: seed of the initial weights, the order of the images, the augmentation and a drawn split.
+        dtype: Keras dtype policy.
+        remat: recompute the blocks in the backward pass: less memory, more time, the same weights.
+        skip_bad: leave out images that cannot be read, one in a thousand at most.
+        tensorboard: write events for TensorBoard as well.
+        checkpoint_every: steps between two checkpoints; by default one is written every five minutes.
+
+    Raises:
+        ArgumentError: a value that is not allowed.
+    """
+
+    weights: str | None = None
+    seed: int = 0
+    dtype: Dtype = "float32"
+    remat: bool = False
+    skip_bad: bool = False
+    tensorboard: bool = False
+    checkpoint_every: int | None = None
+
+    def __post_init__(self):
+        check_dtype(self.dtype)
+        if not 0 <= self.seed < 2**32:
+            raise ArgumentError(f"`seed` must be from 0 to {2**32 - 1}. Received: {self.seed}")
+        if self.checkpoint_every is not None and self.checkpoint_every < 1:
+            raise ArgumentError(f"`checkpoint_every` must be at least 1. Received: {self.checkpoint_every}")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What a run was asked for, and with which versions it began."""
+
+    variant: Variant
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    recipe: Recipe
+    data: str
+    options: RunOptions
+    versions: dict[str, str]  # of this library, Keras and the backend, whose name is under "backend"
+
+    def __post_init__(self):
+        are_names = all(isinstance(name, str) and name for name in self.classes)
+        if not (self.classes and are_names and len(set(self.classes)) == len(self.classes)):
+            raise ArgumentError(f"`classes` must be one or more names, no two the same. Received: {self.classes}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document of `config.json`, in the types that JSON gives back; the options stand among the rest."""
+        document = {
+            "variant": _variant_to_json(self.variant),
+            "classes": self.classes,
+            "preprocessing": self.preprocessing.to_json(),
+            "recipe": dataclasses.asdict(self.recipe),
+            "data": self.data,
+            **dataclasses.asdict(self.options),
+            "versions": self.versions,
+        }
+        return json.loads(json.dumps(document))
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> RunConfig:
+        """Return the configuration of a document. Raises ValueError, TypeError or KeyError where it is damaged."""
+        rest = dict(document)
+        options = RunOptions(**{field.name: rest.pop(field.name) for field in dataclasses.fields(RunOptions)})
+        return cls(
+            variant=_variant_from_json(rest.pop("variant")),
+            classes=tuple(as_list(rest.pop("classes"))),
+            preprocessing=Preprocessing.from_json(rest.pop("preprocessing")),
+            recipe=Recipe.from_json(rest.pop("recipe")),
+            options=options,
+            **rest,
+        )
+
+
+def changes(before: RunConfig, **now: Variant | Recipe | RunOptions | None) -> list[str]:
+    """Return "NAME: OLD, not NEW" for each value that differs; recipe and options are compared field by field.
+
+    Args:
+        before: configuration of a run.
+        now: `variant`, `recipe` and `options` as they are expected; None is not compared.
+    """
+    found = []
+    for name, value in now.items():
+        old = getattr(before, name)
+        if isinstance(value, Recipe | RunOptions):
+            pairs = [(f.name, getattr(old, f.name), getattr(value, f.name)) for f in dataclasses.fields(value)]
+        elif isinstance(value, Variant):
+            pairs = [(name, old.name, value.name)] if old.name != value.name else [(name, old, value)]
+        else:
+            pairs = []
+        found += [f"{field}: {a!r}, not {b!r}" for field, a, b in pairs if a != b]
+    return found
+
+
+def as_list(value: object) -> list:
+    """Return a list unchanged; a string, which is a sequence as well, is refused with ValueError."""
+    if not isinstance(value, list):
+        raise ValueError(f"{value!r} is not a list")
+    return value
+
+
+def _variant_to_json(variant: Variant) -> str | dict[str, Any]:
+    """Return its name, where that says everything."""
+    try:
+        named = get_variant(variant.name)
+    except ValueError:
+        named = None
+    return variant.name if named == variant else dataclasses.asdict(variant)
+
+
+def _variant_from_json(document: object) -> Variant:
+    if isinstance(document, dict):
+        return Variant.from_json(document)
+    return get_variant(document)  # type: ignore[arg-type]

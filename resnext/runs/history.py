@@ -1,0 +1,83 @@
+"""What every epoch of a training came to: the rows of `metrics.csv` and `metrics.jsonl`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+TIMES = ("seconds", "images_per_second")  # never the same twice: not in metrics.csv
+
+
+class EpochRow(NamedTuple):
+    """One epoch: losses in nats, accuracies as shares, the learning rate at its highest."""
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    seconds: float
+    images_per_second: float
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> EpochRow:
+        """Return the row of a line of `metrics.jsonl`. Raises ValueError or TypeError where it is damaged."""
+        row = cls(**document)
+        if any(isinstance(value, bool) or not isinstance(value, int | float) for value in row):
+            raise ValueError("a row holds numbers only")
+        return row
+
+
+@dataclass(frozen=True)
+class History:
+    """The rows of the epochs that are done, in order.
+
+    >>> rows = [EpochRow(epoch, 0.1, 1.0, 0.5, 1.0, accuracy, 1.0, 10.0) for epoch, accuracy in ((1, 0.7), (2, 0.6))]
+    >>> History(rows).best.epoch
+    1
+    """
+
+    rows: tuple[EpochRow, ...] = ()
+
+    def __init__(self, rows: Iterable[EpochRow] = ()):
+        object.__setattr__(self, "rows", tuple(rows))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def best(self) -> EpochRow:
+        """The first row with the highest validation accuracy."""
+        return max(self.rows, key=lambda row: row.validation_accuracy)
+
+    @property
+    def last(self) -> EpochRow:
+        """The newest row."""
+        return self.rows[-1]
+
+    @property
+    def seconds(self) -> float:
+        """Time of all epochs together."""
+        return sum(row.seconds for row in self.rows)
+
+    def with_row(self, row: EpochRow) -> History:
+        """Return this history and one row more."""
+        return History((*self.rows, row))
+
+    def to_csv(self) -> str:
+        """Return `metrics.csv`: the same text for the same training, so without times."""
+        text = io.StringIO()
+        names = [name for name in EpochRow._fields if name not in TIMES]
+        writer = csv.DictWriter(text, names, lineterminator="\n", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(row._asdict() for row in self.rows)
+        return text.getvalue()
+
+    def to_jsonl(self) -> str:
+        """Return `metrics.jsonl`: one line for each row, times included."""
+        return "".join(json.dumps(row._asdict()) + "\n" for row in self.rows)
