@@ -313,7 +313,7 @@ def test_arrays_that_are_not_images_are_refused(image):
         ({"size": 8.0}, "whole numbers"),
         ({"size": True}, "whole numbers"),
         ({"resize": 7}, "got size=8 and resize=7; .*resize at least size"),
-        ({"resize": 8001}, "got size=8 and resize=8001; .*resize at most 8000"),
+        ({"resize": 8001}, "got size=8 and resize=8001; .*resize at least size and at most 8000"),
         ({"interpolation": "nearest"}, "got interpolation='nearest'; allowed: bilinear, bicubic"),
         ({"mean": (124, 116, 104)}, "got mean=.*three numbers from 0 to 1"),
         ({"mean": (0.5, 0.5)}, "got mean="),

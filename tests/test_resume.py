@@ -158,12 +158,12 @@ def test_a_file_that_hangs_is_named_within_30_seconds(photos, tmp_path):
     """It waits for the file; asked to stop it ends all the same, and no thread or process stays."""
     command = Command("train", photos, *ARGUMENTS, "--out", tmp_path / "run", fault=("PIL.Image:open", 40, "hang"))
     began = time.monotonic()
-    while "has not come" not in command.errors:
+    while "still waiting for" not in command.errors:
         assert time.monotonic() - began < 60
         time.sleep(0.2)
-    (line,) = [line for line in command.errors.splitlines() if "has not come" in line]
-    assert re.fullmatch(r"resnext: .*/(red|green|blue)/\d{3}\.png: has not come for 2\d s; the training waits for it, "
-                        r"300 s at most", line)  # fmt: skip
+    (line,) = [line for line in command.errors.splitlines() if "still waiting for" in line]
+    assert re.fullmatch(r"resnext: still waiting for .*/(red|green|blue)/\d{3}\.png after 2\d s "
+                        r"\(giving up after 300 s\)", line)  # fmt: skip
     command.send_signal(signal.SIGTERM)
     assert command.wait(30).returncode == 143
 
@@ -187,8 +187,8 @@ with watch_files(print, named_after=0.1, ended_after=0.5):
 """
     process = subprocess.run([sys.executable, "-uc", code], capture_output=True, text=True, timeout=60)
     assert process.returncode == 74
-    assert process.stdout == "photos/slow.png: has not come for 0 s; the training waits for it, 0 s at most\n"
-    assert process.stderr == "resnext: photos/slow.png: can't be read, for 1 s; that is the end\n"
+    assert process.stdout == "still waiting for photos/slow.png after 0 s (giving up after 0 s)\n"
+    assert process.stderr == "resnext: giving up on photos/slow.png: no data for 1 s\n"
 
 
 @pytest.mark.once

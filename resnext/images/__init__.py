@@ -1,1 +1,1 @@
-"""One image: decoding with limits, preprocessing, augmentation. No Keras."""
+"""Single images: decoding within limits, preprocessing and augmentation; independent of Keras."""

@@ -1,4 +1,4 @@
-"""Random changes of colour: the jitter of the paper's code, and AlexNet's lighting."""
+"""Random colour changes: the jitter of the paper's code and AlexNet's lighting."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from PIL import Image
 
 GREY = np.array([0.299, 0.587, 0.114])  # weights of red, green and blue, ITU-R BT.601
 
-# Principal components of the colours, 0..1, of ImageNet's training images, a column each; `imagenet.lua` in
+# Principal components of the colours (0..1) of ImageNet's training images, one per column. Source: `imagenet.lua` in
 # https://github.com/facebookresearch/ResNeXt/blob/master/datasets/
 EIGENVALUES = np.array([0.2175, 0.0188, 0.0045])
 EIGENVECTORS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
 
 
 def color_jitter(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """Change brightness, contrast and saturation, each at random, as the ResNeXt paper's code does.
+    """Change brightness, contrast and saturation at random, as the ResNeXt paper's code does.
 
-    Each blends the image with another: `alpha * image + (1 - alpha) * other`, alpha uniform from 1 - strength to
-    1 + strength. The other is black for the brightness, the mean grey for the contrast, the grey image for the
-    saturation. Rounded and clipped to 0..255 once, at the end; the Torch code never clips, torchvision clips three
-    times. `ColorJitter` in https://github.com/facebookresearch/ResNeXt/blob/master/datasets/transforms.lua
+    Each change blends the image with another one, `alpha * image + (1 - alpha) * other`, where alpha is uniform from
+    1 - strength to 1 + strength. The other image is black for brightness, the mean grey for contrast, and the greyscale
+    image for saturation. The result is rounded and clipped to 0..255 once, at the end; the Torch code never clips, and
+    torchvision clips three times. Source: `ColorJitter` in
+    https://github.com/facebookresearch/ResNeXt/blob/master/datasets/transforms.lua
 
     Args:
         image: uint8 (H, W, 3).
-        strength: from 0 to 1; the Torch code has 0.4.
-        rng: draws the three alphas.
+        strength: strength of the changes, from 0 to 1; the Torch code uses 0.4.
+        rng: generator that draws the three alphas.
 
     >>> color_jitter(np.full((1, 1, 3), 100, np.uint8), 0.4, np.random.default_rng(0)).tolist()
     [[[111, 111, 111]]]
@@ -33,8 +34,9 @@ def color_jitter(image: np.ndarray, strength: float, rng: np.random.Generator) -
     picture = Image.fromarray(image)
     levels = np.reshape(picture.histogram(), (3, 256))
     mean_grey = GREY @ levels @ np.arange(256) / levels[0].sum()
-    # The Torch code draws an order too, which changes nothing where nothing is clipped between: saturation leaves all
-    # greys alone, contrast their mean. So the pixels meet the product of the three, one map of (red, green, blue, 1).
+    # The Torch code also draws an order, which makes no difference without clipping in between: saturation preserves
+    # every grey, and contrast preserves the mean grey. So one matrix, the product of the three changes, maps
+    # (red, green, blue, 1).
     colours = contrast * (saturation * np.eye(3) + (1 - saturation) * GREY)
     offset = np.full((3, 1), (1 - contrast) * mean_grey)
     both = brightness * np.hstack([colours, offset])
@@ -42,14 +44,15 @@ def color_jitter(image: np.ndarray, strength: float, rng: np.random.Generator) -
 
 
 def lighting(image: np.ndarray, std: float, rng: np.random.Generator) -> np.ndarray:
-    """Add one random colour along the principal components of ImageNet's colours; Krizhevsky et al. 2012, section 4.1.
+    """Add one random colour along the principal components of ImageNet's colours (Krizhevsky et al. 2012, section 4.1).
 
-    `Lighting` in https://github.com/facebookresearch/ResNeXt/blob/master/datasets/transforms.lua, rounded and clipped.
+    This is `Lighting` in https://github.com/facebookresearch/ResNeXt/blob/master/datasets/transforms.lua, with the
+    result rounded and clipped.
 
     Args:
         image: uint8 (H, W, 3).
-        std: standard deviation of the three weights; the Torch code has 0.1.
-        rng: draws the weights.
+        std: standard deviation of the three weights; the Torch code uses 0.1.
+        rng: generator that draws the weights.
 
     >>> lighting(np.full((1, 1, 3), 100, np.uint8), 0.1, np.random.default_rng(3)).tolist()
     [[[93, 93, 94]]]

@@ -1,4 +1,4 @@
-"""Image files from strangers: decode them strictly, within limits, upright and in RGB."""
+"""Strict decoding of untrusted image files: within limits, upright and in RGB."""
 
 from __future__ import annotations
 
@@ -16,40 +16,42 @@ from PIL import ExifTags, Image, ImageOps
 
 from resnext.errors import ArgumentError, ImageError, one_line, printable
 
-# Pillow knows 40 formats by their first bytes; some start programs, some have had memory faults.
+# Pillow recognises 40 formats by their first bytes; some of them start external programs, some have had memory bugs.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
-MAX_PIXELS = 64_000_000  # 192 MB once decoded; Pillow itself refuses only above 178,956,970
+MAX_PIXELS = 64_000_000  # 192 MB once decoded; Pillow itself refuses images only above 178,956,970
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-SIDEWAYS = (5, 6, 7, 8)  # the EXIF orientations that change width and height
+SIDEWAYS = (5, 6, 7, 8)  # the EXIF orientations that swap width and height
 
 
-being_read: dict[int, tuple[str, float]] = {}  # by thread, the image it reads and since when: `resnext.images.watchdog`
+# For each thread, the image that it is reading and the time it started (see `resnext.images.watchdog`).
+being_read: dict[int, tuple[str, float]] = {}
 
 
 @runtime_checkable
 class Openable(Protocol):
-    """A file that is not on disk by itself (`resnext.data.archives.Member`); `str()` is its name."""
+    """A file that is not itself on disk (`resnext.data.archives.Member`); `str()` returns its name."""
 
     def open(self) -> BinaryIO:
-        """The content. Raises ValueError or OSError."""
+        """Return a stream of the content. Raises ValueError or OSError."""
         ...
 
 
 def read_image(
     source: str | Path | BinaryIO | Openable, name: str | None = None, at_least: int | None = None
 ) -> np.ndarray:
-    """The pixels of an image file or stream, uint8 (H, W, 3), upright as its EXIF orientation says.
+    """Return the pixels of an image file or stream, uint8 (H, W, 3), turned upright by the EXIF orientation.
 
-    The first frame of an animation; transparency is laid on white; 16-bit greyscale is scaled, not clipped.
+    Only the first frame of an animation is read. Transparent images are laid on white. 16-bit greyscale is scaled, not
+    clipped.
 
     Args:
-        source: a path, a file in an archive, or a stream open for reading bytes.
-        name: what to call it in the error; the path by default.
-        at_least: pixels that both sides must keep; a JPEG that is much larger may come smaller, which is quicker.
+        source: path, member of an archive, or binary stream open for reading.
+        name: name of the image in error messages; by default its path.
+        at_least: pixels that both sides must keep; a much larger JPEG may be returned smaller, which is faster.
 
     Raises:
-        ImageError: not a regular file, not one of FORMATS, more than MAX_PIXELS, or damaged.
+        ImageError: the source is not a regular file, not one of FORMATS, larger than MAX_PIXELS, or damaged.
     """
     with _opened(source, name) as image:
         if at_least:
@@ -63,19 +65,21 @@ def read_crop(
     size: int,
     interpolation: str,
 ) -> np.ndarray:
-    """A crop of an image, resized antialiased to uint8 (size, size, 3).
+    """Return a crop of an image, resized with antialiasing to uint8 (size, size, 3).
 
-    A JPEG is decoded at a half, a quarter or an eighth where that leaves twice the pixels that the crop is resized to.
-    At the edges of the crop the filter sees the pixels outside it, where cutting before resizing would repeat the edge.
+    A JPEG is decoded at 1/2, 1/4 or 1/8 of its size if that leaves at least twice the pixels that the crop is resized
+    to. At the edges of the crop, the filter includes the pixels outside it; cropping before resizing would repeat the
+    edge instead.
 
     Args:
-        source: a path, a stream open for reading bytes, a member of an archive, or uint8 (H, W, 3).
-        choose_box: takes width and height of the upright image; returns left, upper, right and lower, in its pixels.
-        size: side of the result, pixels.
+        source: path, binary stream open for reading, member of an archive, or uint8 (H, W, 3).
+        choose_box: function from the width and height of the upright image to the box (left, upper, right, lower) in
+            its pixels.
+        size: side of the result in pixels.
         interpolation: "bilinear" or "bicubic".
 
     Raises:
-        ImageError: what `read_image` refuses, or a box that leaves the image.
+        ImageError: `read_image` would refuse the source, or the box extends beyond the image.
 
     >>> image = np.arange(192, dtype=np.uint8).reshape(8, 8, 3)
     >>> read_crop(image, lambda width, height: (2, 4, 4, 6), 2, "bilinear")[..., 0].tolist()
@@ -92,20 +96,20 @@ def read_crop(
 
 
 def read_with_format(source: str | Path | Openable) -> tuple[np.ndarray, str]:
-    """The pixels as `read_image` gives them, and which of FORMATS the file has. Raises ImageError."""
+    """Return the pixels as `read_image` does, and the file's format, one of FORMATS. Raises ImageError."""
     with _opened(source) as image:
         return np.asarray(_upright(image)), image.format or "unknown"
 
 
 def check_header(path: str | Path | Openable) -> None:
-    """Raise the ImageError of `read_image` where the header alone shows that the file can't be read."""
+    """Raise the ImageError of `read_image` if the header alone shows that the file can't be read."""
     with _opened(path):
         pass
 
 
 @contextmanager
 def _opened(source: str | Path | BinaryIO | Openable, name: str | None = None) -> Iterator[Image.Image]:
-    """The image with only its header read; whatever fails inside the `with` becomes an ImageError."""
+    """Open an image and read only its header; any exception inside the `with` block becomes an ImageError."""
     name = name or ("image" if hasattr(source, "read") else printable(source))
     being_read[threading.get_ident()] = name, time.monotonic()
     try:
@@ -124,7 +128,7 @@ def _opened(source: str | Path | BinaryIO | Openable, name: str | None = None) -
 
 
 def _content(source: str | Path | BinaryIO | Openable) -> str | os.PathLike[str] | BinaryIO:
-    """What Pillow opens."""
+    """Return what Pillow is to open."""
     if isinstance(source, str | os.PathLike):
         _check_file(source)
         return source
@@ -132,7 +136,7 @@ def _content(source: str | Path | BinaryIO | Openable) -> str | os.PathLike[str]
 
 
 def _check_file(path: str | os.PathLike[str]) -> None:
-    # Before opening: opening a FIFO would wait for a writer for ever.
+    # This check comes before opening, because opening a FIFO would wait for a writer forever.
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("not a regular file")
@@ -141,9 +145,9 @@ def _check_file(path: str | os.PathLike[str]) -> None:
 
 
 def _drafted(image: Image.Image, most: int) -> int:
-    """Have a JPEG decoded at one part in 2, 4 or 8, at most `most`. Returns which; 1 for all other images."""
+    """Reduce a JPEG by 2, 4 or 8, at most by `most`, while it is decoded. Return the factor; 1 for all other images."""
     scale = max((scale for scale in (1, 2, 4, 8) if scale <= most), default=1)
-    # Pillow takes the largest scale that keeps this size, which is this one: width // (width // 4) is 4 to 7.
+    # Pillow uses the largest scale that keeps this size, which is `scale`: width // (width // 4) is 4 to 7.
     drafted = image.draft(None, (image.width // scale, image.height // scale))
     return scale if drafted else 1
 
@@ -154,15 +158,16 @@ def _resized_box(picture: Image.Image, box: tuple[float, ...], size: int, interp
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    ImageOps.exif_transpose(image, in_place=True)  # else it copies the pixels even where nothing turns
+    ImageOps.exif_transpose(image, in_place=True)  # otherwise it copies the pixels even if nothing is rotated
     return to_rgb(image)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
+    """Return the image in RGB, with transparency laid on white and 16-bit greyscale scaled to 8 bits."""
     if image.mode == "RGB" and not image.has_transparency_data:
         return image  # `convert` would copy it
     if image.mode.startswith("I"):
-        # Pillow's own conversion clips at 255: every value of 16 bits above that would be white.
+        # Pillow's own conversion clips at 255: every 16-bit value above it would become white.
         levels = np.asarray(image).clip(0, 65535).astype(np.uint32)
         return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
@@ -172,6 +177,9 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def to_picture(image: np.ndarray) -> Image.Image:
+    """Return the array as a Pillow image. Raises ArgumentError unless it is uint8 (H, W, 3)."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
-        raise ArgumentError(f"got an array of {image.dtype} {image.shape}; an image is uint8 (H, W, 3)")
+        raise ArgumentError(
+            f"got an array of {image.dtype} {image.shape}; an image is uint8 (H, W, 3); convert it first"
+        )
     return Image.fromarray(image)

@@ -1,4 +1,4 @@
-"""Random erasing (Zhong et al. 2017)."""
+"""Random erasing of rectangles (Zhong et al. 2017)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from resnext.images.crops import Colour, log_uniform, random_box
 
 
 def random_erase(image: np.ndarray, probability: float, fill: Colour, rng: np.random.Generator) -> np.ndarray:
-    """Fill a random rectangle with the colour `fill`; Zhong et al. 2017, https://arxiv.org/abs/1708.04896.
+    """Fill a random rectangle with the colour `fill` (Zhong et al. 2017, https://arxiv.org/abs/1708.04896).
 
-    Of 2 to 33% of the area, its height 0.3 to 3.3 of its width, uniform in the logarithm, as torchvision's
-    `RandomErasing`; no rectangle if ten attempts don't fit.
+    As in torchvision's `RandomErasing`, the rectangle covers 2 to 33% of the area, and the logarithm of its height
+    divided by its width is uniform between those of 0.3 and 3.3. The image is unchanged if ten attempts do not fit.
 
     Args:
         image: uint8 (H, W, 3).
-        probability: that it happens, from 0 to 1.
-        fill: three numbers from 0 to 255; the mean colour is 0 after normalising, torchvision's default.
-        rng: draws everything.
+        probability: probability of erasing, from 0 to 1.
+        fill: colour of the rectangle, three numbers from 0 to 255; the mean colour becomes 0 after normalising, which
+            is torchvision's default.
+        rng: generator of all random choices.
 
     >>> erased = random_erase(np.zeros((32, 32, 3), np.uint8), 1, (1, 1, 1), np.random.default_rng(0))
     >>> int(erased[..., 0].sum())

@@ -1,4 +1,4 @@
-"""Mixup and CutMix: batches whose images and targets are blended."""
+"""Mixup and CutMix: blending of the images and targets of a batch."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ import numpy as np
 def mixup(
     images: np.ndarray, targets: np.ndarray, alpha: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Blend each image and its target with another of the batch; Zhang et al. 2017, https://arxiv.org/abs/1710.09412.
+    """Blend each image and target with another of the batch (Zhang et al. 2017, https://arxiv.org/abs/1710.09412).
 
-    One share for the batch, from Beta(alpha, alpha). Partners are the batch and its reverse, as in timm: a batch is in
-    random order already, and none but the middle one of an odd number is its own partner.
+    One share, drawn from Beta(alpha, alpha), applies to the complete batch. As in timm, the batch is paired with its
+    reverse: its order is random already, and no image is its own partner except the middle one of an odd number.
 
     Args:
         images: uint8 (N, H, W, 3).
         targets: float32 (N, K), each a distribution over the classes.
-        alpha: above 0; the paper has 0.1 to 0.4 for ImageNet.
-        rng: draws the share.
+        alpha: parameter of the beta distribution, above 0; the paper uses 0.1 to 0.4 for ImageNet.
+        rng: generator that draws the share.
 
     Returns:
-        images: uint8 (N, H, W, 3), rounded.
-        targets: float32 (N, K).
+        The images, uint8 (N, H, W, 3), rounded, and the targets, float32 (N, K).
 
     >>> images = np.stack([np.full((1, 1, 3), level, np.uint8) for level in (0, 100)])
     >>> images, targets = mixup(images, np.eye(2, dtype="float32"), 1, np.random.default_rng(3))
@@ -38,20 +37,20 @@ def mixup(
 def cutmix(
     images: np.ndarray, targets: np.ndarray, alpha: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Paste a rectangle of another image of the batch into each; Yun et al. 2019, https://arxiv.org/abs/1905.04899.
+    """Paste a rectangle of another image of the batch into each (Yun et al. 2019, https://arxiv.org/abs/1905.04899).
 
-    One rectangle for the batch, of the image's aspect and, before its ends are cut off at the image's, of a part of
-    the area from Beta(alpha, alpha). Targets are blended by the area that was pasted. Partners are those of `mixup`.
+    One rectangle applies to the complete batch. It has the aspect ratio of the image, and its share of the area, before
+    it is clipped to the image, is drawn from Beta(alpha, alpha). Targets are blended by the area that was pasted.
+    Images are paired as in `mixup`.
 
     Args:
         images: uint8 (N, H, W, 3).
         targets: float32 (N, K), each a distribution over the classes.
-        alpha: above 0; the paper has 1.
-        rng: draws the area and the centre.
+        alpha: parameter of the beta distribution, above 0; the paper uses 1.
+        rng: generator that draws the area and the centre.
 
     Returns:
-        images: uint8 (N, H, W, 3).
-        targets: float32 (N, K).
+        The images, uint8 (N, H, W, 3), and the targets, float32 (N, K).
 
     >>> images = np.stack([np.full((8, 8, 3), level, np.uint8) for level in (0, 1)])
     >>> images, targets = cutmix(images, np.eye(2, dtype="float32"), 1, np.random.default_rng(0))

@@ -1,4 +1,4 @@
-"""RandAugment and TrivialAugment: random operations of random strength."""
+"""RandAugment and TrivialAugment: random image operations of random strength."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RESAMPLING = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC)
 
 
 class _Canvas(NamedTuple):
-    """How a picture is drawn in a new place."""
+    """The resampling filter and fill colour of an operation that moves pixels."""
 
     resampling: Image.Resampling
     fill: Colour
@@ -24,8 +24,10 @@ class _Change(NamedTuple):
     """One operation of a policy."""
 
     apply: Callable[[Image.Image, Any, _Canvas], Image.Image]
-    amount: Callable[[float], float] = lambda part: part  # what `apply` takes, from a part of the most, 0 to 1
-    signed: bool = False  # minus the amount is as likely
+    amount: Callable[[float], float] = lambda part: (
+        part
+    )  # from a share of the maximum, 0 to 1, to the argument of `apply`
+    signed: bool = False  # whether the negative amount is equally likely
 
 
 def _auto_contrast(picture: Image.Image, amount: float, canvas: _Canvas) -> Image.Image:
@@ -46,7 +48,7 @@ def _posterize(picture: Image.Image, bits: int, canvas: _Canvas) -> Image.Image:
 
 
 def _solarize(picture: Image.Image, threshold: float, canvas: _Canvas) -> Image.Image:
-    return ImageOps.solarize(picture, threshold)  # pyright: ignore[reportArgumentType]  # it compares only
+    return ImageOps.solarize(picture, threshold)  # pyright: ignore[reportArgumentType]  # it only compares
 
 
 def _solarize_add(picture: Image.Image, added: int, canvas: _Canvas) -> Image.Image:
@@ -103,7 +105,7 @@ def _affine(picture: Image.Image, matrix: tuple[float, ...], canvas: _Canvas) ->
 
 
 # The "increasing" operations of timm, https://github.com/huggingface/pytorch-image-models/blob/main/timm/data/
-# auto_augment.py: a larger magnitude is a larger change. Its strongest posterizing keeps 0 bits: a black image.
+# auto_augment.py: a larger magnitude makes a larger change. The strongest posterizing keeps 0 bits: a black image.
 RAND_AUGMENT = (
     _Change(_auto_contrast),
     _Change(_equalize),
@@ -122,8 +124,8 @@ RAND_AUGMENT = (
     _Change(_translate_y_part, lambda part: 0.45 * part, signed=True),
 )
 
-# The wide space of Mueller and Hutter 2021, table 1, with the numbers of torchvision's TrivialAugmentWide, https://
-# github.com/pytorch/vision/blob/main/torchvision/transforms/autoaugment.py. Its 14th is to leave the image alone.
+# The wide space of Mueller and Hutter 2021, table 1, with the values of torchvision's TrivialAugmentWide, https://
+# github.com/pytorch/vision/blob/main/torchvision/transforms/autoaugment.py. One of the 14 leaves the image unchanged.
 TRIVIAL_AUGMENT = (
     _Change(lambda picture, amount, canvas: picture),
     _Change(_shear_x, lambda part: 0.99 * part, signed=True),
@@ -143,17 +145,17 @@ TRIVIAL_AUGMENT = (
 
 
 def rand_augment(image: np.ndarray, magnitude: float, fill: Colour, rng: np.random.Generator) -> np.ndarray:
-    """Change the image by two of 15 operations, each with probability one half; Cubuk et al. 2019 as timm has it.
+    """Apply two of 15 operations, each with probability 1/2 (Cubuk et al. 2019, as implemented in timm).
 
-    That is timm's "rand-mM-mstd0.5-inc1", of "ResNet strikes back" (Wightman et al. 2021): the two are drawn with
-    replacement, each with its own magnitude, normal with deviation 0.5 and clipped to 0..10, its own sign where it has
-    one, and its own resampling, bilinear or bicubic.
+    This is timm's "rand-mM-mstd0.5-inc1", used in "ResNet strikes back" (Wightman et al. 2021). The two operations are
+    drawn with replacement. Each draws its own magnitude (normal, standard deviation 0.5, clipped to 0..10), its own
+    sign where the operation has one, and its own resampling filter, bilinear or bicubic.
 
     Args:
         image: uint8 (H, W, 3).
-        magnitude: the mean, from 0 to 10; "ResNet strikes back" has 6 and 7.
-        fill: the colour of what comes into view, three numbers from 0 to 255.
-        rng: draws everything.
+        magnitude: mean magnitude, from 0 to 10; "ResNet strikes back" uses 6 and 7.
+        fill: colour of the area that the image no longer covers, three numbers from 0 to 255.
+        rng: generator of all random choices.
 
     >>> image = np.full((32, 32, 3), 9, np.uint8)
     >>> rand_augment(image, 7, (124, 116, 104), np.random.default_rng(0)).shape
@@ -168,14 +170,15 @@ def rand_augment(image: np.ndarray, magnitude: float, fill: Colour, rng: np.rand
 
 
 def trivial_augment(image: np.ndarray, fill: Colour, rng: np.random.Generator) -> np.ndarray:
-    """Change the image by one of 14 operations at one of 31 strengths, both uniform; Mueller and Hutter 2021.
+    """Apply one of 14 operations at one of 31 strengths, both drawn uniformly (Mueller and Hutter 2021).
 
-    With the wide ranges that torchvision's training recipes use, the sign drawn where there is one, bilinear.
+    The ranges are the wide ones of torchvision's training recipes. The sign is drawn where the operation has one, and
+    resampling is bilinear.
 
     Args:
         image: uint8 (H, W, 3).
-        fill: the colour of what comes into view, three numbers from 0 to 255.
-        rng: draws everything.
+        fill: colour of the area that the image no longer covers, three numbers from 0 to 255.
+        rng: generator of all random choices.
 
     >>> image = np.full((32, 32, 3), 9, np.uint8)
     >>> trivial_augment(image, (124, 116, 104), np.random.default_rng(0)).shape

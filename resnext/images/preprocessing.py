@@ -1,6 +1,6 @@
-"""What happens to an image file before the network sees it: read strictly, resize, crop.
+"""The path of an image file to the network: strict reading, resizing and cropping.
 
-Normalising is not done here: it is the first operation of the graph that train, predict and export run.
+Normalising is not part of it: that is the first operation of the graph that train, predict and export run.
 """
 
 from __future__ import annotations
@@ -17,29 +17,30 @@ from PIL import Image
 from resnext.errors import ArgumentError
 from resnext.images.decode import MAX_PIXELS, RESAMPLING, Openable, read_image, to_picture, to_rgb
 
-MAX_SIDE = math.isqrt(MAX_PIXELS)  # of what an image is resized to
+MAX_SIDE = math.isqrt(MAX_PIXELS)  # longest shorter side that an image is resized to, pixels
 
 
-MEAN = (0.485, 0.456, 0.406)  # of ImageNet's training images, on the scale 0..1, as the paper's Torch code has them
+# Mean and standard deviation of ImageNet's training images, on the scale 0..1, as in the paper's Torch code.
+MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
-CHANNELS = {"channels_last": (3,), "channels_first": (3, 1, 1)}  # the shape of a number for each channel
+CHANNELS = {"channels_last": (3,), "channels_first": (3, 1, 1)}  # shape of an array with one number for each channel
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How an image becomes the square that the network sees, and the numbers that normalise it.
+    """The steps from an image to the square that the network receives, and the statistics that normalise it.
 
-    The rounding is torchvision's `Resize` and `CenterCrop`, so weights from there keep their accuracy.
+    Sizes are rounded as in torchvision's `Resize` and `CenterCrop`, so weights from torchvision keep their accuracy.
 
     Args:
-        size: side of the square, pixels.
-        resize: length of the shorter side before the centre crop, pixels; at least `size`, at most MAX_SIDE.
+        size: side of the square in pixels.
+        resize: length of the shorter side before the centre crop in pixels; at least `size`, at most MAX_SIDE.
         interpolation: "bilinear" or "bicubic", both antialiased.
-        mean: of the three channels, on the scale 0..1; ImageNet's by default.
-        std: of the three channels, on the scale 0..1; ImageNet's by default.
+        mean: means of the three channels, on the scale 0..1; by default those of ImageNet.
+        std: standard deviations of the three channels, on the scale 0..1; by default those of ImageNet.
 
     Raises:
-        ValueError: a value that is not allowed.
+        ValueError: a value is not allowed.
 
     >>> Preprocessing(size=224, resize=256).apply(np.zeros((300, 400, 3), np.uint8)).shape
     (224, 224, 3)
@@ -54,37 +55,38 @@ class Preprocessing:
     def __post_init__(self) -> None:
         if not (_is_length(self.size) and _is_length(self.resize) and self.size <= self.resize <= MAX_SIDE):
             raise ArgumentError(
-                f"got size={self.size!r} and resize={self.resize!r}; both are whole numbers of pixels, "
-                f"resize at least size, size at least 1 and resize at most {MAX_SIDE}"
+                f"got size={self.size!r} and resize={self.resize!r}; pass whole numbers of pixels: "
+                f"size at least 1, resize at least size and at most {MAX_SIDE}"
             )
         if self.interpolation not in RESAMPLING:
             raise ArgumentError(f"got interpolation={self.interpolation!r}; allowed: {', '.join(RESAMPLING)}")
         if not _are_colours(self.mean):
-            raise ArgumentError(f"got mean={self.mean!r}; it is three numbers from 0 to 1")
+            raise ArgumentError(f"got mean={self.mean!r}; pass three numbers from 0 to 1")
         if not (_are_colours(self.std) and min(self.std) > 0):
-            raise ArgumentError(f"got std={self.std!r}; it is three numbers above 0, at most 1")
+            raise ArgumentError(f"got std={self.std!r}; pass three numbers above 0, at most 1")
 
     def apply(self, image: np.ndarray | Image.Image) -> np.ndarray:
-        """The centre of `image`, an array uint8 (H, W, 3) or Pillow's, as uint8 (size, size, 3)."""
+        """Return the centre of `image`, a uint8 array (H, W, 3) or a Pillow image, as uint8 (size, size, 3)."""
         picture = to_rgb(image) if isinstance(image, Image.Image) else to_picture(image)
         picture = self._resized(self._without_long_ends(picture))
         return np.asarray(_centre_crop(picture, self.size, self.size))
 
     def load(self, path: str | Path | Openable) -> np.ndarray:
-        """The image file at `path`, or in an archive, as uint8 (size, size, 3). Raises ImageError.
+        """Return the image file at `path`, on disk or in an archive, as uint8 (size, size, 3). Raises ImageError.
 
-        A JPEG is decoded at a half, a quarter or an eighth where that leaves twice the pixels that resizing needs, the
-        gap that Pillow's `thumbnail` keeps: 2000 x 1500 in 5.5 ms instead of 23 (2-core AMD EPYC, Pillow 12.3).
+        A JPEG is decoded at 1/2, 1/4 or 1/8 of its size if that leaves at least twice the pixels that resizing needs,
+        the margin that Pillow's `thumbnail` keeps. A JPEG of 2000 x 1500 pixels then loads in 5.5 ms instead of 23 ms
+        (2-core AMD EPYC, Pillow 12.3).
         """
         return self.apply(read_image(path, at_least=2 * self.resize))
 
     def to_json(self) -> dict[str, Any]:
-        """The five facts, ready for `json.dumps`."""
+        """Return the five values, ready for `json.dumps`."""
         return asdict(self) | {"mean": list(self.mean), "std": list(self.std)}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Preprocessing:
-        """The inverse of `to_json`. Raises ValueError for a missing (-) or unknown (+) key, or a bad value.
+        """Invert `to_json`. Raises ValueError for a missing (-) or unknown (+) key, or a value that is not allowed.
 
         >>> Preprocessing.from_json(Preprocessing(64, 72).to_json()) == Preprocessing(64, 72)
         True
@@ -98,8 +100,8 @@ class Preprocessing:
         return cls(**{**document, **triples})
 
     def _without_long_ends(self, picture: Image.Image) -> Image.Image:
-        # Resized to 256 at its shorter side, a 1 x 10,000 image would be 2 GB of which the crop keeps a ten
-        # thousandth. 64 squares' length leaves every ordinary image alone.
+        # Resized to 256 on its shorter side, a 1 x 10,000 image would take 2 GB, and the crop would keep one part in
+        # ten thousand. A limit of 64 times the square leaves every ordinary image unchanged.
         longest = max(1, 64 * self.size * min(picture.size) // self.resize)
         if max(picture.size) <= max(longest, min(picture.size)):
             return picture
@@ -114,17 +116,17 @@ class Preprocessing:
 
 
 def preprocess_input(images, data_format: str | None = None, preprocessing: Preprocessing | None = None):
-    """Normalise images from 0..255 as the published ResNeXts expect them; `ResNeXt` takes what this gives.
+    """Normalise images from 0..255 as the published ResNeXts expect; `ResNeXt` accepts the result.
 
     Args:
-        images: NumPy array, or tensor of Keras's backend, (..., height, width, 3) or channels first, RGB, 0..255. Whole
-            numbers become floats of `keras.config.floatx()`, floats keep their kind.
+        images: NumPy array or tensor of Keras's backend, (..., height, width, 3) or channels first, RGB, 0..255.
+            Integers become `keras.config.floatx()`; floats keep their dtype.
         data_format: "channels_last" or "channels_first"; by default `keras.config.image_data_format()`.
-        preprocessing: that belongs to the weights: `network.preprocessing`; by default ImageNet's mean and deviation,
-            with which all published weights were trained but MXNet's (qubvel's files).
+        preprocessing: preprocessing that belongs to the weights (`network.preprocessing`); by default ImageNet's mean
+            and standard deviation, with which all published weights except MXNet's (qubvel's files) were trained.
 
     Raises:
-        ValueError: another data format, or not three channels.
+        ValueError: the data format is unknown, or the images do not have three channels.
 
     >>> preprocess_input(np.full((1, 1, 3), 255.0), "channels_last").round(2).tolist()
     [[[2.25, 2.43, 2.64]]]

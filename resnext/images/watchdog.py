@@ -1,4 +1,4 @@
-"""Files that hang: a network file system that does not answer would hold a training up without a word."""
+"""A watchdog for files that hang: a network file system that does not respond would stall a training silently."""
 
 from __future__ import annotations
 
@@ -19,9 +19,14 @@ EXIT_CODE = 74  # EX_IOERR
 def watch_files(
     say: Callable[[str], None], named_after: float = NAMED_AFTER, ended_after: float = ENDED_AFTER
 ) -> Iterator[None]:
-    """Inside the block an image that takes too long to read is named, and in the end ends the process.
+    """Report each image that takes too long to read inside the block, and finally end the process.
 
-    Nothing else can be done: no thread can be called back from a read that does not return.
+    Ending the process is the only way out: a thread cannot be called back from a read that does not return.
+
+    Args:
+        say: function that prints a line.
+        named_after: seconds after which an image is reported.
+        ended_after: seconds after which the process ends with status EXIT_CODE.
     """
     left = threading.Event()
 
@@ -32,12 +37,12 @@ def watch_files(
                 name, since = read
                 waited = time.monotonic() - since
                 if waited >= ended_after:
-                    os.write(2, f"resnext: {name}: can't be read, for {waited:.0f} s; that is the end\n".encode())
+                    os.write(2, f"resnext: giving up on {name}: no data for {waited:.0f} s\n".encode())
                     os._exit(EXIT_CODE)
                 if waited >= named_after and read not in named:
                     named.add(read)
-                    wait = f"the training waits for it, {ended_after:.0f} s at most"
-                    say(f"{name}: has not come for {waited:.0f} s; {wait}")
+                    limit = f"giving up after {ended_after:.0f} s"
+                    say(f"still waiting for {name} after {waited:.0f} s ({limit})")
 
     threading.Thread(target=watch, daemon=True).start()
     try:
