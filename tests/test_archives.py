@@ -116,7 +116,7 @@ def test_a_single_class_or_part_is_not_looked_through(tmp_path):
     archive = archive_of(tmp_path / "x.tar", *FOUR[:2])
     assert load_examples(archive, ("b", "a")).labels.tolist() == [1, 1]
     archive = archive_of(tmp_path / "y.tar", *[(f"train/{name}", content) for name, content in FOUR])
-    with pytest.raises(DataError, match=r"y.tar has train but neither test nor val; to judge on it give .*y.tar/train"):
+    with pytest.raises(DataError, match=r"y.tar has train but neither test nor val; to evaluate on it pass .*/train"):
         load_examples(archive, ("a", "b"))
 
 
@@ -163,7 +163,7 @@ def test_an_archive_that_became_shorter_and_a_huge_member_are_named(tmp_path, mo
         check_header(last)
     monkeypatch.undo()
     os.truncate(archive, last.offset + 5)
-    with pytest.raises(ImageError, match=r"b/1.png: the archive ends within it$"):
+    with pytest.raises(ImageError, match=r"b/1.png: the archive ends in the middle of it$"):
         read_image(last)
 
 
@@ -174,14 +174,14 @@ def test_an_archive_that_became_shorter_and_a_huge_member_are_named(tmp_path, mo
 @pytest.mark.parametrize(
     ("member", "pattern"),
     [
-        (("/etc/x.png", b""), r"has '/etc/x.png', a path that leaves it; pack it with relative paths$"),
-        (("a/../../x.png", b""), r"has 'a/../../x.png', a path that leaves it"),
+        (("/etc/x.png", b""), r"has '/etc/x.png', a path that leads out of it; pack it again with relative paths$"),
+        (("a/../../x.png", b""), r"has 'a/../../x.png', a path that leads out of it"),
         (special("a/l.png", tarfile.SYMTYPE, "/etc/passwd"), r"has 'a/l.png', which is a link or otherwise not a pl"),
-        (special("a/l.png", tarfile.LNKTYPE, "a/0.png"), r"link or .* plain file; unpack it and give the folder$"),
+        (special("a/l.png", tarfile.LNKTYPE, "a/0.png"), r"link or .* plain file; unpack it and pass the folder$"),
         (special("a/l.png", tarfile.CHRTYPE), r"has 'a/l.png', which is a link or otherwise not a plain file"),
         (special("a/l.png", tarfile.FIFOTYPE), r"has 'a/l.png', which is a link or otherwise not a plain file"),
-        (("a/" * 70 + "x.png", b""), r"folders more than 64 deep; pack it with fewer$"),
-        (("a/0.png/x.png", b"x"), r"damaged or cut short \('0.png' is both a file and a folder\); fetch or pack it ag"),
+        (("a/" * 70 + "x.png", b""), r"folders nested more than 64 deep; pack it again with fewer$"),
+        (("a/0.png/x.png", b"x"), r"cut short \('0.png' is both a file and a folder\); download or pack it again$"),
         (special("a/0.png", tarfile.DIRTYPE), r"'0.png' is both a file and a folder"),
         (("n" * 2_000_000 + "/x.png", b"x"), r"damaged or cut short \(a header of 2,\d+,\d+ bytes\)"),
     ],
@@ -226,7 +226,7 @@ def test_archives_cut_short_or_damaged_anywhere_are_refused(tmp_path, suffix):
     end = len(FOUR) * 1024 if suffix == ".tar" else len(whole)  # what follows is padding
     for length in {0, 1, end // 3, end // 2, end - 1, 2048 if suffix == ".tar" else end - 6}:
         archive.write_bytes(whole[:length])
-        with pytest.raises(DataError, match=r"is damaged or cut short \(.+\); fetch or pack it again$"):
+        with pytest.raises(DataError, match=r"is damaged or cut short \(.+\); download or pack it again$"):
             load_splits(archive)
     damaged = bytearray(whole)
     damaged[1030 if suffix == ".tar" else end // 2] ^= 255
@@ -241,9 +241,9 @@ def test_another_file_called_an_archive_is_refused(tmp_path):
         with pytest.raises(DataError, match="is damaged or cut short"):
             load_splits(tmp_path / name)
     (tmp_path / "x.zip").touch()
-    with pytest.raises(DataError, match=r"x.zip is neither a folder nor an archive; give a folder of images, an arch"):
+    with pytest.raises(DataError, match=r"x.zip is neither a folder nor an archive; pass a folder of images, an arch"):
         load_splits(tmp_path / "x.zip")
-    with pytest.raises(DataError, match=r"no images in class folders in \S+x.tar; understood: DATA"):
+    with pytest.raises(DataError, match=r"no images in class folders in \S+x.tar; allowed layouts: DATA"):
         load_splits(archive_of(tmp_path / "x.tar"))
 
 
@@ -256,13 +256,13 @@ def test_a_compressed_archive_that_is_too_large_is_refused_before_it_is_read(tmp
     with gzip.open(archive, "wb") as stream:
         stream.write(info.tobuf())
     with pytest.raises(
-        DataError, match=r"holds more than 0 GB, too much to keep in memory; unpack it and give the fol"
+        DataError, match=r"holds more than 0 GB, too much to keep in memory; unpack it and pass the fol"
     ):
         load_splits(archive)
     archive_of(archive, *FOUR, mode="w:gz")
     with gzip.open(archive, "ab") as stream:
         stream.write(bytes(20_000_000))
-    with pytest.raises(DataError, match="it goes on after its end mark"):
+    with pytest.raises(DataError, match="it continues after its end mark"):
         load_splits(archive)
 
 
@@ -339,27 +339,27 @@ def test_kaggles_copy_of_imagenet_is_taken_as_it_is(tmp_path, top, form):
             "490\n361\n",
             r"has bare numbers, and ILSVRC's do not follow the ord",
         ),
-        ("val/x.txt", "0\n1\n", r"x.txt has bare numbers, .* the order of the folders; give a label file: LOC_val"),
+        ("val/x.txt", "0\n1\n", r"x.txt has bare numbers, .* the order of the folders; use a label file: LOC_val"),
         (
             "val.txt",
             "n02\n",
-            r"val.txt has 1 lines for 2 images; it needs one class name for each, in the sorted order",
+            r"val.txt has 1 lines for 2 images; provide one class name per image, in the sorted order",
         ),
         ("val.txt", "", r"val.txt has 0 lines for 2 images"),
         ("val.txt", "v1.JPEG 1\n", r"val.txt has no label for v2.JPEG; add it or remove the image"),
         (
             "val.txt",
             "v1.JPEG 1\nv2.JPEG 1\nv3.JPEG 1\n",
-            r"val.txt names v3.JPEG, which is not there; add the im",
+            r"val.txt names v3.JPEG, which does not exist; add the im",
         ),
-        ("val.txt", "v1 1\nv2 1\nv3 1\nv4 1\n", r"val.txt names v3 and 1 more, which is not there"),
-        ("val.txt", "v1.JPEG 1\nv2.JPEG\n", r"val.txt has 'v2.JPEG' without a label; a line is `file label`$"),
+        ("val.txt", "v1 1\nv2 1\nv3 1\nv4 1\n", r"val.txt names v3 and 1 more, which does not exist"),
+        ("val.txt", "v1.JPEG 1\nv2.JPEG\n", r"val.txt has 'v2.JPEG' without a label; write each line as `file label`$"),
         ("val.txt", "v1.JPEG 1\nv1.JPEG 2\n", r"val.txt has two labels for v1.JPEG; keep one$"),
-        ("val.txt", "v1.JPEG 1\nv2.JPEG 3\n", r"val.txt has classes that training has not: '3'$"),
-        ("val.txt", f"v1.JPEG 1\nv2.JPEG {'9' * 5000}\n", r"val.txt has classes that training has not: '99"),
-        ("val.txt", "v1.JPEG n02\nv2.JPEG n002\n", r"training has not: 'n002' \(did you mean 'n02'\?\)$"),
-        ("val.txt", "n02\nn04\n", r"val.txt has classes that training has not: 'n04'"),
-        ("LOC_val_solution.csv", KAGGLE + "v3,n01 1 2 3 4\n", r"names v3, which is not there"),
+        ("val.txt", "v1.JPEG 1\nv2.JPEG 3\n", r"val.txt has classes that training has not seen: '3'$"),
+        ("val.txt", f"v1.JPEG 1\nv2.JPEG {'9' * 5000}\n", r"val.txt has classes that training has not seen: '99"),
+        ("val.txt", "v1.JPEG n02\nv2.JPEG n002\n", r"training has not seen: 'n002' \(did you mean 'n02'\?\)$"),
+        ("val.txt", "n02\nn04\n", r"val.txt has classes that training has not seen: 'n04'"),
+        ("LOC_val_solution.csv", KAGGLE + "v3,n01 1 2 3 4\n", r"names v3, which does not exist"),
         ("LOC_val_solution.csv", KAGGLE.replace("v2,n03 1 2 3 4 n03 5 6 7 8 \n", "v2,\n"), r"has 'v2' without a label"),
     ],
 )

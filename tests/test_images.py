@@ -110,7 +110,7 @@ def test_odd_class_and_file_names(tmp_path, name):
 def test_class_name_that_is_not_utf_8_is_refused(tmp_path, load):
     name = os.fsdecode(b"caf\xe9")
     with pytest.raises(
-        DataError, match=r"caf\\udce9': its name is not UTF-8, which a class name is; rename the folder$"
+        DataError, match=r"caf\\udce9': its name is not UTF-8, which class names must be; rename the folder$"
     ):
         load(make(tmp_path, "a/1.png", f"{name}/1.png"))
 
@@ -129,7 +129,7 @@ def test_link_that_leaves_the_folder_is_refused(tmp_path):
     ]
     for name, target in cases:
         (root / name).symlink_to(target)
-        with pytest.raises(DataError, match=f"{name} is a link that leaves .*data; copy its target"):
+        with pytest.raises(DataError, match=f"{name} is a link that leads out of .*data; copy its target"):
             load_splits(root)
         (root / name).unlink()
     assert len(load_splits(make(root, "a/2.png")).test) == 1
@@ -167,11 +167,11 @@ def test_links_inside_the_folder_are_followed_and_loops_end(tmp_path):
         ),
         (
             ["train/cat/1.png", "train/dog/1.png", "test/dgo/2.png", "test/xyz/2.png"],
-            r"test has classes that training has not: 'dgo' \(did you mean 'dog'\?\), 'xyz'$",
+            r"test has classes that training has not seen: 'dgo' \(did you mean 'dog'\?\), 'xyz'$",
         ),
         (
             ["train/é/1.png", "train/e\u0301/1.png", "test/é/1.png"],
-            "differ in nothing but their Unicode form",
+            "differ only in their Unicode form",
         ),
     ],
 )
@@ -184,11 +184,11 @@ def test_data_that_cannot_be_trained_on_is_refused(tmp_path, paths, pattern):
 @pytest.mark.parametrize("load", [load_splits, lambda data: load_examples(data, ("a", "b"))])
 def test_missing_folders_files_and_empty_classes_are_refused(tmp_path, load):
     with pytest.raises(
-        DataError, match=r"nowhere does not exist; give a folder of images, an archive \(.tar .* or a word: digits, c"
+        DataError, match=r"nowhere does not exist; pass a folder of images, an archive .*built-in data set: digits, c"
     ):
         load(tmp_path / "nowhere")
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="file is neither a folder nor an archive; give a folder"):
+    with pytest.raises(DataError, match="file is neither a folder nor an archive; pass a folder"):
         load(tmp_path / "file")
     (make(tmp_path / "data", "a/1.png", "a/2.png") / "b").mkdir()
     with pytest.raises(DataError, match=r"no images in .*data/b; add some or remove the folder"):
@@ -215,7 +215,7 @@ def test_digits_are_whole_and_every_sixth_of_a_class_is_for_testing():
 
 def test_digits_without_scikit_learn_say_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(DataError, match=r"need the package scikit-learn: pip install 'resnext\[datasets\]'"):
+    with pytest.raises(ImportError, match=r"needs the package scikit-learn: pip install 'resnext\[datasets\]'"):
         load_splits("digits")
 
 
@@ -234,7 +234,7 @@ def test_test_folder_goes_before_validation_before_class_folders(tmp_path):
     shutil.rmtree(root / "test")
     assert names(load_examples(root, ("b", "a")), root) == ["val/b/1.png"]
     shutil.rmtree(root / "val")
-    with pytest.raises(DataError, match=r"has train but neither test nor val; to judge on it give .*train$"):
+    with pytest.raises(DataError, match=r"has train but neither test nor val; to evaluate on it pass .*train$"):
         load_examples(root, ("b", "a"))
     assert names(load_examples(root / "train", ("b", "a")), root) == ["train/a/0.png"]
 
@@ -255,7 +255,7 @@ def test_class_names_match_in_any_unicode_form(tmp_path, forms):
 
 def test_unknown_classes_are_all_named(tmp_path):
     make(tmp_path, "a/1.png", "cats/1.png", "zebra/1.png")
-    with pytest.raises(DataError, match=r"training has not: 'cats' \(did you mean 'cat'\?\), 'zebra'$"):
+    with pytest.raises(DataError, match=r"training has not seen: 'cats' \(did you mean 'cat'\?\), 'zebra'$"):
         load_examples(tmp_path, ("a", "cat"))
 
 
@@ -263,7 +263,7 @@ def test_digits_to_judge_by_take_the_given_order():
     pytest.importorskip("sklearn.datasets")
     backwards = tuple("9876543210")
     np.testing.assert_array_equal(load_examples("digits", backwards).labels, 9 - load_splits("digits").test.labels)
-    with pytest.raises(DataError, match="digits has classes that training has not: '0'"):
+    with pytest.raises(DataError, match="digits has classes that training has not seen: '0'"):
         load_examples("digits", ("cat", "dog"))
 
 

@@ -59,5 +59,5 @@ def test_images_of_arrays_have_their_own_size(tmp_path):
 def test_a_place_that_cannot_be_written_to_is_one_line(photos, tmp_path):
     for out in (tmp_path / "nowhere" / "sheet.png", tmp_path / "sheet.gif"):
         assert refusal(resnext("preview", photos, "--out", out)) == (
-            f"{out}: can't be written; give a file .png or .jpg in a folder that exists"
+            f"{out}: can't be written; pass a .png or .jpg file in a folder that exists"
         )

@@ -1,1 +1,1 @@
-"""Many images: folders, archives, label files, splits, batches, checks. No Keras."""
+"""Data sets: folders, archives, label files, splits, batches and checks; independent of Keras."""

@@ -1,8 +1,8 @@
-"""Folders, on disk or in a tar archive, behind one face: whoever walks a data set walks both.
+"""Folders in a tar archive, behind the same protocol as folders on disk (`resnext.data.folders`).
 
-Nothing is unpacked. A plain tar is read where its members lie; a compressed one is held in memory. The member headers
-are not trusted: a damaged or cut archive, and a member that is neither a file nor a folder or whose path leaves the
-archive, are refused in one line.
+Nothing is unpacked. An uncompressed archive is read in place; a compressed one is held in memory. The member headers
+are not trusted: an archive that is damaged or cut short, and a member that is neither a file nor a folder or whose path
+leads out of the archive, are refused with a one-line message.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ READERS = {
     ".tar.xz": lzma.open,
     ".tar.bz2": bz2.open,
 }
-LABEL_SUFFIXES = frozenset({".txt", ".csv"})  # of files that name the classes of images
-MAX_UNPACKED = 2_000_000_000  # bytes of a compressed archive: all of them are decoded, and its images stay in memory
-MAX_MEMBER = 256_000_000  # bytes: 64 million pixels uncompressed, and then some
+LABEL_SUFFIXES = frozenset({".txt", ".csv"})  # suffixes of the files that name the classes of images
+MAX_UNPACKED = 2_000_000_000  # bytes of a compressed archive: all of them are unpacked, and its images stay in memory
+MAX_MEMBER = 256_000_000  # bytes: more than 64 million pixels uncompressed
 MAX_HEADER = 1_000_000  # bytes: a name and what tar adds to it
-MAX_DEPTH = 64  # folders in folders
-MAX_TEXT = 64_000_000  # bytes: ImageNet's longest list of labels has 2
+MAX_DEPTH = 64  # nested folders
+MAX_TEXT = 64_000_000  # bytes: ImageNet's longest list of labels has 2 million
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file in an uncompressed archive. Each reading opens the archive by itself: threads share nothing."""
+    """A file in an uncompressed archive. Each read opens the archive separately, so threads share nothing."""
 
     archive: Path
     name: str  # the path in the archive
@@ -49,7 +49,7 @@ class Member:
         return f"{self.archive}/{self.name}"
 
     def open(self) -> BinaryIO:
-        """The content, in memory. Raises ValueError: empty, too large, or the archive has become shorter."""
+        """Return the content in memory. Raises ValueError if it is empty, too large or cut off by the archive's end."""
         if self.size > MAX_MEMBER:
             raise ValueError(f"more than {MAX_MEMBER // 10**6} MB")
         with open(self.archive, "rb") as archive:
@@ -59,18 +59,18 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class HeldMember(Member):
-    """A file of a compressed archive, which is in memory since the archive was read."""
+    """A file in a compressed archive, held in memory since the archive was read."""
 
     content: bytes = field(repr=False)
 
     def open(self) -> BinaryIO:
-        """The content."""
+        """Return the content."""
         return io.BytesIO(_whole(self.content, self.size))
 
 
 @dataclass(frozen=True)
 class ArchiveFolder:
-    """A folder in an archive; `content` has folders as dictionaries."""
+    """A folder in an archive; in `content`, each folder is a dictionary."""
 
     archive: Path
     path: str  # in the archive
@@ -105,15 +105,15 @@ class ArchiveFolder:
 
 
 def archive_suffix(path: Path) -> str | None:
-    """The end of a file's name that says that it is an archive, and how it is compressed."""
+    """Return the suffix that marks the file as an archive and gives its compression, or None."""
     return next((suffix for suffix in READERS if path.name.lower().endswith(suffix)), None)
 
 
 def read_archive(path: Path) -> ArchiveFolder:
-    """What is in the archive.
+    """Return the top folder of the archive.
 
     Raises:
-        DataError: damaged, hostile, or compressed and too large to keep in memory.
+        DataError: the archive is damaged, hostile, or compressed and too large to keep in memory.
     """
     suffix = archive_suffix(path) or ".tar"
     content: dict[str, Any] = {}
@@ -123,15 +123,15 @@ def read_archive(path: Path) -> ArchiveFolder:
                 _insert(content, parts, member)
     except DataError:
         raise
-    except Exception as error:  # damaged archives make tarfile and the decoders raise errors of all kinds
+    except Exception as error:  # for damaged archives, tarfile and the decoders raise many kinds of errors
         raise DataError(
-            f"{printable(path)} is damaged or cut short ({one_line(error)}); fetch or pack it again"
+            f"{printable(path)} is damaged or cut short ({one_line(error)}); download or pack it again"
         ) from error
     return ArchiveFolder(path, "", content)
 
 
 def read_text(file: Path | Member) -> str:
-    """A small text file. Raises DataError where it can't be read, or is no text."""
+    """Return the content of a small text file. Raises DataError if it can't be read or is not text."""
     try:
         with file.open("rb") if isinstance(file, Path) else file.open() as stream:
             content = stream.read(MAX_TEXT + 1)
@@ -143,11 +143,11 @@ def read_text(file: Path | Member) -> str:
 
 
 def _members(path: Path, stream: BinaryIO, is_compressed: bool) -> Iterator[tuple[list[str], Member | None]]:
-    """The folders (None), images and label files of an archive, with the parts of their paths."""
+    """Yield the folders (as None), images and label files of an archive, each with the parts of its path."""
     headers = _Headers(stream)
     with tarfile.TarFile(fileobj=headers) as archive:  # pyright: ignore[reportArgumentType]
         while (info := archive.next()) is not None:
-            archive.members.clear()  # pyright: ignore[reportAttributeAccessIssue]  # it would keep them all
+            archive.members.clear()  # pyright: ignore[reportAttributeAccessIssue]  # it would keep all of them
             _check_size(info, path, is_compressed)
             parts = [part for part in info.name.split("/") if part not in ("", ".")]
             if not parts or any(part.startswith(".") and part != ".." for part in parts):
@@ -158,7 +158,7 @@ def _members(path: Path, stream: BinaryIO, is_compressed: bool) -> Iterator[tupl
             elif Path(parts[-1]).suffix.lower() in IMAGE_SUFFIXES | LABEL_SUFFIXES:
                 place = (path, "/".join(parts), info.offset_data, info.size)
                 yield parts, HeldMember(*place, _content(stream, info)) if is_compressed else Member(*place)
-    if headers.last != bytes(tarfile.BLOCKSIZE):  # tarfile takes a damaged header for the end
+    if headers.last != bytes(tarfile.BLOCKSIZE):  # tarfile mistakes a damaged header for the end
         raise ValueError("its end mark is missing")
     if is_compressed:
         _check_rest(stream)
@@ -170,31 +170,33 @@ def _check_size(info: tarfile.TarInfo, path: Path, is_compressed: bool) -> None:
     if is_compressed and info.offset_data + info.size > MAX_UNPACKED:
         raise DataError(
             f"{printable(path)} holds more than {MAX_UNPACKED / 1e9:.0f} GB, too much to keep in memory; unpack it and "
-            "give the folder, or give the .tar uncompressed"
+            "pass the folder, or pass the uncompressed .tar"
         )
 
 
 def _check_kind(info: tarfile.TarInfo, parts: list[str], path: Path) -> None:
     if info.name.startswith("/") or ".." in parts:
-        raise DataError(f"{printable(path)} has {info.name!r}, a path that leaves it; pack it with relative paths")
+        raise DataError(
+            f"{printable(path)} has {info.name!r}, a path that leads out of it; pack it again with relative paths"
+        )
     if len(parts) > MAX_DEPTH:
-        raise DataError(f"{printable(path)} has folders more than {MAX_DEPTH} deep; pack it with fewer")
+        raise DataError(f"{printable(path)} has folders nested more than {MAX_DEPTH} deep; pack it again with fewer")
     if not (info.isdir() or info.isfile()) or info.issparse():
         raise DataError(
-            f"{printable(path)} has {info.name!r}, which is a link or otherwise not a plain file; unpack it and give "
+            f"{printable(path)} has {info.name!r}, which is a link or otherwise not a plain file; unpack it and pass "
             "the folder"
         )
 
 
 def _check_rest(stream: BinaryIO) -> None:
-    """Read to the end, where a decoder compares its checksum."""
+    """Read to the end, where the decoder verifies its checksum."""
     while stream.read(MAX_HEADER):
         if stream.tell() > MAX_UNPACKED:
-            raise ValueError("it goes on after its end mark")
+            raise ValueError("it continues after its end mark")
 
 
 class _Headers:
-    """What `tarfile` reads an archive through: a header that asks for much memory is refused."""
+    """A stream through which `tarfile` reads the headers; it refuses a header that would need much memory."""
 
     def __init__(self, stream: BinaryIO):
         self.stream, self.last = stream, b""
@@ -216,7 +218,7 @@ def _content(stream: BinaryIO, info: tarfile.TarInfo) -> bytes:
 
 
 def _insert(content: dict[str, Any], parts: list[str], member: Member | None) -> None:
-    """Put the member into the dictionaries that are its folders; of two with the same path the later counts."""
+    """Insert the member into the dictionaries of its folders; of two with the same path, the later one counts."""
     *folders, name = parts if member else [*parts, ""]
     for folder in folders:
         content = content.setdefault(folder, {})
@@ -232,5 +234,5 @@ def _whole(content: bytes, size: int) -> bytes:
     if not content:
         raise ValueError("empty file")
     if len(content) != size:
-        raise ValueError("the archive ends within it")
+        raise ValueError("the archive ends in the middle of it")
     return content

@@ -1,4 +1,4 @@
-"""From labelled images to batches: threads read, augment and stack them ahead of the step."""
+"""Batches of labelled images, which threads read, augment and stack ahead of the training step."""
 
 from __future__ import annotations
 
@@ -31,13 +31,12 @@ if TYPE_CHECKING:
 Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 MIXING = {"mixup": mixup, "cutmix": cutmix}
 BOXES = {"sized": random_sized_box, "resized": random_resized_box}
-COUNTS_FROM = (
-    0.2  # share from which on a mixed-in class counts whole in the binary loss: timm's --bce-target-thresh 0.2
-)
+# In the binary loss, a class of a mixed image counts fully if its share is above this (timm's --bce-target-thresh 0.2).
+COUNTS_FROM = 0.2
 
 
 def steps_per_epoch(examples: Examples, recipe: Recipe) -> int:
-    """Batches in one epoch of `training_batches`.
+    """Return the number of batches in one epoch of `training_batches`.
 
     >>> examples = Examples(np.zeros((50, 8, 8, 3), np.uint8), np.zeros(50, np.int32), ("a", "b"))
     >>> steps_per_epoch(examples, Recipe("r", epochs=1, batch_size=16, learning_rate=0.1))
@@ -47,7 +46,10 @@ def steps_per_epoch(examples: Examples, recipe: Recipe) -> int:
 
 
 def images_per_step(examples: Examples, recipe: Recipe) -> int:
-    """The recipe's batch size, or, where there are fewer, all the examples: in equal parts, if it accumulates them."""
+    """Return the number of images in a step: the recipe's batch size, or all examples if there are fewer.
+
+    If the recipe accumulates, this is a multiple of `recipe.accumulate`.
+    """
     return min(recipe.batch_size, len(examples) // recipe.accumulate * recipe.accumulate)
 
 
@@ -60,26 +62,26 @@ def training_batches(
     start: int = 0,
     share: tuple[int, int] = (0, 1),
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Batches without end: images uint8 (batch, size, size, 3) and targets float32 (batch, classes).
+    """Yield batches endlessly: images uint8 (batch, size, size, 3) and targets float32 (batch, classes).
 
-    A row of the targets is 1 at the image's class, and otherwise as the recipe mixes and smooths it. What an
-    accumulating recipe computes at once comes as one batch.
+    A row of the targets is 1 at the image's class and 0 elsewhere, unless the recipe mixes or smooths the targets. If
+    the recipe accumulates, each part that is computed at once is one batch.
 
-    Batch i is a function of `seed` and i alone, whatever the workers do. Every epoch is a new permutation; what doesn't
-    fill a batch is left out.
+    Batch i depends only on `seed` and i, whatever the workers do. Every epoch is a new permutation; images that do not
+    fill a batch are left out.
 
     Args:
-        examples: at least `recipe.accumulate` of them.
-        recipe: its augmentations, and how many images are in a step.
-        preprocessing: size, interpolation and colours of what comes out.
-        seed: from 0 to 2**32 - 1.
-        workers: threads that make batches ahead; 0 makes each when it is asked for, None one for each core.
-        start: the number of the first batch, counted from 0.
-        share: which part of every batch, of how many: (1, 4) makes the second quarter of its rows, and no others. Of a
-            batch in more than one part the images must be a multiple of twice the parts.
+        examples: labelled images, at least `recipe.accumulate`.
+        recipe: recipe that defines the augmentations and the number of images in a step.
+        preprocessing: size, interpolation and colours of the resulting images.
+        seed: seed of order and augmentation, from 0 to 2**32 - 1.
+        workers: threads that make batches ahead; 0: make each batch on request; None: one thread per core.
+        start: number of the first batch, counted from 0.
+        share: index of the part of every batch to make, and the number of parts: (1, 4) makes only the second quarter
+            of the rows. With more than one part, the images of a batch must be a multiple of twice the parts.
 
     Raises:
-        ImageError: at the batch with an image that can't be read.
+        ImageError: an image can't be read; raised at its batch.
     """
     batches = iter(_batches(examples, recipe, preprocessing, seed, workers, share))
     batches.set_state({"next_index": start // recipe.accumulate})
@@ -91,7 +93,7 @@ def training_batches(
 
 
 def images_of_batch(examples: Examples, recipe: Recipe, seed: int, number: int) -> list[str]:
-    """The names of the images in a batch of `training_batches`; of an array's images the indices."""
+    """Return the names of the images in a batch of `training_batches`; images of an array are named by index."""
     size, per_epoch = images_per_step(examples, recipe), len(examples) // images_per_step(examples, recipe)
     epoch, batch = divmod(number // recipe.accumulate, per_epoch)
     rows = _rows(size, recipe.accumulate, (0, 1)).reshape(recipe.accumulate, -1)[number % recipe.accumulate]
@@ -101,7 +103,7 @@ def images_of_batch(examples: Examples, recipe: Recipe, seed: int, number: int) 
 
 
 def name_of_image(examples: Examples, index: int) -> str:
-    """Its path, or its index in an array."""
+    """Return the path of an image, or its index if the images are an array."""
     image = examples.images[index]
     return f"image {index}" if isinstance(image, np.ndarray) else str(image)
 
@@ -109,16 +111,19 @@ def name_of_image(examples: Examples, index: int) -> str:
 def _batches(
     examples, recipe, preprocessing, seed, workers, share=(0, 1)
 ) -> grain.IterDataset[tuple[np.ndarray, np.ndarray]]:
-    """Those of `training_batches`, not split. An iterator goes on at step i after `set_state({"next_index": i})`."""
+    """Return the batches of `training_batches` before they are split into accumulated parts.
+
+    An iterator resumes at step i after `set_state({"next_index": i})`.
+    """
     size = images_per_step(examples, recipe)
     make = partial(_batch, examples, recipe, sampler(recipe, preprocessing), _rows(size, recipe.accumulate, share))
-    # Repeated before batching, the last batch of an epoch would be filled from the next one.
+    # If the order were repeated before batching, the last batch of an epoch would be filled up from the next epoch.
     batches = _order(examples, recipe, seed).batch(size, drop_remainder=True).random_map(make).repeat()
     return batches.to_iter_dataset(_read_ahead(workers))
 
 
 def _batch(examples, recipe, sample, rows, indices: np.ndarray, rng: np.random.Generator):
-    """Those rows of a batch whose images have these indices. Every image has a generator of its own."""
+    """Return the given rows of the batch whose images have these indices. Every image has its own generator."""
     seeds, sorted_rows = rng.integers(2**63, size=len(indices)), np.sort(rows)
     images = [sample(examples.images[indices[row]], np.random.default_rng(seeds[row])) for row in sorted_rows]
     batch = np.stack(images), examples.labels[indices[sorted_rows]]
@@ -128,9 +133,10 @@ def _batch(examples, recipe, sample, rows, indices: np.ndarray, rng: np.random.G
 
 
 def _rows(size: int, accumulate: int, share: tuple[int, int]) -> np.ndarray:
-    """Which rows of a batch are a process's, in order: an equal part of what is computed at once.
+    """Return the rows of a batch that belong to a process, in order: an equal part of what is computed at once.
 
-    First and last are neighbours, and so on inwards: mixing pairs a batch with its reverse, and both are in one part.
+    The first and last rows are neighbours, and so on inwards: mixing pairs a batch with its reverse, so both images of
+    a pair must be in the same part.
     """
     number, of = share
     inwards = np.stack([np.arange(size), size - 1 - np.arange(size)], axis=1).ravel()[:size]
@@ -139,15 +145,15 @@ def _rows(size: int, accumulate: int, share: tuple[int, int]) -> np.ndarray:
 
 
 def _order(examples: Examples, recipe: Recipe, seed: int) -> grain.MapDataset[int]:
-    """Indices of the images, one epoch after the other."""
+    """Return the indices of the images, one epoch after another."""
     return _repeated(_grain().MapDataset.range(len(examples)).seed(seed).shuffle(), recipe.repeats)
 
 
 def sampler(recipe: Recipe, preprocessing: Preprocessing) -> Callable[[Any, np.random.Generator], np.ndarray]:
-    """A function from an image of `Examples` and a generator to what the network is trained on.
+    """Return a function from an image of `Examples` and a generator to the image that the network is trained on.
 
     Returns:
-        function(image, rng) -> uint8 (size, size, 3); rng is lent for the call.
+        A function (image, rng) -> uint8 (size, size, 3), which uses rng only during the call.
     """
     read, changes = _reader(recipe, preprocessing), augmentations(recipe, preprocessing)
 
@@ -174,12 +180,12 @@ def _reader(recipe: Recipe, preprocessing: Preprocessing) -> Callable[[Any, np.r
     return read
 
 
-# Fields of a recipe that change one image, in the order in which they do.
+# The fields of a recipe that change single images, in the order in which they are applied.
 AUGMENTATIONS = ("flip", "pad", "color_jitter", "lighting", "rand_augment", "trivial_augment", "erasing")
 
 
 def augmentations(recipe: Recipe, preprocessing: Preprocessing) -> list[Augmentation]:
-    """The recipe's changes to one image, in order, each uint8 (size, size, 3) -> the same."""
+    """Return the recipe's changes to single images, in order; each maps uint8 (size, size, 3) to the same shape."""
     red, green, blue = (round(255 * mean) for mean in preprocessing.mean)
     fill, pad = (red, green, blue), round(recipe.pad * preprocessing.size)
     changes: dict[str, Augmentation] = {
@@ -195,7 +201,7 @@ def augmentations(recipe: Recipe, preprocessing: Preprocessing) -> list[Augmenta
 
 
 def mixed(recipe: Recipe, classes: int, batch, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A batch with the recipe's mixing, and its labels as targets float32 (batch, classes)."""
+    """Return the images of a batch with the recipe's mixing, and its labels as targets float32 (batch, classes)."""
     images, labels = batch
     targets = (labels[:, None] == np.arange(classes)).astype(np.float32)
     wanted = [name for name in MIXING if getattr(recipe, name)]
@@ -210,7 +216,7 @@ def mixed(recipe: Recipe, classes: int, batch, rng: np.random.Generator) -> tupl
 
 
 def _repeated(order: grain.MapDataset[int], times: int) -> grain.MapDataset[int]:
-    """As long as `order`, with each of its first elements so many times in a row: repeated augmentation."""
+    """Return an order of the same length in which each of the first elements comes `times` times in a row."""
     if times == 1:
         return order
 
@@ -234,17 +240,19 @@ def evaluation_batches(
     multiple: int = 1,
     share: tuple[int, int] = (0, 1),
 ) -> Iterable[tuple[np.ndarray, int]]:
-    """All images once, in order: uint8 (batch, size, size, 3), and how many of them count.
+    """Return all images once, in order, as batches: uint8 (batch, size, size, 3) and the number of images that count.
 
     The last batch is filled up with copies of its last image, so that no backend compiles a second shape.
 
     Args:
-        batch_size: images at once; fewer where there are fewer.
-        multiple: the batch is made a multiple of it.
-        share: which part of the rows of every batch to make, of how many.
+        examples: labelled images.
+        preprocessing: preprocessing of the images.
+        batch_size: images in a batch; reduced to the number of examples if there are fewer.
+        multiple: number to whose next multiple the batch is enlarged.
+        share: index of the part of the rows of every batch to make, and the number of parts.
 
     Raises:
-        ImageError: from the iterator, at the batch with an image that can't be read.
+        ImageError: an image can't be read; raised by the iterator at its batch.
     """
     count = len(examples)
     batch = -(-min(batch_size, count) // multiple) * multiple
@@ -261,9 +269,9 @@ def evaluation_batches(
 def prediction_batches(
     paths: Sequence[Path], preprocessing: Preprocessing, batch_size: int
 ) -> Iterable[tuple[np.ndarray, int, ImageError | None]]:
-    """As `evaluation_batches`, of files; a third value says why the image after those that count can't be read.
+    """Return batches of files like `evaluation_batches`, with a third value: the error of the first unreadable image.
 
-    Nothing is raised: what comes before a damaged image is still predicted.
+    That image follows those that count. Nothing is raised, so the images before a damaged one are still predicted.
     """
 
     def read(index: int) -> np.ndarray | ImageError:
@@ -287,7 +295,7 @@ def _filled(images: Sequence[Any], batch_size: int) -> np.ndarray:
 
 
 def read_image_of(examples: Examples, preprocessing: Preprocessing, index: int) -> np.ndarray:
-    """An example's image as it is judged, uint8 (size, size, 3)."""
+    """Return the image of an example as it is evaluated, uint8 (size, size, 3)."""
     return _read(examples.images[index], preprocessing)
 
 
@@ -296,19 +304,19 @@ def _read(image, preprocessing: Preprocessing) -> np.ndarray:
 
 
 def reading_threads() -> int:
-    """How many threads make batches."""
+    """Return the number of threads that make batches."""
     return min(16, os.cpu_count() or 1)
 
 
 def _read_ahead(workers: int | None = None) -> grain.ReadOptions:
-    # A thread makes a whole batch. Pillow lets go of the interpreter lock while it decodes and resizes, so a
-    # thread per core helps. 16 of them hold 0.7 GB at 256 x 224 x 224.
+    # Each thread makes a complete batch. Pillow releases the interpreter lock while it decodes and resizes, so one
+    # thread per core helps. 16 threads hold 0.7 GB at 256 x 224 x 224.
     threads = reading_threads() if workers is None else workers
     return _grain().ReadOptions(num_threads=threads, prefetch_buffer_size=threads + 2 if threads else 0)
 
 
 def _grain():
-    """grain, without its warning that JAX's profiler is missing."""
+    """Import grain without its warning that JAX's profiler is missing."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)

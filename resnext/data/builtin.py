@@ -15,8 +15,8 @@ from resnext.data.archives import READERS
 from resnext.data.examples import Examples, Splits
 from resnext.errors import DataError, missing_package, one_line
 
-FOLDER_VARIABLE = "RESNEXT_DATA"  # the environment variable that names the folder of local copies
-TEST_SHARE = 6  # one image in six, as CIFAR-10 keeps 10,000 of 60,000
+FOLDER_VARIABLE = "RESNEXT_DATA"  # environment variable that names the folder of local copies
+TEST_SHARE = 6  # one image in six, like the 10,000 of 60,000 in CIFAR-10
 # In the order of the labels. Source: the files batches.meta and meta of https://www.cs.toronto.edu/~kriz/cifar.html
 CIFAR10 = tuple("airplane automobile bird cat deer dog frog horse ship truck".split())  # noqa: SIM905
 CIFAR100 = tuple(
@@ -35,9 +35,9 @@ BUILTIN = ("digits", *CIFAR)
 
 
 def local_copy(name: str) -> Path | None:
-    """Return the folder or archive of that name in the folder that RESNEXT_DATA names, or in the current one.
+    """Return the folder or archive of that name in the folder named by RESNEXT_DATA, or in the current folder.
 
-    The digits come with scikit-learn and have no copy.
+    The digits come with scikit-learn and have no local copy.
     """
     folders = [Path(folder) for folder in (os.environ.get(FOLDER_VARIABLE), ".") if folder]
     copies = [folder / f"{name}{suffix}" for folder in folders for suffix in ("", *READERS)] if name in CIFAR else []
@@ -45,7 +45,7 @@ def local_copy(name: str) -> Path | None:
 
 
 def load_builtin(name: str) -> Splits:
-    """Load a built-in data set; its test part serves for validation as well.
+    """Load a built-in data set; its test part also serves for validation.
 
     Raises:
         DataError: a package is missing, or the download failed.
@@ -75,7 +75,7 @@ def _cifar(name: str) -> Splits:
     try:
         with contextlib.redirect_stdout(sys.stderr):  # Keras shows the download's progress
             parts = data_set.load_data()
-    except Exception as error:  # of the network, of the disk, a wrong checksum: Keras raises all kinds
+    except Exception as error:  # network, disk or checksum: Keras raises many kinds of errors
         raise DataError(
             f"{name} could not be downloaded ({one_line(error)}). Put a folder {name}/ or an archive {name}.tar.gz "
             f"with train/<class>/* and test/<class>/* into a folder, and set {FOLDER_VARIABLE} to that folder."
@@ -87,5 +87,5 @@ def _cifar(name: str) -> Splits:
 
 
 def _channels_last(images: np.ndarray) -> np.ndarray:
-    # Keras gives them in its image_data_format.
+    # Keras returns the images in its image_data_format.
     return images if images.shape[-1] == 3 else np.ascontiguousarray(images.transpose(0, 2, 3, 1))

@@ -1,4 +1,4 @@
-"""What is in a data set before a network is trained on it: counts, sizes, formats, duplicates, damage."""
+"""A check of a data set before training: counts, sizes, formats, duplicates and damaged images."""
 
 from __future__ import annotations
 
@@ -26,41 +26,44 @@ Pair = tuple[str, str]  # the names of two images
 
 @dataclass(frozen=True)
 class PartReport:
-    """One part of a data set; an image that can't be read counts in `images` alone."""
+    """One part of a data set; an image that can't be read counts only in `images`."""
 
     name: str  # "train", "validation", "test", or "validation and test"
     images: int
-    counts: dict[str, int]  # of each class
-    formats: dict[str, int]  # "JPEG", ...; "array" for images that never were files
-    sizes: tuple[Size, ...]  # the smallest, the median and the largest by area, each that of an image
+    counts: dict[str, int]  # images of each class
+    formats: dict[str, int]  # images of each format: "JPEG", ...; "array" for images that are not files
+    sizes: tuple[Size, ...]  # sizes of the smallest, the median and the largest image by area
 
 
 @dataclass(frozen=True)
 class DataReport:
-    """What `check_data` found; images are called by their paths."""
+    """The result of `check_data`; images are named by their paths."""
 
     parts: tuple[PartReport, ...]
-    in_train_too: tuple[Pair, ...]  # an image of another part, and the first of train with the same pixels
-    contradictions: tuple[Pair, ...]  # two of one part with the same pixels and different classes
+    in_train_too: tuple[Pair, ...]  # an image of another part, and the first in train with the same pixels
+    contradictions: tuple[Pair, ...]  # two images of one part with the same pixels and different classes
     bad: tuple[str, ...]  # "PATH: reason" of each image that can't be read
 
     @property
     def images(self) -> int:
-        """How many images there are, with those that can't be read."""
+        """The number of images, including those that can't be read."""
         return sum(part.images for part in self.parts)
 
 
 def check_data(data: str | Path) -> DataReport:
-    """Read every image of a data set once, whole, with a progress bar on standard error.
+    """Read every image of a data set once, completely, with a progress bar on standard error.
 
-    Two images are the same where their decoded pixels are: under another name, and in another lossless format. What is
-    kept of an image is a digest of 20 bytes.
+    Two images are the same if their decoded pixels are, even under another name or in another lossless format. Only a
+    digest of 20 bytes is kept of each image.
 
     Args:
-        data: a folder, an archive or a word, as `train` takes it.
+        data: folder, archive or built-in data set, as for `train`.
+
+    Returns:
+        A DataReport, which also lists the images that can't be read.
 
     Raises:
-        DataError: what `train` would not take; images that can't be read are in the report instead.
+        DataError: `train` would refuse the data; images that can't be read do not raise.
 
     >>> check_data("sign-digits").in_train_too  # doctest: +SKIP
     ()
@@ -85,7 +88,7 @@ def check_data(data: str | Path) -> DataReport:
 
 
 class _Look(NamedTuple):
-    """What is kept of an image."""
+    """The facts that are kept of an image."""
 
     digest: bytes
     size: Size
@@ -93,7 +96,7 @@ class _Look(NamedTuple):
 
 
 class _Part:
-    """What is known of a part, one image after the other."""
+    """The facts about one part of a data set, collected image by image."""
 
     def __init__(self, name: str, examples: Examples, train: _Part | None):
         self.name, self.examples, self.train = name, examples, train
@@ -133,7 +136,7 @@ def _named_parts(splits: Splits) -> dict[str, Examples]:
 
 
 def _looks(examples: Examples, name: str, console: Console) -> Iterator[_Look | str]:
-    """A look at each image, in order, or why it can't be read; threads decode."""
+    """Yield a _Look for each image, in order, or the reason why it can't be read; threads decode the images."""
     from rich.progress import Progress
 
     from resnext.data.batches import reading_threads
@@ -149,7 +152,7 @@ def _looks(examples: Examples, name: str, console: Console) -> Iterator[_Look | 
 
 
 def _look(image) -> _Look | str:
-    """Of a file or an array."""
+    """Return the facts about one file or array, or the reason why it can't be read."""
     from resnext.images.decode import read_with_format
 
     try:
@@ -163,7 +166,7 @@ def _look(image) -> _Look | str:
 
 
 def _three(sizes: Counter[Size]) -> tuple[Size, ...]:
-    """The smallest, the median and the largest."""
+    """Return the smallest, the median and the largest size."""
     if not sizes:
         return ()
     ordered = sorted(sizes, key=lambda size: (size[0] * size[1], size))

@@ -31,11 +31,14 @@ class Splits:
     train: Examples
     validation: Examples
     test: Examples
-    held_out: tuple[str, ...] = ()  # of a drawn test part, the paths below the folder of the class folders
+    held_out: tuple[str, ...] = ()  # paths of a randomly drawn test part, relative to the folder of the class folders
 
 
 def fingerprint(splits: Splits) -> str:
-    """The same for the same images, by class and file name, wherever they lie; of an array by its bytes."""
+    """Return a digest that identifies the images, wherever they are stored.
+
+    Files count by class and file name, arrays by their bytes.
+    """
     digest = hashlib.sha256()
     for part in (splits.train, splits.validation, splits.test):
         if isinstance(part.images, np.ndarray):

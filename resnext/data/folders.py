@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Folder(Protocol):
-    """A folder, wherever it lies; `str()` is what to call it in an error."""
+    """A folder on disk or in an archive; `str()` returns its name for error messages."""
 
     @property
     def name(self) -> str: ...
@@ -23,25 +23,25 @@ class Folder(Protocol):
     def is_link(self) -> bool: ...
 
     def entries(self) -> dict[str, Folder | None]:
-        """What lies in it and is not hidden, by name and sorted: folders, and None for a file."""
+        """Return the entries that are not hidden, sorted by name: a folder, or None for a file."""
         ...
 
     def checked(self) -> Folder:
-        """Itself. Raises DataError where it is a link that leaves the data."""
+        """Return the folder itself. Raises DataError if it is a link that leads out of the data."""
         ...
 
     def file(self, name: str) -> Path | Member:
-        """The file of this name, which `entries` has."""
+        """Return the file of this name, which must be in `entries`."""
         ...
 
     def find(self, path: str) -> Path | Member | None:
-        """The file at this path below the folder, if it is there."""
+        """Return the file at this path below the folder, or None if it does not exist."""
         ...
 
 
 @dataclass(frozen=True)
 class DiskFolder:
-    """A folder on disk, whose links may not leave `root`."""
+    """A folder on disk, whose links must not lead out of `root`."""
 
     path: Path
     root: Path
@@ -78,4 +78,6 @@ class DiskFolder:
 
     def _check_inside(self, path: Path) -> None:
         if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.root)):
-            raise DataError(f"{printable(path)} is a link that leaves {printable(self.root)}; copy its target there")
+            raise DataError(
+                f"{printable(path)} is a link that leads out of {printable(self.root)}; copy its target there"
+            )

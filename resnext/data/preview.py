@@ -1,4 +1,4 @@
-"""A look at what a recipe makes of images."""
+"""A sheet of training images, as a recipe augments them."""
 
 from __future__ import annotations
 
@@ -16,25 +16,27 @@ if TYPE_CHECKING:
 
 IMAGES, COLUMNS = 6, 8  # rows, and columns after the first
 GAP = 4  # pixels
-LARGEST = 224  # side in pixels where the recipe doesn't say one
+LARGEST = 224  # largest side in pixels if the recipe has none
 
 
 def preview(data: str | Path, out: str | Path, *, recipe: Recipe, seed: int = 0) -> Path:
-    """Draw a sheet of training images: each row begins with one as it is judged, and goes on as training sees it.
+    """Draw a sheet of training images: each row shows one as it is evaluated, then as training sees it.
 
-    Mixing recipes mix the images of a column.
+    Recipes that mix images mix those of a column.
 
     Args:
-        data: as for `train`.
-        out: the picture to write; the suffix says the format: .png or .jpg.
-        recipe: whose augmentations; its size, or else that of the images, up to 224 pixels.
-        seed: of what is random.
+        data: folder, archive or built-in data set, as for `train`.
+        out: image file to write; its suffix, .png or .jpg, determines the format.
+        recipe: recipe whose augmentations to show, at its size or, if it has none, that of the images up to 224 pixels.
+        seed: seed of the augmentation.
 
     Returns:
-        The path of the picture.
+        The path of the image file.
 
     Raises:
-        ValueError, DataError, ImageError: what the message says.
+        ValueError: `out` can't be written.
+        DataError: the data can't be used.
+        ImageError: an image can't be read.
 
     >>> preview("digits", "sheet.png", recipe=get_recipe("photos"))  # doctest: +SKIP
     """
@@ -47,7 +49,7 @@ def preview(data: str | Path, out: str | Path, *, recipe: Recipe, seed: int = 0)
 
     out = Path(out)
     if out.suffix.lower() not in (".png", ".jpg") or not out.parent.is_dir():
-        raise ArgumentError(f"{out}: can't be written; give a file .png or .jpg in a folder that exists")
+        raise ArgumentError(f"{out}: can't be written; pass a .png or .jpg file in a folder that exists")
     examples = open_data(data).splits(seed).train
     picked = np.linspace(0, len(examples) - 1, min(IMAGES, len(examples))).round().astype(int)
     images = [examples.images[index] for index in picked]
@@ -66,7 +68,7 @@ def preview(data: str | Path, out: str | Path, *, recipe: Recipe, seed: int = 0)
 
 
 def _save(columns: list[np.ndarray], out: Path) -> None:
-    """Write columns of images uint8 (rows, side, side, 3) as one picture."""
+    """Write columns of images, uint8 (rows, side, side, 3), as one image file."""
     import io
 
     import numpy as np

@@ -1,4 +1,4 @@
-"""Whether the images of a data set can be read."""
+"""Checks whether the images of a data set can be read."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from resnext.data.examples import Examples
 from resnext.errors import DataError, ImageError
 from resnext.images.decode import check_header, read_image
 
-BAD_SHARE = 1000  # of so many images one may be left out because it can't be read
+BAD_SHARE = 1000  # of this many images, one may be left out because it can't be read
 
 
 def check_images(examples: Examples, read: Callable[[Path | Member], object] = check_header) -> None:
-    """Read every image file; nothing to do for an array.
+    """Read every image file; an array needs no check.
 
     Args:
-        examples: whose images.
-        read: `check_header` reads the headers alone, `read_image` the whole files.
+        examples: labelled images to read.
+        read: function that reads an image: `check_header` only its header, `read_image` the complete file.
 
     Raises:
-        DataError: how many can't be read, and the first three with their reasons.
+        DataError: some images can't be read; the message gives their number and the reasons of the first three.
     """
     bad = [fault for fault in _faults(examples, read) if fault]
     if bad:
@@ -33,10 +33,10 @@ def check_images(examples: Examples, read: Callable[[Path | Member], object] = c
 
 
 def drop_unreadable(examples: Examples) -> tuple[Examples, list[str]]:
-    """The examples without those that can't be read, and the reasons: every image is read whole.
+    """Return the examples without the images that can't be read, and the reasons; every image is read completely.
 
     Raises:
-        DataError: more than one in 1,000 can't be read.
+        DataError: more than one image in 1,000 can't be read.
     """
     faults = _faults(examples, read_image)
     bad = [fault for fault in faults if fault]
@@ -53,7 +53,7 @@ def drop_unreadable(examples: Examples) -> tuple[Examples, list[str]]:
 
 
 def _faults(examples: Examples, read: Callable[[Path | Member], object]) -> list[str | None]:
-    """Of each image, why it can't be read; nothing of an array."""
+    """Return for each image why it can't be read, or None; nothing for an array."""
     if isinstance(examples.images, np.ndarray):
         return []
     with ThreadPool(4) as pool:

@@ -1,12 +1,12 @@
-"""What DATA means: where labelled images come from.
+"""The sources of labelled images that a DATA argument can name.
 
-It is the name of a built-in data set (`resnext.data.builtin`), or a folder or tar archive (`resnext.data.archives`):
+DATA is the name of a built-in data set (`resnext.data.builtin`), or a folder or tar archive (`resnext.data.archives`):
 
-    DATA/train/<class>/**   beside DATA/test/ or DATA/val/ or both, or alone
-    DATA/<class>/**         one sixth of each class is kept for testing
+    DATA/train/<class>/**   alone, or with DATA/test/, DATA/val/ or both beside it
+    DATA/<class>/**         one sixth of each class is held out for testing
 
-`test/` and `val/` have class folders, too, or images alone and a label file (`resnext.data.label_files`), as ImageNet
-has; Kaggle's copy of ImageNet is taken as it is. Hidden files and files without an image suffix are ignored.
+`test/` and `val/` contain class folders as well, or only images and a label file (`resnext.data.label_files`), as in
+ImageNet; Kaggle's copy of ImageNet is accepted unchanged. Hidden files and files without an image suffix are ignored.
 """
 
 from __future__ import annotations
@@ -30,20 +30,18 @@ from resnext.images.decode import IMAGE_SUFFIXES
 
 PARTS = {"train": "train", "test": "test"} | dict.fromkeys(("val", "valid", "validation"), "validation")
 SUFFIXES = " ".join(sorted(IMAGE_SUFFIXES))
-KAGGLE = (
-    ("ILSVRC", "Data", "CLS-LOC"),
-    ("Data", "CLS-LOC"),
-)  # where the parts of ImageNet are; its test/ has no labels
+# The folders that contain the parts of ImageNet in Kaggle's copy, whose test/ has no labels.
+KAGGLE = (("ILSVRC", "Data", "CLS-LOC"), ("Data", "CLS-LOC"))
 LAYOUTS = f"DATA/<class>/*, or DATA/train/<class>/* with DATA/test/ or DATA/val/; images end in {SUFFIXES}"
 
 
 @dataclass(frozen=True)
 class DataSource:
-    """What a DATA argument means: a folder, an archive or a built-in data set, opened once.
+    """The source that a DATA argument names: a folder, an archive or a built-in data set, opened once.
 
     Args:
-        name: the same name from wherever it is given: the built-in name, or the absolute path.
-        root: the folder or archive; None for a built-in data set without a local copy.
+        name: name that does not depend on the current folder: that of a built-in data set, or the absolute path.
+        root: folder or archive; None for a built-in data set without a local copy.
         location: path of the root.
     """
 
@@ -55,17 +53,17 @@ class DataSource:
         return printable(self.location or self.name)
 
     def contains(self, path: Path) -> bool:
-        """Return whether a path lies in the folder of the data."""
+        """Return whether a path is inside the folder of the data."""
         return self.location is not None and path.resolve().is_relative_to(self.location.resolve())
 
     def splits(self, seed: int = 0) -> Splits:
-        """Return the parts to train, validate and test on. Classes are the sorted names of the training folders.
+        """Return the parts to train, validate and test on. The classes are the sorted names of the training folders.
 
-        Where only one of `test/` and `val/` exists it serves as both; where neither does, one sixth of every class is
-        drawn for them, by `seed` and the sorted file names alone.
+        If only one of `test/` and `val/` exists, it serves as both. If neither exists, one sixth of every class is
+        drawn for them; the choice depends only on `seed` and the sorted file names.
 
         Raises:
-            DataError: the data cannot be used; the message gives the layouts that can.
+            DataError: the data cannot be used; the message lists the layouts that can.
         """
         if self.root is None:
             return load_builtin(self.name)
@@ -86,8 +84,8 @@ class DataSource:
     def examples(self, classes: Sequence[str]) -> Examples:
         """Return the examples to evaluate a trained network on, labelled by its own `classes`.
 
-        They are `test/` if the data has one, else `val/`, else the class folders; of a built-in data set the test part.
-        Names match in any Unicode normal form.
+        They come from `test/` if it exists, else from `val/`, else from the class folders; for a built-in data set they
+        are its test part. Class names match in any Unicode normal form.
 
         Raises:
             DataError: there are no images, or a class is not in `classes`.
@@ -103,7 +101,7 @@ class DataSource:
     def held_out(self, paths: Sequence[str], classes: Sequence[str]) -> tuple[Examples, list[str]] | None:
         """Return the images that an earlier `splits` drew for testing, and the names of those that are gone.
 
-        None where the data has images for testing now.
+        Return None if the data has images for testing now.
         """
         parts = _parts(self.root) if self.root else {}
         if self.root is None or parts.keys() - {"train"}:
@@ -118,10 +116,10 @@ class DataSource:
 
 
 def open_data(data: str | Path) -> DataSource:
-    """Open a folder, an archive or a built-in data set (a folder really called digits: "./digits").
+    """Open a folder, an archive or a built-in data set (pass "./digits" for a folder named digits).
 
     Raises:
-        DataError: there is no such thing, or the archive is damaged or hostile.
+        DataError: the data does not exist, or the archive is damaged or hostile.
     """
     is_builtin = data in BUILTIN
     path = local_copy(str(data)) if is_builtin else Path(data)
@@ -140,7 +138,7 @@ def open_data(data: str | Path) -> DataSource:
 
 
 def _unwrapped(tree: Folder) -> Folder:
-    """The folder that is all that an archive has, unless it is a part of a data set, or a class."""
+    """Return the only folder in an archive, or the archive itself if that folder is a part of a data set or a class."""
     (only, *others) = tree.entries().values() or [None]
     if others or only is None or only.name.lower() in PARTS or not any(only.entries().values()):
         return tree
@@ -150,20 +148,22 @@ def _unwrapped(tree: Folder) -> Folder:
 def _drawn_splits(images: dict[str, list[Path | Member]], seed: int, folder: Folder) -> Splits:
     train, test = {}, {}
     for name, files in images.items():
-        # A generator of its own for each class: more images in one leave the split of the others alone.
+        # Each class has its own generator: more images in one class leave the split of the others unchanged.
         order = np.random.default_rng(seed).permutation(len(files))
         count = max(len(files) // TEST_SHARE, int(len(files) > 1))
         test[name] = [files[index] for index in sorted(order[:count])]
         train[name] = [files[index] for index in sorted(order[count:])]
     held_out = _examples(test, tuple(images), "test")
     if not len(held_out):
-        raise DataError("every class has one image only, which leaves none to test on; two or more are needed")
+        raise DataError(
+            "every class has one image only, which leaves none to test on; add images: at least one class needs two"
+        )
     paths = tuple(Path(str(file)).relative_to(str(folder)).as_posix() for file in held_out.images)
     return Splits(_examples(train, tuple(images), "train"), held_out, held_out, paths)
 
 
 def _parts(root: Folder) -> dict[str, Folder]:
-    """The folders that are parts of a data set, by the part's name."""
+    """Return the folders that are parts of a data set, by the name of the part."""
     kaggle = next(filter(None, (_below(root, names) for names in KAGGLE)), None)
     parts = {}
     for name, folder in (kaggle or root).entries().items():
@@ -176,7 +176,7 @@ def _parts(root: Folder) -> dict[str, Folder]:
 
 
 def _below(root: Folder, names: Sequence[str]) -> Folder | None:
-    """The folder at this path, if there is one."""
+    """Return the folder at this path, or None if it does not exist."""
     folder: Folder | None = root
     for name in names:
         folder = folder.entries().get(name) if folder else None
@@ -184,7 +184,7 @@ def _below(root: Folder, names: Sequence[str]) -> Folder | None:
 
 
 def _labelled(part: Folder, root: Folder, classes: Sequence[str]) -> Examples:
-    """The images of a part by its class folders, or, where it has none, by its label file."""
+    """Return the images of a part, labelled by its class folders or, if it has none, by its label file."""
     entries = part.entries()
     images = [name for name, folder in entries.items() if folder is None and _is_image(name)]
     if not images or any(entries.values()):
@@ -195,22 +195,22 @@ def _labelled(part: Folder, root: Folder, classes: Sequence[str]) -> Examples:
 
 
 def _images_by_class(part: Folder) -> dict[str, list[Path | Member]]:
-    """The image files of each class folder in `part`; all sorted by name."""
+    """Return the image files of each class folder in `part`, all sorted by name."""
     images = {name: _images(folder) for name, folder in part.entries().items() if folder}
     if not any(images.values()):
-        raise DataError(f"no images in class folders in {printable(part)}; understood: {LAYOUTS}")
+        raise DataError(f"no images in class folders in {printable(part)}; allowed layouts: {LAYOUTS}")
     for name, files in images.items():
         if not files:
             raise DataError(f"no images in {printable(f'{part}/{name}')}; add some or remove the folder")
         if name != name.encode(errors="replace").decode():
             raise DataError(
-                f"{printable(f'{part}/{name}')}: its name is not UTF-8, which a class name is; rename the folder"
+                f"{printable(f'{part}/{name}')}: its name is not UTF-8, which class names must be; rename the folder"
             )
     return images
 
 
 def _images(folder: Folder) -> list[Path | Member]:
-    """The image files below a class folder. Links to folders in it are not followed: no walk is endless."""
+    """Return the image files below a class folder. Links to folders are not followed, so that the search ends."""
     found = []
     for name, entry in folder.entries().items():
         if entry is None and _is_image(name):
@@ -230,15 +230,18 @@ def _examples(images: dict[str, list[Path | Member]], classes: Sequence[str], wh
 
 
 def _labels(names: Iterable[str], classes: Sequence[str], where: object) -> np.ndarray:
-    """The index in `classes` of each name, int32; names are composed first: file systems differ."""
+    """Return the index in `classes` of each name, int32.
+
+    Names are first converted to the composed Unicode form, because file systems differ in the form that they store.
+    """
     index = {normalize("NFC", name): label for label, name in enumerate(classes)}
     if len(index) < len(classes):
-        raise DataError(f"classes of {printable(where)} differ in nothing but their Unicode form; rename one")
+        raise DataError(f"classes of {printable(where)} differ only in their Unicode form; rename one")
     composed = [normalize("NFC", name) for name in names]
     unknown = list(dict.fromkeys(name for name in composed if name not in index))
     if unknown:
         named = [_with_nearest(name, index) for name in unknown[:10]] + (["..."] if len(unknown) > 10 else [])
-        raise DataError(f"{printable(where)} has classes that training has not: {', '.join(named)}")
+        raise DataError(f"{printable(where)} has classes that training has not seen: {', '.join(named)}")
     return np.array([index[name] for name in composed], np.int32)
 
 
