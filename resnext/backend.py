@@ -1,4 +1,4 @@
-"""Which of Keras's backends computes, and its import in silence."""
+"""The backend of Keras: its choice and its import without notes on standard error."""
 
 import contextlib
 import importlib
@@ -14,18 +14,18 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def installed_backend() -> str:
-    """The backend that Keras is configured for, or, where that is not installed, one that is."""
+    """Return the backend that Keras is configured for or, if it is not installed, one that is."""
     folder = os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras"))
     try:
         preferred = json.loads(Path(folder, "keras.json").read_bytes())["backend"]
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):  # Keras, too, passes over a damaged file
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):  # Keras also ignores a damaged file
         preferred = BACKENDS[0]
     preferred_first = sorted(BACKENDS, key=lambda name: name != preferred)
     return next((name for name in preferred_first if importlib.util.find_spec(name)), preferred_first[0])
 
 
 def import_keras() -> None:
-    """Import Keras without the notes that TensorFlow's libraries write to standard error past every log level.
+    """Import Keras without the notes that TensorFlow's libraries write to standard error regardless of the log level.
 
     Raises:
         MissingBackendError: the backend is unknown or not installed.
@@ -46,7 +46,7 @@ def import_keras() -> None:
 
 
 def has_accelerator() -> bool:
-    """Whether TensorFlow or JAX computes on something better than the CPU. Imports Keras."""
+    """Return whether TensorFlow or JAX computes on an accelerator rather than the CPU. Imports Keras."""
     import keras
 
     backend = keras.backend.backend()
@@ -63,7 +63,7 @@ def has_accelerator() -> bool:
 
 @contextlib.contextmanager
 def silent() -> Iterator[None]:
-    """Inside the block nothing is written to standard error, by no library."""
+    """Discard everything that any library writes to standard error inside the block."""
     stderr = os.dup(2)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)

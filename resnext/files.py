@@ -1,11 +1,11 @@
-"""Files that are whole or not there, also after the power has failed."""
+"""Writing of files that are complete or absent, even after a power failure."""
 
 import os
 from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write the file so that whoever reads it sees the old content or the new, never a part."""
+    """Write the file so that a reader sees the old content or the new one, never a part."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         write_durably(temporary, content)
@@ -16,7 +16,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Write the file, and come back when it is on the disk."""
+    """Write the file and return when it is on the disk."""
     with path.open("wb") as file:
         file.write(content)
         file.flush()
@@ -24,7 +24,7 @@ def write_durably(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Come back when the folder's names are on the disk."""
+    """Return when the names in the folder are on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Batch norm, then an addition and an activation: one kernel forward and one backward where the backend has it."""
+"""Batch norm, addition and activation, in one kernel forward and one backward where the backend has it."""
 
 import keras
 from keras import ops
@@ -8,15 +8,15 @@ from resnext.layers.tensor_layout import torch_images, torch_outputs
 
 @keras.saving.register_keras_serializable(package="resnext")
 class BatchNorm(keras.layers.BatchNormalization):
-    """`keras.layers.BatchNormalization`, then an addition and an activation where they are asked for.
+    """`keras.layers.BatchNormalization`, followed by an optional addition and an optional activation.
 
-    Route `fused` is one kernel forward and one backward, on TensorFlow and PyTorch; addition and ReLU happen in place
-    on PyTorch, and take no memory of their own. Statistics are float32 whatever the inputs are.
+    The route `fused` is one kernel forward and one backward, on TensorFlow and PyTorch. On PyTorch, addition and ReLU
+    are computed in place and need no additional memory. Statistics are float32 for all dtypes of the inputs.
+
+    Call it as `layer(x)` or `layer(x, addend)`, where both have the same shape. Masks are not accepted.
 
     Args:
-        activation: a Keras activation after the addition, or None.
-
-    Call with `layer(x)` or `layer(x, addend)`, both of one shape. Masks are not taken.
+        activation: Keras activation after the addition, or None.
 
     >>> import numpy as np
     >>> layer = BatchNorm(activation="relu")
@@ -97,8 +97,8 @@ class BatchNorm(keras.layers.BatchNormalization):
         return [ops.cast(v, "float32") for v in (self.gamma, self.beta, self.moving_mean, self.moving_variance)]
 
     def _move(self, mean, unbiased_variance, count):
-        """The moving statistics follow a batch. Keras's variance divides by `count`, the kernels' by one less."""
+        """Update the moving statistics. Keras's variance divides by `count`, that of the kernels by `count - 1`."""
         variance = unbiased_variance * ((count - 1) / count)
         for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            old = ops.cast(moving, "float32")  # also where the layer's own policy is half precision
+            old = ops.cast(moving, "float32")  # even if the layer's own policy is half precision
             moving.assign(old * self.momentum + new * (1.0 - self.momentum))

@@ -1,4 +1,4 @@
-"""Convolutions in groups and without, by the fastest route on every backend (see `resnext.layers`)."""
+"""Grouped and ordinary convolutions, by the fastest route on every backend (see `resnext.layers`)."""
 
 import functools
 import os
@@ -10,19 +10,20 @@ from keras import ops
 from resnext.backend import has_accelerator
 from resnext.layers.tensor_layout import same_padding, torch_images, torch_kernel, torch_outputs
 
-# Narrow groups are merged until a kernel has so many channels and there are no more kernels: 8, 32, 64 and 128 channels
-# took longer than 16, and 32 kernels compile longer than 16 and are hardly faster (docs/decisions.md).
+# Narrow groups are merged until a kernel has at least MERGED_WIDTH channels and there are at most MERGED_KERNELS of
+# them. 8, 32, 64 and 128 channels took longer than 16; 32 kernels take longer to compile than 16 and are hardly faster
+# (docs/decisions.md).
 MERGED_WIDTH = 16
 MERGED_KERNELS = 16
 
 
 @keras.saving.register_keras_serializable(package="resnext")
 class GroupedConv2D(keras.layers.Conv2D):
-    """`keras.layers.Conv2D(groups=...)`: same arguments, same weights, same values, another route to them.
+    """`keras.layers.Conv2D(groups=...)` with the same arguments, weights and values, computed by another route.
 
-    The routes are `native` (Keras's own), `direct` (the operation of TensorFlow or PyTorch, without what Keras wraps
-    around it), `merged` (dense convolutions side by side, each over a few groups) and `product` (1x1 convolutions as
-    one matrix product).
+    The routes are `native` (Keras's own), `direct` (the operation of TensorFlow or PyTorch without Keras's wrapper),
+    `merged` (dense convolutions side by side, each over several groups) and `product` (a 1x1 convolution as one matrix
+    product).
 
     >>> layer = GroupedConv2D(128, 3, padding="same", groups=32, use_bias=False)
     >>> layer.build((None, 56, 56, 128))
@@ -36,11 +37,11 @@ class GroupedConv2D(keras.layers.Conv2D):
         trains = backend != "tensorflow" or accelerator or tensorflow_trains_groups(self.compute_dtype)
         pointwise = self.groups == 1 and self.kernel_size == (1, 1)
         self.route = fastest_route(backend, accelerator, trains, self.groups, pointwise)
-        # Where XLA is the slow route, `compile(jit_compile="auto")` must not put it back around the whole step.
+        # Where XLA is the slow route, `compile(jit_compile="auto")` must not apply it to the complete step.
         self.supports_jit = accelerator or backend != "tensorflow"
 
     def compute_output_spec(self, inputs, addend=None):
-        # Keras would trace every convolution of the merged route to learn what the shape says already.
+        # Keras would trace every convolution of the merged route only to infer the shape, which is known.
         return keras.KerasTensor(self.compute_output_shape(inputs.shape), self.compute_dtype)
 
     def compute_output_shape(self, input_shape, *_):
@@ -74,7 +75,7 @@ class GroupedConv2D(keras.layers.Conv2D):
             data_format=data_format,
             dilations=self.dilation_rate,
         )
-        if self.use_bias:  # this operation, and not an addition, is what TensorFlow fuses with the convolution
+        if self.use_bias:  # TensorFlow fuses this operation, but not an addition, with the convolution
             outputs = tf.nn.bias_add(
                 outputs, self.bias, data_format="N...C" if self.data_format == "channels_last" else "NC..."
             )
@@ -103,7 +104,7 @@ class GroupedConv2D(keras.layers.Conv2D):
         return torch_outputs(outputs, addend, self.activation, self.data_format)
 
     def _merged(self, inputs, addend):
-        # XLA's and TensorFlow's convolutions in half precision are slower than in float32 where this route is taken.
+        # Where this route is used, convolutions of XLA and TensorFlow are slower in half precision than in float32.
         dtype = "float64" if self.compute_dtype == "float64" else "float32"
         axis = -1 if self.data_format == "channels_last" else 1
         kernels = merge_groups(ops.cast(self.kernel, dtype), self.groups)
@@ -116,17 +117,17 @@ class GroupedConv2D(keras.layers.Conv2D):
         channels_first = self.data_format == "channels_first"
         images = ops.transpose(inputs, (0, 2, 3, 1)) if channels_first else inputs
         images = images[:, ::rows, ::columns]
-        # One flat product: with more than one leading axis XLA's gradients take up to twice as long.
+        # The product has one leading axis: with more, XLA's gradients take up to twice as long.
         flat = jax_product()(ops.reshape(images, (-1, images.shape[-1])), ops.convert_to_tensor(self.kernel)[0, 0])
         outputs = ops.reshape(flat, (-1, *images.shape[1:3], self.filters))
         return self._finish(ops.transpose(outputs, (0, 3, 1, 2)) if channels_first else outputs, addend)
 
 
 def fastest_route(backend: str, accelerator: bool, trains_groups: bool, groups: int, pointwise: bool) -> str:
-    """The route of a convolution, by what was measured on a CPU (docs/decisions.md, `resnext bench conv`).
+    """Return the fastest route of a convolution as measured on a CPU (docs/decisions.md, `resnext bench conv`).
 
-    No route was best at one size of ResNeXt-50's images and not at another, so sizes are not asked for. On an
-    accelerator XLA's own kernels are taken unmeasured.
+    The fastest route was the same at all image sizes in ResNeXt-50, so sizes are not parameters. On an accelerator,
+    XLA's own kernels are used; this choice has not been measured.
     """
     if backend != "jax" and (trains_groups or groups == 1):
         return "direct"
@@ -136,16 +137,17 @@ def fastest_route(backend: str, accelerator: bool, trains_groups: bool, groups: 
 
 
 def tensorflow_trains_groups(compute_dtype: str) -> bool:
-    """Whether TensorFlow's CPU has grouped convolutions with gradients: oneDNN has them, in two float kinds."""
+    """Return whether TensorFlow trains grouped convolutions on the CPU: oneDNN has gradients for two float dtypes."""
     one_dnn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0" and platform.system() != "Darwin"
     return one_dnn and compute_dtype in ("float32", "bfloat16")
 
 
 def merge_groups(kernel, groups: int) -> list:
-    """Dense kernels that together do what a grouped one does, each over a few groups that lie side by side.
+    """Return dense kernels that together compute a grouped convolution, each over several adjacent groups.
 
-    Shapes: (h, w, d, groups * f) -> groups / m kernels of (h, w, m * d, m * f), block-diagonal, where m is the
-    smallest divisor of `groups` that makes them `MERGED_WIDTH` wide or wider, and no more than `MERGED_KERNELS`.
+    A kernel of shape (h, w, d, groups * f) becomes groups / m block-diagonal kernels of shape (h, w, m * d, m * f).
+    Here m is the smallest divisor of `groups` for which they are at least `MERGED_WIDTH` wide and at most
+    `MERGED_KERNELS` in number.
     """
     height, width, group_width, filters = kernel.shape
     divisors = [m for m in range(1, groups + 1) if groups % m == 0]
@@ -159,10 +161,11 @@ def merge_groups(kernel, groups: int) -> list:
 
 @functools.cache
 def jax_product():
-    """(n, i) x (i, o) -> (n, o) in JAX, summed in float32 or wider, forward and in both gradients.
+    """Return JAX's matrix product (n, i) x (i, o) -> (n, o), summed in float32 or wider, also in both gradients.
 
-    On a CPU with AVX-512 BF16, bfloat16 to float32 runs at 300 to 380 GFLOP/s, bfloat16 to bfloat16, as matmul's
-    gradients would be, at 150 to 170, no faster than float32 (2-core AMD EPYC, JAX 0.10.2, 2048x2048).
+    On a CPU with AVX-512 BF16, products of bfloat16 run at 300 to 380 GFLOP/s if the result is float32. If it is
+    bfloat16, as in the gradients of matmul, they run at 150 to 170 GFLOP/s, no faster than float32 (2-core AMD EPYC,
+    JAX 0.10.2, 2048x2048).
     """
     import jax
     from jax import numpy as jnp

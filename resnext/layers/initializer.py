@@ -1,4 +1,4 @@
-"""The initial values of kernels: drawn by NumPy, the same on every backend."""
+"""Initial values of kernels, drawn by NumPy and therefore the same on every backend."""
 
 import contextlib
 import contextvars
@@ -13,7 +13,10 @@ _filled_later = contextvars.ContextVar("filled_later", default=False)
 
 @contextlib.contextmanager
 def filled_later():
-    """Inside the block `FanOutNormal` gives zeros: drawing what a file then replaces takes a third of the time."""
+    """Make `FanOutNormal` return zeros inside the block.
+
+    Drawing values that are then replaced from a file would take a third of the time.
+    """
     token = _filled_later.set(True)
     try:
         yield
@@ -23,10 +26,10 @@ def filled_later():
 
 @keras.saving.register_keras_serializable(package="resnext")
 class FanOutNormal(keras.initializers.Initializer):
-    """Normal with variance 2 / fan-out, as He et al. 2015 (section 2.2) and the authors' code (models/resnext.lua).
+    """Normal distribution of variance 2 / fan-out (He et al. 2015, section 2.2; the authors' models/resnext.lua).
 
-    The fan-out is not divided by the groups. NumPy draws: one seed gives the same values on every backend, and JAX does
-    not compile a program for every shape, which took most of the time in which a network was built.
+    The fan-out is not divided by the groups. NumPy draws the values, so one seed gives the same values on every
+    backend. JAX would compile a program for every shape, which took most of the time needed to build a network.
 
     >>> FanOutNormal(seed=0)((3, 3, 64, 128)).shape[-1]
     128

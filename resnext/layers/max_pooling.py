@@ -1,4 +1,4 @@
-"""Max-pooling with a gradient that is not naive on JAX, and without copies on PyTorch."""
+"""Max-pooling with a fast gradient on JAX and without copies on PyTorch."""
 
 import functools
 
@@ -12,7 +12,7 @@ from resnext.layers.tensor_layout import keras_images, torch_images
 
 @keras.saving.register_keras_serializable(package="resnext")
 class MaxPooling2D(keras.layers.MaxPooling2D):
-    """`keras.layers.MaxPooling2D` with a gradient that is not naive on JAX, and without copies on PyTorch.
+    """`keras.layers.MaxPooling2D` with a fast gradient on JAX and without copies on PyTorch.
 
     >>> MaxPooling2D(3, 2)(np.ones((1, 9, 9, 8))).shape[1]
     4
@@ -45,10 +45,11 @@ class MaxPooling2D(keras.layers.MaxPooling2D):
 
 @functools.cache
 def _jax_max_pool(size: tuple[int, int], strides: tuple[int, int], sides: tuple[int, int]):
-    """Max-pooling of images `sides` large that remembers which position of a window won: it gets all of the gradient.
+    """Return max-pooling for images of size `sides`; it stores the winning position of each window for the gradient.
 
-    XLA's own gradient of the stem's pooling took 448 ms at batch 16 where this takes 42, and the operation itself 21
-    where this takes 9 (2-core AMD EPYC, JAX 0.10.2, float32, best of 5).
+    The winning position receives the complete gradient. For the stem's pooling at batch 16, the gradient takes 42 ms
+    instead of 448 ms with XLA's own, and the forward operation 9 ms instead of 21 ms (2-core AMD EPYC, JAX 0.10.2,
+    float32, best of 5).
     """
     import jax
     from jax import numpy as jnp
@@ -58,7 +59,7 @@ def _jax_max_pool(size: tuple[int, int], strides: tuple[int, int], sides: tuple[
     positions = list(np.ndindex(*size))
 
     def values(images, row, column):
-        """Of one position in all windows."""
+        """Return the values at one position of all windows."""
         return images[:, row : row + reach[0] : strides[0], column : column + reach[1] : strides[1]]
 
     def forward(images):

@@ -1,22 +1,23 @@
-"""Keras's tensors as PyTorch wants them, and back, without copies."""
+"""Conversion of tensors between the layouts of Keras and PyTorch, without copies."""
 
 import keras
 from keras import ops
 
 
 def torch_images(images, data_format: str):
-    """The images as PyTorch wants them, (N, C, H, W); channels last in memory they stay: nothing is copied."""
+    """Return the images in PyTorch's layout, (N, C, H, W), as a view: channels last stay so in memory."""
     return images.permute(0, 3, 1, 2) if data_format == "channels_last" else images
 
 
 def keras_images(images, data_format: str):
-    """The way back from `torch_images`."""
+    """Invert `torch_images`."""
     return images.permute(0, 2, 3, 1) if data_format == "channels_last" else images
 
 
 def torch_kernel(kernel):
-    """(h, w, i, o) -> (o, i, h, w), channels last in memory: else every kernel would be copied twice forward and again
-    backward.
+    """Return the kernel (h, w, i, o) as (o, i, h, w), channels last in memory.
+
+    Otherwise every kernel would be copied twice forward and again backward.
     """
     import torch
 
@@ -24,7 +25,7 @@ def torch_kernel(kernel):
 
 
 def torch_outputs(images, addend, activation, data_format: str):
-    """(N, C, H, W) -> Keras's layout, after an addition and an activation that take no memory of their own."""
+    """Add, activate and return (N, C, H, W) in Keras's layout; addition and ReLU are in place and need no memory."""
     if addend is not None:
         images += torch_images(addend, data_format)
     if activation is keras.activations.relu:
@@ -33,6 +34,6 @@ def torch_outputs(images, addend, activation, data_format: str):
 
 
 def same_padding(side: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
-    """What "same" pads before and after a side."""
+    """Return the padding before and after a side for padding "same"."""
     total = max((-(-side // stride) - 1) * stride + (kernel - 1) * dilation + 1 - side, 0)
     return total // 2, total - total // 2
