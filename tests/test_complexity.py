@@ -1,6 +1,7 @@
 """Golden counts. Sources: torchvision's and pycls's own counts, and the same formula by hand for the rest."""
 
 import dataclasses
+import math
 
 import keras
 import pytest
@@ -180,3 +181,9 @@ def _size(tensor) -> int:
     for side in tensor.shape:
         size *= side or 1
     return size
+
+
+@pytest.mark.parametrize("name", ["resnext29_8x64d", "resnet20", "resnext14_2x4d"])
+def test_the_default_classes_are_those_of_the_network(name):
+    """`complexity` counted 10 classes with the CIFAR stem where `ResNeXt` built 1000."""
+    assert complexity(name).parameters == sum(math.prod(w.shape) for w in ResNeXt(name).trainable_weights)

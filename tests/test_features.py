@@ -112,7 +112,7 @@ def test_frozen_stages_stay_as_they_are_and_the_others_learn():
         frozen = name.startswith(("stem", "stage2_"))
         assert np.array_equal(value, before[name]) == frozen, name
     with pytest.raises(
-        ValueError, match=r"`stages` must be stages of the network, 1 is the stem. seresnet14d has no stage 6."
+        ValueError, match=r"`stages` must be among those of seresnet14d: 1, 2, 3, 4, 5 \(1 is the stem\). Received: 6"
     ):
         freeze(network, stages=(1, 6))
 

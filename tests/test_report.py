@@ -275,7 +275,7 @@ def test_compare_refuses_in_one_line(run, tmp_path):
     shutil.copytree(run, broken)
     (broken / "metrics.jsonl").unlink()
     assert refusal(resnext("compare", broken)) == (
-        f"{broken}: has no metrics.jsonl: no epoch of it was finished. Give another run."
+        f"{broken}: has no metrics.jsonl, so no epoch of it is finished. Pass another run."
     )
     for text in ("", "{", "[]", '{"epoch": "1"}', '{"epoch": 1}', "3"):
         (broken / "metrics.jsonl").write_text(text)

@@ -388,7 +388,7 @@ def test_another_backend_goes_on_with_one_warning(photos, whole, tmp_path):
     assert "resumes with backend torch" in line
     ours_now, theirs = load_file(run / "last.safetensors"), load_file(whole / "last.safetensors")
     for name, values in theirs.items():
-        np.testing.assert_allclose(ours_now[name], values, rtol=0, atol=1e-6 * max(1, np.abs(values).max()))
+        np.testing.assert_allclose(ours_now[name], values, rtol=0, atol=5e-6 * max(1, np.abs(values).max()))
 
 
 @pytest.mark.once

@@ -74,7 +74,7 @@ def test_errors_speak_the_words_of_the_file(theirs):
 
 
 def test_another_head_is_taken_only_where_it_is_asked_for(theirs):
-    hint = r"For a new head on these weights give the number of classes: ResNeXt\(..., classes=...\).$"
+    hint = r"For a new head on these weights pass the number of classes: ResNeXt\(..., classes=...\).$"
     with pytest.raises(WeightsError, match=r"(?s)\+ fc.bias \(10,\)\n- fc.bias \(1000,\).*" + hint):
         network(theirs, classes=None)
     with pytest.warns(UserWarning, match="has 10 classes, the network 7: its head is new, and untrained.$"):
@@ -337,7 +337,7 @@ def test_damaged_claims_of_a_file_are_refused(tmp_path, said):
         if (key, said) in (("network", "[1]"), ("network", '{"mean": {}}')):
             network(path)  # it says nothing that we ask for
             continue
-        with pytest.raises(WeightsError, match=r"what it says of .* is damaged"):
+        with pytest.raises(WeightsError, match=r"its description of .* is damaged"):
             network(path)
 
 
@@ -468,9 +468,9 @@ def test_convert_refuses_what_nobody_could_load(theirs, tmp_path):
         ("silu", "x.safetensors", "torchvision", r"no resnext14_4x4d \(.* silu\). Allowed: --to resnext, --to timm.$"),
         ("narrow", "x.safetensors", "torchvision", r"\(imagenet, \(32,\), .*\). Allowed: --to resnext.$"),
         ("ceil", "x.safetensors", "timm", r"timm has no legacy_resnext14_4x4d .* Allowed: --to resnext.$"),
-        ("se", "x.pth", "resnext", r"weights for resnext are written as .safetensors. Give such a name.$"),
-        ("se", "x.h5", "timm", r"weights for timm are written as .safetensors, .pth, .pt, .bin. Give such a name.$"),
-        ("se", "no/x.pth", "timm", r"no/x.pth: its folder does not exist. Give a file in a folder.$"),
+        ("se", "x.pth", "resnext", r"weights for resnext are written as .safetensors. Choose such a name.$"),
+        ("se", "x.h5", "timm", r"weights for timm are written as .safetensors, .pth, .pt, .bin. Choose such a name.$"),
+        ("se", "no/x.pth", "timm", r"no/x.pth: its folder does not exist. Pass a file in an existing folder.$"),
         ("se", "x.safetensors", "tf", "`to` must be one of resnext, torchvision, timm. Received: 'tf'"),
     ]:
         with pytest.raises(ValueError, match=words):

@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+from resnext.variants.layer_table import block_of, layer_name, stage_of, weighted_layers
 from resnext.variants.naming import get_variant, list_variants
 from resnext.variants.published import PUBLISHED
 from resnext.variants.variant import Variant
@@ -164,3 +165,25 @@ def test_published_errors_have_a_source():
         for error in errors:
             assert error.source
             assert 0 < (error.top5 or 1) < error.top1 < 100
+
+
+@pytest.mark.parametrize("name", ["resnext50_32x4d", "resnext29_8x64d", "seresnext26t_32x4d", "resnet20", "resnet18"])
+def test_layer_names_say_where_they_are(name):
+    """One grammar: what `layer_name` writes, `stage_of` and `block_of` read."""
+    for layer in weighted_layers(name):
+        stage = stage_of(layer.name)
+        assert (6 if stage is None else stage) == layer.stage
+        if block := block_of(layer.name):
+            assert layer.name.startswith(layer_name(*block))
+    assert stage_of("stemless") is stage_of("stage6_block1_x") is block_of("stage2_blocks") is None
+
+
+def test_blocks_have_the_facts_of_their_place():
+    variant = get_variant("resnext50_32x4d")
+    first, *others = variant.blocks_of(variant.stages[1])
+    assert (first.input_channels, first.channels, first.strides, first.shortcut) == (256, 512, 2, "B")
+    assert {(each.input_channels, each.strides, each.shortcut) for each in others} == {(512, 1, "identity")}
+    assert [each.number for each in (first, *others)] == [1, 2, 3, 4]
+    dropped = dataclasses.replace(variant, drop_path=0.15)
+    drops = [block.drop_path for stage in dropped.stages for block in dropped.blocks_of(stage)]
+    assert drops == pytest.approx([0.15 * i / 15 for i in range(16)])

@@ -44,7 +44,7 @@ def test_the_sliced_form_reads_what_it_wrote(tmp_path):
 def test_a_model_of_another_kind_is_refused(tmp_path):
     inputs = keras.Input((32, 32, 3))
     around = keras.Model(inputs, network()(inputs), name="around")
-    words = "^around: several weights have one name. Give a network that `ResNeXt` built.$"
+    words = "^around: several weights have the same name. Pass a network that `ResNeXt` built.$"
     with pytest.raises(WeightsError, match=words):
         save_weights(around, tmp_path / "w.safetensors")
     assert list(tmp_path.iterdir()) == []
@@ -62,7 +62,7 @@ def test_weights_that_are_no_floats_are_named(tmp_path):
     target = network()
     before = get_weights(target)
     words = r"these are not: predictions/bias I64, stem_norm/gamma BOOL$"
-    with pytest.raises(WeightsError, match=rf"w.safetensors: weights are F64, F32, F16, BF16; {words}"):
+    with pytest.raises(WeightsError, match=rf"w.safetensors: weights must be F64, F32, F16, BF16; {words}"):
         load_weights(target, path)
     for name, array in get_weights(target).items():
         np.testing.assert_array_equal(array, before[name])

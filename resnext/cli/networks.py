@@ -128,7 +128,7 @@ def _info_of_variant(variant: str) -> None:
     table.add_row(
         "head",
         "1x1",
-        f"global average pool, {1000 if network.stem == 'imagenet' else 10}-d fc, softmax",
+        f"global average pool, {network.default_classes}-d fc, softmax",
         f"{cost.parameters - sum(row.cost.parameters for row in rows):,}",
         f"{cost.multiply_adds - sum(row.cost.multiply_adds for row in rows):,}",
     )
@@ -143,14 +143,12 @@ def _info_of_variant(variant: str) -> None:
 
 
 def _descriptions(network: Variant) -> list[str]:
-    """What each stage does, the stem first, as Table 1 of the paper writes it."""
-    stride = ", stride 2" if network.stem == "imagenet" else ""
-    if len(network.stem_channels) == 3:
-        stem = ", ".join(map(str, network.stem_channels))
-        descriptions = [f"3x3 three times, {stem}{stride}"]
-    else:
-        side = 7 if network.stem == "imagenet" else 3
-        descriptions = [f"{side}x{side}, {network.stem_channels[0]}{stride}"]
+    """Describe each stage, the stem first, as Table 1 of the paper does."""
+    convolutions = network.stem_convolutions
+    stride = ", stride 2" if convolutions[0].strides == 2 else ""
+    widths, side = ", ".join(str(each.filters) for each in convolutions), convolutions[0].kernel_size
+    times = " three times" if len(convolutions) == 3 else ""
+    descriptions = [f"{side}x{side}{times}, {widths}{stride}"]
     pool = "2x2 average-pool" if network.anti_aliasing else "3x3 max-pool"
     for stage in network.stages:
         width = network.cardinality * stage.group_width

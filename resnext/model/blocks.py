@@ -2,15 +2,14 @@
 
 A block is y = x + sum over C paths of T(x) (Xie et al. 2017, equation 2). Figure 3 of the paper writes the same
 function in three forms, here side by side: `form_a` sums the paths, `form_b` concatenates them early, `form_c` is a
-grouped convolution. `form_sliced` is what https://github.com/carmel-nzhinusoft/implement-ResNeXt-with-keras does: there
-each path sees only its own slice of the input, so it is another function than the three.
+grouped convolution. `form_sliced` is what https://github.com/carmel-nzhinusoft/implement-ResNeXt-with-keras does: each
+path sees only its own slice of the input, so it is another function than the three.
 
-Every function takes and gives a Keras tensor of rank 4 in the layout of `keras.config.image_data_format()`, and its
+Every function maps a Keras tensor of rank 4, in the layout of `keras.config.image_data_format()`, to another one; its
 layers compute in the dtype policy of `keras.config.dtype_policy()`. Batch norm follows every convolution, ReLU follows
-every batch norm but the block's last, which comes after the addition (section 3.3 and its footnote 6).
+every batch norm but the block's last, which comes after the addition (section 3.3 and its footnote 6). `name` is the
+prefix of the layers' names.
 """
-
-from typing import NamedTuple
 
 import keras
 from keras import layers, ops
@@ -19,11 +18,12 @@ from resnext.errors import ArgumentError
 from resnext.layers.batch_norm import BatchNorm
 from resnext.layers.convolution import GroupedConv2D
 from resnext.layers.initializer import FanOutNormal
-from resnext.variants.layer_table import eca_kernel, se_channels
+from resnext.variants.layer_table import EPSILON, eca_kernel, layer_name, se_channels
+from resnext.variants.variant import Block
 
 
 def convolution(x, filters, kernel_size, name, strides=1, groups=1, dilation=1, use_bias=False):
-    """A convolution padded by kernel_size // 2 on every side, by more where it dilates."""
+    """Apply a convolution padded by kernel_size // 2 on every side, and by more where it dilates."""
     padding = "same"
     if strides > 1 and kernel_size > 1:
         # "same" would pad strided convolutions on one side only; PyTorch's weights expect both.
@@ -37,28 +37,28 @@ def convolution(x, filters, kernel_size, name, strides=1, groups=1, dilation=1, 
         dilation_rate=dilation,
         groups=groups,
         use_bias=use_bias,
-        # A new object for every layer: an unseeded Keras initializer gives the same values each time it is called.
+        # A new object for every layer: an unseeded Keras initializer returns the same values on every call.
         kernel_initializer=FanOutNormal(),
         name=name,
     )(x)
 
 
 def norm(x, name, gamma=1.0):
-    """Batch norm; gamma starts at the given value."""
+    """Apply batch norm; `gamma` is its initial scale."""
     return _batch_norm(name, gamma)(x)
 
 
 def norm_activation(x, name, activation="relu", gamma=1.0, addend=None):
-    """Batch norm, then the addition of another tensor where one is given, then the activation."""
+    """Apply batch norm, then add another tensor if one is passed, then apply the activation."""
     layer = _batch_norm(name, gamma, activation)
     return layer(x) if addend is None else layer(x, addend)
 
 
 def _batch_norm(name, gamma, activation=None):
-    """With PyTorch's epsilon and momentum (its 0.1 is Keras's 0.9)."""
+    """Return batch norm with PyTorch's epsilon and momentum (its 0.1 is Keras's 0.9)."""
     return BatchNorm(
         axis=channel_axis(),
-        epsilon=1e-5,
+        epsilon=EPSILON,
         momentum=0.9,
         gamma_initializer=keras.initializers.Constant(gamma),
         activation=activation,
@@ -67,33 +67,18 @@ def _batch_norm(name, gamma, activation=None):
 
 
 def convolution_norm_activation(x, filters, kernel_size, name, activation="relu", **arguments):
+    """Apply a convolution, batch norm and an activation."""
     x = convolution(x, filters, kernel_size, f"{name}_conv", **arguments)
     return norm_activation(x, f"{name}_norm", activation)
 
 
 def channel_axis() -> int:
+    """Return the axis of the channels in Keras's image layout."""
     return -1 if keras.config.image_data_format() == "channels_last" else 1
 
 
-class Block(NamedTuple):
-    """A block's inside, and what it gives; the words are those of `Variant`."""
-
-    cardinality: int
-    group_width: int  # channels of one path
-    channels: int  # channels of the block's output
-    strides: int = 1  # of the first 3x3
-    dilation: int = 1  # of the first 3x3
-    stage_dilation: int = 1  # of the stage's other blocks, and of a basic block's second 3x3
-    block: str = "bottleneck"
-    attention: str | None = None
-    anti_aliasing: str | None = None
-    activation: str = "relu"
-    last_gamma: float = 1.0
-    drop_path: float = 0.0
-
-
 def split(x, cardinality):
-    """Hand the input to the C paths: each sees the whole of it."""
+    """Hand the input to the C paths: each sees all of it."""
     return [x] * cardinality
 
 
@@ -101,7 +86,7 @@ def split_slices(x, cardinality):
     """Hand each of the C paths its own slice of the input channels: the seed's split.
 
     Raises:
-        ValueError: the cardinality does not divide the channels.
+        ArgumentError: the cardinality does not divide the channels.
     """
     channels = x.shape[channel_axis()]
     if channels % cardinality:
@@ -112,101 +97,102 @@ def split_slices(x, cardinality):
     return ops.split(x, cardinality, axis=channel_axis())
 
 
-def transform(path, paths: Block, name, groups=1):
-    """1x1, then 3x3, each with batch norm and ReLU; the 3x3 carries the stride. A basic block has no 1x1."""
-    width, strides = groups * paths.group_width, paths.strides
-    if paths.block == "bottleneck":
-        path = convolution_norm_activation(path, width, 1, f"{name}_transform_1x1", paths.activation)
-    averages = paths.anti_aliasing and strides > 1
-    arguments = {"strides": 1 if averages else strides, "groups": groups, "dilation": paths.dilation}
-    path = convolution_norm_activation(path, width, 3, f"{name}_transform_3x3", paths.activation, **arguments)
+def transform(path, block: Block, name, groups=1):
+    """Apply the 1x1 (not in a basic block) and the 3x3, which carries the stride, each with batch norm and ReLU."""
+    width, strides = groups * block.group_width, block.strides
+    if block.kind == "bottleneck":
+        path = convolution_norm_activation(path, width, 1, f"{name}_transform_1x1", block.activation)
+    averages = block.anti_aliasing and strides > 1
+    arguments = {"strides": 1 if averages else strides, "groups": groups, "dilation": block.dilation}
+    path = convolution_norm_activation(path, width, 3, f"{name}_transform_3x3", block.activation, **arguments)
     return layers.AveragePooling2D(2, strides, "same", name=f"{name}_transform_pool")(path) if averages else path
 
 
 def merge(paths, name):
-    """Concatenate the paths' channels."""
+    """Concatenate the channels of the paths."""
     return layers.Concatenate(axis=channel_axis(), name=f"{name}_merge")(paths) if len(paths) > 1 else paths[0]
 
 
-def transition(x, paths: Block, name):
-    """The 1x1 back to the block's width; a basic block's second 3x3."""
-    size, dilation = (1, 1) if paths.block == "bottleneck" else (3, paths.stage_dilation)
-    return convolution(x, paths.channels, size, f"{name}_transition_conv", dilation=dilation)
+def transition(x, block: Block, name):
+    """Apply the 1x1 back to the block's width; in a basic block, its second 3x3."""
+    size, dilation = (1, 1) if block.kind == "bottleneck" else (3, block.stage_dilation)
+    return convolution(x, block.channels, size, f"{name}_transition_conv", dilation=dilation)
 
 
-def form_a(x, paths: Block, name):
+def form_a(x, block: Block, name):
     """Figure 3(a), the definition: every path goes back to the block's width, and the paths are summed.
 
-    The forms end before the block's last batch norm, which takes the sum with the shortcut and the ReLU with it.
+    The forms end before the block's last batch norm, which is fused with the addition of the shortcut and the ReLU.
     """
-    inputs = split(x, paths.cardinality)
-    names = [f"{name}_path{i}" for i in range(1, paths.cardinality + 1)]
-    outputs = [transition(transform(path, paths, name), paths, name) for path, name in zip(inputs, names, strict=True)]
+    names = [f"{name}_path{i}" for i in range(1, block.cardinality + 1)]
+    inputs = zip(split(x, block.cardinality), names, strict=True)
+    outputs = [transition(transform(path, block, path_name), block, path_name) for path, path_name in inputs]
     return layers.Add(name=f"{name}_sum")(outputs) if len(outputs) > 1 else outputs[0]
 
 
-def form_b(x, paths: Block, name):
+def form_b(x, block: Block, name):
     """Figure 3(b), early concatenation: the paths are merged before one transition."""
-    return _merged_paths(split(x, paths.cardinality), paths, name)
+    return _merged_paths(split(x, block.cardinality), block, name)
 
 
-def form_c(x, paths: Block, name):
-    """Figure 3(c): all paths at once, the 3x3 a convolution in as many groups as there are paths."""
-    return transition(transform(x, paths, name, groups=paths.cardinality), paths, name)
+def form_c(x, block: Block, name):
+    """Figure 3(c): all paths at once; the 3x3 is a convolution in as many groups as there are paths."""
+    return transition(transform(x, block, name, groups=block.cardinality), block, name)
 
 
-def form_sliced(x, paths: Block, name):
-    """The seed's form: as (b), but each path takes its own slice of the input."""
-    return _merged_paths(split_slices(x, paths.cardinality), paths, name)
+def form_sliced(x, block: Block, name):
+    """The seed's form: like (b), but each path takes its own slice of the input."""
+    return _merged_paths(split_slices(x, block.cardinality), block, name)
 
 
-def _merged_paths(inputs, paths: Block, name):
-    outputs = [transform(path, paths, f"{name}_path{i}") for i, path in enumerate(inputs, 1)]
-    return transition(merge(outputs, name), paths, name)
+def _merged_paths(inputs, block: Block, name):
+    outputs = [transform(path, block, f"{name}_path{i}") for i, path in enumerate(inputs, 1)]
+    return transition(merge(outputs, name), block, name)
 
 
 FORMS = {"a": form_a, "b": form_b, "c": form_c, "sliced": form_sliced}
 
 
-def identity_shortcut(x, paths: Block, name):
-    """The input itself: shapes must not change."""
+def identity_shortcut(x, block: Block, name):
+    """Return the input: its shape must not change."""
     return x
 
 
-def projection_shortcut(x, paths: Block, name):
-    """A 1x1 convolution with the block's stride, and batch norm (types B and C of He et al. 2016, section 4.1)."""
-    x = convolution(x, paths.channels, 1, f"{name}_shortcut_conv", paths.strides)
+def projection_shortcut(x, block: Block, name):
+    """Apply a 1x1 convolution with the block's stride, and batch norm (types B and C, He et al. 2016, section 4.1)."""
+    x = convolution(x, block.channels, 1, f"{name}_shortcut_conv", block.strides)
     return norm(x, f"{name}_shortcut_norm")
 
 
-def average_shortcut(x, paths: Block, name):
-    """2x2 averages do what the stride does, then a 1x1 convolution and batch norm (type D: ResNet-D, He et al. 2019).
+def average_shortcut(x, block: Block, name):
+    """Average 2x2 fields in place of the stride, then project (type D: ResNet-D, He et al. 2019).
 
-    Where the stage dilates instead, the averages overlap, with zeros beyond the far border, as timm has it.
+    Where the stage dilates instead, the averages overlap, with zeros beyond the far border, as in timm.
     """
-    if paths.strides > 1:
-        x = layers.AveragePooling2D(2, paths.strides, "same", name=f"{name}_shortcut_pool")(x)
-    elif paths.stage_dilation > 1:
+    if block.strides > 1:
+        x = layers.AveragePooling2D(2, block.strides, "same", name=f"{name}_shortcut_pool")(x)
+    elif block.stage_dilation > 1:
         x = layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"{name}_shortcut_pad")(x)
         x = layers.AveragePooling2D(2, 1, name=f"{name}_shortcut_pool")(x)
-    return projection_shortcut(x, paths._replace(strides=1), name)
+    return projection_shortcut(x, block._replace(strides=1), name)
 
 
-def zero_padding_shortcut(x, paths: Block, name):
-    """The input at every second position, with zeros for the channels it lacks (type A): no weights."""
-    if paths.strides > 1:
-        x = layers.AveragePooling2D(1, paths.strides, name=f"{name}_shortcut_pool")(x)
+def zero_padding_shortcut(x, block: Block, name):
+    """Take every second position of the input, with zeros for the channels it lacks (type A): no weights."""
+    if block.strides > 1:
+        x = layers.AveragePooling2D(1, block.strides, name=f"{name}_shortcut_pool")(x)
     padding = [(0, 0)] * 4
-    padding[channel_axis()] = (0, paths.channels - x.shape[channel_axis()])
+    padding[channel_axis()] = (0, block.channels - x.shape[channel_axis()])
     return ops.pad(x, padding)
 
 
-def no_shortcut(x, paths: Block, name):
-    """The paper's ablation: nothing is added to the paths (section 5.1, "Residual connections")."""
+def no_shortcut(x, block: Block, name):
+    """Return None: the paper's ablation adds nothing to the paths (section 5.1, "Residual connections")."""
     return None
 
 
 SHORTCUTS = {
+    "identity": identity_shortcut,
     "A": zero_padding_shortcut,
     "B": projection_shortcut,
     "C": projection_shortcut,
@@ -215,22 +201,22 @@ SHORTCUTS = {
 }
 
 
-def squeeze_and_excitation(x, paths: Block, name):
-    """Scale each channel by what all channels' averages say of it (Hu et al. 2018, section 3)."""
+def squeeze_and_excitation(x, block: Block, name):
+    """Scale each channel by a function of all channels' averages (Hu et al. 2018, section 3)."""
     squeezed = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
-    y = convolution(squeezed, se_channels(paths.channels), 1, f"{name}_excitation_1_conv", use_bias=True)
+    y = convolution(squeezed, se_channels(block.channels), 1, f"{name}_excitation_1_conv", use_bias=True)
     y = layers.ReLU(name=f"{name}_excitation_relu")(y)
-    y = convolution(y, paths.channels, 1, f"{name}_excitation_2_conv", use_bias=True)
+    y = convolution(y, block.channels, 1, f"{name}_excitation_2_conv", use_bias=True)
     y = layers.Activation("sigmoid", name=f"{name}_excitation_sigmoid")(y)
     return layers.Multiply(name=f"{name}_excitation")([x, y])
 
 
-def efficient_channel_attention(x, paths: Block, name):
-    """Scale each channel by what the averages of the channels beside it say (Wang et al. 2020, section 3.2)."""
+def efficient_channel_attention(x, block: Block, name):
+    """Scale each channel by a function of the averages of the channels beside it (Wang et al. 2020, section 3.2)."""
     y = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
     as_image = y.shape[1:]
-    y = layers.Reshape((paths.channels, 1), name=f"{name}_eca_channels")(y)
-    size = eca_kernel(paths.channels)
+    y = layers.Reshape((block.channels, 1), name=f"{name}_eca_channels")(y)
+    size = eca_kernel(block.channels)
     options = {"padding": "same", "use_bias": False, "data_format": "channels_last"}
     y = layers.Conv1D(1, size, activation="sigmoid", name=f"{name}_eca_conv", **options)(y)
     y = layers.Reshape(as_image, name=f"{name}_eca_image")(y)
@@ -240,37 +226,45 @@ def efficient_channel_attention(x, paths: Block, name):
 ATTENTIONS = {"se": squeeze_and_excitation, "eca": efficient_channel_attention}
 
 
-def identity_block(x, paths: Block, name, form="c"):
-    """A block whose shortcut is its input: shape in, same shape out.
+def identity_block(x, block: Block, name, form="c"):
+    """Apply a block whose shortcut is its input: the shape stays the same.
 
     >>> x = keras.Input((56, 56, 256))
     >>> identity_block(x, Block(cardinality=32, group_width=4, channels=256), "block").shape
     (None, 56, 56, 256)
     """
-    return _residual(x, paths, name, form, identity_shortcut)
+    return _residual(x, block._replace(shortcut="identity"), name, form)
 
 
-def downsampling_block(x, paths: Block, name, form="c", shortcut="B"):
-    """The first block of a stage: the shape changes, so the shortcut, of one of the types in `SHORTCUTS`, follows it.
+def downsampling_block(x, block: Block, name, form="c"):
+    """Apply the first block of a stage: the shape changes, so the shortcut is one of the types in `SHORTCUTS`.
 
     >>> x = keras.Input((56, 56, 256))
     >>> downsampling_block(x, Block(32, group_width=8, channels=512, strides=2), "block").shape
     (None, 28, 28, 512)
     """
-    return _residual(x, paths, name, form, SHORTCUTS[shortcut])
+    return _residual(x, block, name, form)
 
 
-def _residual(x, paths: Block, name, form, shortcut):
-    aggregated = FORMS[form](x, paths, name)
-    shortcut = shortcut(x, paths, name)
+def residual_stage(x, blocks: tuple[Block, ...], form="c"):
+    """Apply the blocks of one stage (see `Variant.blocks_of`)."""
+    for block in blocks:
+        apply = identity_block if block.shortcut == "identity" else downsampling_block
+        x = apply(x, block, layer_name(block.stage, block.number).removesuffix("_"), form)
+    return x
+
+
+def _residual(x, block: Block, name, form):
+    aggregated = FORMS[form](x, block, name)
+    shortcut = SHORTCUTS[block.shortcut](x, block, name)
     last = f"{name}_transition_norm"
-    if not (paths.attention or paths.drop_path):
-        return norm_activation(aggregated, last, paths.activation, paths.last_gamma, addend=shortcut)
-    y = norm(aggregated, last, paths.last_gamma)
-    if paths.attention:
-        y = ATTENTIONS[paths.attention](y, paths, name)
-    if paths.drop_path:
+    if not (block.attention or block.drop_path):
+        return norm_activation(aggregated, last, block.activation, block.last_gamma, addend=shortcut)
+    y = norm(aggregated, last, block.last_gamma)
+    if block.attention:
+        y = ATTENTIONS[block.attention](y, block, name)
+    if block.drop_path:
         whole_image = (None, 1, 1, 1)  # dropped for one image of the batch, or kept
-        y = layers.Dropout(paths.drop_path, whole_image, name=f"{name}_drop_path")(y)
+        y = layers.Dropout(block.drop_path, whole_image, name=f"{name}_drop_path")(y)
     y = y if shortcut is None else layers.Add(name=f"{name}_add")([y, shortcut])
-    return layers.Activation(paths.activation, name=f"{name}_activation")(y)
+    return layers.Activation(block.activation, name=f"{name}_activation")(y)

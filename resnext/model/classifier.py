@@ -14,7 +14,7 @@ from resnext.variants.variant import Variant
 
 @contextlib.contextmanager
 def keras_config(dtype: str, data_format: str | None = None):
-    """Keras's global dtype policy and image layout inside the block; the caller's again after it."""
+    """Set Keras's global dtype policy and image layout inside the block, and restore the caller's after it."""
     before = keras.config.dtype_policy(), keras.config.image_data_format()
     keras.config.set_dtype_policy(dtype)
     keras.config.set_image_data_format(data_format or before[1])
@@ -32,7 +32,18 @@ def image_network(
     weights: str | Path | None = None,
     size: int | None = None,
 ) -> ResNeXtModel:
-    """A network with logits, new or with loaded weights, for images of the preprocessing's size, or of another too."""
+    """Build a network that returns logits.
+
+    Args:
+        variant: name, or a `Variant`.
+        classes: number of classes.
+        preprocessing: how its images are prepared.
+        weights: weights to start from, as `ResNeXt` accepts them; random by default.
+        size: side of its images; if it is not the preprocessing's, the network accepts any size.
+
+    Raises:
+        ArgumentError: the weights belong to images that are normalised in another way.
+    """
     side = preprocessing.size if size in (None, preprocessing.size) else None
     network = ResNeXt(
         variant, weights=weights, input_shape=(side, side, 3), classes=classes, classifier_activation=None
@@ -41,14 +52,14 @@ def image_network(
     if known and (known.mean, known.std) != (preprocessing.mean, preprocessing.std):
         raise ArgumentError(
             f"{weights}: its images are normalised with mean {known.mean} and deviation {known.std}, not with "
-            f"{preprocessing.mean} and {preprocessing.std}; give the recipe the same --mean and --std"
+            f"{preprocessing.mean} and {preprocessing.std}; pass the same --mean and --std"
         )
-    network.arguments["preprocessing"] = preprocessing.to_json()
+    network.remember_preprocessing(preprocessing)
     return network
 
 
 def image_classifier(network: keras.Model, preprocessing: Preprocessing) -> keras.Model:
-    """The model around a network that takes images: normalising is its first operation.
+    """Build the model around a network whose first operation normalises images.
 
     Shapes: uint8 (batch, size, size, 3) -> float (batch, classes).
     """

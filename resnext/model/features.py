@@ -1,4 +1,4 @@
-"""Networks as extractors of features: a pyramid of feature maps, and stages whose weights stay as they are."""
+"""Networks as feature extractors: a pyramid of feature maps, and frozen stages."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ import keras
 
 from resnext.errors import ArgumentError
 from resnext.model.blocks import FORMS
-from resnext.model.network import ResNeXtModel, check, functional_model, image_shape, stage_outputs, weights_for
+from resnext.model.network import ResNeXtModel, functional_model, image_shape, one_of, stage_outputs, weights_for
+from resnext.variants.layer_table import stage_of
 from resnext.variants.naming import get_variant
 from resnext.variants.variant import Variant
-from resnext.weights.load import assign
 
 
 class Level(NamedTuple):
@@ -25,7 +25,7 @@ class Level(NamedTuple):
 
 @keras.saving.register_keras_serializable(package="resnext")
 class Backbone(ResNeXtModel):
-    """A network that gives the feature maps of several stages, and says what they are."""
+    """A network that returns the feature maps of several stages, and describes them."""
 
     @property
     def pyramid(self) -> tuple[Level, ...]:
@@ -44,32 +44,32 @@ def backbone(
     form: str = "c",
     name: str | None = None,
 ) -> Backbone:
-    """Build a network without a head that gives a pyramid of feature maps, for detection, segmentation, retrieval.
+    """Build a network without a head that returns a pyramid of feature maps, for detection, segmentation, retrieval.
 
     Args:
         variant: as in `ResNeXt`.
         weights: as in `ResNeXt`; a head in the file is left out.
-        out_stages: whose last feature maps to give: 1 is the stem before its pool, 2 to 5 the residual stages.
+        out_stages: stages whose last feature map to return: 1 is the stem before its pool, 2 to 5 are residual.
         output_stride: 8, 16 or 32: the largest stride; stages after it dilate instead. By default the variant's, which
             is 32 for every name.
         input_tensor: as in `ResNeXt`.
         input_shape: as in `ResNeXt`; by default three channels, any size.
         form: as in `ResNeXt`.
-        name: of the model; by default the variant's.
+        name: name of the model; by default the variant's.
 
     Returns:
         A model whose outputs are a list, (batch, height / stride, width / stride, channels) each, or for one stage its
-        map alone; `model.pyramid` has their stages, strides and channels.
+        map alone; `model.pyramid` lists their stages, strides and channels.
 
     Raises:
-        ValueError: as `ResNeXt`, or a stage that the network does not have, or has once already.
+        ArgumentError, WeightsError: as `ResNeXt`; or a stage that the network does not have, or that is named twice.
 
     >>> backbone("resnext50_32x4d", out_stages=(3, 5), output_stride=16).pyramid
     (Level(stage=3, stride=8, channels=512), Level(stage=5, stride=16, channels=2048))
     """
     variant = get_variant(variant) if isinstance(variant, str) else variant
     variant = dataclasses.replace(variant, output_stride=output_stride or variant.output_stride)
-    check("form", form, FORMS)
+    one_of("form", form, FORMS)
     levels, stages = _levels(variant), tuple(out_stages)
     if not stages or len(set(stages)) < len(stages) or not set(stages) <= set(levels):
         raise ArgumentError(
@@ -79,47 +79,45 @@ def backbone(
         input_tensor = keras.Input(image_shape(variant, input_shape, include_top=False))
     with weights_for(variant, weights, input_tensor, None, form) as loaded:
         outputs = stage_outputs(input_tensor, variant, form)
-        outputs = [outputs[stage - 1] for stage in stages]
         arguments = {"variant": dataclasses.asdict(variant), "out_stages": list(stages), "form": form}
-        model = functional_model(Backbone, input_tensor, outputs, name or variant.name, arguments)
-        if loaded:
-            assign(model, loaded)
-    return model
+        chosen = [outputs[stage] for stage in stages]
+        return functional_model(Backbone, input_tensor, chosen, name or variant.name, arguments, loaded)
 
 
 def _levels(variant: Variant) -> dict[int, Level]:
-    stem = Level(1, 2 if variant.stem == "imagenet" else 1, variant.stem_channels[-1])
+    first, last = variant.stem_convolutions[0], variant.stem_convolutions[-1]
+    stem = Level(1, first.strides, last.filters)
     return {1: stem} | {
         stage.number: Level(stage.number, stage.output_stride, stage.channels) for stage in variant.stages
     }
 
 
 def freeze(model: keras.Model, stages: Sequence[int]) -> keras.Model:
-    """Keep the weights of stages as they are in training; their batch norm uses its moving statistics, and keeps them.
+    """Keep the weights of stages unchanged in training; their batch norm uses its moving statistics, and keeps them.
 
     Args:
-        model: what `ResNeXt` or `backbone` built. It is changed; compile it after this.
-        stages: 1 is the stem, 2 to 5 the residual stages. The others, and the head, stay as they were.
+        model: network that `ResNeXt` or `backbone` built. It is changed; compile it afterwards.
+        stages: stages to freeze: 1 is the stem, 2 to 5 are the residual stages. The others, and the head, are left
+            alone.
 
     Returns:
         The model.
 
     Raises:
-        ValueError: a stage that the model does not have.
+        ArgumentError: the model does not have such a stage.
 
     >>> from resnext import ResNeXt
     >>> network = freeze(ResNeXt("resnext14_2x4d", include_top=False), stages=(1, 2))
     >>> network.get_layer("stage2_block1_transform_3x3_norm").trainable
     False
     """
-    prefixes = {stage: "stem" if stage == 1 else f"stage{stage}_" for stage in stages}
-    names = [layer.name for layer in model.layers]
-    for stage, prefix in prefixes.items():
-        if not any(name.startswith(prefix) for name in names):
-            raise ArgumentError(
-                f"`stages` must be stages of the network; 1 is the stem. {model.name} has no stage {stage}."
-            )
+    present = {stage_of(layer.name) for layer in model.layers}
+    for stage in stages:
+        if stage not in present:
+            known = ", ".join(str(each) for each in sorted(present - {None}))
+            allowed = f"among those of {model.name}: {known} (1 is the stem)"
+            raise ArgumentError(f"`stages` must be {allowed}. Received: {stage}")
     for layer in model.layers:
-        if layer.name.startswith(tuple(prefixes.values())):
+        if stage_of(layer.name) in stages:
             layer.trainable = False
     return model

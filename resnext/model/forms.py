@@ -3,20 +3,21 @@
 from resnext.errors import ArgumentError
 from resnext.model.classifier import keras_config
 from resnext.model.network import ResNeXt, ResNeXtModel
+from resnext.variants.layer_table import stage_of
 from resnext.weights.assign import get_weights, set_weights
 
 EQUAL_FORMS = ("a", "b", "c")
 
 
 def to_form(model: ResNeXtModel, form: str) -> ResNeXtModel:
-    """A network of another form that computes the same function with the same weights.
+    """Build a network of another form that computes the same function with the same weights.
 
     Args:
-        model: what `ResNeXt` built in form "a", "b" or "c".
+        model: network that `ResNeXt` built in form "a", "b" or "c".
         form: "a", "b" or "c".
 
     Raises:
-        ValueError: not a network of `ResNeXt`, or the sliced form on either side: it is another function.
+        ArgumentError: not a network of `ResNeXt`, or the sliced form on either side: it is another function.
 
     >>> network = ResNeXt("resnext14_2x4d", input_shape=(32, 32, 3), classes=10)
     >>> to_form(network, "b").form
@@ -29,7 +30,7 @@ def to_form(model: ResNeXtModel, form: str) -> ResNeXtModel:
             raise ArgumentError(
                 f"Only the forms 'a', 'b' and 'c' are the same function. Received: {model.form!r} to {form!r}"
             )
-    stem = [layer for layer in model.layers if layer.name.startswith("stem_")]
+    stem = [layer for layer in model.layers if stage_of(layer.name) == 1]
     convolution = next(layer for layer in stem if layer.name.endswith("_conv"))
     with keras_config(convolution.dtype_policy, convolution.data_format):
         arguments = {**model.arguments, "variant": model.variant, "form": form, "name": model.name}

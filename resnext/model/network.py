@@ -12,18 +12,12 @@ from resnext.errors import ArgumentError
 from resnext.images.preprocessing import Preprocessing
 from resnext.layers.initializer import filled_later
 from resnext.layers.max_pooling import MaxPooling2D
-from resnext.model.blocks import (
-    FORMS,
-    Block,
-    channel_axis,
-    convolution_norm_activation,
-    downsampling_block,
-    identity_block,
-)
-from resnext.variants.layer_table import downsamples, stem_name, variant_shapes
+from resnext.model.blocks import FORMS, channel_axis, convolution_norm_activation, residual_stage
+from resnext.variants.layer_table import variant_shapes
 from resnext.variants.naming import get_variant
-from resnext.variants.variant import Stage, Variant
-from resnext.weights.load import assign, open_checked
+from resnext.variants.variant import Variant
+from resnext.weights.assign import assign
+from resnext.weights.load import Checked, open_checked
 from resnext.weights.published import default_weights
 
 POOLINGS = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}
@@ -31,7 +25,7 @@ POOLINGS = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling
 
 @keras.saving.register_keras_serializable(package="resnext")
 class ResNeXtModel(keras.Model):
-    """A functional model that remembers what `ResNeXt` was asked for, also through `.keras` files."""
+    """A functional model that remembers the arguments of `ResNeXt`, also through `.keras` files."""
 
     arguments: dict
 
@@ -45,9 +39,13 @@ class ResNeXtModel(keras.Model):
 
     @property
     def preprocessing(self) -> Preprocessing | None:
-        """How images are prepared for the weights that were loaded; None where nobody has said."""
+        """How images are prepared for the loaded weights; None where that is unknown."""
         document = self.arguments.get("preprocessing")
         return None if document is None else Preprocessing.from_json(document)
+
+    def remember_preprocessing(self, preprocessing: Preprocessing | None) -> None:
+        """Keep how images are prepared for the weights."""
+        self.arguments["preprocessing"] = None if preprocessing is None else preprocessing.to_json()
 
     def get_config(self):
         return {**super().get_config(), "arguments": self.arguments}
@@ -74,49 +72,43 @@ def ResNeXt(
 ) -> ResNeXtModel:
     """Build a ResNeXt; the arguments mean what they mean in `keras.applications`.
 
-    It takes normalised images, (batch, height, width, channels) or, where `keras.config.image_data_format()` says so,
-    channels first; its layers follow `keras.config.dtype_policy()`. The head computes in float32 at least, so that half
-    precision costs no digits of the probabilities.
+    It accepts normalised images (see `preprocess_input`), (batch, height, width, channels) or, where
+    `keras.config.image_data_format()` says so, channels first; its layers follow `keras.config.dtype_policy()`. The
+    head computes in float32 at least, so that half precision costs no digits of the probabilities.
 
     Args:
-        variant: a name such as `"resnext50_32x4d"`, listed by `list_variants` or not, or a `Variant`.
-        include_top: end with global average pooling and the classifier.
-        weights: None for a new network; or a file: safetensors or PyTorch's with the names of torchvision or timm, the
-            `.h5` of keras-applications or qubvel, or what `save_weights` wrote; or `hf:OWNER/NAME` on huggingface.co;
-            or the tag of published weights, such as `"resnext50_32x4d.a1_in1k"`; or `"imagenet"`, the first of these
-            whose licence allows every use.
-        input_tensor: a Keras tensor to use as the image.
+        variant: name such as `"resnext50_32x4d"`, listed by `list_variants` or not, or a `Variant`.
+        include_top: whether to end with global average pooling and the classifier.
+        weights: None for random weights; a file: safetensors or PyTorch's with the names of torchvision or timm, the
+            `.h5` of keras-applications or qubvel, or what `save_weights` wrote; `hf:OWNER/NAME` on huggingface.co; the
+            tag of published weights, such as `"resnext50_32x4d.a1_in1k"`; or `"imagenet"`, the first tag whose licence
+            allows every use.
+        input_tensor: Keras tensor to use as the image.
         input_shape: (height, width, channels) or channels first; height and width may be None. By default three
             channels, and the published size (224 or 32 pixels) with the top, any size without.
-        pooling: without the top: None gives the last feature map, "avg" or "max" a vector for each image.
-        classes: number of classes; 1000 by default. Where it is given and the weights have another head, or none, the
-            head is new, with a warning; where it is not, such weights are refused. For another number of input
-            channels than 3 the kernel of the stem is adapted: summed for one, repeated and scaled for more.
-        classifier_activation: None gives logits.
+        pooling: without the top, None returns the last feature map, "avg" or "max" a vector for each image.
+        classes: number of classes; by default 1000, or 10 with the CIFAR stem. If it is passed and the weights have
+            another head, or none, the head is new, with a warning; if it is not, such weights are refused. For another
+            number of input channels than 3 the kernel of the stem is adapted: summed for one, repeated and scaled for
+            more.
+        classifier_activation: activation of the classifier; None returns logits.
         form: "a", "b" or "c" of the paper's Figure 3, equal functions; or "sliced", the seed's.
-        name: of the model; by default the variant's.
+        name: name of the model; by default the variant's.
 
     Raises:
-        ValueError: an unknown variant, form or pooling, a malformed shape, no class, an activation that the classifier
-            of loaded weights was not trained with (softmax and None are allowed), or weights that do not fit
-            (WeightsError: tensors that only the file has are listed with +, those that it lacks with -).
+        ArgumentError: unknown variant, form or pooling, malformed shape, no class, or an activation that the classifier
+            of loaded weights was not trained with (softmax and None are allowed).
+        WeightsError: weights that do not fit: tensors that only the file has are listed with +, those that it lacks
+            with -.
 
     >>> ResNeXt("resnext50_32x4d").count_params()
     25097128
     """
     variant = get_variant(variant) if isinstance(variant, str) else variant
-    check("form", form, FORMS)
-    check("pooling", pooling, (None, *POOLINGS))
-    if include_top and pooling:
-        raise ArgumentError(f"`pooling` is for include_top=False. Received: pooling={pooling!r} with the top.")
-    new_head, classes = classes is not None, 1000 if classes is None else classes
-    if not isinstance(classes, int) or classes < 1:
-        raise ArgumentError(f"`classes` must be a whole number, at least 1. Received: {classes!r}")
-    if weights is not None and include_top:
-        check("classifier_activation", classifier_activation, (None, "softmax"))
+    new_head, classes = classes is not None, variant.default_classes if classes is None else classes
+    _check_arguments(include_top, weights, pooling, classes, classifier_activation, form)
     if input_tensor is None:
         input_tensor = keras.Input(image_shape(variant, input_shape, include_top))
-
     arguments = {
         "variant": dataclasses.asdict(variant),
         "include_top": include_top,
@@ -126,20 +118,28 @@ def ResNeXt(
         "form": form,
     }
     with weights_for(variant, weights, input_tensor, classes if include_top else None, form, new_head) as loaded:
-        *_, x = stage_outputs(input_tensor, variant, form)
+        x = stage_outputs(input_tensor, variant, form)[variant.stages[-1].number]
         if include_top:
             x = head(x, classes, classifier_activation, variant.drop_rate)
         elif pooling:
             x = POOLINGS[pooling](dtype=head_dtype(), name=f"{pooling}_pool")(x)
-        model = functional_model(ResNeXtModel, input_tensor, x, name or variant.name, arguments)
-        if loaded:
-            assign(model, loaded)
-    return model
+        return functional_model(ResNeXtModel, input_tensor, x, name or variant.name, arguments, loaded)
+
+
+def _check_arguments(include_top, weights, pooling, classes, classifier_activation, form) -> None:
+    one_of("form", form, FORMS)
+    one_of("pooling", pooling, (None, *POOLINGS))
+    if include_top and pooling:
+        raise ArgumentError(f"`pooling` is for include_top=False. Received: pooling={pooling!r} with the top.")
+    if not isinstance(classes, int) or classes < 1:
+        raise ArgumentError(f"`classes` must be a whole number, at least 1. Received: {classes!r}")
+    if weights is not None and include_top:
+        one_of("classifier_activation", classifier_activation, (None, "softmax"))
 
 
 @contextlib.contextmanager
 def weights_for(variant: Variant, weights, input_tensor, classes: int | None, form: str, new_head: bool = False):
-    """The weights for a network, checked before it is built; None where none are asked for."""
+    """Open the weights for a network and check them before it is built; None where none are asked for."""
     if weights is None:
         yield None
         return
@@ -149,38 +149,37 @@ def weights_for(variant: Variant, weights, input_tensor, classes: int | None, fo
         yield loaded
 
 
-def functional_model(kind: type[ResNeXtModel], input_tensor, outputs, name: str, arguments: dict):
+def functional_model(
+    kind: type[ResNeXtModel], input_tensor, outputs, name: str, arguments: dict, loaded: Checked | None
+):
+    """Build a model of a kind from its ends, and assign its weights if some were loaded."""
     inputs = keras.utils.get_source_inputs(input_tensor)
     model = kind(inputs if len(inputs) > 1 else inputs[0], outputs, name=name)
     model.arguments = arguments
+    if loaded:
+        assign(model, loaded)
+        model.remember_preprocessing(loaded.preprocessing)
     return model
 
 
-def stage_outputs(x, variant: Variant, form: str) -> list:
-    """The last feature map of every stage: of the stem before its pool, and of stages 2, 3, ..."""
-    outputs = [stem(x, variant)]
-    x = stem_pool(outputs[0], variant) if variant.stem == "imagenet" else outputs[0]
-    before = 0
+def stage_outputs(x, variant: Variant, form: str) -> dict:
+    """Return the last feature map of every stage by its number; 1 is the stem, before its pool."""
+    outputs = {1: stem(x, variant)}
+    x = stem_pool(outputs[1], variant) if variant.stem == "imagenet" else outputs[1]
     for stage in variant.stages:
-        x = residual_stage(x, stage, variant, form, before)
-        outputs.append(x)
-        before += stage.blocks
+        x = outputs[stage.number] = residual_stage(x, variant.blocks_of(stage), form)
     return outputs
 
 
 def stem(x, variant: Variant):
-    """Stage 1: 7x7 with stride 2 or three 3x3 (Table 1; ResNet-C), or one 3x3 for 32x32 images (section 5.2)."""
-    imagenet = variant.stem == "imagenet"
-    kernel_size = 7 if imagenet and len(variant.stem_channels) == 1 else 3
-    for number, filters in enumerate(variant.stem_channels, 1):
-        strides = 2 if imagenet and number == 1 else 1
-        name = stem_name(variant, number)
+    """Apply stage 1: 7x7 with stride 2 or three 3x3 (Table 1; ResNet-C), or one 3x3 for CIFAR (section 5.2)."""
+    for name, filters, kernel_size, strides in variant.stem_convolutions:
         x = convolution_norm_activation(x, filters, kernel_size, name, variant.activation, strides=strides)
     return x
 
 
 def stem_pool(x, variant: Variant):
-    """The pool with which conv2 begins: 3x3 with stride 2 (Table 1), or 2x2 averages."""
+    """Apply the pool with which conv2 begins: 3x3 with stride 2 (Table 1), or 2x2 averages."""
     if variant.anti_aliasing:
         return layers.AveragePooling2D(2, name="stem_pool")(x)
     border = {"padded": ((1, 1), (1, 1)), "ceil": ((0, 1), (0, 1))}[variant.stem_pool]
@@ -194,34 +193,8 @@ def stem_pool(x, variant: Variant):
     return MaxPooling2D(3, 2, name="stem_pool")(x)
 
 
-def residual_stage(x, stage: Stage, variant: Variant, form: str, before: int = 0):
-    """Blocks of one spatial size, after so many blocks of other stages; the first changes the shape."""
-    for block in range(1, stage.blocks + 1):
-        first = block == 1
-        paths = Block(
-            variant.cardinality,
-            stage.group_width,
-            stage.channels,
-            strides=stage.strides if first else 1,
-            dilation=stage.first_dilation if first else stage.dilation,
-            stage_dilation=stage.dilation,
-            block=variant.block,
-            attention=variant.attention,
-            anti_aliasing=variant.anti_aliasing,
-            activation=variant.activation,
-            last_gamma=variant.last_gamma,
-            drop_path=variant.drop_path * (before + block - 1) / max(1, sum(variant.blocks) - 1),
-        )
-        name = f"stage{stage.number}_block{block}"
-        if downsamples(variant, stage, x.shape[channel_axis()], paths.strides):
-            x = downsampling_block(x, paths, name, form, variant.shortcut)
-        else:
-            x = identity_block(x, paths, name, form)
-    return x
-
-
 def head(x, classes: int, activation: str | None, drop_rate: float = 0.0):
-    """Global average pooling, dropout and the classifier."""
+    """Apply global average pooling, dropout and the classifier."""
     x = layers.GlobalAveragePooling2D(dtype=head_dtype(), name="avg_pool")(x)
     if drop_rate:
         x = layers.Dropout(drop_rate, dtype=head_dtype(), name="dropout")(x)
@@ -229,10 +202,12 @@ def head(x, classes: int, activation: str | None, drop_rate: float = 0.0):
 
 
 def head_dtype() -> str:
+    """Return the dtype of the head: float32 at least."""
     return "float64" if keras.config.dtype_policy().compute_dtype == "float64" else "float32"
 
 
 def image_shape(variant: Variant, input_shape, include_top: bool) -> tuple[int | None, ...]:
+    """Return the shape of the input where no tensor is passed. Raises ArgumentError."""
     channels_first = keras.config.image_data_format() == "channels_first"
     if input_shape is None:
         side = variant.image_size if include_top else None
@@ -246,7 +221,8 @@ def image_shape(variant: Variant, input_shape, include_top: bool) -> tuple[int |
     return tuple(input_shape)
 
 
-def check(argument: str, value, allowed):
+def one_of(argument: str, value, allowed) -> None:
+    """Raise ArgumentError for a value that is not allowed."""
     if value not in allowed:
         allowed = ", ".join(map(repr, allowed))
         raise ArgumentError(f"`{argument}` must be one of {allowed}. Received: {value!r}")

@@ -1,14 +1,13 @@
-"""Less memory for more time: a block keeps its input only, and is computed again for its gradients.
+"""Less memory for more time: a block keeps only its input, and is recomputed for its gradients.
 
 Chen et al. 2016, https://arxiv.org/abs/1604.06174, with the blocks of the network as the segments.
 """
-
-import re
 
 import keras
 
 from resnext.errors import ArgumentError
 from resnext.model.network import ResNeXtModel
+from resnext.variants.layer_table import block_of
 
 
 class Recomputed(keras.layers.Layer):
@@ -37,18 +36,18 @@ class Recomputed(keras.layers.Layer):
 
 
 def recompute(network: ResNeXtModel) -> keras.Model:
-    """A model that computes and trains as the network does, on the same variables, in less memory.
+    """Build a model that computes and trains like the network, on the same variables, in less memory.
 
     Raises:
-        ValueError: a network without the blocks of `ResNeXt`.
+        ArgumentError: the network does not have the blocks of `ResNeXt`.
 
     >>> from resnext import ResNeXt
     >>> network = ResNeXt("resnext14_2x4d", input_shape=(32, 32, 3), classes=10)
     >>> recompute(network).count_params() == network.count_params()
     True
     """
-    in_blocks = ((re.match(r"stage\d+_block\d+_", layer.name), layer) for layer in network.layers)
-    ends = list({match[0]: layer.output for match, layer in in_blocks if match}.values())  # the last layer of each
+    in_blocks = {block_of(layer.name): layer.output for layer in network.layers}  # the last layer of each block
+    ends = [output for block, output in in_blocks.items() if block]
     norms = any(layer.name.endswith("_transition_norm") for layer in network.layers)
     if not norms or "out_stages" in getattr(network, "arguments", {}):
         raise ArgumentError(

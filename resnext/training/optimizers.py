@@ -11,7 +11,6 @@ once and in place: next to Keras's own SGD it made a step of resnext14_8x4d 1 to
 """
 
 import math
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -21,6 +20,7 @@ from keras import ops
 
 from resnext.errors import ArgumentError
 from resnext.recipes.recipe import Recipe
+from resnext.variants.layer_table import stage_of
 
 NORMS_AND_BIASES = ("gamma", "beta", "bias")
 
@@ -322,14 +322,6 @@ def layer_rates(network: keras.Model, decay: float) -> dict[str, float]:
     """
     if not 0 < decay <= 1:
         raise ArgumentError(f"`decay` must be above 0 and at most 1. Received: {decay}")
-    stages = {v.path: _stage(v.path) for v in network.trainable_variables}
+    stages = {v.path: stage_of(v.path) for v in network.trainable_variables}
     above = 1 + max((stage for stage in stages.values() if stage), default=0)
     return {path: decay ** (above - stage) if stage else 1.0 for path, stage in stages.items()}
-
-
-def _stage(path: str) -> int | None:
-    """The number of the stage that a weight is of; 1 is the stem, None the head."""
-    if path.startswith("stem"):
-        return 1
-    stage = re.match(r"stage(\d+)_", path)
-    return int(stage[1]) if stage else None

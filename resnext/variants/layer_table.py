@@ -1,13 +1,16 @@
 """The layers with weights of a network, from the image to the classifier: their names, shapes and costs."""
 
 import math
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from resnext.variants.naming import get_variant
-from resnext.variants.variant import Stage, Variant
+from resnext.variants.variant import Block, Variant
 
 SE_REDUCTION = 16  # Hu et al. 2018, section 6.1
+EPSILON = 1e-5  # of batch norm, as in PyTorch
+_IN_BLOCK = re.compile(r"stage([2-5])_block([1-9][0-9]{0,2})_")
 
 
 class Complexity(NamedTuple):
@@ -54,29 +57,30 @@ class WeightedLayer(NamedTuple):
 def weighted_layers(
     variant: str | Variant, input_shape: tuple[int, int, int] | None = None, classes: int | None = None
 ) -> Iterator[WeightedLayer]:
-    """Every layer with weights of a network in form c, from the image to the classifier.
+    """Yield every layer with weights of a network in form c, from the image to the classifier.
+
+    Args:
+        variant: name, or a `Variant`.
+        input_shape: (height, width, channels) in pixels; by default the variant's size and three channels.
+        classes: number of classes; by default the variant's.
 
     >>> [layer.name for layer in weighted_layers("resnext14_2x4d")][:2]
     ['stem_conv', 'stage2_block1_transform_1x1_conv']
     """
     variant = get_variant(variant) if isinstance(variant, str) else variant
     height, width, channels = input_shape or (variant.image_size, variant.image_size, 3)
-    if variant.stem == "imagenet":
-        height, width = _halve(height), _halve(width)
-    side = 7 if variant.stem == "imagenet" and len(variant.stem_channels) == 1 else 3
-    for number, filters in enumerate(variant.stem_channels, 1):
-        name = stem_name(variant, number)
+    for name, filters, side, strides in variant.stem_convolutions:
+        height, width = _strided(height, strides), _strided(width, strides)
         yield WeightedLayer(1, f"{name}_conv", (side, side, channels, filters), height, width)
         channels = filters
     if variant.stem == "imagenet":
         height, width = pooled_side(height, variant), pooled_side(width, variant)
     for stage in variant.stages:
-        for block in range(1, stage.blocks + 1):
-            strides = stage.strides if block == 1 else 1
-            yield from _block(f"stage{stage.number}_block{block}", height, width, channels, stage, variant, strides)
-            height, width = (_halve(height), _halve(width)) if strides == 2 else (height, width)
-            channels = stage.channels
-    classes = (1000 if variant.stem == "imagenet" else 10) if classes is None else classes
+        for block in variant.blocks_of(stage):
+            yield from _block_layers(block, height, width)
+            height, width = _strided(height, block.strides), _strided(width, block.strides)
+            channels = block.channels
+    classes = variant.default_classes if classes is None else classes
     yield WeightedLayer(6, "predictions", (channels, classes), 1, 1, has_norm=False, has_bias=True)
 
 
@@ -91,14 +95,33 @@ def variant_shapes(variant: Variant, channels: int, classes: int | None, form: s
     return shapes
 
 
-def stem_name(variant: Variant, number: int) -> str:
-    """Of the stem's convolution with a number from 1, before `_conv` and `_norm`."""
-    return "stem" if len(variant.stem_channels) == 1 else f"stem_{number}"
+def layer_name(stage: int, block: int, part: str = "") -> str:
+    """Return the name of a layer in a residual block; without a part, the prefix of all of them.
+
+    >>> layer_name(3, 1, "transition_conv")
+    'stage3_block1_transition_conv'
+    """
+    return f"stage{stage}_block{block}_{part}"
 
 
-def downsamples(variant: Variant, stage: Stage, channels: int, strides: int) -> bool:
-    """Whether the shortcut of a block that takes so many channels is other than its input."""
-    return variant.shortcut in ("C", "none") or channels != stage.channels or strides != 1
+def block_of(name: str) -> tuple[int, int] | None:
+    """Return the stage and the number of the block that a layer or weight belongs to; None outside of blocks.
+
+    >>> block_of("stage3_block1_transition_conv/kernel")
+    (3, 1)
+    """
+    match = _IN_BLOCK.match(name)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def stage_of(name: str) -> int | None:
+    """Return the stage that a layer or weight belongs to: 1 is the stem, 2 to 5 are residual, None is the head.
+
+    >>> stage_of("stem_conv/kernel"), stage_of("predictions/bias")
+    (1, None)
+    """
+    block = block_of(name)
+    return block[0] if block else 1 if name.startswith("stem_") else None
 
 
 def eca_kernel(channels: int) -> int:
@@ -112,33 +135,36 @@ def se_channels(channels: int) -> int:
     return max(8, (channels // SE_REDUCTION + 4) // 8 * 8)
 
 
-def _block(name, height, width, channels, stage, variant, strides) -> Iterator[WeightedLayer]:
-    inner = variant.cardinality * stage.group_width
-    out = (_halve(height), _halve(width)) if strides == 2 else (height, width)
-    at_3x3 = (height, width) if variant.anti_aliasing else out
-    number, before = stage.number, channels
-    if variant.block == "bottleneck":
-        yield WeightedLayer(number, f"{name}_transform_1x1_conv", (1, 1, channels, inner), height, width)
+def _block_layers(block: Block, height: int, width: int) -> Iterator[WeightedLayer]:
+    """Yield the layers of a block whose input is height x width."""
+    inner, channels, number = block.inner_channels, block.channels, block.stage
+    out = _strided(height, block.strides), _strided(width, block.strides)
+    at_3x3 = (height, width) if block.anti_aliasing else out
+
+    def layer(part: str, shape: tuple[int, ...], height: int, width: int, **facts: bool) -> WeightedLayer:
+        return WeightedLayer(number, layer_name(number, block.number, part), shape, height, width, **facts)
+
+    before = block.input_channels
+    if block.kind == "bottleneck":
+        yield layer("transform_1x1_conv", (1, 1, before, inner), height, width)
         before = inner
-    grouped = (3, 3, before // variant.cardinality, inner)
-    yield WeightedLayer(number, f"{name}_transform_3x3_conv", grouped, *at_3x3)
-    if variant.shortcut not in ("A", "none") and downsamples(variant, stage, channels, strides):
-        yield WeightedLayer(number, f"{name}_shortcut_conv", (1, 1, channels, stage.channels), *out)
-    attended = stage.channels
-    if variant.attention == "se":
-        squeezed = se_channels(attended)
-        for i, shape in enumerate([(1, 1, attended, squeezed), (1, 1, squeezed, attended)], 1):
-            yield WeightedLayer(number, f"{name}_excitation_{i}_conv", shape, 1, 1, has_norm=False, has_bias=True)
-    elif variant.attention == "eca":
-        yield WeightedLayer(number, f"{name}_eca_conv", (eca_kernel(attended), 1, 1), attended, 1, has_norm=False)
-    side = 1 if variant.block == "bottleneck" else 3
-    yield WeightedLayer(number, f"{name}_transition_conv", (side, side, inner, attended), *out)
+    yield layer("transform_3x3_conv", (3, 3, before // block.cardinality, inner), *at_3x3)
+    if block.shortcut in ("B", "C", "D"):
+        yield layer("shortcut_conv", (1, 1, block.input_channels, channels), *out)
+    if block.attention == "se":
+        squeezed = se_channels(channels)
+        yield layer("excitation_1_conv", (1, 1, channels, squeezed), 1, 1, has_norm=False, has_bias=True)
+        yield layer("excitation_2_conv", (1, 1, squeezed, channels), 1, 1, has_norm=False, has_bias=True)
+    elif block.attention == "eca":
+        yield layer("eca_conv", (eca_kernel(channels), 1, 1), channels, 1, has_norm=False)
+    side = 1 if block.kind == "bottleneck" else 3
+    yield layer("transition_conv", (side, side, inner, channels), *out)
 
 
-def _halve(side: int) -> int:
-    return (side + 1) // 2  # stride 2 with symmetric padding
+def _strided(side: int, strides: int) -> int:
+    return -(-side // strides)  # padded symmetrically
 
 
 def pooled_side(side: int, variant: Variant) -> int:
     """After the stem's pool: 3x3 with a border on both sides or on the far one, or 2x2 averages."""
-    return side // 2 if variant.stem_pool == "ceil" or variant.anti_aliasing else _halve(side)
+    return side // 2 if variant.stem_pool == "ceil" or variant.anti_aliasing else _strided(side, 2)

@@ -7,7 +7,15 @@ from typing import Any
 
 from resnext.errors import ArgumentError
 from resnext.variants.published import PUBLISHED
-from resnext.variants.variant import BASIC_BLOCKS, DEEP_STEMS, IMAGENET_BLOCKS, PLAIN_STEM, STEM_OF_201, Block, Variant
+from resnext.variants.variant import (
+    BASIC_BLOCKS,
+    DEEP_STEMS,
+    IMAGENET_BLOCKS,
+    PLAIN_STEM,
+    STEM_OF_201,
+    BlockKind,
+    Variant,
+)
 
 NAME_FORM = (
     "resnext{depth}_{cardinality}x{bottleneck width}d, for example resnext50_32x4d, or resnet{depth}; with se, eca or "
@@ -71,7 +79,7 @@ def get_variant(name: str) -> Variant:
     )
 
 
-def _blocks(family: str, depth: int) -> tuple[Block, tuple[int, ...]]:
+def _blocks(family: str, depth: int) -> tuple[BlockKind, tuple[int, ...]]:
     """The kind of block of a network with that number in its name, and how many; none where there is none."""
     if family == "net" and depth in BASIC_BLOCKS:
         return "basic", BASIC_BLOCKS[depth]

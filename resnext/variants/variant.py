@@ -28,7 +28,7 @@ PLAIN_STEM = (64,)
 DEEP_STEMS = {"d": (32, 32, 64), "t": (24, 32, 64)}
 STEM_OF_201 = (64, 64, 128)
 
-Block = Literal["bottleneck", "basic"]
+BlockKind = Literal["bottleneck", "basic"]
 Shortcut = Literal["A", "B", "C", "D", "none"]
 Attention = Literal["se", "eca"]
 AntiAliasing = Literal["average"]
@@ -47,6 +47,41 @@ class Stage(NamedTuple):
     dilation: int  # of the 3x3 of every block but the first
     first_dilation: int  # of the 3x3 of the first
     output_stride: int  # of all strides up to here
+
+
+class StemConvolution(NamedTuple):
+    """One convolution of the stem."""
+
+    name: str  # of the layer, before `_conv` and `_norm`
+    filters: int
+    kernel_size: int
+    strides: int
+
+
+class Block(NamedTuple):
+    """The facts of one residual block; the words are those of `Variant`."""
+
+    cardinality: int
+    group_width: int  # channels of one path
+    channels: int  # channels of the block's output
+    strides: int = 1  # of the first 3x3
+    dilation: int = 1  # of the first 3x3
+    stage_dilation: int = 1  # of the stage's other blocks, and of a basic block's second 3x3
+    kind: BlockKind = "bottleneck"
+    attention: Attention | None = None
+    anti_aliasing: AntiAliasing | None = None
+    activation: Activation = "relu"
+    last_gamma: float = 1.0
+    drop_path: float = 0.0
+    shortcut: Shortcut | Literal["identity"] = "B"
+    input_channels: int = 0
+    stage: int = 0
+    number: int = 0  # in its stage, from 1
+
+    @property
+    def inner_channels(self) -> int:
+        """Channels of all paths together."""
+        return self.cardinality * self.group_width
 
 
 @dataclass(frozen=True)
@@ -90,7 +125,7 @@ class Variant:
     blocks: tuple[int, ...]
     cardinality: int
     bottleneck_width: int
-    block: Block = "bottleneck"
+    block: BlockKind = "bottleneck"
     stem_channels: tuple[int, ...] = PLAIN_STEM
     stem_pool: StemPool = "padded"
     shortcut: Shortcut = "B"
@@ -160,7 +195,54 @@ class Variant:
         return 224 if self.stem == "imagenet" else 32
 
     @property
+    def default_classes(self) -> int:
+        """Number of classes where none is given: ImageNet's 1000, or CIFAR-10's 10 with the CIFAR stem."""
+        return 1000 if self.stem == "imagenet" else 10
+
+    @property
+    def stem_convolutions(self) -> tuple[StemConvolution, ...]:
+        """The stem: a 7x7 or three 3x3, the first with stride 2; or one 3x3 for CIFAR (section 5.2)."""
+        imagenet, single = self.stem == "imagenet", len(self.stem_channels) == 1
+        side = 7 if imagenet and single else 3
+        return tuple(
+            StemConvolution("stem" if single else f"stem_{i}", filters, side, 2 if imagenet and i == 1 else 1)
+            for i, filters in enumerate(self.stem_channels, 1)
+        )
+
+    def blocks_of(self, stage: Stage) -> tuple[Block, ...]:
+        """Return the facts of every block of a stage, in order; the first may change the shape."""
+        before = sum(self.blocks[: stage.number - 2])
+        channels = self.stages[stage.number - 3].channels if stage.number > 2 else self.stem_channels[-1]
+        blocks = []
+        for number in range(1, stage.blocks + 1):
+            strides = stage.strides if number == 1 else 1
+            changes = channels != stage.channels or strides != 1
+            blocks.append(
+                Block(
+                    self.cardinality,
+                    stage.group_width,
+                    stage.channels,
+                    strides=strides,
+                    dilation=stage.first_dilation if number == 1 else stage.dilation,
+                    stage_dilation=stage.dilation,
+                    kind=self.block,
+                    attention=self.attention,
+                    anti_aliasing=self.anti_aliasing,
+                    activation=self.activation,
+                    last_gamma=self.last_gamma,
+                    drop_path=self.drop_path * (before + number - 1) / max(1, sum(self.blocks) - 1),
+                    shortcut=self.shortcut if changes or self.shortcut in ("C", "none") else "identity",
+                    input_channels=channels,
+                    stage=stage.number,
+                    number=number,
+                )
+            )
+            channels = stage.channels
+        return tuple(blocks)
+
+    @property
     def stages(self) -> tuple[Stage, ...]:
+        """The residual stages, with the paper's numbers 2 to 5."""
         stages = []
         output_stride, dilation = (4, 1) if self.stem == "imagenet" else (1, 1)
         for i, blocks in enumerate(self.blocks):
@@ -181,7 +263,7 @@ class Variant:
 FIRST_STAGE_CHANNELS = 256  # of bottleneck blocks; doubled at every stage after it, like every width (Table 1)
 
 _ALLOWED: dict[str, tuple] = {
-    "block": get_args(Block),
+    "block": get_args(BlockKind),
     "stem_pool": get_args(StemPool),
     "shortcut": get_args(Shortcut),
     "attention": (None, *get_args(Attention)),

@@ -6,6 +6,7 @@ the transform, of the input channels in form a's transition."""
 from __future__ import annotations
 
 import re
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,9 +16,11 @@ from resnext.errors import WeightsError
 if TYPE_CHECKING:
     import keras
 
+    from resnext.weights.load import Checked
+
 
 def get_weights(model: keras.Model) -> dict[str, np.ndarray]:
-    """The weights by name, as form c has them: `stage2_block1_transform_3x3_conv/kernel` and so on."""
+    """Return the weights by name, as form c has them: `stage2_block1_transform_3x3_conv/kernel` and so on."""
     import keras
 
     weights = {}
@@ -28,7 +31,7 @@ def get_weights(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def weight_shapes(model: keras.Model) -> dict[str, tuple[int, ...]]:
-    """The shapes of `get_weights`, without copying a value."""
+    """Return the shapes of `get_weights`, without copying a value."""
     shapes = {}
     for name, variables in variables_by_name(model).items():
         shape = list(variables[0].shape)
@@ -38,23 +41,33 @@ def weight_shapes(model: keras.Model) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def assign(model: keras.Model, weights: Checked) -> None:
+    """Assign checked weights one at a time, so that a large network is never in memory twice. Warn of each note."""
+    for name, variables in variables_by_name(model).items():
+        value = weights.value(name)
+        if value is not None:
+            assign_weight(name, variables, value)
+    for note in weights.notes:
+        warnings.warn(note, stacklevel=3)
+
+
 def set_weights(model: keras.Model, weights: dict[str, np.ndarray]) -> None:
-    """Assign what `get_weights` gave, to a network of any equal form. Names and shapes must fit."""
+    """Assign what `get_weights` returned to a network of any equal form. Names and shapes must fit."""
     for name, variables in variables_by_name(model).items():
         assign_weight(name, variables, weights[name])
 
 
 def assign_weight(name: str, variables: list, array: np.ndarray) -> None:
-    """Give a weight to its variable, or to those of the paths, each its slice."""
+    """Assign a weight to its variable, or to those of the paths, each its slice."""
     for variable, part in zip(variables, np.split(array, len(variables), _path_axis(name)), strict=True):
         variable.assign(part)
 
 
 def variables_by_name(model: keras.Model) -> dict[str, list]:
-    """Variables under the name that they have in form c; those of the paths in order, under one name."""
+    """Return variables under the name that they have in form c; those of the paths in order, under one name."""
     names = [f"{layer.name}/{variable.name}" for layer in model.layers for variable in layer.weights]
     if len(set(names)) < len(names):
-        raise WeightsError(f"{model.name}: several weights have one name. Give a network that `ResNeXt` built.")
+        raise WeightsError(f"{model.name}: several weights have the same name. Pass a network that `ResNeXt` built.")
     variables = {}
     for layer in model.layers:
         for variable in layer.weights:

@@ -14,10 +14,9 @@ from resnext.weights.layouts import (
     find_variant,
     to_torch,
 )
-from resnext.weights.load import HEAD, Opened, check_fit, check_floats, counters, opened, stem_kernel_name
+from resnext.weights.load import HEAD, check_fit, check_floats, stem_kernel_name
+from resnext.weights.opened import OpenedWeights, counters, open_weights
 from resnext.weights.save import TORCH_SUFFIXES, file_metadata, write_weights
-
-TARGETS = ("resnext", "torchvision", "timm")
 
 
 class Converted(NamedTuple):
@@ -38,81 +37,93 @@ class Converted(NamedTuple):
 
 
 def convert(source: str | Path, out: str | Path, to: str = "resnext") -> Converted:
-    """Write weights to another file, with other names: no backend is needed, and values stay as they are.
+    """Write weights to another file under other names; no backend is needed, and values stay unchanged.
 
-    But for old Keras files: their moving variances get the difference of the batch norms' epsilons.
+    Only the moving variances of old Keras files change: by the difference of the batch norms' epsilons.
 
     Args:
-        source: a file, `hf:OWNER/NAME` or a tag, as in `ResNeXt(weights=)`.
-        out: the file to write: safetensors, or PyTorch's own format if it ends with .pth, .pt or .bin.
+        source: file, `hf:OWNER/NAME` or tag, as in `ResNeXt(weights=)`.
+        out: file to write: safetensors, or PyTorch's own format if it ends with .pth, .pt or .bin.
         to: "resnext", "torchvision" or "timm".
 
     Raises:
-        ValueError: an unknown target, or a network that it does not have.
-        WeightsError: the source can't be read, or holds no network that this library has.
+        ArgumentError: an unknown target, or a network that it does not have.
+        WeightsError: the source cannot be read, or holds no network that this library has.
 
     >>> convert("resnext50_32x4d-1a0047aa.pth", "ours.safetensors").variant.name  # doctest: +SKIP
     'resnext50_32x4d'
     """
     if to not in TARGETS:
         raise ArgumentError(f"`to` must be one of {', '.join(TARGETS)}. Received: {to!r}")
-    _check_out(Path(out), to)
-    with opened(source) as file:
-        found = file.found
-        variant = _variant_in(file)
-        stem = found.get(stem_kernel_name(found))
-        channels = stem.shape[2] if stem and len(stem.shape) == 4 else 3
+    out = Path(out)
+    _check_out(out, to)
+    with open_weights(source) as file:
+        found, variant = file.found, _variant_in(file)
         classes = found[HEAD[1]].shape[0] if HEAD[1] in found and found[HEAD[1]].shape else None
-        expected = variant_shapes(variant, channels, classes)
-        check_fit(file.path, file.layout, found, expected | {n: () for n in counters(expected) if n in found})
+        expected = variant_shapes(variant, _input_channels(file), classes)
+        check_fit(file, found, expected | {name: () for name in counters(expected) if name in found})
         check_floats(file, {name: found[name] for name in expected})
         _check_target(variant, to)
-        weights = {name: file.value(place) for name, place in found.items()}
-        ours = to == "resnext"
-        metadata = file_metadata(file.facts(), file.preprocessing(), file.known) if ours else {"format": "pt"}
-    write_weights(Path(out), weights if ours else to_torch(weights, variant), metadata)
-    return Converted(Path(out), variant, classes, len(weights))
+        weights = {name: file.value(location) for name, location in found.items()}
+        metadata = file_metadata(file.facts(), file.preprocessing(), file.known)
+    if to == "resnext":
+        write_weights(out, weights, metadata)
+    else:
+        write_weights(out, to_torch(weights, variant), {"format": "pt"})
+    return Converted(out, variant, classes, len(weights))
 
 
-def _variant_in(file: Opened) -> Variant:
-    variant = find_variant({name: place.shape for name, place in file.found.items()}, file.layout)
+def _variant_in(file: OpenedWeights) -> Variant:
+    variant = find_variant({name: location.shape for name, location in file.found.items()}, file.layout)
     if variant is None:
         raise WeightsError(f"{file.path}: the shapes of its tensors are those of no network that resnext knows.")
     return dataclasses.replace(variant, **file.facts())
 
 
-def _check_target(variant: Variant, to: str) -> None:
-    """Stop where torchvision or timm have no such network: nobody could load the file, or it would compute else."""
-    bottleneck_se = variant.block == "bottleneck" and variant.attention == "se"
+def _input_channels(file: OpenedWeights) -> int:
+    stem = file.found.get(stem_kernel_name(file.found))
+    return stem.shape[2] if stem and len(stem.shape) == 4 else 3
+
+
+def fits_timm(variant: Variant) -> bool:
+    """Return whether timm has such a network: an ImageNet stem of its widths, shortcut B or D, its own legacy SE."""
     first, *deep = variant.stem_channels
-    timm_stem = (first == 64) if not deep else (deep[1] == 2 * deep[0] and first in (deep[0], 3 * (deep[0] // 4)))
-    timm = variant.stem == "imagenet" and variant.shortcut in ("B", "D") and timm_stem
-    legacy = variant.stem_pool == "ceil"
-    plain = (variant.shortcut, variant.attention, variant.anti_aliasing, variant.activation) == (
-        "B",
-        None,
-        None,
-        "relu",
-    )
-    has = {
-        "resnext": True,
-        "timm": timm and (not legacy or (bottleneck_se and not deep and variant.shortcut == "B")),
-        "torchvision": timm and plain and not deep and not legacy,
-    }
-    if not has[to]:
-        words = (variant.stem, variant.stem_channels, f"shortcut {variant.shortcut}", variant.attention,
-                 variant.anti_aliasing and "anti-aliasing", variant.activation)  # fmt: skip
-        options = ", ".join(str(word) for word in words if word)
-        allowed = ", ".join(f"--to {target}" for target, possible in has.items() if possible)
-        raise ArgumentError(f"{to} has no {variant.name} ({options}). Allowed: {allowed}.")
+    if variant.stem != "imagenet":
+        return False
+    has_stem = (first == 64) if not deep else (deep[1] == 2 * deep[0] and first in (deep[0], 3 * (deep[0] // 4)))
+    if variant.stem_pool == "ceil":  # timm's legacy networks are bottlenecks with SE, and nothing else
+        plain = not deep and variant.shortcut == "B"
+        return has_stem and plain and variant.block == "bottleneck" and variant.attention == "se"
+    return has_stem and variant.shortcut in ("B", "D")
+
+
+def fits_torchvision(variant: Variant) -> bool:
+    """Return whether torchvision has such a network: the paper's, and nothing added to it since."""
+    plain = (variant.shortcut, variant.attention, variant.anti_aliasing, variant.activation, variant.stem_pool)
+    one_stem = len(variant.stem_channels) == 1
+    return fits_timm(variant) and one_stem and plain == ("B", None, None, "relu", "padded")
+
+
+TARGETS = {"resnext": lambda variant: True, "torchvision": fits_torchvision, "timm": fits_timm}
+
+
+def _check_target(variant: Variant, to: str) -> None:
+    """Refuse a network that the other library does not have: it could not load the file, or would compute otherwise."""
+    if TARGETS[to](variant):
+        return
+    options = [variant.stem, variant.stem_channels, f"shortcut {variant.shortcut}", variant.attention]
+    options += [variant.anti_aliasing and "anti-aliasing", variant.activation]
+    facts = ", ".join(str(option) for option in options if option)
+    allowed = ", ".join(f"--to {target}" for target, fits in TARGETS.items() if fits(variant))
+    raise ArgumentError(f"{to} has no {variant.name} ({facts}). Allowed: {allowed}.")
 
 
 def _check_out(out: Path, to: str) -> None:
-    """Stop before the work where the file could not be written, or would be another than its name says."""
+    """Refuse a file that could not be written, or whose name belongs to another format."""
     suffixes = (".safetensors",) if to == "resnext" else (".safetensors", *TORCH_SUFFIXES)
     if out.suffix not in suffixes:
-        raise ArgumentError(f"{out}: weights for {to} are written as {', '.join(suffixes)}. Give such a name.")
+        raise ArgumentError(f"{out}: weights for {to} are written as {', '.join(suffixes)}. Choose such a name.")
     if out.is_dir() or not out.parent.is_dir():
         raise ArgumentError(
-            f"{out}: {'a folder' if out.is_dir() else 'its folder does not exist'}. Give a file in a folder."
+            f"{out}: {'a folder' if out.is_dir() else 'its folder does not exist'}. Pass a file in an existing folder."
         )

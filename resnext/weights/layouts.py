@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from resnext.variants.layer_table import EPSILON, block_of
 from resnext.variants.variant import Attention, Variant
 
 Shape = tuple[int, ...]
@@ -29,7 +30,6 @@ TORCH_WEIGHTS = {
     COUNTER: COUNTER,
 }
 NORM_WEIGHTS = ("gamma", "beta", "moving_mean", "moving_variance", COUNTER)
-EPSILON = 1e-5  # of our batch norm
 
 
 class Location(NamedTuple):
@@ -209,9 +209,9 @@ def find_variant(shapes: Shapes, layout: Layout) -> Variant | None:
     """
     blocks = [0, 0, 0, 0]
     for name in shapes:
-        match = re.match(r"stage([2-5])_block([1-9][0-9]{0,2})_", name)
-        if match:
-            blocks[int(match[1]) - 2] = max(blocks[int(match[1]) - 2], int(match[2]))
+        if block := block_of(name):
+            stage, number = block
+            blocks[stage - 2] = max(blocks[stage - 2], number)
     stem = [
         shapes[name] for name in ("stem_conv/kernel", *(f"stem_{i}_conv/kernel" for i in (1, 2, 3))) if name in shapes
     ]

@@ -24,7 +24,7 @@ TORCH_SUFFIXES = (".pth", ".pt", ".bin")
 
 
 def save_weights(model: keras.Model, path: str | Path) -> None:
-    """Write the weights to a safetensors file, as form c has them; an old file stays whole until the new one is.
+    """Write the weights to a safetensors file, as form c has them; an old file stays intact until the new one is.
 
     >>> save_weights(network, "network.safetensors")  # doctest: +SKIP
     """
@@ -32,12 +32,12 @@ def save_weights(model: keras.Model, path: str | Path) -> None:
 
 
 def weights_to_bytes(model: keras.Model) -> bytes:
-    """What `save_weights` writes to a safetensors file."""
+    """Return what `save_weights` writes to a safetensors file."""
     return to_bytes(get_weights(model), _metadata_of(model))
 
 
 def to_bytes(weights: Mapping[str, np.ndarray], metadata: dict[str, str]) -> bytes:
-    """The same bytes for the same values: safetensors itself writes metadata in an order that it draws anew."""
+    """Return the same bytes for the same values; safetensors itself writes metadata in a random order."""
     from safetensors.numpy import save
 
     content = save(dict(weights), metadata=metadata)
@@ -58,7 +58,7 @@ def _metadata_of(model: keras.Model) -> dict[str, str]:
 def file_metadata(
     facts: dict[str, Any], preprocessing: Preprocessing | None, known: PublishedWeights | None = None
 ) -> dict[str, str]:
-    """What a file of ours says beside its tensors: facts of the network, its images, and whose weights they are."""
+    """Return what a file holds beside its tensors: facts of the network, its images, and the tag of its weights."""
     metadata = {"format": "resnext"}
     if facts:
         metadata["network"] = json.dumps(facts)
@@ -70,6 +70,7 @@ def file_metadata(
 
 
 def write_weights(path: Path, weights: Mapping[str, np.ndarray], metadata: dict[str, str]) -> None:
+    """Write weights in the format that the suffix names, atomically."""
     if path.suffix in TORCH_SUFFIXES:
         write_atomically(path, _pickled_by_torch(weights))
     else:

@@ -1,0 +1,115 @@
+"""A file of weights while it is open: what library it comes from, where its weights lie, and what is known of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from resnext.errors import WeightsError, printable
+from resnext.images.preprocessing import Preprocessing
+from resnext.variants.naming import get_variant
+from resnext.variants.variant import Variant
+from resnext.weights.hub import find_file, say_licence
+from resnext.weights.layouts import (
+    COUNTER,
+    OURS,
+    QUBVEL,
+    QUBVEL_IMAGES,
+    Layout,
+    Location,
+    Shapes,
+    find_variant,
+    layout_of_file,
+    locate,
+    qubvel_normalisation,
+)
+from resnext.weights.published import PublishedWeights, published_weights
+from resnext.weights.readers import Tensors, open_tensors
+from resnext.weights.save import UNTRACED
+
+
+class OpenedWeights(NamedTuple):
+    """A file of weights, and what is known of it."""
+
+    path: Path
+    tensors: Tensors
+    layout: Layout
+    found: dict[str, Location]  # of each weight, by our name
+    known: PublishedWeights | None
+
+    def value(self, location: Location) -> np.ndarray:
+        """Read one of our weights."""
+        # Contiguous: safetensors writes the memory of an array in the order in which it lies.
+        return np.asarray(location.build(*(self.tensors.read(name) for name in location.names)), order="C")
+
+    def facts(self) -> dict[str, Any]:
+        """Return those facts of UNTRACED that are known: from the tag, the file's metadata, or its layout."""
+        if self.known:
+            variant = get_variant(self.known.variant)
+            return {fact: getattr(variant, fact) for fact in UNTRACED}
+        if self.layout is OURS:
+            return self._own_facts()
+        shapes = {name: location.shape for name, location in self.found.items()}
+        variant = find_variant(shapes, self.layout)
+        return {fact: getattr(variant, fact) for fact in ("shortcut", "stem_pool")} if variant else {}
+
+    def _own_facts(self) -> dict[str, Any]:
+        if "network" not in self.tensors.metadata:
+            return {}
+        try:
+            document = json.loads(self.tensors.metadata["network"])
+            facts = {fact: document[fact] for fact in UNTRACED if fact in document}
+            Variant((1, 1, 1, 1), 1, 1, **facts)  # refuses words that it does not know
+        except (ValueError, TypeError, RecursionError) as error:
+            raise WeightsError(f"{self.path}: its description of the network is damaged ({error}).") from error
+        return facts
+
+    def preprocessing(self) -> Preprocessing | None:
+        """Return how images are prepared for these weights, from the file or as published; None if unknown."""
+        names = [f"{QUBVEL_IMAGES}/{part}" for part in ("beta", "moving_mean", "moving_variance")]
+        try:
+            if self.layout is QUBVEL and all(self.tensors.shapes.get(name) == (3,) for name in names):
+                mean, std = qubvel_normalisation(*map(self.tensors.read, names))
+                return Preprocessing(224, 256, mean=mean, std=std)
+            if self.layout is OURS and "preprocessing" in self.tensors.metadata:
+                return Preprocessing.from_json(json.loads(self.tensors.metadata["preprocessing"]))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise WeightsError(f"{self.path}: its description of the images is damaged ({error}).") from error
+        return self.known.preprocessing if self.known else None
+
+
+@contextlib.contextmanager
+def open_weights(source: str | Path) -> Iterator[OpenedWeights]:
+    """Open a file, `hf:OWNER/NAME` or a tag, and find out whose layout it has.
+
+    Raises:
+        WeightsError: the source cannot be read, or holds no network of a known layout.
+    """
+    path, known = find_file(source)
+    with open_tensors(path) as tensors:
+        prefix = "module." if all(name.startswith("module.") for name in tensors.shapes) else ""  # DataParallel's
+        shapes = {name.removeprefix(prefix): shape for name, shape in tensors.shapes.items()}
+        layout = layout_of_file(shapes)
+        if layout is None:
+            some = ", ".join(printable(name, 100) for name in sorted(tensors.shapes)[:3]) or "none"
+            raise WeightsError(
+                f"{path}: its tensors ({some}, ...) are those of no ResNeXt or ResNet that resnext knows. Allowed: the "
+                "names of resnext, torchvision, timm, keras-applications or qubvel's classification_models."
+            )
+        found = locate(shapes, layout)
+        found = {ours: each._replace(names=tuple(prefix + name for name in each.names)) for ours, each in found.items()}
+        tag = tensors.metadata.get("weights") if layout is OURS else None  # of published weights that were converted
+        if known is None and tag in published_weights():
+            known = published_weights()[tag]
+            say_licence(known)
+        yield OpenedWeights(path, tensors, layout, found, known)
+
+
+def counters(expected: Shapes) -> list[str]:
+    """Return the names of PyTorch's counters of steps, one for each batch norm."""
+    return [name.replace("/gamma", f"/{COUNTER}") for name in expected if name.endswith("/gamma")]
