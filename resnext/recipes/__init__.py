@@ -1,1 +1,1 @@
-"""How a network is trained: one published recipe to a file. No Keras."""
+"""Training recipes, one published recipe per file; independent of Keras."""

@@ -1,7 +1,7 @@
-"""Fine-tuning of loaded weights on a folder of photos.
+"""Fine-tuning of pretrained weights on a folder of photos.
 
 Paper: none; the usual practice (Kornblith et al. 2019, https://arxiv.org/abs/1805.08974, section 4.5), with the stem
-and stage 2 frozen and lower learning rates below (Howard & Ruder 2018, https://arxiv.org/abs/1801.06146).
+and stage 2 frozen and lower learning rates in lower stages (Howard & Ruder 2018, https://arxiv.org/abs/1801.06146).
 Command: resnext train DATA --variant resnext50_32x4d --weights WEIGHTS --recipe finetune --out runs/tuned
 Cost: 10 epochs.
 """

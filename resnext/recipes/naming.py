@@ -1,4 +1,4 @@
-"""From a name to the recipe, in the order in which they are listed."""
+"""The names of the recipes, in the order in which they are listed, and access by name."""
 
 import importlib
 from typing import NamedTuple
@@ -8,14 +8,14 @@ from resnext.recipes.recipe import Published, Recipe
 
 
 class Entry(NamedTuple):
-    """A recipe and where it comes from."""
+    """A recipe, its title and the published runs that used it."""
 
     recipe: Recipe
     title: str  # the first line of its file
     published: tuple[Published, ...]
 
 
-# By hand, from the general to the special: the order in which they are listed.
+# Ordered by hand from general to special, as they are listed.
 NAMES = (
     "photos", "finetune", "smoke", "cifar-short", "paper-imagenet", "paper-cifar", "torch-imagenet", "torch-cifar",
     "seed-cifar10", "taki0112-cifar10", "torchvision-v2", "rsb-a1", "rsb-a2", "rsb-a3",
@@ -23,7 +23,7 @@ NAMES = (
 
 
 def get_recipe(name: str) -> Recipe:
-    """The recipe of a name in NAMES. Raises ValueError.
+    """Return the recipe of a name in NAMES. Raises ValueError for any other name.
 
     >>> get_recipe("paper-cifar").epochs
     300
@@ -32,7 +32,7 @@ def get_recipe(name: str) -> Recipe:
 
 
 def get_entry(name: str) -> Entry:
-    """As `get_recipe`, with its title and the runs that it is known for."""
+    """Return the recipe as `get_recipe` does, with its title and the published runs that used it."""
     if name not in NAMES:
         raise ArgumentError(f"unknown recipe {name!r}; the recipes are {', '.join(NAMES)}")
     module = importlib.import_module(f"resnext.recipes.{name.replace('-', '_')}")

@@ -1,8 +1,8 @@
-"""The paper's CIFAR training.
+"""The CIFAR training of the paper.
 
-Paper: Xie et al. 2017, https://arxiv.org/abs/1611.05431, appendix A: 32x32 crops of the padded image or its mirror
-image, nothing else; batches of 128 on 8 GPUs; 300 epochs with drops at 150 and 225. The padding is zero after
-normalising: the mean colour. For CIFAR-100 the Torch code has --mean 0.5071 0.4867 0.4408 --std 0.2675 0.2565 0.2761.
+Paper: Xie et al. 2017, https://arxiv.org/abs/1611.05431, appendix A: only 32x32 crops of the padded image or its
+mirror image; batches of 128 on 8 GPUs; 300 epochs with drops at 150 and 225. The padding is zero after normalising,
+which is the mean colour. For CIFAR-100, the Torch code uses --mean 0.5071 0.4867 0.4408 --std 0.2675 0.2565 0.2761.
 Command: resnext train cifar10 --variant resnext29_8x64d --recipe paper-cifar --out runs/cifar10
 Cost: 300 epochs.
 """

@@ -1,7 +1,7 @@
-"""The paper's ImageNet training.
+"""The ImageNet training of the paper.
 
-Paper: Xie et al. 2017, https://arxiv.org/abs/1611.05431, section 4: crops of random scale and aspect, SGD with batches
-of 256 on 8 GPUs, learning rate 0.1 divided by 10 three times (the drops of fb.resnet.torch: every 30 epochs).
+Paper: Xie et al. 2017, https://arxiv.org/abs/1611.05431, section 4: crops of random scale and aspect ratio; SGD with
+batches of 256 on 8 GPUs; learning rate 0.1, divided by 10 three times (every 30 epochs, as in fb.resnet.torch).
 Command: resnext train imagenet --variant resnext50_32x4d --recipe paper-imagenet --out runs/resnext50
 Cost: 100 epochs; ResNeXt-101 64x4d took 10 days on 8 M40 (section 5.1).
 """

@@ -1,4 +1,4 @@
-"""A recipe: how a network is trained, as plain values. No Keras."""
+"""Recipes: the settings of a training as plain values, independent of Keras."""
 
 import dataclasses
 import math
@@ -22,61 +22,60 @@ CIFAR10_STD = (0.2471, 0.2435, 0.2616)
 
 
 def check_dtype(dtype: str) -> None:
-    """Raise ValueError for what is not one of DTYPES."""
+    """Raise ValueError unless `dtype` is one of DTYPES."""
     if dtype not in DTYPES:
         raise ArgumentError(f"`dtype` must be one of {', '.join(DTYPES)}. Received: {dtype!r}")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One way to train: sizes, schedule, optimizer, loss, augmentation. Shares and probabilities are from 0 to 1.
+    """The settings of a training: sizes, schedule, optimizer, loss, augmentation. Shares and probabilities are 0 to 1.
 
     Args:
-        name: under which `get_recipe` finds it.
+        name: name under which `get_recipe` finds the recipe.
         epochs: passes over the training images.
-        batch_size: images in a step of the optimizer.
-        image_size: side in pixels of what the network is trained on; None: the variant's published size.
-        test_size: side in pixels of what it is judged on; None: as trained.
-        test_crop: share of the shorter side that the centre crop keeps in judging: 0.875 resizes to 256 for 224.
-        interpolation: in training and judging.
-        mean: of the three channels, on the scale 0..1, to normalise with; the colour that fills what is left empty.
-        std: of the three channels.
-        learning_rate: the highest, after the warm-up.
-        schedule: from there on half a cosine, or steps.
+        batch_size: images in one step of the optimizer.
+        image_size: side of the training images in pixels; None: the variant's published size.
+        test_size: side of the evaluation images in pixels; None: as in training.
+        test_crop: share of the shorter side that the centre crop keeps in evaluation: 0.875 resizes to 256 for 224.
+        interpolation: interpolation of resized images, in training and evaluation.
+        mean: means of the three channels (0..1) for normalising; this colour also fills empty areas.
+        std: standard deviations of the three channels (0..1) for normalising.
+        learning_rate: highest learning rate, reached after the warm-up.
+        schedule: course of the learning rate after the warm-up: half a cosine, or steps.
         final_rate: learning rate at the end of the cosine.
-        steps: for steps: pairs of a share of the epochs and the factor on the learning rate from there on.
-        warmup_epochs: of them the learning rate rises in a line; of a short training at most half.
-        warmup_start: share of the learning rate that the warm-up starts with.
-        optimizer: PyTorch's and Torch's SGD; AdamW (without decay it is Adam); LAMB (You et al. 2019).
-        momentum: of SGD.
-        nesterov: of SGD.
-        weight_decay: as the optimizer's authors define it: in SGD it is part of the gradient.
-        decay_all: decay batch norm and biases, too.
-        accumulate: parts of a batch that are computed one after the other, which takes less memory.
-        clip_norm: highest norm of all gradients together; None: any.
-        ema: momentum of the average of the weights over the steps, which is judged and kept as the best; 0: none.
-        drop_path: of the last block; lower before, linearly.
-        zero_gamma: start every block as the identity: the scale of its last batch norm begins at 0.
-        loss: cross-entropy over the classes, or binary for each class, with every class of a mixed image at 1.
-        label_smoothing: share of the target that all classes share.
-        mixup: alpha of its beta distribution; 0: none. With cutmix, a batch gets one or the other, equally often.
+        steps: pairs of a share of the epochs and the factor on the learning rate from there on (schedule steps).
+        warmup_epochs: epochs in which the learning rate rises linearly; at most half of a short training.
+        warmup_start: share of the learning rate at which the warm-up starts.
+        optimizer: SGD as in PyTorch and Torch; AdamW (without decay it is Adam); or LAMB (You et al. 2019).
+        momentum: momentum of SGD.
+        nesterov: Nesterov momentum in SGD.
+        weight_decay: weight decay as the optimizer's authors define it; in SGD it is part of the gradient.
+        decay_all: weight decay for batch norm and biases as well.
+        accumulate: parts of a batch that are computed one after another, which needs less memory.
+        clip_norm: highest norm of all gradients together; None: no limit.
+        ema: momentum of the average of the weights over the steps, which is evaluated and kept as the best; 0: none.
+        drop_path: probability of dropping the last block; linearly lower for earlier blocks.
+        zero_gamma: start of each block as the identity: the scale of its last batch norm begins at 0.
+        loss: cross-entropy over the classes, or binary for each class with target 1 for every class of a mixed image.
+        label_smoothing: share of the target that is distributed over all classes.
+        mixup: alpha of its beta distribution; 0: none. With cutmix as well, each batch gets either one, equally often.
         cutmix: alpha of its beta distribution; 0: none.
-        crop: the whole centre; or a box of random area and aspect, as Torch's code has it (sized), or torchvision's
-            (resized).
-        crop_area: lowest and highest share of the image's area in such a box.
-        pad: pad-and-crop: shift by up to this share of the side, any way.
-        flip: mirror half of the images.
+        crop: complete centre, or box of random area and aspect ratio as in Torch (sized) or torchvision (resized).
+        crop_area: lowest and highest share of the image's area in a random box.
+        pad: largest shift of the image in any direction (pad-and-crop), as a share of the side.
+        flip: mirroring of half of the images.
         color_jitter: strength of changes in brightness, contrast and saturation; 0: none.
-        lighting: deviation of AlexNet's changes along the principal colours; 0: none.
+        lighting: standard deviation of AlexNet's changes along the principal colours; 0: none.
         rand_augment: magnitude from 0 to 10 of two random operations (timm's increasing ones); 0: none.
-        trivial_augment: one random operation of random strength (torchvision's wide ones).
+        trivial_augment: one random operation of random strength (with torchvision's wide ranges).
         erasing: probability of erasing a random rectangle.
-        repeats: times that an image comes in an epoch, which then has so many fewer images (Hoffer et al. 2020).
-        freeze: stages that stay as they were loaded: 1 is the stem.
-        layer_decay: factor on the learning rate from one stage to the one before; the head has it whole.
+        repeats: copies of each image per epoch, which covers proportionally fewer distinct images (Hoffer et al. 2020).
+        freeze: stages that keep their loaded weights; 1 is the stem.
+        layer_decay: factor on the learning rate from each stage to the one before; the head has the full rate.
 
     Raises:
-        ValueError: a value that is not allowed.
+        ValueError: a value is not allowed.
     """
 
     name: str
@@ -126,10 +125,10 @@ class Recipe:
             for field in fields.split():
                 value = getattr(self, field)
                 try:
-                    right = is_allowed(value)
+                    is_valid = is_allowed(value)
                 except (TypeError, ValueError):
-                    right = False
-                if not right:
+                    is_valid = False
+                if not is_valid:
                     raise ArgumentError(f"`{field}` must be {allowed}. Received: {value}")
         if self.batch_size % self.accumulate:
             raise ArgumentError(
@@ -146,25 +145,25 @@ class Recipe:
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "Recipe":
-        """The inverse of `dataclasses.asdict`, also where JSON has made lists of the tuples."""
+        """Invert `dataclasses.asdict`, also if JSON has turned the tuples into lists."""
         values: dict[str, Any] = {key: _tuples(value) for key, value in document.items()}
         return cls(**values)
 
 
 def changed(recipe: Recipe) -> dict[str, object]:
-    """What a recipe does that the simplest one would not: its fields without those that have their defaults."""
+    """Return the fields of a recipe that differ from their defaults, without its name."""
     defaults = {field.name: field.default for field in dataclasses.fields(recipe)} | {"name": recipe.name}
     return {name: value for name, value in dataclasses.asdict(recipe).items() if value != defaults[name]}
 
 
 def evaluation_preprocessing(recipe: Recipe) -> Preprocessing:
-    """What a recipe with a size judges on, and what belongs to the weights that it makes."""
+    """Return the preprocessing for evaluation, which belongs to the trained weights; the recipe must have a size."""
     size = recipe.test_size or recipe.image_size or 0
     return Preprocessing(size, round(size / recipe.test_crop), recipe.interpolation, recipe.mean, recipe.std)
 
 
 def training_preprocessing(recipe: Recipe) -> Preprocessing:
-    """The squares that a recipe with a size trains on, where it takes no random box."""
+    """Return the preprocessing for training without random boxes; the recipe must have a size."""
     size = recipe.image_size or 0
     return Preprocessing(size, size, recipe.interpolation, recipe.mean, recipe.std)
 
@@ -199,9 +198,9 @@ def _one_of(literal) -> tuple[str, Callable[[Any], bool]]:
     return f"one of {', '.join(get_args(literal))}", lambda value: value in get_args(literal)
 
 
-# Fields, what is allowed in words, and as a function; so that NaN, neither below nor above anything, is refused too.
+# Fields, the allowed values in words, and a function that accepts them. NaN fails every comparison and is refused too.
 _RULES: list[tuple[str, str, Callable[[Any], bool]]] = [
-    ("name", "a text", lambda value: isinstance(value, str)),
+    ("name", "a string", lambda value: isinstance(value, str)),
     ("epochs batch_size accumulate repeats", "a whole number, at least 1", lambda n: _is_whole(n) and n >= 1),
     ("warmup_epochs", "a whole number, at least 0", lambda n: _is_whole(n) and n >= 0),
     ("image_size test_size", "a whole number, at least 1, or None", lambda n: n is None or (_is_whole(n) and n >= 1)),
@@ -216,20 +215,20 @@ _RULES: list[tuple[str, str, Callable[[Any], bool]]] = [
     ("warmup_start erasing", "from 0 to 1", lambda value: 0 <= value <= 1),
     ("test_crop layer_decay", "above 0, at most 1", lambda value: 0 < value <= 1),
     ("rand_augment", "from 0 to 10", lambda value: 0 <= value <= 10),
-    ("crop_area", "two shares, above 0, rising, at most 1", _is_range),
-    ("steps", "pairs of a share between 0 and 1, rising, and a factor", _are_steps),
-    ("freeze", "different stages, from 1", _are_stages),
+    ("crop_area", "two shares in ascending order, above 0, at most 1", _is_range),
+    ("steps", "pairs of a share between 0 and 1, in ascending order, and a factor", _are_steps),
+    ("freeze", "distinct stages, numbered from 1", _are_stages),
     ("flip nesterov decay_all trivial_augment zero_gamma", "True or False", lambda value: isinstance(value, bool)),
     ("optimizer", *_one_of(Optimizer)),
     ("schedule", *_one_of(Schedule)),
     ("loss", *_one_of(Loss)),
     ("crop", *_one_of(Crop)),
     ("interpolation", *_one_of(Interpolation)),
-]  # fmt: skip
+]
 
 
 class Published(NamedTuple):
-    """A run that a recipe is known for."""
+    """A published run with a recipe."""
 
     variant: str
     data: str

@@ -1,7 +1,7 @@
-"""ResNet Strikes Back, procedure A2: the middle one.
+"""ResNet Strikes Back, procedure A2: the medium schedule.
 
 Paper: Wightman, Touvron & Jégou 2021, https://arxiv.org/abs/2110.00476, Table 2; the result is timm's for
-resnext50_32x4d.a2_in1k at 224 pixels. Mixed images have every class of theirs at 1 (section 3).
+resnext50_32x4d.a2_in1k at 224 pixels. Every class of a mixed image has the target 1 (section 3).
 Command: resnext train imagenet --variant resnext50_32x4d --recipe rsb-a2 --dtype mixed_float16 --out runs/resnext50
 Cost: 300 epochs at 224 pixels.
 """

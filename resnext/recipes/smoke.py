@@ -1,4 +1,4 @@
-"""One epoch of small batches, to see that everything runs.
+"""One epoch of small batches, to check that everything runs.
 
 Paper: none.
 Command: resnext train DATA --variant resnext14_2x4d --image-size 32 --recipe smoke --out runs/smoke

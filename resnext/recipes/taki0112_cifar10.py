@@ -1,4 +1,4 @@
-"""The CIFAR-10 schedule of taki0112's ResNeXt-Tensorflow.
+"""The CIFAR-10 training of taki0112's ResNeXt-Tensorflow.
 
 Code: https://github.com/taki0112/ResNeXt-Tensorflow (ResNeXt.py at 60bfd72): Nesterov momentum, L2 on every trainable
 variable, drops at epochs 150 and 225 of 300, mirror images and padded crops. No accuracy was published.

@@ -1,7 +1,7 @@
-"""The original Torch code's CIFAR training: as the paper's, with drops two epochs earlier.
+"""The CIFAR training of the original Torch code: as in the paper, with drops two epochs earlier.
 
-Code: https://github.com/facebookresearch/ResNeXt (train.lua, datasets/cifar10.lua at 1f59a2c): the learning rate falls
-when epoch / epochs passes 0.49 and 0.74, which is from epochs 148 and 223 of 300 on.
+Code: https://github.com/facebookresearch/ResNeXt (train.lua, datasets/cifar10.lua at 1f59a2c): the learning rate drops
+when epoch / epochs exceeds 0.49 and 0.74, that is, from epochs 148 and 223 of 300 on.
 Command: th main.lua -dataset cifar10 -bottleneckType resnext_C -depth 29 -baseWidth 64 -cardinality 16 \
 -weightDecay 5e-4 -batchSize 128 -nGPU 8 -nThreads 8 -shareGradInput true; here: resnext train cifar10 \
 --variant resnext29_16x64d --recipe torch-cifar --out runs/cifar10

@@ -1,4 +1,4 @@
-"""The original Torch code's ImageNet training: as the paper's, with jitter and lighting.
+"""The ImageNet training of the original Torch code: as in the paper, with jitter and lighting.
 
 Code: https://github.com/facebookresearch/ResNeXt (train.lua, datasets/imagenet.lua at 1f59a2c): drops after epochs 30,
 60 and 90 of 100, colour jitter 0.4 in random order, lighting 0.1, decay of every parameter, Nesterov momentum.

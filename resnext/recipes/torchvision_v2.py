@@ -1,7 +1,7 @@
-"""torchvision's second ImageNet training ("IMAGENET1K_V2").
+"""The second ImageNet training of torchvision ("IMAGENET1K_V2").
 
-Code: https://github.com/pytorch/vision/pull/5935 and https://github.com/pytorch/vision/issues/3995. The average of the
-weights: torchvision's 0.99998 is scaled by batch size and epochs and applied every 32 steps, which is 0.999966 a step.
+Code: https://github.com/pytorch/vision/pull/5935 and https://github.com/pytorch/vision/issues/3995. Average of the
+weights: torchvision scales 0.99998 by batch size and epochs and applies it every 32 steps: 0.999966 per step.
 Command: torchrun --nproc_per_node=8 train.py --model resnext50_32x4d --batch-size 128 --lr 0.5 --lr-scheduler \
 cosineannealinglr --lr-warmup-epochs 5 --lr-warmup-method linear --auto-augment ta_wide --epochs 600 \
 --random-erase 0.1 --weight-decay 0.00002 --norm-weight-decay 0.0 --label-smoothing 0.1 --mixup-alpha 0.2 \
