@@ -1,4 +1,4 @@
-"""What this machine does: one layer by every route, and the way from files to batches."""
+"""Measurements of this machine: single layers by every route, and the path from files to batches."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from resnext.errors import DataError
 from resnext.recipes.recipe import Recipe, evaluation_preprocessing, training_preprocessing
 
 REPEATS = 7
-SECONDS = 2.0  # that a part of the data pipeline is measured for
+SECONDS = 2.0  # time for which each part of the data pipeline is measured
 
 
 class Timing(NamedTuple):
-    """The median of REPEATS runs and how far they lay apart."""
+    """The median, lowest and highest of REPEATS runs."""
 
     median: float
     lowest: float
@@ -32,20 +32,20 @@ class Timing(NamedTuple):
 
 @dataclass(frozen=True)
 class ConvolutionTiming:
-    """A convolution by one route, forward and backward, in milliseconds."""
+    """The time of a convolution by one route, forward and backward, in milliseconds."""
 
-    side: int  # of the images, in pixels
+    side: int  # side of the images in pixels
     filters: int
     groups: int
     kernel_size: int
     route: str
-    chosen: bool  # it is the route that a network takes here
+    chosen: bool  # whether a network uses this route here
     milliseconds: Timing
 
 
 @dataclass(frozen=True)
 class DataTiming:
-    """A part of the way from a file to a batch, in images a second."""
+    """The speed of one part of the path from files to batches, in images per second."""
 
     part: str
     threads: int
@@ -58,10 +58,11 @@ def bench_conv(
     """Time the convolutions of each stage's blocks, forward and backward, by every route of the backend.
 
     Args:
-        variant: whose layers.
-        batch_size: images at once.
+        variant: network whose convolutions to time.
+        batch_size: images in a batch.
         dtype: Keras dtype policy.
-        native: Keras's own route as well where it takes seconds: grouped convolutions on TensorFlow and JAX.
+        native: whether to time Keras's own route even where it takes seconds: for grouped convolutions on TensorFlow
+            and JAX.
 
     Returns:
         A ConvolutionTiming for each shape and route.
@@ -112,7 +113,7 @@ def _routes(side, channels, filters, groups, kernel_size, batch_size, native):
 
 
 def forward_and_backward(layer, images) -> Callable[[], None]:
-    """A function that computes a layer and the gradients of its kernel and of the images, and waits for them."""
+    """Return a function that computes a layer and the gradients of its kernel and of the images, and waits for them."""
     import keras
 
     if keras.backend.backend() == "tensorflow":
@@ -151,62 +152,65 @@ def forward_and_backward(layer, images) -> Callable[[], None]:
 
 
 def bench_data(data: str | Path, recipe: Recipe, batch_size: int = 32):
-    """Time the way from image files to batches: decoding and augmenting on one core, and whole on all of them.
+    """Time the path from image files to batches: each step on one core, and complete batches on all cores.
 
     Args:
-        data: a folder or archive of images, as for `train`.
-        recipe: whose way; 224 pixels where it has no size.
+        data: folder or archive of images, as for `train`.
+        recipe: training recipe to use, at 224 pixels if it has no size.
         batch_size: images in a batch.
 
     Yields:
         A DataTiming for each part.
 
     Raises:
-        ValueError, DataError, ImageError: what the message says.
+        ValueError: the batch size is not allowed.
+        DataError: the data cannot be used or has no image files.
+        ImageError: an image can't be read.
 
     >>> for timing in bench_data("sign-digits", get_recipe("paper-imagenet")): print(timing)  # doctest: +SKIP
     """
     import numpy as np
 
-    from resnext.data.batches import (
-        AUGMENTATIONS,
-        augmentations,
-        images_per_step,
-        reading_threads,
-        sampler,
-        training_batches,
-    )
+    from resnext.data.batches import images_per_step, reading_threads, training_batches
     from resnext.data.source import open_data
-    from resnext.images.decode import read_image
 
     recipe = dataclasses.replace(recipe, image_size=recipe.image_size or 224, batch_size=batch_size, accumulate=1)
-    judged, trained = evaluation_preprocessing(recipe), training_preprocessing(recipe)
     examples = open_data(data).splits().train
     if isinstance(examples.images, np.ndarray):
-        raise DataError(f"{data} has no files to read; give a folder of images")
-    files, rng = examples.images, np.random.default_rng(0)
-    plain = dataclasses.replace(recipe, **{name: type(getattr(recipe, name))() for name in AUGMENTATIONS})
-    image, read = judged.load(files[0]), sampler(plain, trained)
-    parts = {
-        "decode": lambda i: read_image(files[i % len(files)]),
-        "as judged: decode, resize, crop": lambda i: judged.load(files[i % len(files)]),
-        "as trained: decode, crop, resize": lambda i: read(files[i % len(files)], rng),
-    }
-    for name in AUGMENTATIONS:
-        for change in augmentations(dataclasses.replace(plain, **{name: getattr(recipe, name)}), trained):
-            parts[name.replace("_", " ")] = lambda i, change=change: change(image, rng)
-    for part, work in parts.items():
+        raise DataError(f"{data} has no files to read; pass a folder of images")
+    for part, work in _work_on_one_core(examples.images, recipe).items():
         yield DataTiming(part, 1, _rate(work, 1))
-    batches = training_batches(examples, recipe, trained, seed=0)
-    ahead = reading_threads() + 2  # batches that are read before they are asked for: they are not counted
+    batches = training_batches(examples, recipe, training_preprocessing(recipe), seed=0)
+    ahead = reading_threads() + 2  # batches that are read before they are requested: they are not counted
     for _ in range(ahead):
         next(batches)
     images = images_per_step(examples, recipe)
     yield DataTiming("batches", reading_threads(), _rate(lambda _: next(batches), images))
 
 
+def _work_on_one_core(files, recipe: Recipe) -> dict[str, Callable[[int], object]]:
+    """Return the steps of the data pipeline by name, each a function of a count that makes one image."""
+    import numpy as np
+
+    from resnext.data.batches import AUGMENTATIONS, augmentations, sampler
+    from resnext.images.decode import read_image
+
+    evaluated, trained = evaluation_preprocessing(recipe), training_preprocessing(recipe)
+    plain = dataclasses.replace(recipe, **{name: type(getattr(recipe, name))() for name in AUGMENTATIONS})
+    image, read, rng = evaluated.load(files[0]), sampler(plain, trained), np.random.default_rng(0)
+    parts = {
+        "decode": lambda i: read_image(files[i % len(files)]),
+        "for evaluation: decode, resize, crop": lambda i: evaluated.load(files[i % len(files)]),
+        "for training: decode, crop, resize": lambda i: read(files[i % len(files)], rng),
+    }
+    for name in AUGMENTATIONS:
+        for change in augmentations(dataclasses.replace(plain, **{name: getattr(recipe, name)}), trained):
+            parts[name.replace("_", " ")] = lambda i, change=change: change(image, rng)
+    return parts
+
+
 def _rate(work: Callable[[int], object], images: int) -> float:
-    """Images a second over SECONDS, each call making so many."""
+    """Return images per second over SECONDS, where each call makes `images` images."""
     started, calls = time.perf_counter(), 0
     while time.perf_counter() - started < SECONDS:
         work(calls)

@@ -1,8 +1,8 @@
-"""Training on more than one device or machine: what its processes share, agree on, and compute together.
+"""Training on more than one device or machine: communication and joint computation of its processes.
 
-On JAX, by `keras.distribution.DataParallel`: each process makes its rows of every batch, all devices compute one step
-together, and batch norm and the loss are those of the whole batch. Whoever starts the processes (srun, torchrun,
-mpirun, Kubernetes, Ray) says in environment variables how many there are.
+It uses JAX and `keras.distribution.DataParallel`: each process makes its rows of every batch, all devices compute one
+step together, and batch norm and the loss are those of the complete batch. The launcher of the processes (srun,
+torchrun, mpirun, Kubernetes, Ray) sets their number in environment variables.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-# The names of a process's number and of how many there are, by who starts them.
+# The environment variables with the rank of a process and the number of processes, by launcher.
 LAUNCHERS = (
     ("RANK", "WORLD_SIZE"),  # torchrun, Ray Train, Kubeflow
-    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),  # srun; of a batch script alone there is no step
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),  # srun; a batch script alone has no step
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
     ("PMI_RANK", "PMI_SIZE"),  # MPICH, Intel MPI
-    ("JOB_COMPLETION_INDEX", "WORLD_SIZE"),  # an indexed job of Kubernetes, whose author says how many
+    ("JOB_COMPLETION_INDEX", "WORLD_SIZE"),  # an indexed job of Kubernetes; its author sets WORLD_SIZE
 )
-HEARTBEAT = 30  # seconds of silence after which JAX takes a process for dead
+HEARTBEAT = 30  # seconds of silence after which JAX considers a process dead
 LOST = ("Gloo", "NCCL", "coordination service", "distributed service", "onnection closed by peer", "onnection reset")
 
 
 class Launch(NamedTuple):
-    """How this process was started: as which, of how many, and where the first can be reached, if that was said."""
+    """The rank of this process, the number of processes and, if the launcher set it, the address of rank 0."""
 
     rank: int
     processes: int
@@ -42,10 +42,10 @@ class Launch(NamedTuple):
 
 
 def launched() -> Launch | None:
-    """What the environment says; None: this process is alone.
+    """Return how a launcher started this process, from the environment, or None if this process is alone.
 
     Raises:
-        DistributedError: it says what can't be.
+        DistributedError: the environment variables are not valid.
     """
     for rank, processes in LAUNCHERS:
         if rank in os.environ and processes in os.environ:
@@ -71,12 +71,12 @@ def _address() -> str | None:
 
 @dataclass(frozen=True)
 class Cluster:
-    """All the processes and devices of a training, and this one's place among them.
+    """The processes and devices of a training, and the rank of this process.
 
     Args:
-        rank: the number of this process, from 0.
-        processes: how many there are.
-        devices: of all processes together.
+        rank: number of this process, counted from 0.
+        processes: number of processes.
+        devices: number of devices of all processes together.
     """
 
     rank: int = 0
@@ -85,20 +85,20 @@ class Cluster:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes and speaks for all."""
+        """Whether this is the main process (rank 0), which writes files and prints for all."""
         return self.rank == 0
 
     def check_shares(self, images: int) -> None:
-        """Raise DistributedError where so many images are no equal rows for each device, in pairs for each process."""
+        """Raise DistributedError unless devices can get equal numbers of the images, and processes pairs of them."""
         multiple = math.lcm(self.devices, 2 * self.processes) if self.processes > 1 else self.devices
         if images % multiple:
             raise DistributedError(
-                f"{images} images at once can't be shared out among {self.devices} devices of {self.processes} "
-                f"processes. Use a --batch-size, divided by --accumulate, that is a multiple of {multiple}."
+                f"{images} images at once can't be split among {self.devices} devices of {self.processes} "
+                f"processes. Pass a --batch-size that, divided by --accumulate, is a multiple of {multiple}."
             )
 
     def scope(self) -> contextlib.AbstractContextManager:
-        """Inside it Keras keeps a copy of every variable on each device, and shares batches out."""
+        """Return a context in which Keras keeps a copy of every variable on each device and splits batches."""
         if self.devices == 1:
             return contextlib.nullcontext()
         import keras
@@ -106,7 +106,7 @@ class Cluster:
         return keras.distribution.DataParallel(auto_shard_dataset=False).scope()
 
     def shard(self, rows: np.ndarray):
-        """This process's rows of a batch, (batch / processes, ...), as a part of the whole batch, (batch, ...)."""
+        """Return a shard of the complete batch (batch, ...) from this process's rows (batch / processes, ...)."""
         if self.devices == 1:
             return rows
         import jax
@@ -116,7 +116,7 @@ class Cluster:
         return jax.make_array_from_process_local_data(layout, rows)
 
     def predict(self, classifier: keras.Model, rows: np.ndarray) -> np.ndarray:
-        """Logits float32 (batch, classes) of the whole batch, in every process, from each one's rows of it."""
+        """Return the logits of the complete batch, float32 (batch, classes), in every process; each passes its rows."""
         if self.devices == 1:
             return classifier.predict_on_batch(rows)
         import numpy as np
@@ -127,7 +127,7 @@ class Cluster:
         return np.asarray(classifier.sharded_predict_function(*values, self.shard(rows)))
 
     def all_max(self, number: int) -> int:
-        """The highest of the numbers that all processes give: each waits here for the others."""
+        """Return the highest of the numbers that the processes pass; each process waits here for the others."""
         if self.processes == 1:
             return number
         import numpy as np
@@ -136,7 +136,7 @@ class Cluster:
         return int(multihost_utils.process_allgather(np.int32(number)).max())
 
     def broadcast(self, numbers: tuple[int, ...]) -> tuple[int, ...]:
-        """What the first process gives: each waits here for it."""
+        """Return the numbers that the main process (rank 0) passes; each process waits here for it."""
         if self.processes == 1:
             return numbers
         import numpy as np
@@ -149,10 +149,10 @@ SINGLE = Cluster()
 
 
 def initialize() -> Cluster:
-    """Meet the other processes, if a launcher started some, and count the devices. Imports Keras.
+    """Connect to the other processes, if a launcher started some, and count the devices. Imports Keras.
 
     Raises:
-        DistributedError: more than one process on another backend than JAX, or they do not find each other.
+        DistributedError: there is more than one process on a backend other than JAX, or they cannot connect.
     """
     launch = launched()
     import_keras()
@@ -162,7 +162,7 @@ def initialize() -> Cluster:
         if launch:
             raise DistributedError(
                 f"{launch.processes} processes: only the JAX backend trains with more than one. Set KERAS_BACKEND=jax, "
-                "or start one."
+                "or start one process."
             )
         return SINGLE
     import jax
@@ -175,8 +175,8 @@ def initialize() -> Cluster:
 def _meet(launch: Launch) -> None:
     import jax
 
-    jax.config.update("jax_enable_preemption_service", False)  # it would take SIGTERM from us
-    several_here = int(os.environ.get("LOCAL_WORLD_SIZE", 1)) > 1  # torchrun, where each process is to have one device
+    jax.config.update("jax_enable_preemption_service", False)  # it would intercept SIGTERM
+    several_here = int(os.environ.get("LOCAL_WORLD_SIZE", 1)) > 1  # torchrun, where each process uses one device
     try:
         jax.distributed.initialize(
             launch.address,
@@ -188,13 +188,13 @@ def _meet(launch: Launch) -> None:
         )
     except (RuntimeError, ValueError) as error:
         raise DistributedError(
-            f"process {launch.rank} of {launch.processes} does not find the others ({str(error).splitlines()[0]}). Set "
-            "MASTER_ADDR and MASTER_PORT to the first one's, the same for all."
+            f"process {launch.rank} of {launch.processes} cannot connect to the others ({str(error).splitlines()[0]}). "
+            "Set MASTER_ADDR and MASTER_PORT to the address of the main process (rank 0), the same for all processes."
         ) from error
 
 
 def shutdown(cluster: Cluster) -> None:
-    """Part from the others, when all are done."""
+    """Disconnect from the other processes when all are done."""
     if cluster.processes > 1 and launched():
         import jax
 
@@ -202,7 +202,7 @@ def shutdown(cluster: Cluster) -> None:
 
 
 def is_lost_peer(error: BaseException) -> bool:
-    """Whether a step failed because another process is gone: each transport says it in its own words."""
+    """Return whether a step failed because another process is gone; each transport reports it in its own words."""
     return any(words in str(error) for words in LOST)
 
 

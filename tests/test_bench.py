@@ -33,8 +33,8 @@ def test_the_way_from_files_to_batches(tmp_path):
     rates = {row["part"]: row["images_per_second"] for row in json.loads(results.read_text())}
     assert list(rates) == [
         "decode",
-        "as judged: decode, resize, crop",
-        "as trained: decode, crop, resize",
+        "for evaluation: decode, resize, crop",
+        "for training: decode, crop, resize",
         "flip",
         "batches",
     ]
@@ -45,6 +45,6 @@ def test_what_it_refuses(tmp_path):
     wanted = "resnext bench conv takes no folder, resnext bench data DATA takes one"
     assert refusal(resnext("bench", "data")) == wanted
     assert refusal(resnext("bench", "conv", tmp_path)) == wanted
-    assert refusal(resnext("bench", "data", "digits")) == "digits has no files to read; give a folder of images"
+    assert refusal(resnext("bench", "data", "digits")) == "digits has no files to read; pass a folder of images"
     assert refusal(resnext("bench", "conv", "--batch-size", 0)) == "--batch-size must be at least 1, and is 0"
     assert "no-such-folder does not exist" in refusal(resnext("bench", "data", "no-such-folder"))

@@ -136,8 +136,8 @@ def test_a_killed_peer_ends_all_and_they_go_on_to_the_same_bytes(killed, photos,
 def test_images_that_cannot_be_shared_out_are_refused(photos, tmp_path):
     arguments = ("train", photos, *ARGUMENTS, "--batch-size", 9, "--out", tmp_path / "run")
     assert refusal(resnext(*arguments, env=TWO_DEVICES)) == (
-        "9 images at once can't be shared out among 2 devices of 1 processes. Use a --batch-size, divided by "
-        "--accumulate, that is a multiple of 2."
+        "9 images at once can't be split among 2 devices of 1 processes. Pass a --batch-size that, divided by "
+        "--accumulate, is a multiple of 2."
     )
     assert not (tmp_path / "run").exists()
 
@@ -159,6 +159,6 @@ def test_other_backends_train_alone(photos, tmp_path):
     environment = {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "2"}
     arguments = ("train", photos, *ARGUMENTS, "--out", tmp_path / "run")
     assert refusal(resnext(*arguments, env=environment)) == (
-        "2 processes: only the JAX backend trains with more than one. Set KERAS_BACKEND=jax, or start one."
+        "2 processes: only the JAX backend trains with more than one. Set KERAS_BACKEND=jax, or start one process."
     )
     assert not (tmp_path / "run").exists()
