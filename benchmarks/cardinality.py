@@ -1,11 +1,11 @@
-"""The paper's two ablations in small, on CIFAR-10: cardinality at equal complexity, and no shortcuts.
+"""The paper's two ablations on a small scale, on CIFAR-10: cardinality at equal complexity, and no shortcuts.
 
     python benchmarks/cardinality.py cifar10 runs/cardinality --epochs 4 --seeds 3
 
-Networks of 14 layers at 32 pixels; C x d of about the same complexity, as in Table 2 of Xie et al. 2017, but narrower,
-and the first and last of them without shortcuts (section 5.1). No block starts as the identity: without a shortcut it
-would start, and stay, as nothing. A run that is there already is not repeated.
-Writes results.json and figure.png into the folder: test errors of the last epoch, with the deviation over the seeds.
+The networks have 14 layers and run at 32 pixels. Their C x d have about the same complexity, as in Table 2 of Xie et
+al. 2017, but are narrower. The first and the last are also trained without shortcuts (section 5.1). No block starts as
+the identity: without a shortcut it would start, and stay, at zero. Finished runs are not repeated. The script writes
+results.json and figure.png into the folder: test errors of the last epoch, with the standard deviation over the seeds.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def main():
     arguments = parser.parse_args()
 
     settings = [(width, "B") for width in WIDTHS] + [(width, "none") for width in WITHOUT]
-    for seed in range(arguments.seeds):  # seed by seed: what is there early is whole
+    for seed in range(arguments.seeds):  # seed by seed, so that early results are complete
         for width, shortcut in settings:
             run(arguments, width, shortcut, seed)
             print(

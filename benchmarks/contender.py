@@ -1,9 +1,9 @@
-"""One contender in a process of its own: builds a network, then times a step each time it is told to.
+"""One contender in its own process, which builds a network and times a step on request.
 
     python benchmarks/contender.py '{"system": "resnext", "mode": "train", "dtype": "float32"}'
 
-Says one line of JSON when it is ready, and one for every line it reads: seconds a step. It ends with its input, after a
-line with its peak memory. Runs in any environment that has the system; needs nothing of the others.
+The process prints one line of JSON when it is ready, and one with the seconds per step for every line that it reads. At
+the end of its input it prints a line with its peak memory and exits. It needs only an environment with its own system.
 """
 
 import contextlib
@@ -25,31 +25,18 @@ def images_and_labels(task):
 
 
 def keras_step(task):
-    """Ours, Keras's own operations in the same network, or keras.applications.ResNet50; how long it took to build."""
+    """Return the seconds needed to build a network, and its step.
+
+    The network is resnext's, the same one with Keras's own operations, or keras.applications.ResNet50.
+    """
     import keras
 
     keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[task["dtype"]])
-    side, built = task["size"], None
     if task["system"] == "keras.applications.ResNet50":
-        arguments = {"weights": None, "classifier_activation": None, "input_shape": (side, side, 3)}
-        model = keras.applications.ResNet50(**arguments)
+        arguments = {"weights": None, "classifier_activation": None, "input_shape": (task["size"], task["size"], 3)}
+        built, model = None, keras.applications.ResNet50(**arguments)
     else:
-        from resnext import ResNeXt, fold
-        from resnext.model.recompute import recompute
-
-        started = time.perf_counter()
-        model = ResNeXt(
-            task["variant"], form=task["form"], input_shape=(side, side, 3), classifier_activation=None, classes=1000
-        )
-        built = time.perf_counter() - started
-        if task["system"] == "keras":
-            for layer in model.layers:
-                if hasattr(layer, "route"):
-                    layer.route, layer.supports_jit = "native", True
-        elif task["mode"] == "infer":
-            model = fold(model)
-        elif task.get("remat"):
-            model = recompute(model)
+        built, model = resnext_model(task)
     images, labels = map(keras.ops.convert_to_tensor, images_and_labels(task))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss)
@@ -66,7 +53,28 @@ def keras_step(task):
     return built, infer
 
 
+def resnext_model(task):
+    """Return the seconds needed to build resnext's network, and the network, adapted to the task."""
+    from resnext import ResNeXt, fold
+    from resnext.model.recompute import recompute
+
+    shape = (task["size"], task["size"], 3)
+    started = time.perf_counter()
+    model = ResNeXt(task["variant"], form=task["form"], input_shape=shape, classifier_activation=None, classes=1000)
+    built = time.perf_counter() - started
+    if task["system"] == "keras":
+        for layer in model.layers:
+            if hasattr(layer, "route"):
+                layer.route, layer.supports_jit = "native", True
+    elif task["mode"] == "infer":
+        model = fold(model)
+    elif task.get("remat"):
+        model = recompute(model)
+    return built, model
+
+
 def torch_model(task):
+    """Return the network of torchvision or timm."""
     import torch
 
     torch.set_num_threads(os.cpu_count())
@@ -80,7 +88,7 @@ def torch_model(task):
 
 
 def torch_step(task):
-    """torchvision or timm, channels last, eager or compiled, in float32 or under bfloat16 autocast."""
+    """Return None and the step of torchvision or timm: channels last, eager or compiled, float32 or bfloat16."""
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -110,7 +118,7 @@ def torch_step(task):
 
 
 def engine_step(task):
-    """ONNX Runtime or OpenVINO on torchvision's network."""
+    """Return None and the inference step of ONNX Runtime or OpenVINO with torchvision's network."""
     import io
 
     import torch
@@ -141,8 +149,7 @@ STEPS = {"torchvision": torch_step, "timm": torch_step, "onnxruntime": engine_st
 def versions():
     from importlib.metadata import distributions
 
-    names = {"resnext", "keras", "tensorflow", "tensorflow_cpu", "jax", "torch", "torchvision", "timm", "onnxruntime",
-             "openvino"}  # fmt: skip
+    names = "resnext keras tensorflow tensorflow_cpu jax torch torchvision timm onnxruntime openvino".split()  # noqa: SIM905
     return {d.metadata["Name"]: d.version for d in distributions() if d.metadata["Name"] in names}
 
 

@@ -1,8 +1,8 @@
-"""One grouped 3x3 and one 1x1 of each stage, by every route on every backend.
+"""Times of one grouped 3x3 and one 1x1 convolution of each stage, by every route on every backend.
 
     python benchmarks/conv.py
 
-The environment that runs this has resnext and its backends.
+The environment needs resnext and its backends.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Contenders against a baseline, in turns: what the machine does meanwhile hits both, and their ratio stays."""
+"""Duels of a contender and a baseline in turns: other load on the machine affects both, so their ratio is stable."""
 
 import json
 import os
@@ -11,11 +11,11 @@ from datetime import date
 from pathlib import Path
 
 HERE = Path(__file__).parent
-TIME_LIMIT = 1800  # seconds for a contender's life; Keras's own first step takes minutes to compile
+TIME_LIMIT = 1800  # seconds that a contender may run; Keras's own first step takes minutes to compile
 
 
 class Contender:
-    """A process that times a step when asked to; its answers are lines of JSON."""
+    """A process that times a step on request; its answers are lines of JSON."""
 
     def __init__(self, task: dict, python: str):
         environment = {**os.environ, "KERAS_BACKEND": task.get("backend", "tensorflow"), "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -30,7 +30,7 @@ class Contender:
         for line in self.process.stdout:
             if line.startswith("{"):
                 return json.loads(line)
-        raise RuntimeError(f"ended with {self.process.wait()} before it answered")
+        raise RuntimeError(f"exited with status {self.process.wait()} before it answered")
 
     def seconds(self) -> float:
         self.process.stdin.write("go\n")
@@ -45,9 +45,9 @@ class Contender:
 
 
 def duel(task: dict, baseline: dict, rounds: int, peers: str | None) -> dict:
-    """How many times as fast as the baseline the task's contender is: the median over the rounds, and their spread.
+    """Return how many times as fast as the baseline the contender of the task is: median, lowest and highest.
 
-    Both do the same number of images a step or, where their batches differ, are compared by the image.
+    Times are compared per image, because the batches of both may differ.
     """
     both = []
     try:
@@ -81,7 +81,7 @@ def duel(task: dict, baseline: dict, rounds: int, peers: str | None) -> dict:
 
 
 def run(duels: list[tuple[dict, dict]], rounds: int, peers: str | None, out: Path) -> None:
-    """All the duels, one after the other; the file holds what is done so far."""
+    """Run all duels, one after another; the file always has the results so far."""
     results = {"machine": machine(), "date": str(date.today()), "command": command(), "duels": []}
     for task, baseline in duels:
         if peers is None and not baseline["system"].startswith(("resnext", "keras")):
@@ -94,13 +94,14 @@ def run(duels: list[tuple[dict, dict]], rounds: int, peers: str | None, out: Pat
 
 
 def command() -> str:
-    """What was typed, without where things are on this machine."""
+    """Return the command line without paths of this machine."""
     script, *arguments = sys.argv
     arguments = ["PEERS/bin/python" if "/bin/python" in argument else Path(argument).name for argument in arguments]
     return " ".join(["benchmarks/" + Path(script).name, *arguments])
 
 
 def machine() -> str:
+    """Return the number of cores, the model of the CPU and its features that matter here."""
     with open("/proc/cpuinfo") as file:
         text = file.read()
     model = re.search(r"model name\s*: (.*)", text)

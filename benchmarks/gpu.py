@@ -1,9 +1,10 @@
-"""The step of ResNeXt-50 on a GPU in bfloat16, JAX and PyTorch backends against timm or torchvision, and its kernels.
+"""Steps of ResNeXt-50 on a GPU in bfloat16: JAX and PyTorch backends against timm or torchvision, and the kernels.
 
     python benchmarks/gpu.py                # batch 128, about ten minutes; --batches 128 256 for both
 
-One environment with resnext, jax and torch for the GPU and, if it can be had, timm. Not yet run on a GPU. PyTorch's own
-network is timm's, or torchvision's where timm is missing, channels last under autocast, eager and compiled.
+The environment needs resnext, jax and torch for the GPU and, if available, timm. The script has not yet been run on a
+GPU. PyTorch's own network is timm's or, if timm is missing, torchvision's: channels last, under autocast, eager and
+compiled.
 """
 
 import argparse
@@ -30,7 +31,7 @@ def duels(batches):
 
 
 def print_kernels(batch: int) -> None:
-    """The kernels that a step on the PyTorch backend spends most time in."""
+    """Print the kernels in which a step on the PyTorch backend spends most of its time."""
     os.environ["KERAS_BACKEND"] = "torch"
     from contender import DEFAULTS, keras_step
     from torch.profiler import ProfilerActivity, profile

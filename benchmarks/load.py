@@ -1,7 +1,7 @@
-"""How long the weights of a large network take to load, and how much memory at most: python benchmarks/load.py FILE.
+"""Time and peak memory needed to load the weights of a large network: python benchmarks/load.py FILE.
 
-FILE is ResNeXt-101 64x4d's, as timm or torchvision name it (`resnext101_64x4d.tv_in1k`, or any weights of that shape).
-KERAS_BACKEND chooses the backend. Memory is counted above what the process had after it built a small network.
+FILE has the weights of ResNeXt-101 64x4d from timm or torchvision (`resnext101_64x4d.tv_in1k`, or any weights of that
+shape). KERAS_BACKEND selects the backend. Memory is counted from its level after a small network has been built.
 """
 
 import sys
@@ -15,14 +15,14 @@ import resnext
 
 
 def resident() -> int:
-    """Bytes of memory that the process has, as Linux says."""
+    """Return the resident memory of the process in bytes, as Linux reports it."""
     status = Path("/proc/self/status").read_text()
     return 1024 * int(status.split("VmRSS:")[1].split()[0])
 
 
 def main():
     path = Path(sys.argv[1])
-    resnext.ResNeXt("resnext14_2x4d")  # whatever is made once
+    resnext.ResNeXt("resnext14_2x4d")  # initialises everything that is created once
     before, seen, done = resident(), [0], threading.Event()
 
     def watch():

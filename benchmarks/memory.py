@@ -1,8 +1,8 @@
-"""Memory over many steps: 10,000 of a small network on random photos, with every augmentation.
+"""Memory use over many steps: 10,000 steps of a small network on random images, with every augmentation.
 
     python benchmarks/memory.py --steps 10000
 
-Prints the memory of the process (resident, MB) ten times on the way.
+The script prints the resident memory of the process (MB) at the start and after each tenth of the steps.
 """
 
 import argparse

@@ -1,9 +1,10 @@
-"""What a checkpoint costs a training: the copy to host memory, and what its writing takes from the steps beside it.
+"""The cost of a checkpoint in training: the copy to host memory, and the slowdown of the steps while it is written.
 
     python benchmarks/saving.py resnext50_32x4d --batch-size 16 --rounds 5
 
-Rounds of `--steps` steps, in turns without a checkpoint and with one begun after the first step. Prints the copy, the
-seconds that a checkpoint adds (median, lowest and highest of the rounds) and their share of a minute.
+Rounds of `--steps` steps run in turns without a checkpoint and with one that starts after the first step. The script
+prints the time of the copy, the seconds that a checkpoint adds (median, lowest and highest of the rounds) and their
+share of a minute.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""What a step of training costs: against cardinality at equal complexity, depth, batch, image size and form.
+"""The cost of a training step by cardinality (at equal complexity), depth, batch, image size and form.
 
     python benchmarks/scaling.py --backend tensorflow
 
-Each point is timed in turns with resnext50_32x4d at batch 8 and 128 pixels, in form c; the ratio is its images a second
-over that network's.
+Each point is timed in turns with resnext50_32x4d at batch 8 and 128 pixels, in form c; the ratio is its images per
+second divided by those of that network.
 """
 
 import argparse

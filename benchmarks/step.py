@@ -1,9 +1,9 @@
-"""Training and inference of ResNeXt-50 against its peers, each in turns with its baseline.
+"""Training and inference steps of ResNeXt-50 and its peers, each timed in turns with its baseline.
 
     python benchmarks/step.py --peers PEERS/bin/python
 
-PEERS is an environment with what there is of torch==2.14.1 torchvision==0.29.1 timm onnx onnxscript onnxruntime
-openvino; without --peers only Keras is compared with. The environment that runs this has resnext and its backends.
+PEERS is an environment with those of torch==2.14.1 torchvision==0.29.1 timm onnx onnxscript onnxruntime openvino that
+are available; without --peers, the only peer is Keras. The environment of this script needs resnext and its backends.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def duels(backends, batch):
         yield {"system": system, **infer, "dtype": dtype}, {"system": "torchvision", **infer, "dtype": dtype}
     for backend in backends:
         ours = {"system": "resnext", "backend": backend, **train}
-        few = {} if backend == "torch" else {"batch": 2}  # minutes for a step of Keras's own on XLA
+        few = {} if backend == "torch" else {"batch": 2}  # a step of Keras's own takes minutes on XLA
         yield {**ours, "rounds": 3}, {"system": "keras", "backend": backend, **train, **few}
         yield ours, {**ours, "variant": "resnet50"}  # ResNet-50
         yield {**ours, "remat": True}, ours
@@ -42,11 +42,11 @@ def duels(backends, batch):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peers", help="Python of the environment that has the peers")
+    parser.add_argument("--peers", help="Python of the environment with the peers")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--backends", nargs="+", default=BACKENDS)
-    parser.add_argument("--only", default="", help="duels whose task has this text")
+    parser.add_argument("--only", default="", help="run only duels whose task contains this text")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "step.json")
     given = parser.parse_args()
     chosen = [pair for pair in duels(given.backends, given.batch) if given.only in str(pair)]

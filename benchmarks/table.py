@@ -1,4 +1,4 @@
-"""The results as the tables and the picture of docs/performance.md: `python benchmarks/table.py` writes them there."""
+"""Tables and plot of the results in docs/performance.md: `python benchmarks/table.py` writes them there."""
 
 import json
 import re
@@ -69,7 +69,7 @@ def scaling_table(document: dict) -> str:
 
 
 def draw(document: dict) -> None:
-    """Ours against torchvision, as bars."""
+    """Draw the ratios to torchvision as bars, resnext's in blue."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -82,7 +82,7 @@ def draw(document: dict) -> None:
     colours = ["tab:blue" if duel["task"]["system"] == "resnext" else "tab:grey" for duel in duels]
     axes.barh([title(duel["task"]) for duel in duels], medians, xerr=spread, color=colours, ecolor="black", capsize=2)
     axes.axvline(1, color="black", linewidth=1)
-    axes.set_xlabel("images a second over torchvision's, same dtype (median; lowest, highest)")
+    axes.set_xlabel("images per second divided by torchvision's, same dtype (median; lowest, highest)")
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(PICTURE, dpi=100)
 

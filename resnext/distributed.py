@@ -51,7 +51,9 @@ def launched() -> Launch | None:
         if rank in os.environ and processes in os.environ:
             launch = Launch(_number(rank), _number(processes), _address())
             if launch.rank >= launch.processes:
-                raise DistributedError(f"{rank} is {launch.rank}; allowed: below {processes}, {launch.processes}")
+                raise DistributedError(
+                    f"{rank} is {launch.rank}; allowed: numbers below {processes}, which is {launch.processes}"
+                )
             return launch if launch.processes > 1 else None
     return None
 

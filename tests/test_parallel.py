@@ -144,7 +144,7 @@ def test_images_that_cannot_be_shared_out_are_refused(photos, tmp_path):
 
 @pytest.mark.parametrize(
     ("environment", "message"),
-    [({"RANK": "2", "WORLD_SIZE": "2"}, "RANK is 2; allowed: below WORLD_SIZE, 2"),
+    [({"RANK": "2", "WORLD_SIZE": "2"}, "RANK is 2; allowed: numbers below WORLD_SIZE, which is 2"),
      ({"SLURM_PROCID": "one", "SLURM_STEP_NUM_TASKS": "2"},
       "SLURM_PROCID is 'one'; allowed: a whole number, as the launcher of the processes sets it")],
 )  # fmt: skip
