@@ -46,7 +46,7 @@ def step_table(document: dict) -> str:
 
 
 def conv_table(document: dict) -> str:
-    lines = ["| backend | dtype | images | kernel | ms by route, the one taken in bold |", "|---|---|---|---|---|"]
+    lines = ["| backend | dtype | images | kernel | ms by route, the route used in bold |", "|---|---|---|---|---|"]
     rows: dict = {}
     for row in document["layers"]:
         kernel = f"{row['kernel_size']}x{row['kernel_size']}, {row['filters']}, {row['groups']} groups"
