@@ -198,7 +198,7 @@ def _work_on_one_core(files, recipe: Recipe) -> dict[str, Callable[[int], object
     evaluated, trained = evaluation_preprocessing(recipe), training_preprocessing(recipe)
     plain = dataclasses.replace(recipe, **{name: type(getattr(recipe, name))() for name in AUGMENTATIONS})
     image, read, rng = evaluated.load(files[0]), sampler(plain, trained), np.random.default_rng(0)
-    parts = {
+    parts: dict[str, Callable[[int], object]] = {
         "decode": lambda i: read_image(files[i % len(files)]),
         "for evaluation: decode, resize, crop": lambda i: evaluated.load(files[i % len(files)]),
         "for training: decode, crop, resize": lambda i: read(files[i % len(files)], rng),
