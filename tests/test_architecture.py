@@ -96,11 +96,13 @@ def violations(rooms: dict[str, list[str]]) -> list[str]:
     ]
 
 
+@pytest.mark.once
 def test_a_room_imports_only_rooms_to_its_left():
     assert sources().keys() <= DOORS | set(ROOMS.replace("|", "").split())
     assert violations(sources()) == []
 
 
+@pytest.mark.once
 def test_the_guard_above_can_fail():
     assert violations({"layers": ["def f():\n    from resnext.model.network import ResNeXt"]}) == [
         "layers imports model"
@@ -109,6 +111,7 @@ def test_the_guard_above_can_fail():
     assert violations({"weights": ["import resnext.recipes.naming"]}) == ["weights imports recipes"]
 
 
+@pytest.mark.once
 def test_only_the_chosen_backend_computes():
     """Keras itself looks for TensorFlow where it is installed; we must not."""
     for path in SOURCE.rglob("*.py"):
@@ -118,6 +121,7 @@ def test_only_the_chosen_backend_computes():
                 assert not {name.split(".")[0] for name in names} & {"tensorflow", "jax", "torch"}, path
 
 
+@pytest.mark.once
 def test_public_names_are_frozen():
     assert set(package.__all__) == PUBLIC
     for name in PUBLIC:
@@ -128,6 +132,7 @@ def test_public_names_are_frozen():
         package.nothing  # noqa: B018
 
 
+@pytest.mark.once
 def test_commands_and_options_are_frozen():
     text = resnext("--help").stdout
     assert f"{{{','.join(COMMANDS)}}}" in text
@@ -140,6 +145,7 @@ def test_commands_and_options_are_frozen():
         assert {option for option in options if not option.startswith("--")} <= set(words)
 
 
+@pytest.mark.once
 def test_configuration_of_a_run_is_frozen():
     from resnext.recipes.naming import get_recipe
     from resnext.recipes.recipe import Recipe, evaluation_preprocessing
@@ -160,6 +166,7 @@ def test_configuration_of_a_run_is_frozen():
     assert fields == ["--name", *SETTINGS[1:]]
 
 
+@pytest.mark.once
 def test_version_is_one_fact_in_two_places():
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     assert project["version"] == package.__version__

@@ -3,6 +3,7 @@
 import json
 
 import keras
+import pytest
 from conftest import COLOURS, refusal, resnext, write_photos
 
 BACKEND = keras.backend.backend()
@@ -25,6 +26,7 @@ def test_convolutions_by_every_route(tmp_path):
     assert f"{'merged' if BACKEND == 'jax' else 'direct'} (taken)" in ran.stdout
 
 
+@pytest.mark.once
 def test_the_way_from_files_to_batches(tmp_path):
     photos = write_photos(tmp_path / "photos", COLOURS, 4)
     results = tmp_path / "data.json"

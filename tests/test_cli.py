@@ -17,6 +17,7 @@ from resnext.cli import main as cli
 from resnext.variants.naming import list_variants
 
 
+@pytest.mark.once
 def test_list_shows_every_published_network():
     process = resnext("list")
     assert process.returncode == 0
@@ -25,12 +26,14 @@ def test_list_shows_every_published_network():
     assert "22.2 % (ImageNet-1K, 224 pixels)" in process.stdout
 
 
+@pytest.mark.once
 def test_list_takes_a_pattern():
     lines = resnext("list", "resnext152*").stdout.splitlines()
     assert [line.split()[0] for line in lines[1:]] == list_variants("resnext152*")
     assert refusal(resnext("list", "vgg*")) == "no published network matches 'vgg*': `resnext list` shows all of them"
 
 
+@pytest.mark.once
 def test_info_is_table_1_of_the_paper():
     out = resnext("info", "resnext50_32x4d").stdout
     for words in ("112x112", "7x7, 64, stride 2", "3x3 max-pool, stride 2; [1x1, 128; 3x3, 128, C=32; 1x1, 256] x 3",
@@ -42,16 +45,19 @@ def test_info_is_table_1_of_the_paper():
     assert head.split()[-2:] == ["2,049,000", "2,048,000"]
 
 
+@pytest.mark.once
 def test_info_of_a_network_that_nobody_published():
     out = resnext("info", "resnext38_4x16d").stdout
     assert "depth 38, cardinality 4, bottleneck width 16" in out
     assert "published" not in out
 
 
+@pytest.mark.once
 def test_wrong_variant_is_one_line():
     assert "Nearest: resnext50_32x4d" in refusal(resnext("info", "resnext50_32x4"))
 
 
+@pytest.mark.once
 def test_a_reader_that_has_seen_enough_is_no_error():
     command = f"{sys.executable} -m resnext list | head -1; exit ${{PIPESTATUS[0]}}"
     process = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
@@ -59,6 +65,7 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     assert "Error" not in process.stderr
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("arguments", [[], ["trian"], ["train", "digits"], ["train", "digits", "--variant"]])
 def test_misused_command_exits_with_2(arguments):
     process = resnext(*arguments)
@@ -66,6 +73,7 @@ def test_misused_command_exits_with_2(arguments):
     assert "Traceback" not in process.stderr
 
 
+@pytest.mark.once
 def test_help_is_there_at_once():
     seconds = []
     for _ in range(3):
@@ -75,6 +83,7 @@ def test_help_is_there_at_once():
     assert sorted(seconds)[1] < 3  # 0.3 on a quiet machine; importing a backend takes 5 and more
 
 
+@pytest.mark.once
 def test_help_and_facts_do_not_wait_for_keras():
     code = "import sys; sys.argv = ['resnext', *{}]; from resnext.cli.main import main\ntry: main()\nfinally: print({})"
     for arguments in (["--help"], ["train", "--help"], ["list"], ["info", "resnext50_32x4d"]):
@@ -85,6 +94,7 @@ def test_help_and_facts_do_not_wait_for_keras():
         assert process.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.once
 def test_the_guard_above_can_fail():
     code = "import sys, resnext; resnext.ResNeXt; print('keras' in sys.modules)"
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
@@ -97,6 +107,7 @@ def test_the_guard_above_can_fail():
     [('{"backend": "jax"}', "jax"), ('{"backend": "torch"}', "tensorflow"), ('{"backend": "json"}', "tensorflow"),
      ('{"backend": []}', "tensorflow"), ("[]", "tensorflow"), ("{", "tensorflow"), ("\xff", "tensorflow")],
 )  # fmt: skip
+@pytest.mark.once
 def test_the_configured_backend_is_taken_where_it_is_known_and_installed(
     tmp_path, monkeypatch, variable, content, chosen
 ):
@@ -109,6 +120,7 @@ def test_the_configured_backend_is_taken_where_it_is_known_and_installed(
     assert installed_backend() == chosen
 
 
+@pytest.mark.once
 def test_missing_backend_is_one_line(tmp_path):
     """An environment in which the chosen backend can't be imported."""
     (tmp_path / "sitecustomize.py").write_text(
@@ -122,6 +134,7 @@ def test_missing_backend_is_one_line(tmp_path):
     assert "backend jax is not installed: pip install 'resnext[cpu]'" in refusal(process)
 
 
+@pytest.mark.once
 def test_unknown_backend_is_one_line(tmp_path):
     process = fresh_resnext("train", "digits", "--variant", "resnext11_2x4d", "--out", tmp_path / "run",
                             env={"KERAS_BACKEND": "nope"})  # fmt: skip
@@ -168,6 +181,7 @@ def test_interrupt_is_one_line_and_leaves_what_can_go_on(tmp_path):
     [("jax", None, "train", True), ("jax", None, "list", False), ("jax", "", "train", False),
      ("torch", None, "train", False)],
 )  # fmt: skip
+@pytest.mark.once
 def test_only_work_on_jax_starts_again_for_huge_pages(backend, asked, command, again, monkeypatch):
     started = []
 

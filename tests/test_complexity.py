@@ -10,6 +10,8 @@ from resnext.model.network import ResNeXt
 from resnext.variants.complexity import complexity, stage_complexities
 from resnext.variants.naming import get_variant
 
+pytestmark = pytest.mark.once
+
 # name, classes: trainable parameters, batch-norm statistics, multiply-adds in 1e9
 GOLDEN = {
     ("resnet50", 1000): (25_557_032, 53_120, 4.089),

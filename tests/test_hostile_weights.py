@@ -170,6 +170,8 @@ import resource, sys, time
 from pathlib import Path
 import safetensors, h5py, zipfile, pickletools  # what reading needs is loaded before the clock starts
 from resnext.weights.convert import convert
+
+pytestmark = pytest.mark.once
 opened = []
 FORBIDDEN = ("os.system", "subprocess.Popen", "os.exec", "os.spawn", "socket.connect", "socket.getaddrinfo")
 def watch(event, arguments):

@@ -15,6 +15,7 @@ from resnext.recipes.recipe import DTYPES
 
 BACKEND = keras.backend.backend()
 SMALL = "resnext14_4x4d"
+TINY = "resnext11_2x4d"
 
 
 def run(model, x):
@@ -140,9 +141,9 @@ def test_every_float_policy_trains_and_predicts(dtype):
     if BACKEND == "jax" and dtype == "float64":
         pytest.skip("JAX has float64 only under jax_enable_x64, and Keras computes in float32 there")
     keras.utils.set_random_seed(0)
-    plain = ResNeXt(SMALL, input_shape=(32, 32, 3), classes=4)
+    plain = ResNeXt(TINY, input_shape=(32, 32, 3), classes=4)
     with keras_config(dtype):
-        network = ResNeXt(SMALL, input_shape=(32, 32, 3), classes=4)
+        network = ResNeXt(TINY, input_shape=(32, 32, 3), classes=4)
         other = to_form(network, "b")
     assert other.get_layer("stem_conv").dtype_policy.name == dtype
     assert network.output.dtype == ("float64" if dtype == "float64" else "float32")

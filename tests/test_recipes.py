@@ -41,6 +41,7 @@ PUBLISHED = {
 }  # fmt: skip
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_is_headed_by_its_source_its_command_and_its_cost(name):
     import importlib
@@ -54,6 +55,7 @@ def test_a_recipe_is_headed_by_its_source_its_command_and_its_cost(name):
     assert Recipe.from_json(json.loads(json.dumps(dataclasses.asdict(get_recipe(name))))) == get_recipe(name)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_constants_are_the_published_ones(name):
     recipe = dataclasses.asdict(get_recipe(name))
@@ -92,6 +94,7 @@ def test_a_warm_up_rises_in_a_line_and_a_cosine_falls_to_the_last_rate():
     assert rates(dataclasses.replace(PLAIN, epochs=1, warmup_epochs=5))[0] == pytest.approx(0.1)
 
 
+@pytest.mark.once
 def test_sizes_and_colours_follow_the_recipe():
     recipe = get_recipe("torchvision-v2")
     assert (
@@ -110,6 +113,7 @@ def test_sizes_and_colours_follow_the_recipe():
     np.testing.assert_allclose(255 * np.array(training_preprocessing(recipe).std), (63.0, 62.1, 66.7), atol=0.02)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("field", "value", "allowed"),
     [
@@ -158,6 +162,7 @@ def test_recipe_refuses_what_it_cannot_do(field, value, allowed):
         dataclasses.replace(PLAIN, **{field: value})
 
 
+@pytest.mark.once
 def test_a_batch_is_accumulated_in_equal_parts():
     with pytest.raises(
         ValueError, match=r"^`accumulate` must divide the batch size, 8, into equal parts. Received: 3$"
@@ -165,6 +170,7 @@ def test_a_batch_is_accumulated_in_equal_parts():
         dataclasses.replace(PLAIN, accumulate=3)
 
 
+@pytest.mark.once
 def test_schedules_refuse_what_belongs_to_the_other():
     with pytest.raises(
         ValueError, match=r"^`steps` belong to the schedule 'steps', which needs at least one. Received"
@@ -176,6 +182,7 @@ def test_schedules_refuse_what_belongs_to_the_other():
         dataclasses.replace(get_recipe("paper-cifar"), warmup_epochs=2)
 
 
+@pytest.mark.once
 def test_recipes_are_listed_with_their_published_errors():
     listed = resnext("recipes").stdout
     for name in NAMES:
@@ -184,12 +191,14 @@ def test_recipes_are_listed_with_their_published_errors():
     assert "19.474 % resnext50_32x4d, ImageNet-1K (timm, resnext50_32x4d.a1_in1k)" in listed
 
 
+@pytest.mark.once
 def test_unknown_recipe_is_one_line(tmp_path):
     for arguments in (["--recipe", "photo"], ["--recipe=photo"]):
         said = refusal(resnext("train", "digits", "--variant", "resnext14_2x4d", "--out", tmp_path / "run", *arguments))
         assert said.startswith("unknown recipe 'photo'; the recipes are photos, ")
 
 
+@pytest.mark.once
 def test_help_shows_the_values_of_the_recipe_that_is_asked_for():
     text = " ".join(resnext("train", "--recipe", "rsb-a2", "--help").stdout.replace("│", " ").split())
     assert "(default: 2048)" in text
@@ -197,6 +206,7 @@ def test_help_shows_the_values_of_the_recipe_that_is_asked_for():
     assert "magnitude from 0 to 10" in text
 
 
+@pytest.mark.once
 def test_any_field_can_be_given_and_the_resolved_recipe_is_said_and_kept(tmp_path):
     photos = write_photos(tmp_path / "photos", COLOURS, 12)
     process = resnext(

@@ -28,7 +28,7 @@ from resnext.training.checkpoints import (
     write_checkpoint,
 )
 
-ARGUMENTS = ("--variant", "resnext11_2x4d", "--image-size", 24, "--epochs", 3, "--batch-size", 8,
+ARGUMENTS = ("--variant", "resnet8", "--image-size", 24, "--epochs", 3, "--batch-size", 8,
              "--learning-rate", 0.01, "--drop-path", 0.1, "--ema", 0.9, "--accumulate", 2,
              "--checkpoint-every", 3)  # fmt: skip
 SAME = ("last.safetensors", "best.safetensors", "metrics.csv")
@@ -298,7 +298,7 @@ def test_the_newest_two_and_the_best_are_kept(tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [(("--learning-rate", 0.3), "learning_rate: 0.01, not 0.3"),
-     (("--variant", "resnext20_2x4d"), "variant: 'resnext11_2x4d', not 'resnext20_2x4d'"),
+     (("--variant", "resnet20"), "variant: 'resnet8', not 'resnet20'"),
      (("--seed", 1, "--epochs", 4), "epochs: 3, not 4; seed: 0, not 1")],
 )  # fmt: skip
 def test_another_recipe_or_network_is_refused(options, words, whole):
@@ -314,7 +314,7 @@ def test_the_whole_command_may_be_sent_again(photos, whole, tmp_path):
     """As a job script does: with every option of the run, those of no recipe included."""
     run = tmp_path / "run"
     options = ("--remat", "--skip-bad", "--tensorboard", "--checkpoint-every", 2, "--seed", 3, "--dtype", "float32")
-    arguments = ("train", photos, "--variant", "resnext11_2x4d", "--image-size", 24, "--epochs", 1, *options)
+    arguments = ("train", photos, "--variant", "resnet8", "--image-size", 24, "--epochs", 1, *options)
     assert resnext(*arguments, "--out", run).returncode == 0
     again = resnext(*arguments, "--out", run, "--resume", run, "--workers", 0)
     assert again.returncode == 0, again.stderr

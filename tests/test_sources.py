@@ -58,6 +58,7 @@ def test_every_form_reads_their_files(theirs):
     np.testing.assert_allclose(outputs[1], outputs[2], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.once
 def test_errors_speak_the_words_of_the_file(theirs):
     tensors = load_file(theirs)
     del tensors["bn1.bias"]
@@ -115,6 +116,7 @@ def test_the_stem_is_adapted_to_other_channels(theirs, channels):
         network(theirs)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("dtype", ["float16", "float64", "bfloat16"])
 def test_other_precisions_are_read_and_kept_by_convert(tmp_path, dtype):
     import ml_dtypes
@@ -131,6 +133,7 @@ def test_other_precisions_are_read_and_kept_by_convert(tmp_path, dtype):
     }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("old", [True, False])
 @pytest.mark.parametrize("wrapped", ["", "module.", "state_dict", "model"])
 def test_pytorch_files_new_old_parallel_and_wrapped(tmp_path, theirs, old, wrapped):
@@ -152,6 +155,7 @@ def test_pytorch_files_new_old_parallel_and_wrapped(tmp_path, theirs, old, wrapp
     assert all(torch.equal(back[name.removeprefix(prefix)], tensor) for name, tensor in content.items())
 
 
+@pytest.mark.once
 def test_a_pytorch_file_without_pytorch_says_what_to_install(tmp_path, monkeypatch):
     import sys
     import zipfile
@@ -270,6 +274,7 @@ def test_files_of_qubvel(tmp_path):
         assert 0.4 < new.preprocessing.mean[0] < 0.5
 
 
+@pytest.mark.once
 def test_what_a_file_says_of_its_function_is_held_to(tmp_path):
     """Anti-aliasing has no weights: only our own files can tell."""
     variant = get_variant("resnetaa14d")
@@ -284,6 +289,7 @@ def test_what_a_file_says_of_its_function_is_held_to(tmp_path):
     assert network(tmp_path / "unsaid.safetensors", variant).variant == variant  # it does not claim what it can't know
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("deep", [(64,), (32, 32, 64)])
 @pytest.mark.parametrize("shortcut", ["B", "D"])
 def test_a_shortcut_with_equal_shapes_is_not_taken_for_another(tmp_path, deep, shortcut):
@@ -299,6 +305,7 @@ def test_a_shortcut_with_equal_shapes_is_not_taken_for_another(tmp_path, deep, s
             network(path, other)
 
 
+@pytest.mark.once
 def test_a_legacy_file_is_not_taken_for_a_padded_pool(tmp_path):
     variant = get_variant("legacy_seresnext14_4x4d")
     save_weights(network(variant=variant), tmp_path / "ours.safetensors")
@@ -328,6 +335,7 @@ def test_preprocessing_follows_the_weights_and_the_form(tmp_path):
     assert empty.preprocessing is None
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("said", ["[1]", "nonsense", '{"shortcut": 3}', '{"mean": {}}', "3", "[" * 100_000])
 def test_damaged_claims_of_a_file_are_refused(tmp_path, said):
     weights = get_weights(network())
@@ -361,6 +369,7 @@ def test_the_hubs_cache_is_used_without_a_network(cache, theirs):
         np.testing.assert_array_equal(value, expected[name])
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("source", ["hf:timm/resnext50_32x4d.a1_in1k", "resnext50_32x4d.a1_in1k"])
 def test_what_is_not_in_the_cache_is_named_with_its_address(cache, source):
     with pytest.raises(WeightsError) as error:
@@ -370,6 +379,7 @@ def test_what_is_not_in_the_cache_is_named_with_its_address(cache, source):
     assert "https://huggingface.co/timm/resnext50_32x4d.a1_in1k/resolve/main/model.safetensors" in words
 
 
+@pytest.mark.once
 def test_wrong_sources_are_named(cache):
     for source, words in {
         "hf:nothing/": "a repository is OWNER/NAME",
@@ -390,6 +400,7 @@ def test_wrong_sources_are_named(cache):
         network("imagenet")
 
 
+@pytest.mark.once
 def test_the_hub_extra_is_named_where_it_lacks(monkeypatch):
     import sys
 
@@ -398,6 +409,7 @@ def test_the_hub_extra_is_named_where_it_lacks(monkeypatch):
         network("hf:timm/resnext50_32x4d.a1_in1k", "resnext50_32x4d")
 
 
+@pytest.mark.once
 def test_licences_are_said_once(cache, capsys):
     folder = cache / "hub" / "models--timm--resnext14_4x4d.mine"
     folder.rename(cache / "hub" / "models--timm--resnext50_32x4d.fb_ssl_yfcc100m_ft_in1k")
@@ -413,6 +425,7 @@ def test_licences_are_said_once(cache, capsys):
     assert f"the weights {tag} are for non-commercial use only" in capsys.readouterr().err
 
 
+@pytest.mark.once
 def test_published_facts_are_whole():
     for tag, entry in published_weights().items():
         assert get_variant(entry.variant).name == entry.variant, tag
@@ -452,6 +465,7 @@ def test_decode_predictions_names_classes():
             decode_predictions(**arguments)
 
 
+@pytest.mark.once
 def test_convert_refuses_what_nobody_could_load(theirs, tmp_path):
     save_weights(network(variant="resnext11_4x4d"), tmp_path / "cifar.safetensors")
     save_weights(network(variant="seresnext14_4x4d"), tmp_path / "se.safetensors")
@@ -486,6 +500,7 @@ def test_convert_refuses_what_nobody_could_load(theirs, tmp_path):
         convert(tmp_path / "half.safetensors", tmp_path / "x.safetensors")
 
 
+@pytest.mark.once
 def test_the_command_converts_there_and_back(theirs, tmp_path):
     ours, back = tmp_path / "ours.safetensors", tmp_path / "back.safetensors"
     said = resnext("convert", theirs, "--out", ours).stdout
@@ -498,6 +513,7 @@ def test_the_command_converts_there_and_back(theirs, tmp_path):
     assert refusal(wrong) == f"{tmp_path / 'none.pth'}: no such weights file."
 
 
+@pytest.mark.once
 def test_the_commands_show_published_weights():
     table = resnext("list", "--weights", "resnext50*").stdout
     assert "resnext50_32x4d.a1_in1k" in table

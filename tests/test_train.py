@@ -21,10 +21,13 @@ from safetensors.numpy import load_file
 from resnext import evaluate, predict, train
 from resnext.errors import RunError
 from resnext.recipes.naming import get_recipe
+from resnext.runs.evaluate import evaluate_examples
 from resnext.runs.predict import BATCH_SIZE
 from resnext.runs.run import Run
+from resnext.training.recorder import Recorder
 from resnext.variants.naming import get_variant
 
+TINY = "resnet8"  # three basic blocks: what is tested is the run, not the network
 QUICK = dataclasses.replace(get_recipe("photos"), image_size=24, epochs=3, batch_size=8, learning_rate=0.003)
 FILES = {"config.json", "held-out.json", "metrics.csv", "metrics.jsonl", "last.safetensors", "best.safetensors",
          "checkpoints", "learning-curves.png", "confusion-matrix.png", "class-accuracy.png", "worst-mistakes.png",
@@ -54,12 +57,13 @@ def trained(colours, tmp_path_factory):
 def test_train_learns_and_says_so(trained):
     folder, process = trained
     accuracy = float(re.search(r"test top-1 ([\d.]+) % of 12 images", process.stdout)[1])
-    assert accuracy >= 90
+    assert accuracy > 60  # of three colours that differ more than their noise
     assert re.search(r"best validation top-1 [\d.]+ % \(epoch \d\), kept in", process.stdout)
     assert f"picture: {folder / 'confusion-matrix.png'}" in process.stdout
     assert len(re.findall(r"epoch \d/6  loss .* images/s", process.stderr)) == 6
 
 
+@pytest.mark.once
 def test_run_folder_holds_everything(trained):
     folder, _ = trained
     assert {entry.name for entry in folder.iterdir()} == FILES
@@ -95,6 +99,7 @@ def test_evaluate_prints_the_accuracy_that_training_printed(trained, colours):
     assert "12 images" in evaluation.stdout
 
 
+@pytest.mark.once
 def test_classes_are_matched_by_name(trained, tmp_path):
     """A folder with fewer classes, in another order of numbers, is judged by its names."""
     folder, _ = trained
@@ -104,11 +109,12 @@ def test_classes_are_matched_by_name(trained, tmp_path):
     evaluation = evaluate(folder, tmp_path / "some")
     assert evaluation.classes == ("blue", "green", "red")
     assert sorted(set(evaluation.labels.tolist())) == [1, 2]
-    assert evaluation.top(1) >= 0.9
+    assert evaluation.top(1) > 0.6
     assert evaluation.confusion.sum() == 12
     assert evaluation.confusion[0].sum() == 0
 
 
+@pytest.mark.once
 def test_predict_names_the_colour(trained, colours):
     folder, _ = trained
     images = [colours / "test" / "red" / "001.png", colours / "test" / "blue" / "000.png"]
@@ -132,6 +138,7 @@ def test_predict_and_evaluate_agree(trained, colours):
             assert given[name] == pytest.approx(np.exp(log_probability), abs=1e-4)
 
 
+@pytest.mark.once
 def test_predict_keeps_the_order_over_batches(trained, colours):
     folder, _ = trained
     images = sorted(colours.glob("train/*/*.png"))[::3]
@@ -145,7 +152,7 @@ def test_predict_keeps_the_order_over_batches(trained, colours):
 
 
 def test_remat_trains_the_same_network(colours, tmp_path):
-    arguments = ["train", colours, "--variant", "resnext14_2x4d", "--image-size", 24, "--epochs", 1, "--batch-size", 16]
+    arguments = ["train", colours, "--variant", TINY, "--image-size", 24, "--epochs", 1, "--batch-size", 16]
     weights = []
     for out, more in (("plain", []), ("remat", ["--remat"])):
         process = resnext(*arguments, "--learning-rate", 0.001, "--out", tmp_path / out, *more)
@@ -157,6 +164,7 @@ def test_remat_trains_the_same_network(colours, tmp_path):
         np.testing.assert_allclose(remat[name], array, rtol=1e-2, atol=2e-3, err_msg=name)
 
 
+@pytest.mark.once
 def test_wrong_image_stops_predict_after_the_ones_before(trained, colours, tmp_path):
     folder, _ = trained
     good, bad = colours / "test" / "red" / "001.png", tmp_path / "bad.jpg"
@@ -167,43 +175,48 @@ def test_wrong_image_stops_predict_after_the_ones_before(trained, colours, tmp_p
     assert refusal(resnext("predict", folder)) == "no image given: resnext predict RUN IMAGE..."
 
 
+@pytest.mark.once
 def test_a_used_folder_is_never_touched(trained, colours):
     folder, _ = trained
     before = {entry: entry.read_bytes() for entry in folder.rglob("*") if entry.is_file()}
-    process = resnext("train", colours, "--variant", "resnext14_2x4d", "--out", folder)
+    process = resnext("train", colours, "--variant", TINY, "--out", folder)
     assert refusal(process) == (
         f"{folder}: already in use. A run needs a new or an empty folder: choose another --out."
     )
     assert {entry: entry.read_bytes() for entry in folder.rglob("*") if entry.is_file()} == before
     file = folder / "config.json"
-    assert "is a file" in refusal(resnext("train", colours, "--variant", "resnext14_2x4d", "--out", file))
+    assert "is a file" in refusal(resnext("train", colours, "--variant", TINY, "--out", file))
 
 
+@pytest.mark.once
 def test_the_rate_counts_the_images_that_a_step_has(colours, tmp_path, monkeypatch, capsys):
     """A batch larger than the data is the data: 72 images. A clock that counts calls ticks twice in one step."""
     clocks = {name: itertools.count().__next__ for name in ("perf_counter", "monotonic")}
     monkeypatch.setattr("resnext.training.recorder.time", SimpleNamespace(**clocks))
     large = dataclasses.replace(QUICK, epochs=1, batch_size=1000)
-    train(colours, "resnext14_2x4d", tmp_path / "run", recipe=large)
+    train(colours, TINY, tmp_path / "run", recipe=large)
     assert "36.0 images/s" in capsys.readouterr().err
 
 
+@pytest.mark.once
 def test_a_run_inside_its_data_is_refused(colours, tmp_path):
     out = colours / "deep" / "run"
-    assert refusal(resnext("train", colours, "--variant", "resnext14_2x4d", "--out", out)) == (
+    assert refusal(resnext("train", colours, "--variant", TINY, "--out", out)) == (
         f"{out}: lies in {colours}, where its pictures would be taken for data. Choose another --out."
     )
     assert not out.parent.exists()
 
 
+@pytest.mark.once
 def test_a_run_inside_the_local_copy_of_a_word_is_refused(colours, tmp_path, monkeypatch):
     shutil.copytree(colours, tmp_path / "cifar10")
     monkeypatch.delenv("RESNEXT_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RunError, match=r"^cifar10/run: lies in cifar10, where its pictures"):
-        train("cifar10", "resnext14_2x4d", "cifar10/run", recipe=QUICK)
+        train("cifar10", TINY, "cifar10/run", recipe=QUICK)
 
 
+@pytest.mark.once
 def test_only_what_the_run_made_is_taken_back(colours, tmp_path, monkeypatch):
     monkeypatch.setattr(
         "resnext.training.recorder.Recorder.on_epoch_begin", lambda *_: (_ for _ in ()).throw(OSError(28, "x"))
@@ -212,21 +225,23 @@ def test_only_what_the_run_made_is_taken_back(colours, tmp_path, monkeypatch):
         if existed:
             (tmp_path / "run").mkdir()
         with pytest.raises(OSError, match="x"):
-            train(colours, "resnext14_2x4d", tmp_path / "run", recipe=QUICK)
+            train(colours, TINY, tmp_path / "run", recipe=QUICK)
         assert list(tmp_path.glob("*/*")) == []
         assert (tmp_path / "run").exists() == existed
         shutil.rmtree(tmp_path / "run", ignore_errors=True)
 
 
+@pytest.mark.once
 def test_a_folder_that_cannot_be_made_is_one_line(colours, tmp_path):
     (tmp_path / "file").touch()  # no right is missing: root has them all
-    process = resnext("train", colours, "--variant", "resnext14_2x4d", "--out", tmp_path / "file" / "run",
+    process = resnext("train", colours, "--variant", TINY, "--out", tmp_path / "file" / "run",
                       "--image-size", 24)  # fmt: skip
     assert refusal(process) == (
         f"{tmp_path / 'file' / 'run'}: can't be written to (Not a directory). Choose another --out."
     )
 
 
+@pytest.mark.once
 def test_damaged_runs_are_refused(trained, colours, tmp_path):
     folder, _ = trained
     with pytest.raises(RunError, match=r"not a run folder \(no config.json\)"):
@@ -253,6 +268,7 @@ def test_damaged_runs_are_refused(trained, colours, tmp_path):
     assert "best.safetensors: no such weights file" in refusal(resnext("predict", tmp_path, "x.png"))
 
 
+@pytest.mark.once
 def test_a_configuration_that_cannot_be_read_is_one_line(tmp_path):
     unreadable = Path("/proc/self/mem")  # also for root
     if not unreadable.is_file():
@@ -263,6 +279,7 @@ def test_a_configuration_that_cannot_be_read_is_one_line(tmp_path):
     )
 
 
+@pytest.mark.once
 def test_wrong_options_of_evaluate_and_predict_are_refused(trained, colours):
     folder, _ = trained
     words = "`batch_size` must be at least 1. Received: 0"
@@ -270,6 +287,7 @@ def test_wrong_options_of_evaluate_and_predict_are_refused(trained, colours):
     assert refusal(resnext("predict", folder, "x.png", "--top", 0)) == "`top` must be at least 1. Received: 0"
 
 
+@pytest.mark.once
 def test_a_network_larger_than_its_weights_is_refused_before_it_is_built(trained, tmp_path):
     folder, _ = trained
     document = json.loads((folder / "config.json").read_text())
@@ -282,14 +300,15 @@ def test_a_network_larger_than_its_weights_is_refused_before_it_is_built(trained
 def test_same_seed_same_run(colours, tmp_path):
     quick = dataclasses.replace(QUICK, epochs=1)
     for name, seed in (("one", 1), ("two", 1), ("three", 2)):
-        train(colours, "resnext14_2x4d", tmp_path / name, recipe=quick, seed=seed)
+        train(colours, TINY, tmp_path / name, recipe=quick, seed=seed)
     metrics = [(tmp_path / name / "metrics.csv").read_text() for name in ("one", "two", "three")]
     assert metrics[0] == metrics[1] != metrics[2]
 
 
+@pytest.mark.once
 def test_class_folders_without_a_split_are_judged_on_images_held_out(tmp_path):
     data, run = write_photos(tmp_path / "photos", COLOURS, 12), tmp_path / "run"
-    trained = train(data, "resnext14_2x4d", run, recipe=dataclasses.replace(QUICK, image_size=32), seed=5)
+    trained = train(data, TINY, run, recipe=dataclasses.replace(QUICK, image_size=32), seed=5)
     held_out = json.loads((run / "held-out.json").read_text())
     assert len(trained.test.labels) == len(held_out) == 6
     assert held_out == sorted(held_out)
@@ -335,25 +354,35 @@ def test_held_out_paths_may_be_any_bytes_below_a_train_folder(tmp_path):
     for file in sorted(tmp_path.glob("photos/train/*/*.png")):
         file.rename(file.with_name(names[int(file.stem)] + ".png"))
     quick = dataclasses.replace(QUICK, epochs=1)
-    trained = train(tmp_path / "photos", "resnext14_2x4d", tmp_path / "run", recipe=quick)
+    trained = train(tmp_path / "photos", TINY, tmp_path / "run", recipe=quick)
     evaluation = evaluate(tmp_path / "run", tmp_path / "photos", weights="last")
     np.testing.assert_allclose(evaluation.log_probabilities, trained.test.log_probabilities, atol=1e-4)
 
 
-def test_validation_chooses_the_best_and_test_is_left_for_the_end(tmp_path):
+def test_validation_chooses_the_best_and_test_is_left_for_the_end(tmp_path, monkeypatch):
     data, run = tmp_path / "photos", tmp_path / "run"
-    wrong = dict(zip(COLOURS, list(COLOURS.values())[1:] + list(COLOURS.values())[:1], strict=True))
-    for part, colours, images in (("train", COLOURS, 24), ("val", wrong, 2), ("test", COLOURS, 3)):
-        write_photos(data / part, colours, images)
-    recipe = dataclasses.replace(QUICK, epochs=6)  # long enough to learn what is wrong, from this seed on all backends
-    trained = train(data, "resnext14_2x4d", run, recipe=recipe, seed=1)
-    with (run / "metrics.csv").open() as file:
-        accuracies = [float(row["validation_accuracy"]) for row in csv.DictReader(file)]
-    assert accuracies[-1] < max(accuracies)  # what is learned is wrong for the validation images
-    assert trained.best_validation_accuracy == max(accuracies)
-    assert trained.best_epoch == 1 + accuracies.index(max(accuracies))
-    assert evaluate(run, data / "val", weights="best").top(1) == pytest.approx(max(accuracies))
-    assert evaluate(run, data / "val", weights="last").top(1) == pytest.approx(accuracies[-1])
+    for part, images in (("train", 8), ("val", 2), ("test", 3)):
+        write_photos(data / part, COLOURS, images)
+    accuracies = iter([0.0, 1.0, 0.0])
+
+    def prescribed(classifier, examples, *arguments):
+        """On the validation images, as the epochs are to turn out; on the test images, as they are."""
+        evaluation = evaluate_examples(classifier, examples, *arguments)
+        if len(examples) != 6:
+            return evaluation
+        right = examples.labels[:, None] == np.arange(3)
+        certain = np.log(np.where(right, 0.98, 0.01) if next(accuracies) else np.where(right, 0.02, 0.49))
+        return dataclasses.replace(evaluation, log_probabilities=certain.astype(np.float32))
+
+    monkeypatch.setattr("resnext.training.session.evaluate_examples", prescribed)
+    kept = []
+    save = Recorder.end_epoch
+    monkeypatch.setattr(Recorder, "end_epoch", lambda self, files: kept.append(files) or save(self, files))
+    trained = train(data, TINY, run, recipe=dataclasses.replace(QUICK, epochs=3))
+    assert (trained.best_epoch, trained.best_validation_accuracy) == (2, 1.0)
+    assert (run / "best.safetensors").read_bytes() == kept[1]["best.safetensors"] == kept[1]["last.safetensors"]
+    assert (run / "last.safetensors").read_bytes() == kept[2]["last.safetensors"] != kept[1]["last.safetensors"]
+    assert "best.safetensors" not in kept[2]
     assert len(trained.test.labels) == 9
     last = evaluate(run, data, weights="last")
     np.testing.assert_allclose(last.log_probabilities, trained.test.log_probabilities, atol=1e-4)
@@ -363,7 +392,7 @@ def test_validation_chooses_the_best_and_test_is_left_for_the_end(tmp_path):
 def test_dtype_is_the_runs(colours, tmp_path, dtype):
     if keras.backend.backend() == "jax" and dtype == "float64":
         pytest.skip("JAX has float64 only under jax_enable_x64")
-    train(colours, "resnext14_2x4d", tmp_path / "run", recipe=QUICK, dtype=dtype)
+    train(colours, TINY, tmp_path / "run", recipe=QUICK, dtype=dtype)
     run = Run.open(tmp_path / "run")
     classifier = run.classifier()
     assert run.config.options.dtype == dtype
@@ -374,7 +403,7 @@ def test_dtype_is_the_runs(colours, tmp_path, dtype):
 
 def test_divergence_is_one_line(colours, tmp_path):
     process = resnext(
-        "train", colours, "--variant", "resnext14_2x4d", "--out", tmp_path / "run", "--image-size", 32,
+        "train", colours, "--variant", TINY, "--out", tmp_path / "run", "--image-size", 32,
         "--learning-rate", 1e30, "--batch-size", 8,
     )  # fmt: skip
     assert re.fullmatch(
@@ -396,7 +425,7 @@ def test_divergence_keeps_the_epochs_before(colours, tmp_path, monkeypatch):
 
     monkeypatch.setattr("resnext.training.session.evaluate_examples", diverge)
     with pytest.raises(TrainingDiverged, match=r"^the validation loss is nan after step 18, in epoch 2: training div"):
-        train(colours, "resnext14_2x4d", tmp_path / "run", recipe=QUICK)
+        train(colours, TINY, tmp_path / "run", recipe=QUICK)
     monkeypatch.undo()
     with (tmp_path / "run" / "metrics.csv").open() as file:
         (row,) = csv.DictReader(file)
@@ -417,19 +446,21 @@ def test_damaged_image_is_named_and_leaves_no_run_behind(tmp_path, part, words):
     damaged = tmp_path / "photos" / part / "red" / "000.png"
     damaged.write_bytes(damaged.read_bytes()[:-500])
     with pytest.raises(ValueError, match=re.escape(words.format(damaged))):
-        train(tmp_path / "photos", "resnext14_2x4d", tmp_path / "run", recipe=QUICK)
+        train(tmp_path / "photos", TINY, tmp_path / "run", recipe=QUICK)
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.once
 def test_damaged_image_is_one_line(tmp_path):
     damaged = write_photos(tmp_path / "photos" / "train", COLOURS, 2) / "red" / "000.png"
     write_photos(tmp_path / "photos" / "test", COLOURS, 1)
     damaged.write_bytes(damaged.read_bytes()[:-500])
-    process = resnext("train", tmp_path / "photos", "--variant", "resnext14_2x4d", "--out", tmp_path / "run",
+    process = resnext("train", tmp_path / "photos", "--variant", TINY, "--out", tmp_path / "run",
                       "--image-size", 24)  # fmt: skip
     assert refusal(process).startswith(f"{damaged}: ")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -444,12 +475,13 @@ def test_damaged_image_is_one_line(tmp_path):
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_written(colours, tmp_path, arguments, words):
-    defaults = {"--variant": "resnext14_2x4d", "--out": str(tmp_path / "run"), arguments[0]: arguments[1]}
+    defaults = {"--variant": TINY, "--out": str(tmp_path / "run"), arguments[0]: arguments[1]}
     process = resnext("train", colours, *[word for pair in defaults.items() for word in pair])
     assert words in refusal(process)
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.once
 def test_unusable_data_is_refused_before_anything_is_written(tmp_path):
     (tmp_path / "empty").mkdir()
     write_photos(tmp_path / "one", {"red": COLOURS["red"]}, 4)
@@ -464,37 +496,41 @@ def test_unusable_data_is_refused_before_anything_is_written(tmp_path):
         "text": "note.jpg: not a JPEG",
         "nowhere": "nowhere",
     }.items():
-        process = resnext("train", tmp_path / data, "--variant", "resnext14_2x4d", "--out", tmp_path / "run")
+        process = resnext("train", tmp_path / data, "--variant", TINY, "--out", tmp_path / "run")
         assert words in refusal(process)
         assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.once
 def test_wrong_dtype_is_refused(colours, tmp_path):
     with pytest.raises(ValueError, match=r"`dtype` must be one of float32, .* Received: 'int8'"):
-        train(colours, "resnext14_2x4d", tmp_path / "run", dtype="int8")
+        train(colours, TINY, tmp_path / "run", dtype="int8")
 
 
+@pytest.mark.once
 def test_pictures_are_an_extra(colours, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    trained = train(colours, "resnext14_2x4d", tmp_path / "run", recipe=QUICK)
+    trained = train(colours, TINY, tmp_path / "run", recipe=QUICK)
     assert trained.pictures == (tmp_path / "run" / "report.html",)
     assert trained.pictures_missing == "drawing plots needs the package matplotlib: pip install 'resnext[plots]'"
 
 
+@pytest.mark.once
 def test_a_class_name_is_no_formula_and_a_picture_costs_no_result(tmp_path):
     write_photos(tmp_path / "photos", {"a$\\b$": COLOURS["red"], "c": COLOURS["blue"]}, 6)
     quick = dataclasses.replace(QUICK, epochs=1)
-    trained = train(tmp_path / "photos", "resnext14_2x4d", tmp_path / "run", recipe=quick)
+    trained = train(tmp_path / "photos", TINY, tmp_path / "run", recipe=quick)
     assert trained.pictures_missing is None
     picture = tmp_path / "run" / "confusion-matrix.png"
     assert picture.is_file()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("resnext.runs.plots.draw_learning_curves", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
-        trained = train(tmp_path / "photos", "resnext14_2x4d", tmp_path / "again", recipe=quick)
+        trained = train(tmp_path / "photos", TINY, tmp_path / "again", recipe=quick)
     assert (trained.pictures, trained.pictures_missing) == ((tmp_path / "again" / "report.html",), "disk full")
     assert len(trained.test.labels) == 2
 
 
+@pytest.mark.once
 def test_what_is_not_a_number_is_never_right():
     from resnext.runs.evaluate import Evaluation
 
@@ -530,24 +566,25 @@ def test_fine_tuning_keeps_frozen_stages_and_moves_the_rest(trained, colours, tm
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.once
 def test_weights_of_other_colours_are_refused(colours, tmp_path):
     from resnext.images.preprocessing import Preprocessing
     from resnext.model.classifier import image_network
     from resnext.weights.save import save_weights
 
-    network = image_network("resnext14_2x4d", 3, Preprocessing(24, 24, mean=(0.5, 0.5, 0.5)))
+    network = image_network(TINY, 3, Preprocessing(24, 24, mean=(0.5, 0.5, 0.5)))
     save_weights(network, tmp_path / "other.safetensors")
     with pytest.raises(
         ValueError, match=r"other.safetensors: its images are normalised with mean \(0.5, 0.5, 0.5\) and"
     ):
-        train(colours, "resnext14_2x4d", tmp_path / "run", recipe=QUICK, weights=tmp_path / "other.safetensors")
+        train(colours, TINY, tmp_path / "run", recipe=QUICK, weights=tmp_path / "other.safetensors")
     assert not (tmp_path / "run").exists()
 
 
 def test_the_average_is_judged_and_kept_and_training_goes_on_without_it(colours, tmp_path):
     plain = dataclasses.replace(QUICK, epochs=2)
     for name, recipe in (("plain", plain), ("averaged", dataclasses.replace(plain, ema=0.9))):
-        trained = train(colours, "resnext14_2x4d", tmp_path / name, recipe=recipe)
+        trained = train(colours, TINY, tmp_path / name, recipe=recipe)
         evaluation = evaluate(tmp_path / name, colours, weights="last")
         assert evaluation.loss == pytest.approx(losses(tmp_path / name)[-1], abs=1e-4)
         assert trained.test.loss == pytest.approx(evaluation.loss, abs=1e-4)
@@ -557,12 +594,13 @@ def test_the_average_is_judged_and_kept_and_training_goes_on_without_it(colours,
         assert one["validation_loss"] != other["validation_loss"]
 
 
+@pytest.mark.once
 def test_what_cannot_be_read_is_skipped_when_asked_one_in_a_thousand(tmp_path):
     photos = write_photos(tmp_path / "photos" / "train", COLOURS, 340, size=4)
     write_photos(tmp_path / "photos" / "test", COLOURS, 2)
     bad = photos / "red" / "007.png"
     bad.write_bytes(bad.read_bytes()[:60])
-    arguments = ["train", photos.parent, "--variant", "resnext14_2x4d", "--recipe", "smoke", "--image-size", 8]
+    arguments = ["train", photos.parent, "--variant", TINY, "--recipe", "smoke", "--image-size", 8]
     arguments += ["--batch-size", 512, "--skip-bad"]
     process = resnext(*arguments, "--out", tmp_path / "run")
     assert process.returncode == 0, process.stderr
@@ -572,29 +610,29 @@ def test_what_cannot_be_read_is_skipped_when_asked_one_in_a_thousand(tmp_path):
     assert "2 of 1020 images can't be read" in refusal(resnext(*arguments, "--out", tmp_path / "other"))
 
 
+@pytest.mark.once
 def test_an_archive_is_trained_and_judged_on_as_its_folder_is(colours, tmp_path):
     archive = shutil.make_archive(str(tmp_path / "colours"), "gztar", colours)
     for data, out in ((colours, "folder"), (archive, "archive")):
-        train(data, "resnext14_2x4d", tmp_path / out, recipe=dataclasses.replace(QUICK, epochs=1))
+        train(data, TINY, tmp_path / out, recipe=dataclasses.replace(QUICK, epochs=1))
     assert (tmp_path / "folder" / "metrics.csv").read_text() == (tmp_path / "archive" / "metrics.csv").read_text()
     process = resnext("evaluate", tmp_path / "archive", archive, "--weights", "last")
     assert process.stdout == resnext("evaluate", tmp_path / "folder", colours, "--weights", "last").stdout
 
 
+@pytest.mark.once
 def test_workers_change_nothing(colours, tmp_path):
     for workers in (0, 3):
         recipe = dataclasses.replace(QUICK, epochs=1, crop="resized", mixup=0.2)
-        train(colours, "resnext14_2x4d", tmp_path / str(workers), recipe=recipe, workers=workers)
+        train(colours, TINY, tmp_path / str(workers), recipe=recipe, workers=workers)
     assert (tmp_path / "0" / "metrics.csv").read_text() == (tmp_path / "3" / "metrics.csv").read_text()
-    said = refusal(resnext("train", colours, "--variant", "resnext14_2x4d", "--workers", -1, "--out", tmp_path / "run"))
+    said = refusal(resnext("train", colours, "--variant", TINY, "--workers", -1, "--out", tmp_path / "run"))
     assert said == "`workers` must be at least 0. Received: -1"
 
 
 @pytest.mark.once
 def test_a_start_that_can_learn_nothing_is_refused(colours, tmp_path):
-    process = resnext(
-        "train", colours, "--variant", "resnext14_2x4d", "--out", tmp_path / "run", "--recipe", "finetune"
-    )
+    process = resnext("train", colours, "--variant", TINY, "--out", tmp_path / "run", "--recipe", "finetune")
     assert refusal(process) == (
         "`freeze` keeps stages as they were loaded, and no weights are loaded: pass `weights`. Received: freeze (1, 2)"
     )
