@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 BACKENDS ?= tensorflow
-# Two at a time: what a test waits for most is the import of a backend, on one core.
+# Two at a time; a file's tests stay together, for they share runs, and the slowest files come first.
 PYTEST_ARGUMENTS ?= -n 2 --dist loadfile
 
 EXTRA_tensorflow = cpu
@@ -13,10 +13,10 @@ EXTRA_torch = torch
 .PHONY: help demo test slow soak lint clean
 
 help:
-	@echo "make demo   train a small ResNeXt on handwritten digits and say how well it does"
+	@echo "make demo   train a small ResNeXt on handwritten digits and report its accuracy"
 	@echo "make test   run the tests; BACKENDS=\"tensorflow jax torch\" for all (default: $(BACKENDS))"
 	@echo "make slow   run the tests that take minutes, on real photos if RESNEXT_DATA has them"
-	@echo "make soak   kill trainings 200 times on each of BACKENDS and see that they go on to the same bytes"
+	@echo "make soak   kill trainings 200 times on each of BACKENDS and check that they resume to the same bytes"
 	@echo "make lint   check format, style and types"
 	@echo "make clean  remove the environment"
 

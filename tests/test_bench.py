@@ -23,7 +23,7 @@ def test_convolutions_by_every_route(tmp_path):
     for row in rows:
         median, lowest, highest = row["milliseconds"]
         assert 0 < lowest <= median <= highest
-    assert f"{'merged' if BACKEND == 'jax' else 'direct'} (taken)" in ran.stdout
+    assert f"{'merged' if BACKEND == 'jax' else 'direct'} (used)" in ran.stdout
 
 
 @pytest.mark.once
@@ -44,9 +44,9 @@ def test_the_way_from_files_to_batches(tmp_path):
 
 
 def test_what_it_refuses(tmp_path):
-    wanted = "resnext bench conv takes no folder, resnext bench data DATA takes one"
+    wanted = "`resnext bench data` needs a folder of images, and `resnext bench conv` accepts none"
     assert refusal(resnext("bench", "data")) == wanted
     assert refusal(resnext("bench", "conv", tmp_path)) == wanted
     assert refusal(resnext("bench", "data", "digits")) == "digits has no files to read; pass a folder of images"
-    assert refusal(resnext("bench", "conv", "--batch-size", 0)) == "--batch-size must be at least 1, and is 0"
+    assert refusal(resnext("bench", "conv", "--batch-size", 0)) == "`batch_size` must be at least 1. Received: 0"
     assert "no-such-folder does not exist" in refusal(resnext("bench", "data", "no-such-folder"))

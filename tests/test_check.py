@@ -34,8 +34,8 @@ def test_good_data_is_counted(photos):
     assert [line.split() for line in table] == rows
     assert train == "train: 8 images (8 PNG); smallest, median, largest: 24x24, 24x24, 24x24"
     assert test == "validation and test: 4 images (4 PNG); smallest, median, largest: 30x20, 31x20, 31x20"
-    assert in_train == "images of other parts that are in train, too: 0"
-    assert contradictions == "images with the pixels of one of another class: 0"
+    assert in_train == "images of other parts that are in train as well: 0"
+    assert contradictions == "images with the same pixels as one of another class: 0"
     assert process.stderr == "train: 8 images read\nvalidation and test: 4 images read\n"
 
 
@@ -55,14 +55,14 @@ def test_bad_files_and_duplicates_are_named(photos, tmp_path, form):
     data = pack(photos, tmp_path / "data.tar.gz", "top/") if form == "archive" else photos
     top = f"{data}/top" if form == "archive" else str(data)
     process = resnext("check-data", data)
-    assert refusal(process) == "2 of 16 images can't be read; the list above says why: repair or remove them"
+    assert refusal(process) == "2 of 16 images can't be read, for the reasons above; repair or remove them"
     assert process.stderr.endswith("repair or remove them\n")
     lines = process.stdout.splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("images of other parts"))
     assert lines[start:-2] == [
-        "images of other parts that are in train, too: 1",
+        "images of other parts that are in train as well: 1",
         f"  {top}/test/b/leaked.bmp = {top}/train/b/000.png",
-        "images with the pixels of one of another class: 1",
+        "images with the same pixels as one of another class: 1",
         f"  {top}/train/[a]/other.webp = {top}/train/b/001.png",
     ]
     assert lines[-2].startswith(f"can't be read: {top}/train/b/cut.jpg: ")

@@ -25,6 +25,10 @@ pytestmark = pytest.mark.once
 QUICK = dataclasses.replace(get_recipe("smoke"), image_size=24, epochs=2, learning_rate=0.003)
 HOSTILE = "<script>alert(1)</script>&amp"
 CHROMIUM = shutil.which("chromium")
+needs_browser = pytest.mark.skipif(
+    not (CHROMIUM and shutil.which("chromedriver")) and "RESNEXT_NEEDS_BROWSER" not in os.environ,
+    reason="no browser: Debian's packages chromium and chromium-driver have one",
+)
 QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update",
          "--host-resolver-rules=MAP * ~NOTFOUND"]  # fmt: skip
@@ -127,7 +131,7 @@ def chromium(tmp_path, *arguments):
     return subprocess.run([CHROMIUM, *options, *arguments], capture_output=True, text=True, timeout=120)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: Debian's packages chromium, chromium-driver")
+@needs_browser
 @pytest.mark.parametrize("width", [400, 1200])
 def test_the_page_opens_in_a_browser_without_a_network(run, tmp_path, width):
     picture = tmp_path / "page.png"
@@ -141,7 +145,7 @@ def test_the_page_opens_in_a_browser_without_a_network(run, tmp_path, width):
     assert "Refused to" not in process.stderr
 
 
-@pytest.mark.skipif(shutil.which("chromedriver") is None, reason="chromedriver is not installed")
+@needs_browser
 def test_the_browser_shows_names_as_text_and_loads_every_picture(run, tmp_path):
     with driven(tmp_path) as ask:
         ask("url", {"url": f"file://{run}/report.html"})
@@ -266,10 +270,10 @@ def test_runs_of_one_name_are_told_apart_by_their_paths(run, tmp_path):
 
 
 def test_compare_refuses_in_one_line(run, tmp_path):
-    assert refusal(resnext("compare")) == "no run given; give one run folder or more"
+    assert refusal(resnext("compare")) == "no run was passed; pass one run folder or more"
     assert "not a run folder" in refusal(resnext("compare", run, tmp_path))
     out = tmp_path / "curves.pdf"
-    words = f"{out}: can't be written; give a file .png or .svg in a folder that exists"
+    words = f"{out}: can't be written; pass a .png or .svg file in an existing folder"
     assert refusal(resnext("compare", run, "--out", out)) == words
     broken = tmp_path / "broken"
     shutil.copytree(run, broken)
@@ -279,4 +283,4 @@ def test_compare_refuses_in_one_line(run, tmp_path):
     )
     for text in ("", "{", "[]", '{"epoch": "1"}', '{"epoch": 1}', "3"):
         (broken / "metrics.jsonl").write_text(text)
-        assert "metrics.jsonl: damaged, or of another version" in refusal(resnext("compare", broken))
+        assert "metrics.jsonl: damaged, or written by another version" in refusal(resnext("compare", broken))

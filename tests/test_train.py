@@ -172,7 +172,7 @@ def test_wrong_image_stops_predict_after_the_ones_before(trained, colours, tmp_p
     process = resnext("predict", folder, good, bad)
     assert process.stdout.startswith(f"{good}: red")
     assert refusal(process) == f"{bad}: not a JPEG, PNG, WEBP, BMP or GIF image"
-    assert refusal(resnext("predict", folder)) == "no image given: resnext predict RUN IMAGE..."
+    assert refusal(resnext("predict", folder)) == "no image was passed; usage: resnext predict RUN IMAGE..."
 
 
 @pytest.mark.once

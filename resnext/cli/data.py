@@ -10,7 +10,7 @@ import tyro
 from tyro.conf import Positional
 
 from resnext.cli.tables import print_table
-from resnext.cli.training import Settings, to_recipe, to_settings
+from resnext.cli.training import RecipeGroup, to_recipe, to_settings
 from resnext.errors import DataError, printable
 from resnext.recipes.recipe import Recipe
 
@@ -18,35 +18,35 @@ if TYPE_CHECKING:
     from resnext.data.check import DataReport
 
 
-def preview_command(recipe: Recipe) -> Callable[..., None]:
-    """The command `preview`, as `train_command` makes `train`."""
+def preview_command(defaults: Recipe) -> Callable[..., None]:
+    """Return the command `preview`, whose options default to the values of the recipe."""
 
     def preview(
         data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")],
-        settings: tyro.conf.OmitArgPrefixes[Settings] = to_settings(recipe),  # noqa: B008
+        recipe: RecipeGroup = to_settings(defaults),  # noqa: B008
         out: Path = Path("preview.png"),
         seed: int = 0,
     ) -> None:
-        """Draw a sheet of training images as a recipe makes them: the first of each row as it is.
+        """Draw a sheet of training images as a recipe augments them; the first of each row is unchanged.
 
         Args:
-            data: as for train.
-            settings: of the recipe.
-            out: the picture to write, .png.
-            seed: of the augmentation.
+            data: data set, as for train.
+            recipe: settings of the recipe.
+            out: image to write, .png.
+            seed: seed of the augmentation.
         """
         from resnext.data.preview import preview
 
-        print(f"picture: {preview(data, out, recipe=to_recipe(settings), seed=seed)}")
+        print(f"picture: {preview(data, out, recipe=to_recipe(recipe), seed=seed)}")
 
     return preview
 
 
 def check_data(data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")]) -> None:
-    """Read every image of a data set, and show its classes, sizes and formats, duplicates, and what can't be read.
+    """Read every image of a data set and report classes, sizes, formats, duplicates, and files that can't be read.
 
     Args:
-        data: a folder, an archive or a word, as for train.
+        data: folder, archive or built-in data set, as for train.
     """
     from resnext.data.check import check_data
 
@@ -57,8 +57,8 @@ def check_data(data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")]) 
         sizes = ", ".join(f"{width}x{height}" for width, height in part.sizes)
         print(f"{part.name}: {part.images:,} images ({formats}); smallest, median, largest: {sizes}")
     for what, pairs in (
-        ("images of other parts that are in train, too", report.in_train_too),
-        ("images with the pixels of one of another class", report.contradictions),
+        ("images of other parts that are in train as well", report.in_train_too),
+        ("images with the same pixels as one of another class", report.contradictions),
     ):
         print(f"{what}: {len(pairs):,}")
         for pair in pairs[:5]:
@@ -67,12 +67,12 @@ def check_data(data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")]) 
         print(f"can't be read: {fault}")
     if report.bad:
         raise DataError(
-            f"{len(report.bad)} of {report.images} images can't be read; the list above says why: repair or remove them"
+            f"{len(report.bad)} of {report.images} images can't be read, for the reasons above; repair or remove them"
         )
 
 
 def _print_counts(report: DataReport) -> None:
-    """A row for each class, a column for each part."""
+    """Print a row for each class, a column for each part."""
     from rich.markup import escape
     from rich.table import Table
 

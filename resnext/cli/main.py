@@ -28,14 +28,14 @@ from resnext.runs.run import Run
 
 
 def _value_of(option: str, arguments: Sequence[str]) -> str | None:
-    """What follows an option, before the line is parsed: other options take their defaults from it."""
+    """Return the value of an option before the line is parsed: the defaults of other options depend on it."""
     values = [second for first, second in itertools.pairwise(arguments) if first == option]
     values += [word.removeprefix(f"{option}=") for word in arguments if word.startswith(f"{option}=")]
     return values[-1] if values else None
 
 
 def commands(arguments: Sequence[str]) -> dict[str, Callable[..., None]]:
-    """All commands, with the values of the recipe, or of the run to go on with, as the defaults of their options."""
+    """Return all commands; their options default to the values of the recipe, or of the run to resume."""
     recipe, run = get_recipe(_value_of("--recipe", arguments) or "photos"), _value_of("--resume", arguments)
     return {
         "list": list_,
@@ -53,7 +53,7 @@ def commands(arguments: Sequence[str]) -> dict[str, Callable[..., None]]:
 
 
 def main() -> None:
-    """Run one command; a mistake of the user's is one line on standard error and exit status 1."""
+    """Run one command; an error of the user's is one line on standard error, and its exit status."""
     interrupts: list[int] = []
 
     def interrupt(number, frame):
@@ -62,7 +62,7 @@ def main() -> None:
 
     signal.signal(signal.SIGINT, interrupt)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    _speak_for_all()
+    _silence_other_ranks()
     if "KERAS_BACKEND" not in os.environ:
         os.environ["KERAS_BACKEND"] = _backend_of_run(sys.argv) or installed_backend()
     if sys.argv[1:2] in (["train"], ["evaluate"], ["predict"], ["bench"]):
@@ -100,29 +100,29 @@ def _end(exit_code: int) -> NoReturn:
     os._exit(exit_code)  # not sys.exit: the threads that make batches can crash an interpreter that is shutting down
 
 
-def _speak_for_all() -> None:
-    """Of the processes of one training only the first one prints results; each one its own errors."""
-    with contextlib.suppress(DistributedError):  # said by the command
+def _silence_other_ranks() -> None:
+    """Print results in the main process (rank 0) only; every process reports its own errors."""
+    with contextlib.suppress(DistributedError):  # reported by the command
         launch = launched()
         if launch and launch.rank > 0:
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the end
 
 
 def _backend_of_run(arguments: Sequence[str]) -> str | None:
-    """That of the run to go on with, if it is installed: on another one it would not go on bit for bit."""
+    """Return the backend recorded in the run being resumed, if installed: resuming on another is not bit-exact."""
     run = _value_of("--resume", arguments)
     try:
         backend = Run.open(run).config.versions["backend"] if run else None
     except (RunError, KeyError):
-        return None  # said when the line is parsed
+        return None  # reported when the line is parsed
     return backend if backend in BACKENDS and importlib.util.find_spec(backend) else None
 
 
 def _ask_for_huge_pages() -> None:
-    """Start again with memory in pages of 2 MB where the kernel leaves that to the program.
+    """Restart the process with memory in pages of 2 MB where the kernel leaves that to the program.
 
-    XLA takes its memory anew for every step: with them ResNeXt-50 trains 1.2 times as fast on JAX (docs/decisions.md).
-    glibc reads the setting only when a process starts.
+    XLA allocates memory again for every step: with large pages ResNeXt-50 trains 1.2 times as fast on JAX
+    (docs/decisions.md). glibc reads the setting only when a process starts.
     """
     asked = os.environ.get("GLIBC_TUNABLES")
     if os.environ["KERAS_BACKEND"] == "jax" and asked is None and sys.platform == "linux":

@@ -28,32 +28,32 @@ def bench(
     native: tyro.conf.FlagCreatePairsOff[bool] = False,
     json: Path | None = None,
 ) -> None:
-    """Measure this machine: the convolutions of a network by every route, or the way from files to batches.
+    """Measure this machine: the convolutions of a network by every route, or the data pipeline.
 
     Args:
-        what: conv, or data with the folder to read.
-        data: a folder of images, for data.
-        variant: whose convolutions, for conv.
-        batch_size: images at once.
-        image_size: side in pixels, for data.
-        recipe: whose crops and augmentations, for data.
+        what: conv for the convolutions, data for the data pipeline.
+        data: folder of images to read, for data.
+        variant: network whose convolutions to time, for conv.
+        batch_size: images in a batch.
+        image_size: side of the images in pixels, for data.
+        recipe: recipe whose crops and augmentations to time, for data.
         dtype: Keras dtype policy, for conv.
-        native: Keras's own grouped convolution as well where a step takes seconds, for conv.
-        json: a file for the results, too.
+        native: time Keras's own grouped convolution as well, which takes seconds a step, for conv.
+        json: file to write the results to as well.
     """
     from rich.table import Table
 
     from resnext import bench
 
     if batch_size < 1:
-        raise ArgumentError(f"--batch-size must be at least 1, and is {batch_size}")
+        raise ArgumentError(f"`batch_size` must be at least 1. Received: {batch_size}")
     if (what == "data") != bool(data):
-        raise ArgumentError("resnext bench conv takes no folder, resnext bench data DATA takes one")
+        raise ArgumentError("`resnext bench data` needs a folder of images, and `resnext bench conv` accepts none")
     if what == "conv":
         results = list(bench.bench_conv(variant, batch_size, dtype, native))
         table = Table("images", "kernel", "groups", "route", "ms forward and backward", "lowest", "highest", box=None)
         for r in results:
-            route = f"{r.route} (taken)" if r.chosen else r.route
+            route = f"{r.route} (used)" if r.chosen else r.route
             shape = (f"{r.side}x{r.side}", f"{r.kernel_size}x{r.kernel_size}, {r.filters}", str(r.groups))
             table.add_row(*shape, route, *(f"{value:.1f}" for value in r.milliseconds))
     else:

@@ -1,4 +1,4 @@
-"""What networks, weights and recipes there are: list, info, recipes."""
+"""Networks and published weights: list, info."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def list_(
     pattern: Annotated[Positional[str], tyro.conf.arg(metavar="PATTERN")] = "*",
     weights: tyro.conf.FlagCreatePairsOff[bool] = False,
 ) -> None:
-    """List the published networks with parameters, multiply-adds and published error; or published weights.
+    """List the published networks with parameters, multiply-adds and published error.
 
     Args:
-        pattern: a shell pattern, such as 'resnext101*'.
-        weights: list published weights by tag: accuracy, size, licence.
+        pattern: shell pattern, such as 'resnext101*'.
+        weights: list published weights instead, by tag: accuracy, size, licence.
     """
     if weights:
         _list_weights(pattern)
@@ -71,10 +71,10 @@ def _list_weights(pattern: str) -> None:
 
 
 def info(variant: Annotated[Positional[str], tyro.conf.arg(metavar="VARIANT|TAG")]) -> None:
-    """Show a network as Table 1 of the paper does: its stages, what they cost, its published error; or its weights.
+    """Show a network as Table 1 of the paper does: stages, costs and published error; or published weights.
 
     Args:
-        variant: a name such as resnext50_32x4d, or the tag of published weights such as resnext50_32x4d.a1_in1k.
+        variant: name such as resnext50_32x4d, or tag of published weights such as resnext50_32x4d.a1_in1k.
     """
     from resnext.weights.published import find_weights
 

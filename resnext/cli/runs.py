@@ -1,4 +1,4 @@
-"""What reads a run: evaluate, predict, compare."""
+"""Commands that read a run: evaluate, predict, compare."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def evaluate(
     weights: Weights = "best",
     batch_size: int = 64,
 ) -> None:
-    """Judge a trained network on labelled images.
+    """Evaluate a trained network on labelled images.
 
     Args:
-        run: a run folder.
-        data: a folder with test/ or val/, or class folders themselves; or digits, cifar10, cifar100.
-        weights: of which epoch.
-        batch_size: images at once.
+        run: run folder.
+        data: folder with test/ or val/, or with class folders; or digits, cifar10, cifar100.
+        weights: weights of the best or the last epoch.
+        batch_size: images in a batch.
     """
     from resnext.runs.evaluate import evaluate
 
@@ -45,11 +45,11 @@ def compare(
     runs: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN...")],
     out: Path | None = None,
 ) -> None:
-    """Show runs side by side, and draw their curves on top of each other.
+    """Compare runs side by side, and plot their curves on top of each other.
 
     Args:
         runs: run folders, finished or not.
-        out: the picture to write, .png or .svg.
+        out: plot to write, .png or .svg.
     """
     from rich.table import Table
 
@@ -79,17 +79,17 @@ def predict(
     top: int = 5,
     weights: Weights = "best",
 ) -> None:
-    """Name the most probable classes of images.
+    """Print the most probable classes of images.
 
     Args:
-        run: a run folder.
+        run: run folder.
         images: image files.
-        top: how many classes to name.
-        weights: of which epoch.
+        top: number of classes to print.
+        weights: weights of the best or the last epoch.
     """
     from resnext.runs.predict import predict
 
     if not images:
-        raise ArgumentError("no image given: resnext predict RUN IMAGE...")
+        raise ArgumentError("no image was passed; usage: resnext predict RUN IMAGE...")
     for image, classes in predict(run, images, top=top, weights=weights):
         print(f"{image}: " + ", ".join(f"{name} {100 * probability:.2f} %" for name, probability in classes))

@@ -14,12 +14,12 @@ def convert(
     out: Path,
     to: Annotated[str, tyro.conf.arg(metavar="resnext|torchvision|timm")] = "resnext",
 ) -> None:
-    """Rename and rearrange weights: from torchvision, timm, WSL/SSL files or old Keras libraries, and back to PyTorch.
+    """Convert weights from torchvision, timm, WSL/SSL files or old Keras libraries, and back to PyTorch.
 
     Args:
-        source: a file; hf:OWNER/NAME; the tag of published weights; or a run folder (its best weights).
-        out: the file to write: .safetensors, or .pth for torchvision and timm.
-        to: whose names and shapes the file gets.
+        source: file; hf:OWNER/NAME; tag of published weights; or run folder (its best weights).
+        out: file to write: .safetensors, or .pth for torchvision and timm.
+        to: library whose names and shapes the file gets.
     """
     from resnext.runs.run import Run
     from resnext.weights.convert import convert

@@ -114,7 +114,7 @@ def freeze(model: keras.Model, stages: Sequence[int]) -> keras.Model:
     present = {stage_of(layer.name) for layer in model.layers}
     for stage in stages:
         if stage not in present:
-            known = ", ".join(str(each) for each in sorted(present - {None}))
+            known = ", ".join(str(each) for each in sorted(each for each in present if each))
             allowed = f"among those of {model.name}: {known} (1 is the stem)"
             raise ArgumentError(f"`stages` must be {allowed}. Received: {stage}")
     for layer in model.layers:

@@ -23,14 +23,15 @@ class RunSummary:
 
 
 def compare(runs: Iterable[str | Path], out: str | Path | None = None) -> list[RunSummary]:
-    """What runs came to, in the order given; and a picture with their curves on top of each other.
+    """Summarise runs, in the order given, and plot their curves on top of each other.
 
     Args:
-        runs: run folders, finished or not; of a run that was stopped the epochs that it has.
-        out: a picture to write, .png or .svg.
+        runs: run folders; an unfinished run counts with the epochs it has.
+        out: plot to write, .png or .svg; None draws none.
 
     Raises:
-        ValueError, RunError: what the message says. MissingPackageError: a picture without matplotlib.
+        ArgumentError, RunError: as the message says.
+        MissingPackageError: a plot without matplotlib.
 
     >>> [summary.history.best.epoch for summary in compare(["runs/first", "runs/second"])]  # doctest: +SKIP
     [19, 20]
@@ -40,10 +41,10 @@ def compare(runs: Iterable[str | Path], out: str | Path | None = None) -> list[R
 
     out = None if out is None else Path(out)
     if out and (out.suffix not in (".png", ".svg") or not out.parent.is_dir()):
-        raise ArgumentError(f"{out}: can't be written; give a file .png or .svg in a folder that exists")
+        raise ArgumentError(f"{out}: can't be written; pass a .png or .svg file in an existing folder")
     folders = [Path(run) for run in runs]
     if not folders:
-        raise ArgumentError("no run given; give one run folder or more")
+        raise ArgumentError("no run was passed; pass one run folder or more")
     summaries = []
     for folder, name in zip(folders, _distinct(folders), strict=True):
         run = Run.open(folder)
@@ -56,6 +57,6 @@ def compare(runs: Iterable[str | Path], out: str | Path | None = None) -> list[R
 
 
 def _distinct(folders: list[Path]) -> list[str]:
-    """The folders' own names, or their paths where two are called the same."""
+    """Return the names of the folders, or their paths where two have the same name."""
     names = [folder.resolve().name for folder in folders]
     return names if len({*names}) == len(names) else [str(folder) for folder in folders]

@@ -1,4 +1,4 @@
-"""How good a trained network is on labelled images."""
+"""Evaluate a trained network on labelled images."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What a network said of labelled images, and what follows from it."""
+    """The predictions of a network on labelled images, and the metrics that follow from them."""
 
     classes: tuple[str, ...]
     labels: np.ndarray  # int32 (images,)
     log_probabilities: np.ndarray  # float32 (images, classes)
 
     def top(self, k: int) -> float:
-        """Share of the images whose class is among the k most probable."""
+        """Return the share of the images whose class is among the k most probable."""
         own = self.log_probabilities[range(len(self.labels)), self.labels]
         not_below = (~(self.log_probabilities < own[:, None])).sum(axis=1)  # itself, ties, and NaN: never right
         return float((not_below <= k).mean())
 
     @property
     def loss(self) -> float:
-        """Mean cross-entropy, in nats."""
+        """The mean cross-entropy, in nats."""
         return float(-self.log_probabilities[range(len(self.labels)), self.labels].mean())
 
     @functools.cached_property
     def confusion(self) -> np.ndarray:
-        """Images of class i that were taken for class j: int (classes, classes)."""
+        """The number of images of class i that were classified as class j: int (classes, classes)."""
         import numpy as np
 
         counts = np.zeros((len(self.classes),) * 2, np.int64)
@@ -51,7 +51,7 @@ class Evaluation:
         return counts
 
     def class_accuracy(self) -> list[ClassAccuracy]:
-        """How well each class that has images was told, in the order of the classes."""
+        """Return the accuracy of each class that has images, in the order of the classes."""
         rows = []
         for label, name in enumerate(self.classes):
             counts = self.confusion[label]
@@ -63,7 +63,7 @@ class Evaluation:
         return rows
 
     def mistakes(self) -> list[Mistake]:
-        """The images that were told wrong, that with the highest loss first."""
+        """Return the images that were misclassified, the one with the highest loss first."""
         own = self.log_probabilities[range(len(self.labels)), self.labels]
         predicted = self.log_probabilities.argmax(axis=1)
         wrong = [i for i in own.argsort(kind="stable") if predicted[i] != self.labels[i]]
@@ -79,7 +79,7 @@ class Evaluation:
 
 
 class ClassAccuracy(NamedTuple):
-    """Of one class: how many images, the share that was told right, and what the others were taken for most."""
+    """One class: its images, the share that is classified correctly, and the class it is most often mistaken for."""
 
     name: str
     images: int
@@ -88,7 +88,7 @@ class ClassAccuracy(NamedTuple):
 
 
 class Mistake(NamedTuple):
-    """An image by its place among the examples, its class, and what it was taken for, how surely."""
+    """A misclassified image: its index among the examples, its class, the predicted class and its probability."""
 
     number: int
     true: str
@@ -97,19 +97,19 @@ class Mistake(NamedTuple):
 
 
 def evaluate(run: str | Path, data: str | Path, *, weights: str = "best", batch_size: int = 64) -> Evaluation:
-    """Judge a run on a folder of images: its test/ or val/, or the class folders themselves.
+    """Evaluate a run on a folder of images: its test/ or val/, or the class folders themselves.
 
-    Classes are matched by name, so that a folder with fewer classes, or in another order, is judged rightly. Of class
-    folders that the run was trained on, moved or not, only the images that it held out are used.
+    Classes are matched by name, so that a folder with fewer classes, or in another order, is evaluated correctly. Of
+    class folders that the run was trained on, moved or not, only the images that it held out are used.
 
     Args:
-        run: a run folder.
-        data: a folder of images, an archive, or a word, as `train` takes them.
-        weights: "best" or "last".
-        batch_size: images at once.
+        run: run folder.
+        data: folder of images, archive or built-in data set, as `train` accepts them.
+        weights: weights of the "best" or the "last" epoch.
+        batch_size: images in a batch.
 
     Raises:
-        ValueError, RunError, WeightsError, DataError, ImageError: what the message says.
+        ArgumentError, RunError, WeightsError, DataError, ImageError: as the message says.
 
     >>> evaluate("runs/signs", "sign-digits").top(1)  # doctest: +SKIP
     0.9912
@@ -151,7 +151,16 @@ def evaluate_examples(
     check: Callable[[], None] = lambda: None,
     cluster: Cluster = SINGLE,
 ) -> Evaluation:
-    """Run the network over the examples, in order, on all devices; before each batch `check` may raise."""
+    """Evaluate a classifier on examples, in order, on all devices.
+
+    Args:
+        classifier: model from images to logits.
+        examples: labelled images.
+        preprocessing: how its images are prepared.
+        batch_size: images in a batch.
+        check: called before each batch; it may raise.
+        cluster: processes and devices to use.
+    """
     import numpy as np
 
     from resnext.data.batches import evaluation_batches
@@ -166,7 +175,7 @@ def evaluate_examples(
 
 
 def log_probabilities(classifier: keras.Model, images: np.ndarray, cluster: Cluster = SINGLE) -> np.ndarray:
-    """uint8 (batch, size, size, 3) -> float32 (batch, classes); of a batch that is shared out, this process's rows."""
+    """Compute uint8 (batch, size, size, 3) -> float32 (batch, classes) from this process's rows of the batch."""
     import numpy as np
 
     with _no_gradients():
@@ -176,7 +185,7 @@ def log_probabilities(classifier: keras.Model, images: np.ndarray, cluster: Clus
 
 
 def _no_gradients() -> contextlib.AbstractContextManager:
-    """What spares PyTorch the record keeping for gradients."""
+    """Spare PyTorch the bookkeeping for gradients."""
     import keras
 
     if keras.backend.backend() != "torch":

@@ -1,4 +1,4 @@
-"""Pictures of a run. They need matplotlib, which is an extra."""
+"""Plots of a run. They need matplotlib, which is an extra."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ CLASSES = 50  # in a picture of accuracies: the best half and the worst where th
 
 
 def draw_learning_curves(history: History, path: Path) -> None:
-    """Loss and accuracy over the epochs, for training and validation."""
+    """Plot loss and accuracy over the epochs, for training and validation."""
     draw_comparison([("", history)], path)
 
 
 def draw_comparison(runs: Sequence[tuple[str, History]], path: Path) -> None:
-    """The curves of runs on top of each other: a colour for each, dashed for training.
+    """Plot the curves of runs on top of each other: a colour for each, dashed for training.
 
     Args:
         runs: name and history of each.
-        path: of the picture.
+        path: plot to write.
     """
     figure = _figure(width=9, height=3.6 + 0.2 * len(runs))
     for axes, metric, scale in zip(figure.subplots(1, 2), ("loss", "accuracy"), (1, 100), strict=True):
@@ -51,7 +51,7 @@ def draw_comparison(runs: Sequence[tuple[str, History]], path: Path) -> None:
 
 
 def draw_confusion_matrix(evaluation: Evaluation, path: Path) -> None:
-    """Which classes were taken for which: a row for each true class, in % of its images."""
+    """Plot which classes are mistaken for which: a row for each true class, in % of its images."""
     counts = evaluation.confusion
     shares = 100 * counts / counts.sum(axis=1, keepdims=True).clip(1)
     side = min(4 + 0.35 * len(counts), 40)
@@ -72,7 +72,7 @@ def draw_confusion_matrix(evaluation: Evaluation, path: Path) -> None:
 
 
 def draw_class_accuracy(evaluation: Evaluation, path: Path) -> None:
-    """The accuracy of every class, best first; of many classes the best and the worst."""
+    """Plot the accuracy of every class, best first; of many classes the best and the worst."""
     rows = sorted(evaluation.class_accuracy(), key=lambda row: (-row.accuracy, row.name))
     left_out = len(rows) - CLASSES
     if left_out > 0:
@@ -91,12 +91,12 @@ def draw_class_accuracy(evaluation: Evaluation, path: Path) -> None:
 
 
 def draw_worst_mistakes(evaluation: Evaluation, image: Callable[[int], np.ndarray], path: Path) -> None:
-    """The wrong answers with the highest loss.
+    """Plot the misclassified images with the highest loss.
 
     Args:
-        evaluation: of images.
-        image: gives the image of an index as the network saw it, uint8 (size, size, 3).
-        path: of the picture.
+        evaluation: evaluation of the images.
+        image: function from an index to the image as the network saw it, uint8 (size, size, 3).
+        path: plot to write.
     """
     mistakes = evaluation.mistakes()[:MISTAKES]
     figure = _figure(width=9, height=1 + 2 * max(1, -(-len(mistakes) // 6)))
@@ -113,7 +113,7 @@ def draw_worst_mistakes(evaluation: Evaluation, image: Callable[[int], np.ndarra
 
 
 def shorten(name: str, length: int) -> str:
-    """A name that fits over a small image."""
+    """Shorten a name so that it fits over a small image."""
     return name if len(name) <= length else f"{name[: length - 1]}…"
 
 

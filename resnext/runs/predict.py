@@ -13,7 +13,7 @@ BATCH_SIZE = 16  # from 8 on, images a second rise no more (docs/performance.md)
 
 
 class Prediction(NamedTuple):
-    """An image and its most probable classes, the first of them first."""
+    """An image and its most probable classes, most probable first."""
 
     image: Path
     classes: list[tuple[str, float]]  # name and probability
@@ -25,13 +25,14 @@ def predict(
     """Classify image files with the network of a run, in order; the next ones are read while it computes.
 
     Args:
-        run: a run folder.
-        images: paths.
-        top: how many classes to name.
-        weights: "best" or "last".
+        run: run folder.
+        images: paths of image files.
+        top: number of classes to return.
+        weights: weights of the "best" or the "last" epoch.
 
     Raises:
-        ValueError, RunError, WeightsError: before the first image. ImageError: at an image that can't be read.
+        ArgumentError, RunError, WeightsError: before the first image.
+        ImageError: at an image that cannot be read.
 
     >>> next(predict("runs/signs", ["hand.jpg"])).classes[0]  # doctest: +SKIP
     ('7', 0.98)

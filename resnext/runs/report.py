@@ -1,4 +1,4 @@
-"""What a run came to, on one page: a file that opens anywhere and asks for nothing."""
+"""The report of a run on one page: a file that opens anywhere and loads nothing else."""
 
 from __future__ import annotations
 
@@ -89,12 +89,12 @@ def write_report(
     """Write the page of a run.
 
     Args:
-        path: of the page.
-        config: of the run.
+        path: page to write.
+        config: configuration of the run.
         history: rows of its epochs.
-        test: what the last weights said of the test images.
-        pictures: files .png by what they show.
-        missing: why there are no pictures, if there are none.
+        test: evaluation of the last weights on the test images.
+        pictures: .png files by what they show.
+        missing: reason why plots are missing, if they are.
     """
     best = history.best
     result = (
@@ -165,7 +165,7 @@ def _pairs(pairs: Iterable[tuple[str, object]]) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequence[int]) -> str:
-    """Columns in `numbers` are flush right."""
+    """Return a table whose columns in `numbers` are right-aligned."""
 
     def cell(kind: str, column: int, value: object, more: str = "") -> str:
         flush = ' class="number"' if column in numbers else ""
@@ -181,7 +181,7 @@ def _classes(test: Evaluation) -> str:
         (row.name, f"{row.images:,}", f"{100 * row.accuracy:.2f}", row.taken_for or "-")
         for row in test.class_accuracy()
     ]
-    return _table(("class", "images", "accuracy (%)", "most often taken for"), rows, numbers=(1, 2))
+    return _table(("class", "images", "accuracy (%)", "most often mistaken for"), rows, numbers=(1, 2))
 
 
 def _epochs(history: History) -> str:

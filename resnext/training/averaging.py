@@ -1,4 +1,4 @@
-"""What a network is judged and saved with beside its last weights: their average, and statistics that fit weights."""
+"""Exponential moving average of the weights, and batch-norm statistics recomputed to match it."""
 
 import contextlib
 import functools
@@ -13,19 +13,19 @@ from resnext.errors import ArgumentError
 
 
 def precise_statistics(classifier: keras.Model, batches: Iterable[np.ndarray], count: int) -> None:
-    """Give batch norm the statistics of its inputs under the weights as they are, in place of moving averages.
+    """Recompute batch-norm statistics under the current weights, in place of their moving averages.
 
     PreciseBN (Wu and Johnson 2021, https://arxiv.org/abs/2105.07576, section 3.2): images run forward as in training,
     each layer normalised by its batch; its mean is that of the batches' means, its variance the mean of their variances
     plus the variance of their means. Nothing but the statistics changes, and layers that are not trained keep theirs.
 
     Args:
-        classifier: what `image_classifier` built.
+        classifier: model that `image_classifier` built.
         batches: images, uint8 (batch, height, width, 3), as in training, all batches of one size.
-        count: how many batches to take, at least 1. Fewer are refused.
+        count: number of batches to use, at least 1.
 
     Raises:
-        ValueError: a count below 1, or fewer batches.
+        ArgumentError: the count is below 1, or there are fewer batches.
 
     >>> from resnext.model.classifier import image_classifier, image_network
     >>> from resnext.images.preprocessing import Preprocessing
@@ -52,9 +52,9 @@ def precise_statistics(classifier: keras.Model, batches: Iterable[np.ndarray], c
 
 @contextlib.contextmanager
 def averaged_weights(classifier: keras.Model, batches: Iterable[np.ndarray], count: int) -> Iterator[None]:
-    """Inside the block the network has the average of its weights, and precise statistics; after it what it had.
+    """Give the network the average of its weights and precise statistics inside the block; restore both after it.
 
-    For judging and saving at the end of an epoch, as a callback does: training goes on as if it had not happened.
+    Use it to evaluate and save at the end of an epoch: training continues as if it had not happened.
 
     Args:
         classifier: compiled with one of `resnext.training.optimizers` and `use_ema=True`, after a step or more.
@@ -62,7 +62,7 @@ def averaged_weights(classifier: keras.Model, batches: Iterable[np.ndarray], cou
         count: as in `precise_statistics`.
 
     Raises:
-        ValueError: an optimizer without an average, before anything is changed, or what `precise_statistics` refuses.
+        ArgumentError: the optimizer keeps no average (nothing is changed then), or as `precise_statistics`.
     """
     optimizer = getattr(classifier.optimizer, "inner_optimizer", classifier.optimizer)  # half precision has both
     if not optimizer.use_ema:
@@ -83,18 +83,18 @@ def averaged_weights(classifier: keras.Model, batches: Iterable[np.ndarray], cou
 
 
 def _numpy(values) -> np.ndarray:
-    # A copy: JAX lends its memory, and gives it to the next step; so does PyTorch.
+    # A copy: JAX and PyTorch reuse the memory in the next step.
     return np.array(ops.convert_to_numpy(values))
 
 
 def _norms(classifier: keras.Model) -> list[keras.layers.BatchNormalization]:
-    """The layers whose statistics move in training, each once."""
+    """Return the layers whose statistics move in training, each once."""
     layers = classifier._flatten_layers(include_self=False)
     return [x for x in layers if isinstance(x, keras.layers.BatchNormalization) and x.trainable]
 
 
 def _compiled(classifier: keras.Model) -> Callable:
-    """`_statistics` of this classifier, compiled once and kept with it, as Keras keeps its `train_function`."""
+    """Return `_statistics` of this classifier, compiled once and kept with it like Keras's `train_function`."""
     if getattr(classifier, "statistics_function", None) is None:
         classifier.statistics_function = _compile(functools.partial(_statistics, classifier))
     return classifier.statistics_function
@@ -116,7 +116,7 @@ def _compile(function: Callable) -> Callable:
 
 
 def _statistics(classifier: keras.Model, trainable: list, others: list, images):
-    """Means and variances of one batch in all the layers, end to end: float32 (2, channels)."""
+    """Return means and variances of one batch in all layers, concatenated: float32 (2, channels)."""
     norms = _norms(classifier)
     places = {id(v): place for place, v in enumerate(classifier.non_trainable_variables)}
     means, variances = ([places[id(v)] for v in vs] for vs in _moving(norms))

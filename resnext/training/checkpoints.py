@@ -1,11 +1,11 @@
-"""Checkpoints: a training between two steps, whole and verified, or not there.
+"""Checkpoints: a training between two steps, complete and verified, or absent.
 
-RUN/checkpoints/step-000001200-0002/   after 1,200 batches, when 2 epochs were judged
+RUN/checkpoints/step-000001200-0002/   after 1,200 batches, when 2 epochs were evaluated
     state.safetensors                  every variable: weights, statistics, seeds, optimizer, averages, metrics
     facts.json                         the rest, and the sha256 of both
 
-Each is written beside its place, synced, and renamed; only then the older ones go, but for the last two and that of the
-best epoch. One that can't be verified is called `.corrupt` and never deleted.
+Each is written beside its final place, synced and renamed; only then are older ones deleted, except for the last two
+and that of the best epoch. One that cannot be verified is renamed to `.corrupt` and never deleted.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FOLDER = "checkpoints"
 STATE = "state.safetensors"
 FACTS = "facts.json"
 KEEP = 2  # the newest, beside that of the best epoch
-FAILURES = 3  # in a row, until a training ends that can't be saved
+FAILURES = 3  # in a row, after which a training that cannot be saved ends
 FORMAT = 1
 
 Tensors = dict[str, np.ndarray]
@@ -37,7 +37,7 @@ Facts = dict[str, Any]
 
 
 class Checkpoint(NamedTuple):
-    """What is needed to go on as if nothing had happened."""
+    """All that is needed to resume as if nothing had happened."""
 
     tensors: Tensors
     facts: Facts
@@ -52,20 +52,20 @@ def other_images(data: str | Path) -> str:
 
 
 def checkpoint_name(step: int, epochs: int) -> str:
-    """Sorted by name they are sorted by age: `epochs` were judged after `step` batches."""
+    """Return the name of a checkpoint after `step` batches and `epochs` evaluated epochs; names sort by age."""
     return f"step-{step:09}-{epochs:04}"
 
 
 def write_checkpoint(folder: Path, tensors: Tensors, facts: Facts) -> Path:
-    """Write a checkpoint that is whole or not there.
+    """Write a checkpoint completely or not at all.
 
     Args:
-        folder: of all checkpoints.
+        folder: folder of all checkpoints.
         tensors: every variable by name.
-        facts: what JSON can hold; `step` and `epochs` give the name.
+        facts: the rest, as JSON; `step` and `epochs` give the name.
 
     Raises:
-        OSError: it could not be written; the others are as they were.
+        OSError: it could not be written; earlier checkpoints are intact.
     """
     from safetensors.numpy import save
 
@@ -95,38 +95,38 @@ def _digest(text: str) -> str:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read one, and verify that every byte is as it was written.
+    """Read a checkpoint, and verify that every byte is intact.
 
     Raises:
-        ValueError: what is wrong with it.
-        OSError: it can't be read.
+        ValueError: it is damaged.
+        OSError: it cannot be read.
     """
     from safetensors.numpy import load
 
     outer = json.loads((path / FACTS).read_bytes())
     if not isinstance(outer, dict) or outer.get("format") != FORMAT:
-        raise ValueError(f"{FACTS} is of another version")
+        raise ValueError(f"{FACTS} belongs to another version")
     if _digest(outer["facts"]) != outer["sha256"]:
-        raise ValueError(f"{FACTS} is not as it was written")
+        raise ValueError(f"{FACTS} is not intact")
     facts = json.loads(outer["facts"])
     if path.name != checkpoint_name(facts["step"], facts["epochs"]):
-        raise ValueError(f"{FACTS} is of another checkpoint")
+        raise ValueError(f"{FACTS} belongs to another checkpoint")
     state = (path / STATE).read_bytes()
     if [len(state), hashlib.sha256(state).hexdigest()] != facts["state"]:
-        raise ValueError(f"{STATE} is not as it was written")
+        raise ValueError(f"{STATE} is not intact")
     return Checkpoint(load(state), facts)
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """Those that look whole, the newest first."""
+    """Return the checkpoints that look complete, the newest first."""
     return sorted((path for path in folder.glob("step-*") if not path.suffix), reverse=True)
 
 
 def read_newest(folder: Path, report: Callable[[str], None]) -> Checkpoint | None:
-    """The newest that can be verified; each that can't is said and renamed. None where there never was one.
+    """Read the newest checkpoint that can be verified; report and rename each that cannot. None if there never was one.
 
     Raises:
-        DamagedCheckpointError: there are some, and none is as it was written. Nothing is deleted.
+        DamagedCheckpointError: there are checkpoints, and none is intact. Nothing is deleted.
     """
     for path in checkpoints(folder):
         try:
@@ -149,7 +149,7 @@ def _put_aside(path: Path) -> Path:
 
 
 def prune(folder: Path, best: str) -> None:
-    """Delete all but the newest, that called `best`, and the damaged; and what a killed process left half-written."""
+    """Delete all but the newest, the one called `best`, and damaged ones; and what a killed process left behind."""
     for path in checkpoints(folder)[KEEP:]:
         if path.name != best:
             doomed = path.rename(path.with_name(f".{path.name}.old"))  # half a checkpoint must not look like one
@@ -159,12 +159,12 @@ def prune(folder: Path, best: str) -> None:
 
 
 class Saver:
-    """Writes files and checkpoints beside the training, one checkpoint at a time.
+    """Writes files and checkpoints while training continues, one checkpoint at a time.
 
-    What can't be written is said and kept for the next time; the third time in a row ends the training.
+    What cannot be written is reported and kept for the next attempt; the third failure in a row ends the training.
 
     Args:
-        folder: of the run.
+        folder: run folder.
         report: called with one line for what could not be written.
     """
 
@@ -181,14 +181,14 @@ class Saver:
         return self.thread is not None and self.thread.is_alive()
 
     def start(self, tensors: Tensors, facts: Facts, files: Mapping[str, bytes], best: str) -> None:
-        """Begin to write, when what was begun before is written. Takes the tensors over."""
+        """Start to write in a thread, once the previous checkpoint is written. The tensors must not change later."""
         self.wait()
         self.pending |= files
         self.thread = threading.Thread(target=self._write, args=(tensors, facts, best))
         self.thread.start()
 
     def wait(self) -> None:
-        """Until all is written. Raises SavingError, or what an earlier writing came to."""
+        """Wait until all is written. Raises SavingError, or the error of an earlier attempt."""
         if self.thread is not None:
             self.thread.join()
             self.thread = None
@@ -196,19 +196,19 @@ class Saver:
             raise self.error
 
     def join(self) -> None:
-        """As `wait`, and raise nothing: the training has ended already."""
+        """Wait, and raise nothing: the training has ended already."""
         if self.thread is not None:
             self.thread.join()
 
     def finish(self) -> None:
-        """Write what could not be written. Raises SavingError."""
+        """Write again what could not be written. Raises SavingError."""
         try:
             self._write_files()
         except OSError as error:
             raise SavingError(f"{self.folder}: {error}. {self._advice()}") from error
 
     def check(self) -> None:
-        """As `wait`, without waiting."""
+        """Raise what `wait` would raise, without waiting."""
         if not self.busy:
             self.wait()
 
@@ -245,5 +245,5 @@ class Saver:
 
 
 def _is_finite(values: np.ndarray) -> bool:
-    # Of whole numbers nothing is to be said; NumPy does not know bfloat16 as a kind of float.
+    # Integers are always finite; NumPy does not know bfloat16 as a kind of float.
     return values.dtype.kind in "iub" or bool(np.isfinite(values.astype(np.float32, copy=False)).all())

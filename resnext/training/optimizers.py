@@ -1,4 +1,4 @@
-"""The steps of published trainings, which are PyTorch's: weight decay and learning rate stand where they stand there.
+"""The optimizers of published trainings: weight decay and learning rate enter where PyTorch puts them.
 
 Keras's SGD takes the decay from the weights beside the velocity, where a published one puts it into the gradient and
 momentum makes 1 / (1 - momentum) times as much of it; Keras's Lamb leaves the decay out of the trust ratio. Schedules,
@@ -26,19 +26,19 @@ NORMS_AND_BIASES = ("gamma", "beta", "bias")
 
 
 class PublishedOptimizer(keras.optimizers.Optimizer):
-    """What the steps below share: each is `weight -= learning rate * factor * direction`.
+    """The base of the optimizers below: each step is `weight -= learning rate * factor * direction`.
 
     Args:
-        learning_rate: a number or a Keras schedule.
-        weight_decay: in the direction of every weight that is not spared.
+        learning_rate: number or Keras schedule.
+        weight_decay: weight decay in the direction of every weight that is not spared.
         spared: names of weights that do not decay. Torch's first recipes spare none: `()`.
-        rates: factors of the learning rate by a weight's path, 1 for paths that are not there (see `layer_rates`).
+        rates: factors of the learning rate by the path of a weight; 1 for other paths (see `layer_rates`).
         **arguments: those of `keras.optimizers.Optimizer`; gradients are clipped before the decay is added to them. The
             average of `use_ema` moves once a step, also under accumulation, and is not put into the network when
             `fit` ends: `resnext.training.averaging.averaged_weights` does that and takes it back.
 
     Raises:
-        ValueError: paths in `rates` that no trained weight has, when training starts.
+        ArgumentError: when training starts, if `rates` has paths that no trained weight has.
     """
 
     slots: tuple[str, ...]  # what is kept of every weight from step to step

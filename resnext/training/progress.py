@@ -15,16 +15,16 @@ LINE_EVERY = 60.0  # seconds, in a log file
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """Images a second, loss, accuracy and the time left: as a bar on a terminal, as lines in a log.
+    """Images per second, loss, accuracy and the time left: a bar on a terminal, lines in a log.
 
-    The caller says when an epoch is judged, and stops the bar.
+    The caller reports the end of an epoch, and stops the bar.
 
     Args:
-        console: where to.
-        images_per_step: for the rate.
-        steps: of an epoch.
-        epochs: of the whole training.
-        done: steps of it that are done already.
+        console: console to print to.
+        images_per_step: images in a step, for the rate.
+        steps: steps in an epoch.
+        epochs: epochs of the training.
+        done: steps that are done already.
     """
 
     def __init__(self, console: Console, images_per_step: int, steps: int, epochs: int, done: int):
@@ -65,7 +65,7 @@ class ProgressBar(keras.callbacks.Callback):
             self.print(f"epoch {self.epoch}/{self.epochs}  step {step}/{self.steps}  {said}")
 
     def end_epoch(self, row: EpochRow) -> None:
-        """Show what an epoch came to."""
+        """Print the row of an epoch."""
         spent = time.perf_counter() - self.began
         left = spent / max(self.done - self.first, 1) * (self.steps * self.epochs - self.done)
         self.print(

@@ -108,7 +108,7 @@ class Recorder(keras.callbacks.Callback):
         self._check_saved()
         stopped = self.asked()
         if stopped or (self._is_due() and not self.saver.busy):
-            self._save()
+            self._save(self.model)  # on JAX this property, and nothing else, has the values of the step
         if stopped:
             self._wait_for_all()
             raise stopped
@@ -153,12 +153,12 @@ class Recorder(keras.callbacks.Callback):
     def end_epoch(self, files: dict[str, bytes]) -> EpochRow:
         """Save the files of an epoch, and a checkpoint."""
         self.state.seconds = 0.0
-        self._save(files)
+        self._save(self.session.classifier, files)
         return self.state.history.last
 
     def save_and_wait(self) -> None:
         """Save a checkpoint, and wait until it is written in the main process."""
-        self._save()
+        self._save(self.session.classifier)
         self._wait_for_all()
 
     def finish(self) -> None:
@@ -171,7 +171,7 @@ class Recorder(keras.callbacks.Callback):
         """Wait for the thread that writes, and raise nothing: the training has ended already."""
         self.saver.join()
 
-    def _save(self, files: dict[str, bytes] | None = None) -> None:
+    def _save(self, classifier: keras.Model, files: dict[str, bytes] | None = None) -> None:
         if not self.session.cluster.is_main:
             return
         state = self.state
@@ -180,7 +180,7 @@ class Recorder(keras.callbacks.Callback):
         best = state.history.best if len(state.history) else None
         name = checkpoint_name(best.epoch * self.session.steps, best.epoch) if best else ""
         self._check_saved(wait=True)
-        self.saver.start(capture(self.session.classifier), facts, files or {}, name)
+        self.saver.start(capture(classifier), facts, files or {}, name)
         self.saved = time.monotonic()
 
     def _wait_for_all(self) -> None:

@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 
 
 def learning_rates(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """The learning rate of every batch, where an epoch has so many."""
+    """Return the learning rate of every batch.
+
+    Args:
+        recipe: training recipe to use.
+        steps_per_epoch: batches in one epoch.
+    """
     from keras.optimizers import schedules
 
     if recipe.schedule == "steps":

@@ -1,4 +1,4 @@
-"""Curves of a training for TensorBoard."""
+"""The curves of a training, written for TensorBoard."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ TAGS = {
 
 
 class TensorBoard:
-    """Curves for TensorBoard.
+    """Writes the curves of a training for TensorBoard.
 
     Raises:
-        MissingPackageError: the package tensorboardX is not there.
+        MissingPackageError: the package tensorboardX is not installed.
     """
 
     def __init__(self, folder: Path):
@@ -34,13 +34,13 @@ class TensorBoard:
 
     def end_epoch(self, row: EpochRow) -> None:
         """Add the row of an epoch."""
-        # The file is not made before: of a run that ends in its first epoch nothing is left.
+        # Created here, so that a run that ends in its first epoch leaves nothing.
         self.writer = self.writer or self.make(str(self.folder))
         for name, tag in TAGS.items():
             self.writer.add_scalar(tag, getattr(row, name), row.epoch)
         self.writer.flush()
 
     def close(self) -> None:
-        """No more rows."""
+        """Close the file of events."""
         if self.writer:
             self.writer.close()

@@ -28,10 +28,10 @@ def complexity(
     input_shape: tuple[int, int, int] | None = None,
     classes: int | None = None,
 ) -> Complexity:
-    """What the network costs for one image.
+    """Return what the network costs for one image.
 
     Args:
-        variant: a name such as `"resnext50_32x4d"`, or a `Variant`.
+        variant: name such as `"resnext50_32x4d"`, or a `Variant`.
         input_shape: (height, width, channels) in pixels; by default 224x224x3, or 32x32x3 with the CIFAR stem.
         classes: by default 1000, or 10 with the CIFAR stem.
 
@@ -45,7 +45,7 @@ def complexity(
 def stage_complexities(
     variant: str | Variant, input_shape: tuple[int, int, int] | None = None
 ) -> list[StageComplexity]:
-    """The rows of the paper's Table 1 for a network, stage 1 (the stem) first."""
+    """Return the rows of the paper's Table 1 for a network, stage 1 (the stem) first."""
     variant = get_variant(variant) if isinstance(variant, str) else variant
     layers = list(weighted_layers(variant, input_shape))
     rows = []

@@ -14,7 +14,7 @@ _IN_BLOCK = re.compile(r"stage([2-5])_block([1-9][0-9]{0,2})_")
 
 
 class Complexity(NamedTuple):
-    """What a network costs."""
+    """The cost of a network."""
 
     parameters: int = 0  # trainable
     moving_statistics: int = 0  # of the batch norms; Keras counts them in `count_params()`
@@ -34,7 +34,7 @@ class WeightedLayer(NamedTuple):
     has_bias: bool = False
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of its weights and its batch norm's, by the names that they have in our files."""
+        """Return the shapes of its weights and its batch norm's, by their names in resnext's files."""
         vector = self.kernel_shape[-1:]
         shapes = {f"{self.name}/kernel": self.kernel_shape}
         if self.has_bias:
@@ -85,7 +85,14 @@ def weighted_layers(
 
 
 def variant_shapes(variant: Variant, channels: int, classes: int | None, form: str = "c") -> dict[str, tuple[int, ...]]:
-    """Names and shapes of all weights of a network for images of so many channels, with or without a head."""
+    """Return names and shapes of all weights of a network.
+
+    Args:
+        variant: variant of the network.
+        channels: channels of its images.
+        classes: number of classes; None for a network without a head.
+        form: form of its blocks.
+    """
     layers = list(weighted_layers(variant, (variant.image_size, variant.image_size, channels), classes or 1))
     layers = layers if classes else layers[:-1]
     shapes = {name: shape for layer in layers for name, shape in layer.weight_shapes().items()}
@@ -125,13 +132,13 @@ def stage_of(name: str) -> int | None:
 
 
 def eca_kernel(channels: int) -> int:
-    """The odd kernel size nearest above (log2(channels) + 1) / 2 (Wang et al. 2020, equation 12), at least 3."""
+    """Return the odd kernel size nearest above (log2(channels) + 1) / 2 (Wang et al. 2020, eq. 12), at least 3."""
     size = int(abs(math.log2(channels) + 1) / 2)
     return max(size if size % 2 else size + 1, 3)
 
 
 def se_channels(channels: int) -> int:
-    """Of the squeezed vector: at least 8, and a multiple of 8 as timm rounds them, so for every bottleneck block."""
+    """Return the channels of the squeezed vector: a multiple of 8, as timm rounds them, and at least 8."""
     return max(8, (channels // SE_REDUCTION + 4) // 8 * 8)
 
 
@@ -166,5 +173,5 @@ def _strided(side: int, strides: int) -> int:
 
 
 def pooled_side(side: int, variant: Variant) -> int:
-    """After the stem's pool: 3x3 with a border on both sides or on the far one, or 2x2 averages."""
+    """Return the side after the stem's pool: 3x3 with a border on both sides or on the far one, or 2x2 averages."""
     return side // 2 if variant.stem_pool == "ceil" or variant.anti_aliasing else _strided(side, 2)

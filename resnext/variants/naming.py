@@ -32,7 +32,7 @@ _NAME = re.compile(
 
 
 def list_variants(pattern: str = "*") -> list[str]:
-    """Names of the published networks that match a shell pattern, in the order of the tables.
+    """Return the names of the published networks that match a shell pattern, in the order of the tables.
 
     Any other name of the same form works as well: see `get_variant`.
 
@@ -43,14 +43,14 @@ def list_variants(pattern: str = "*") -> list[str]:
 
 
 def get_variant(name: str) -> Variant:
-    """The network that a name stands for, listed or not.
+    """Return the network that a name stands for, listed or not.
 
     `resnet50` is the paper's ResNet-50, also called `resnext50_1x64d`; `resnet18` and `resnet34` have basic blocks;
     `resnet20`, `resnet32`, ... (6n+2) are He et al.'s for CIFAR, with shortcut A. The letters are timm's: `d` and `t`
     take a deep stem and shortcut D, `aa` anti-aliasing, `se` and `eca` attention; `legacy_se` is SE with Caffe's pool.
 
     Raises:
-        ValueError: the name is malformed or its depth is none that the template has.
+        ArgumentError: the name is malformed, or the template has no such depth.
 
     >>> get_variant("resnext29_8x64d").blocks
     (3, 3, 3)
@@ -80,7 +80,7 @@ def get_variant(name: str) -> Variant:
 
 
 def _blocks(family: str, depth: int) -> tuple[BlockKind, tuple[int, ...]]:
-    """The kind of block of a network with that number in its name, and how many; none where there is none."""
+    """Return the kind of block and the blocks per stage for the number in a name; no blocks if there is no such."""
     if family == "net" and depth in BASIC_BLOCKS:
         return "basic", BASIC_BLOCKS[depth]
     if depth in IMAGENET_BLOCKS:

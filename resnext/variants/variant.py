@@ -163,13 +163,13 @@ class Variant:
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "Variant":
-        """The inverse of `dataclasses.asdict`, also where JSON has made lists of the tuples."""
+        """Return the variant of a document, the inverse of `dataclasses.asdict`; lists become tuples again."""
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in document.items()}
         return cls(**values)
 
     @property
     def depth(self) -> int:
-        """Layers with weights on the longest path: three or two a block, the stem's first and the classifier's."""
+        """The layers with weights on the longest path: three or two per block, the stem's first, the classifier."""
         return (3 if self.block == "bottleneck" else 2) * sum(self.blocks) + 2
 
     @property
@@ -191,7 +191,7 @@ class Variant:
 
     @property
     def image_size(self) -> int:
-        """Side in pixels of the images that the published networks were trained on."""
+        """The side in pixels of the images that the published networks were trained on."""
         return 224 if self.stem == "imagenet" else 32
 
     @property

@@ -1,4 +1,4 @@
-"""From what a user calls weights to a file on this machine."""
+"""From a user's name for weights to a file on this machine."""
 
 import sys
 from pathlib import Path
@@ -13,10 +13,10 @@ _licences_said: set[str] = set()
 
 
 def find_file(source: str | Path) -> tuple[Path, PublishedWeights | None]:
-    """The file with the weights, and what is known of them.
+    """Return the file with the weights, and what is published about them.
 
     Args:
-        source: a path; `hf:OWNER/NAME`, a repository of https://huggingface.co with a model.safetensors; or a tag
+        source: path; `hf:OWNER/NAME`, a repository of https://huggingface.co with a model.safetensors; or a tag
             such as `resnext50_32x4d.a1_in1k`, which stands for timm's repository of that name.
 
     Raises:
@@ -36,7 +36,7 @@ def find_file(source: str | Path) -> tuple[Path, PublishedWeights | None]:
         if known is None:
             raise WeightsError(_unknown(name))
         if known.hub is None:
-            raise WeightsError(f"{name} is on no hub: download {known.url} and give the path of the file.")
+            raise WeightsError(f"{name} is on no hub: download {known.url} and pass the path of the file.")
         path = _download(known.hub)
     if known:
         say_licence(known)
@@ -64,7 +64,7 @@ def _download(repository: str) -> Path:
         raise WeightsError(
             f"{HUB}{repository} is not in the local cache and can't be downloaded ({type(error).__name__}: "
             f"{one_line(error, 120)}). "
-            f"Download https://huggingface.co/{repository}/resolve/main/{HUB_FILE} where there is a network, and give "
+            f"Download https://huggingface.co/{repository}/resolve/main/{HUB_FILE} where there is a network, and pass "
             f"its path; or run `hf download {repository} {HUB_FILE}` there and copy its cache folder."
         ) from error
 
@@ -78,7 +78,7 @@ def _unknown(name: str) -> str:
 
 
 def say_licence(known: PublishedWeights) -> None:
-    """Print a licence that does not allow every use, once for each weights."""
+    """Print a licence that does not allow every use, once for each tag."""
     licence = NON_COMMERCIAL.get(known.licence)
     if licence and known.tag not in _licences_said:
         _licences_said.add(known.tag)

@@ -1,4 +1,4 @@
-"""The names of ImageNet-1K's classes, and of what a network's probabilities say."""
+"""The names of ImageNet-1K's classes, and the decoding of predictions."""
 
 import functools
 from importlib import resources
@@ -10,8 +10,8 @@ from resnext.errors import ArgumentError
 from resnext.weights.published import find_weights
 
 
-class Prediction(NamedTuple):
-    """A class and its probability; a tuple as `keras.applications` gives it."""
+class DecodedPrediction(NamedTuple):
+    """A class and its probability; the tuple of `keras.applications`."""
 
     wordnet_id: str
     name: str
@@ -20,7 +20,7 @@ class Prediction(NamedTuple):
 
 @functools.cache
 def imagenet_classes() -> tuple[tuple[str, str], ...]:
-    """WordNet's number and torchvision's name of each of the 1000 classes, in the order of all published weights.
+    """Return WordNet's number and torchvision's name of each of the 1000 classes, in the order of published weights.
 
     >>> imagenet_classes()[0]
     ('n01440764', 'tench')
@@ -29,16 +29,16 @@ def imagenet_classes() -> tuple[tuple[str, str], ...]:
     return tuple((number, name) for number, name in (line.split("\t") for line in text.splitlines()))
 
 
-def decode_predictions(preds, top: int = 5, weights: str | None = None) -> list[list[Prediction]]:
-    """The most probable classes of each image, the first first.
+def decode_predictions(preds, top: int = 5, weights: str | None = None) -> list[list[DecodedPrediction]]:
+    """Return the most probable classes of each image, most probable first.
 
     Args:
-        preds: probabilities, or logits, (batch, 1000): an array or a tensor.
-        top: how many classes to name.
-        weights: the tag of the weights that gave them, if their classes are not ImageNet-1K's.
+        preds: probabilities or logits, (batch, 1000): array or tensor.
+        top: number of classes to return.
+        weights: tag of the weights that produced them, if their classes are not ImageNet-1K's.
 
     Raises:
-        ValueError: another shape, a `top` that is not 1 to 1000, or weights whose classes have no names here.
+        ArgumentError: another shape, a `top` that is not 1 to 1000, or weights whose classes have no names here.
 
     >>> [[best]] = decode_predictions(np.eye(1, 1000), top=1)
     >>> best.name
@@ -62,6 +62,6 @@ def decode_predictions(preds, top: int = 5, weights: str | None = None) -> list[
     best = np.argsort(-array, axis=1, kind="stable")[:, :top]
     names = imagenet_classes()
     return [
-        [Prediction(names[i][0], names[i][1], float(row[i])) for i in order]
+        [DecodedPrediction(names[i][0], names[i][1], float(row[i])) for i in order]
         for row, order in zip(array, best, strict=True)
     ]

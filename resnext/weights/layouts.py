@@ -1,4 +1,4 @@
-"""What other libraries call a network's weights, and how they lay them: one table for each, read in both directions.
+"""How other libraries name a network's weights and order their axes: one table for each, read in both directions.
 
 Our files hold `stem_conv/kernel` as (height, width, input, output), as Keras does; torchvision and timm hold
 `conv1.weight` as (output, input, height, width). Files of the first SE networks and of two older Keras libraries have
@@ -33,7 +33,7 @@ NORM_WEIGHTS = ("gamma", "beta", "moving_mean", "moving_variance", COUNTER)
 
 
 class Location(NamedTuple):
-    """Where one of our weights lies in a file."""
+    """Where one of our weights is in a file."""
 
     names: tuple[str, ...]  # of one tensor, or of one for each path
     shape: Shape  # of ours
@@ -61,7 +61,7 @@ class Layout:
     averaged_shortcut: bool = False
 
     def their_name(self, name: str) -> str:
-        """Of our weight; its own where they have none."""
+        """Translate one of our weight names to theirs; unknown names are returned unchanged."""
         layer, _, weight = name.rpartition("/")
         theirs = _translate(layer, self.rows, self.first_stage - 2, self.first_block - 1)
         if theirs is None or weight not in TORCH_WEIGHTS:
@@ -69,7 +69,7 @@ class Layout:
         return f"{theirs}.{TORCH_WEIGHTS[weight]}" if self.torch else f"{theirs}/{weight}"
 
     def our_name(self, name: str) -> str:
-        """Of their weight; its own where we have none."""
+        """Translate one of their weight names to ours; unknown names are returned unchanged."""
         layer, _, weight = name.rpartition("." if self.torch else "/")
         rows = tuple((theirs, ours) for ours, theirs in self.rows)
         ours = _translate(layer, rows, 2 - self.first_stage, 1 - self.first_block)
@@ -124,7 +124,7 @@ QUBVEL_IMAGES = "bn_data"  # normalises the images: see `qubvel_normalisation`
 
 
 def torch_layout(deep_stem: bool, bottleneck: bool, averaged_shortcut: bool, legacy: bool = False) -> Layout:
-    """torchvision's and timm's names, or those of the first SE networks in PyTorch (Cadene's, timm's `legacy_`)."""
+    """Return torchvision's and timm's names, or those of the first SE networks (Cadene's, timm's `legacy_`)."""
     stem, excitation, head = ("layer0.", "se_module", "last_linear") if legacy else ("", "se", "fc")
     ours, theirs = "stage{s}_block{b}_", "layer{s}.{b}."
     if deep_stem:
@@ -144,7 +144,7 @@ def torch_layout(deep_stem: bool, bottleneck: bool, averaged_shortcut: bool, leg
 
 
 def layout_of_variant(variant: Variant) -> Layout:
-    """The names that torchvision and timm give to a network of ours."""
+    """Return the layout that torchvision and timm use for a network."""
     return torch_layout(
         deep_stem=len(variant.stem_channels) == 3,
         bottleneck=variant.block == "bottleneck",
@@ -154,7 +154,7 @@ def layout_of_variant(variant: Variant) -> Layout:
 
 
 def layout_of_file(shapes: Shapes) -> Layout | None:
-    """The layout of a file with tensors of such names and shapes; None for another network's."""
+    """Return the layout of a file by the names and shapes of its tensors; None if no known network has them."""
     if "stem_norm/gamma" in shapes or "stem_3_norm/gamma" in shapes:
         return OURS
     if "conv1_bn/gamma" in shapes:
@@ -173,7 +173,7 @@ def layout_of_file(shapes: Shapes) -> Layout | None:
 
 
 def locate(shapes: Shapes, layout: Layout) -> dict[str, Location]:
-    """Where our weights lie in a file. A tensor that we have no name for keeps its own."""
+    """Return where our weights are in a file. A tensor without a name of ours keeps its own."""
     found: dict[str, Location] = {}
     for name, shape in shapes.items():
         ours = layout.our_name(name)
@@ -183,7 +183,7 @@ def locate(shapes: Shapes, layout: Layout) -> dict[str, Location]:
 
 
 def to_torch(weights: Mapping[str, np.ndarray], variant: Variant) -> dict[str, np.ndarray]:
-    """Weights of ours as torchvision and timm name and lay them.
+    """Return weights under the names and in the axis order of torchvision and timm.
 
     >>> from resnext.variants.naming import get_variant
     >>> list(to_torch({"predictions/bias": np.zeros(3)}, get_variant("resnext14_2x4d")))
@@ -197,15 +197,15 @@ def to_torch(weights: Mapping[str, np.ndarray], variant: Variant) -> dict[str, n
 
 
 def their_shape(shape: Shape, layout: Layout) -> Shape:
-    """Of a weight in a file, by ours: (height, width, input, output) -> (output, input, height, width) in PyTorch's."""
+    """Return the shape in the file: PyTorch has (output, input, height, width) for (height, width, input, output)."""
     return tuple(shape[axis] for axis in _torch_axes(len(shape))) if layout.torch else shape
 
 
 def find_variant(shapes: Shapes, layout: Layout) -> Variant | None:
-    """The network whose weights have these names, ours, and shapes; None if no network of ours has.
+    """Return the network whose weights have these names of ours and shapes; None if there is none.
 
-    What leaves no trace in the weights is as the plain network has it: anti-aliasing, dilation, activation. Nor do our
-    names tell an averaged shortcut: with a deep stem it is, as in `resnext50d_32x4d`.
+    What leaves no trace in the weights is as in the plain network: anti-aliasing, dilation, activation. Nor do our
+    names tell an averaged shortcut: it is assumed with a deep stem, as in `resnext50d_32x4d`.
     """
     blocks = [0, 0, 0, 0]
     for name in shapes:
@@ -242,9 +242,9 @@ def find_variant(shapes: Shapes, layout: Layout) -> Variant | None:
 
 
 def qubvel_normalisation(beta: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> tuple[tuple, tuple]:
-    """The mean and the deviation, on the scale 0..1, that images have to be normalised with before such a network.
+    """Return the mean and deviation, on the scale 0..1, that images are normalised with before such a network.
 
-    It normalises them in a layer of its own, from 0..255: (x - mean) / deviation + beta.
+    It normalises them in its first layer, from 0..255: (x - mean) / deviation + beta.
     """
     deviation = np.sqrt(variance + QUBVEL.epsilon)
     return tuple(((mean - beta * deviation) / 255).tolist()), tuple((deviation / 255).tolist())
@@ -266,7 +266,7 @@ def _pattern(template: str) -> re.Pattern:
 
 
 def _says_nothing(name: str, layout: Layout) -> bool:
-    """Whether a tensor is not the network's: constants, and what normalises the images."""
+    """Return whether a tensor is no weight: constants, and what normalises the images."""
     if layout is KERAS_APPLICATIONS:
         return name.endswith("_2_gconv/kernel")  # zeros and ones that sum the channels of a group
     return layout is QUBVEL and name.startswith(f"{QUBVEL_IMAGES}/")
@@ -287,7 +287,7 @@ def _place(ours: str, name: str, shape: Shape, layout: Layout) -> Location:
 
 
 def _grouped_kernel(depthwise: np.ndarray, group_width: int) -> np.ndarray:
-    """The kernel of a grouped convolution from that of a depthwise one, whose outputs are summed in each group.
+    """Return the kernel of a grouped convolution from that of a depthwise one whose outputs are summed by group.
 
     Output m of input channel g * width + k counts towards output channel g * width + m of the group g.
     """
@@ -297,7 +297,7 @@ def _grouped_kernel(depthwise: np.ndarray, group_width: int) -> np.ndarray:
 
 
 def _with_paths_joined(found: dict[str, Location]) -> dict[str, Location]:
-    """Qubvel's 3x3 of single paths, whose names count through the network, as one kernel for each block."""
+    """Join qubvel's 3x3 of single paths, numbered through the network, into one kernel for each block."""
     paths = sorted((int(match[1] or 0), name) for name in found if (match := _QUBVEL_3X3.fullmatch(name)))
     norms = sorted(
         (int(match[1]), int(match[2]), name.replace("_norm/gamma", "_conv/kernel"))
@@ -317,10 +317,10 @@ def _with_paths_joined(found: dict[str, Location]) -> dict[str, Location]:
 
 
 def _keras_axes(rank: int) -> tuple[int, ...]:
-    """Of a transposition from PyTorch: (output, input, height, width) -> (height, width, input, output)."""
+    """Return the axes that turn PyTorch's (output, input, height, width) into (height, width, input, output)."""
     return (*range(2, rank), 1, 0) if rank > 1 else tuple(range(rank))
 
 
 def _torch_axes(rank: int) -> tuple[int, ...]:
-    """Of the transposition back."""
+    """Return the axes of the transposition back."""
     return (rank - 1, rank - 2, *range(rank - 2)) if rank > 1 else tuple(range(rank))

@@ -1,4 +1,4 @@
-"""Weights that others have published: where they lie, what they were measured to do, and what may be done with them.
+"""Published weights: where they are, their measured accuracy, and their licences.
 
 Facts only; no weights come with this package. `published_weights.csv` has a row for each tag and size. Sources: timm's
 results on ImageNet's validation images and its model cards (1.0.31), torchvision's metadata (0.29.1), the READMEs of
@@ -27,7 +27,7 @@ class Accuracy(NamedTuple):
 
 
 class PublishedWeights(NamedTuple):
-    """One file of weights: what it is called after timm, `variant.training`, and the facts about it."""
+    """One file of weights under timm's name, `variant.training`, and the facts about it."""
 
     tag: str
     licence: str  # SPDX, in small letters
@@ -47,13 +47,13 @@ class PublishedWeights(NamedTuple):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """Of the size that `ResNeXt` builds by default, or of the largest that was measured."""
+        """The preprocessing at the default size of `ResNeXt`, or at the largest that was measured."""
         by_size = {accuracy.preprocessing.size: accuracy.preprocessing for accuracy in self.accuracies}
         return by_size.get(224, self.accuracies[-1].preprocessing)
 
 
 def list_weights(pattern: str = "*") -> list[str]:
-    """Tags of published weights that match a shell pattern.
+    """Return the tags of published weights that match a shell pattern.
 
     >>> list_weights("resnext50_32x4d.a*")
     ['resnext50_32x4d.a1_in1k', 'resnext50_32x4d.a1h_in1k', 'resnext50_32x4d.a2_in1k', 'resnext50_32x4d.a3_in1k']
@@ -63,7 +63,7 @@ def list_weights(pattern: str = "*") -> list[str]:
 
 @functools.cache
 def published_weights() -> dict[str, PublishedWeights]:
-    """All that are known, by tag.
+    """Return all published weights by tag.
 
     >>> published_weights()["resnext50_32x4d.tv_in1k"].accuracies[0].top1
     77.632
@@ -76,7 +76,7 @@ def published_weights() -> dict[str, PublishedWeights]:
 
 
 def find_weights(name: str) -> PublishedWeights | None:
-    """Published weights by their tag, or by the name of the file that their authors gave out.
+    """Find published weights by tag, or by the file name of their authors.
 
     >>> find_weights("ig_resnext101_32x8-c38310e5.pth").licence
     'cc-by-nc-4.0'
@@ -87,10 +87,10 @@ def find_weights(name: str) -> PublishedWeights | None:
 
 
 def default_weights(variant: str) -> str:
-    """The tag that `weights="imagenet"` stands for: the first for ImageNet-1K whose licence allows every use.
+    """Return the tag that `weights="imagenet"` stands for: the first for ImageNet-1K whose licence allows every use.
 
     Raises:
-        ValueError: there are none for this network.
+        ArgumentError: there are none for this network.
 
     >>> default_weights("resnet50")
     'resnet50.tv2_in1k'

@@ -1,4 +1,4 @@
-"""Files of named tensors, from people we do not know: names and shapes first, values when they are asked for.
+"""Files of named tensors from strangers: names and shapes first, values on request.
 
 Three kinds are told apart by their first bytes, not their names: safetensors, PyTorch's (a zip or a bare pickle), HDF5.
 None is trusted. Sizes are bounded before memory is given; nothing is unpickled but by PyTorch's own restricted reader,
@@ -42,7 +42,7 @@ WRAPPERS = ("state_dict", "model", "model_state_dict")  # keys under which train
 
 @dataclass(frozen=True)
 class Tensors:
-    """What a file holds. `read` gives the values of one tensor."""
+    """The content of a file. `read` returns the values of one tensor."""
 
     shapes: dict[str, tuple[int, ...]]
     dtypes: dict[str, str]  # in safetensors' words
@@ -52,13 +52,13 @@ class Tensors:
 
 @contextlib.contextmanager
 def open_tensors(path: Path) -> Iterator[Tensors]:
-    """The tensors of a file, while it is open.
+    """Open the tensors of a file.
 
     Raises:
-        WeightsError: no such file, of none of the kinds, damaged, or with more in it than tensors.
+        WeightsError: there is no such file, or it is damaged, of another kind, or holds more than tensors.
     """
     if path.is_dir():
-        raise WeightsError(f"{path}: a folder. Give the file in it that has the weights.")
+        raise WeightsError(f"{path}: is a folder. Pass the file in it that has the weights.")
     if not path.is_file():
         raise WeightsError(f"{path}: no such weights file.")
     with path.open("rb") as file:
@@ -145,7 +145,7 @@ def _torch_pickle(path: Path) -> Iterator[Tensors]:
 
 
 def _check_directory(file: IO[bytes]) -> None:
-    """Refuse a zip whose table of contents is long, or does not end the file: readers would not agree what is in it."""
+    """Refuse a zip whose directory is long or does not end the file: readers would disagree on its content."""
     end = file.seek(0, 2) - 22
     file.seek(max(end, 0))
     signature, *_, entries, size, start, comment = struct.unpack("<4s4H2LH", file.read(22).ljust(22, b"\0"))
@@ -162,7 +162,7 @@ def _check_directory(file: IO[bytes]) -> None:
 
 
 def _check_pickles(path: Path, file: IO[bytes], count: int) -> None:
-    """Refuse pickles that name a function which weights do not need. Nothing is executed: their code is only read."""
+    """Refuse pickles that name a function which weights do not need. Nothing is executed, only read."""
     opcodes = itertools.chain.from_iterable(pickletools.genops(file) for _ in range(count))
     for number, (opcode, argument, _) in enumerate(opcodes):
         if number > MAX_OPCODES:
@@ -171,7 +171,7 @@ def _check_pickles(path: Path, file: IO[bytes], count: int) -> None:
             raise WeightsError(f"{path}: a pickle with {opcode.name}, which torch.save does not write. {_SAVE_WEIGHTS}")
         if opcode.name == "GLOBAL" and argument not in PICKLED:
             function = str(argument).replace(" ", ".")
-            raise WeightsError(f"{path}: a pickle that names {function}; weights need no such thing. {_SAVE_WEIGHTS}")
+            raise WeightsError(f"{path}: a pickle that names {function}, which weights do not need. {_SAVE_WEIGHTS}")
 
 
 _SAVE_WEIGHTS = "Save the weights alone: torch.save(model.state_dict(), ...), or as safetensors."
@@ -230,7 +230,7 @@ def _hdf5(path: Path) -> Iterator[Tensors]:
 
 
 def _collect(group: Any, prefix: str, datasets: dict[str, Any], seen: set) -> None:
-    """All datasets below a group that lie in this file and take no more memory than they say."""
+    """Collect all datasets below a group that are in this file and need no more memory than they declare."""
     import h5py
 
     for name in group:
