@@ -5,7 +5,10 @@
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING
+
+import wrapt
 
 __version__ = "0.1.0"
 
@@ -101,3 +104,14 @@ def __getattr__(name: str):
 
 def __dir__():
     return [*globals(), *__all__]
+
+
+def _register_classes(module) -> None:
+    """Make Keras know resnext's classes, so that `keras.saving.load_model` finds them."""
+    if "resnext.layers" not in sys.modules:  # else they are being imported, and the model follows the layers
+        importlib.import_module("resnext.model")
+
+
+# When Keras is imported, or now if it is: `import resnext` alone must not wait for it.
+wrapt.register_post_import_hook(_register_classes, "keras")
+wrapt.register_post_import_hook(lambda module: importlib.import_module("resnext.model"), "resnext.layers")

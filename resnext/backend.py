@@ -30,7 +30,7 @@ def import_keras() -> None:
     Raises:
         MissingBackendError: the backend is unknown or not installed.
     """
-    chosen = os.environ.get("KERAS_BACKEND", BACKENDS[0])
+    chosen = os.environ.get("KERAS_BACKEND") or BACKENDS[0]
     if chosen not in BACKENDS:
         raise MissingBackendError(f"KERAS_BACKEND is {chosen!r}; allowed: {', '.join(BACKENDS)}")
     with silent():
@@ -46,7 +46,7 @@ def import_keras() -> None:
 
 
 def has_accelerator() -> bool:
-    """Return whether TensorFlow or JAX computes on an accelerator rather than the CPU. Imports Keras."""
+    """Return whether the backend computes on an accelerator rather than the CPU. Imports Keras."""
     import keras
 
     backend = keras.backend.backend()
@@ -58,7 +58,9 @@ def has_accelerator() -> bool:
         import jax
 
         return jax.default_backend() != "cpu"
-    return False
+    import torch
+
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
 @contextlib.contextmanager

@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 
+def user_path(path: str | os.PathLike[str]) -> Path:
+    """Return a path from a user; a shell does not expand `~` after `--out=`, so it is done here."""
+    return Path(path).expanduser()
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write the file so that a reader sees the old content or the new one, never a part."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")

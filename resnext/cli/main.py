@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NoReturn
 
 import tyro
@@ -23,6 +22,7 @@ from resnext.cli.training import recipes, resume_command, train_command
 from resnext.cli.weights import convert
 from resnext.distributed import launched
 from resnext.errors import DistributedError, ResNeXtError, RunError, warn
+from resnext.files import user_path
 from resnext.recipes.naming import get_recipe
 from resnext.runs.run import Run
 
@@ -41,7 +41,7 @@ def commands(arguments: Sequence[str]) -> dict[str, Callable[..., None]]:
         "list": list_,
         "info": info,
         "recipes": recipes,
-        "train": resume_command(Path(run)) if run else train_command(recipe),
+        "train": resume_command(user_path(run)) if run else train_command(recipe),
         "evaluate": evaluate,
         "compare": compare,
         "predict": predict,
@@ -63,7 +63,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, interrupt)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     _silence_other_ranks()
-    if "KERAS_BACKEND" not in os.environ:
+    if not os.environ.get("KERAS_BACKEND"):
         os.environ["KERAS_BACKEND"] = _backend_of_run(sys.argv) or installed_backend()
     if sys.argv[1:2] in (["train"], ["evaluate"], ["predict"], ["bench"]):
         _ask_for_huge_pages()

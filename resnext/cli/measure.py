@@ -12,7 +12,7 @@ from tyro.conf import Positional
 
 from resnext.cli.tables import print_table
 from resnext.errors import ArgumentError
-from resnext.files import write_atomically
+from resnext.files import user_path, write_atomically
 from resnext.recipes.naming import get_recipe
 from resnext.recipes.recipe import Dtype
 
@@ -64,4 +64,6 @@ def bench(
             table.add_row(r.part, str(r.threads), f"{r.images_per_second:.0f}")
     print_table(table)
     if json:
-        write_atomically(json, dumps([dataclasses.asdict(result) for result in results], indent=1).encode() + b"\n")
+        write_atomically(
+            user_path(json), dumps([dataclasses.asdict(result) for result in results], indent=1).encode() + b"\n"
+        )

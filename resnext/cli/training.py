@@ -13,6 +13,7 @@ from tyro.conf import Positional
 
 from resnext.cli.tables import print_table
 from resnext.errors import RunError
+from resnext.files import user_path
 from resnext.recipes.recipe import Recipe
 from resnext.runs.config import RunOptions
 from resnext.runs.run import Run
@@ -117,7 +118,7 @@ def resume_command(folder: Path) -> Callable[..., None]:
         """
         from resnext.training.train import resume as resume_training
 
-        if out.resolve() != folder.resolve():
+        if user_path(out).resolve() != folder.resolve():
             raise RunError(f"{folder}: a run is resumed in its own folder. Leave out --out {out}.")
         expected = config.variant if variant == config.variant.name else get_variant(variant)
         given = RunOptions(**dataclasses.asdict(run))

@@ -8,6 +8,8 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
+from resnext.files import user_path
+
 
 def convert(
     source: Annotated[Positional[str], tyro.conf.arg(metavar="SOURCE")],
@@ -24,7 +26,7 @@ def convert(
     from resnext.runs.run import Run
     from resnext.weights.convert import convert
 
-    if Path(source).is_dir():
+    if user_path(source).is_dir():
         source = str(Run.open(source).weights("best"))
     converted = convert(source, out, to)
     head = "no head" if converted.classes is None else f"{converted.classes:,} classes"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnext.errors import ArgumentError
+from resnext.files import user_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +48,7 @@ def preview(data: str | Path, out: str | Path, *, recipe: Recipe, seed: int = 0)
     from resnext.images.decode import read_image
     from resnext.recipes.recipe import evaluation_preprocessing, training_preprocessing
 
-    out = Path(out)
+    out = user_path(out)
     if out.suffix.lower() not in (".png", ".jpg") or not out.parent.is_dir():
         raise ArgumentError(f"{out}: can't be written; pass a .png or .jpg file in a folder that exists")
     examples = open_data(data).splits(seed).train

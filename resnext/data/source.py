@@ -26,6 +26,7 @@ from resnext.data.examples import Examples, Splits
 from resnext.data.folders import DiskFolder, Folder
 from resnext.data.label_files import find_label_file, read_labels
 from resnext.errors import DataError, printable
+from resnext.files import user_path
 from resnext.images.decode import IMAGE_SUFFIXES
 
 PARTS = {"train": "train", "test": "test"} | dict.fromkeys(("val", "valid", "validation"), "validation")
@@ -122,7 +123,7 @@ def open_data(data: str | Path) -> DataSource:
         DataError: the data does not exist, or the archive is damaged or hostile.
     """
     is_builtin = data in BUILTIN
-    path = local_copy(str(data)) if is_builtin else Path(data)
+    path = local_copy(str(data)) if is_builtin else user_path(data)
     if path is None:
         return DataSource(str(data))
     name = str(data) if is_builtin else str(path.resolve())

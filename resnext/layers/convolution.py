@@ -1,6 +1,7 @@
 """Grouped and ordinary convolutions, by the fastest route on every backend (see `resnext.layers`)."""
 
 import functools
+import json
 import os
 import platform
 
@@ -31,12 +32,26 @@ class GroupedConv2D(keras.layers.Conv2D):
     (3, 3, 4, 128)
     """
 
+    origin: dict | None = None  # of a network's first convolution: the network's arguments, which clones keep so
+
+    def get_config(self):
+        config = super().get_config()
+        return config if self.origin is None else {**config, "origin": json.loads(json.dumps(self.origin))}
+
+    @classmethod
+    def from_config(cls, config):
+        layer = super().from_config({name: value for name, value in config.items() if name != "origin"})
+        layer.origin = config.get("origin")
+        return layer
+
     def build(self, input_shape):
         super().build(input_shape)
         backend, accelerator = keras.backend.backend(), has_accelerator()
         trains = backend != "tensorflow" or accelerator or tensorflow_trains_groups(self.compute_dtype)
         pointwise = self.groups == 1 and self.kernel_size == (1, 1)
         self.route = fastest_route(backend, accelerator, trains, self.groups, pointwise)
+        if self.compute_dtype == "float16" and backend != "jax" and not accelerator:
+            self.route = "merged"  # computed in float32: no CPU has kernels for gradients in float16
         # Where XLA is the slow route, `compile(jit_compile="auto")` must not apply it to the complete step.
         self.supports_jit = accelerator or backend != "tensorflow"
 

@@ -37,7 +37,7 @@ def backbone(
     variant: str | Variant,
     *,
     weights: str | Path | None = None,
-    out_stages: Sequence[int] = (2, 3, 4, 5),
+    out_stages: Sequence[int] | None = None,
     output_stride: int | None = None,
     input_tensor=None,
     input_shape: tuple[int | None, ...] | None = None,
@@ -49,7 +49,8 @@ def backbone(
     Args:
         variant: as in `ResNeXt`.
         weights: as in `ResNeXt`; a head in the file is left out.
-        out_stages: stages whose last feature map to return: 1 is the stem before its pool, 2 to 5 are residual.
+        out_stages: stages whose last feature map to return: 1 is the stem before its pool, 2 to 5 are residual. By
+            default all residual stages.
         output_stride: 8, 16 or 32: the largest stride; stages after it dilate instead. By default the variant's, which
             is 32 for every name.
         input_tensor: as in `ResNeXt`.
@@ -70,7 +71,8 @@ def backbone(
     variant = get_variant(variant) if isinstance(variant, str) else variant
     variant = dataclasses.replace(variant, output_stride=output_stride or variant.output_stride)
     one_of("form", form, FORMS)
-    levels, stages = _levels(variant), tuple(out_stages)
+    levels = _levels(variant)
+    stages = tuple(each.number for each in variant.stages) if out_stages is None else tuple(out_stages)
     if not stages or len(set(stages)) < len(stages) or not set(stages) <= set(levels):
         raise ArgumentError(
             f"`out_stages` must be different stages of {', '.join(map(str, levels))}. Received: {out_stages}"
@@ -111,6 +113,8 @@ def freeze(model: keras.Model, stages: Sequence[int]) -> keras.Model:
     >>> network.get_layer("stage2_block1_transform_3x3_norm").trainable
     False
     """
+    if isinstance(stages, int):
+        raise ArgumentError(f"`stages` must be a sequence such as (1, 2). Received: {stages}")
     present = {stage_of(layer.name) for layer in model.layers}
     for stage in stages:
         if stage not in present:

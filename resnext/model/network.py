@@ -6,10 +6,12 @@ import math
 from pathlib import Path
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from resnext.errors import ArgumentError
 from resnext.images.preprocessing import Preprocessing
+from resnext.layers.convolution import GroupedConv2D
 from resnext.layers.initializer import filled_later
 from resnext.layers.max_pooling import MaxPooling2D
 from resnext.model.blocks import FORMS, channel_axis, convolution_norm_activation, residual_stage
@@ -27,7 +29,15 @@ POOLINGS = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling
 class ResNeXtModel(keras.Model):
     """A functional model that remembers the arguments of `ResNeXt`, also through `.keras` files."""
 
-    arguments: dict
+    @property
+    def arguments(self) -> dict:
+        """The arguments of `ResNeXt`. The first convolution holds them, so that clones, made layer by layer, do too."""
+        origins = (layer.origin for layer in self.layers if isinstance(layer, GroupedConv2D))
+        return next((origin for origin in origins if origin is not None), {})
+
+    @arguments.setter
+    def arguments(self, arguments: dict) -> None:
+        next(layer for layer in self.layers if isinstance(layer, GroupedConv2D)).origin = arguments
 
     @property
     def variant(self) -> Variant:
@@ -105,7 +115,7 @@ def ResNeXt(
     25097128
     """
     variant = get_variant(variant) if isinstance(variant, str) else variant
-    new_head, classes = classes is not None, variant.default_classes if classes is None else classes
+    new_head, classes = classes is not None, variant.default_classes if classes is None else _as_int(classes)
     _check_arguments(include_top, weights, pooling, classes, classifier_activation, form)
     if input_tensor is None:
         input_tensor = keras.Input(image_shape(variant, input_shape, include_top))
@@ -126,12 +136,17 @@ def ResNeXt(
         return functional_model(ResNeXtModel, input_tensor, x, name or variant.name, arguments, loaded)
 
 
+def _as_int(number):
+    """Return NumPy's integers as Python's; anything else unchanged."""
+    return int(number) if isinstance(number, np.integer) else number
+
+
 def _check_arguments(include_top, weights, pooling, classes, classifier_activation, form) -> None:
     one_of("form", form, FORMS)
     one_of("pooling", pooling, (None, *POOLINGS))
     if include_top and pooling:
         raise ArgumentError(f"`pooling` is for include_top=False. Received: pooling={pooling!r} with the top.")
-    if not isinstance(classes, int) or classes < 1:
+    if not isinstance(classes, int) or isinstance(classes, bool) or classes < 1:
         raise ArgumentError(f"`classes` must be a whole number, at least 1. Received: {classes!r}")
     if weights is not None and include_top:
         one_of("classifier_activation", classifier_activation, (None, "softmax"))
@@ -213,6 +228,14 @@ def image_shape(variant: Variant, input_shape, include_top: bool) -> tuple[int |
         side = variant.image_size if include_top else None
         return (3, side, side) if channels_first else (side, side, 3)
     layout = "(channels, height, width)" if channels_first else "(height, width, channels)"
+    first, last = (input_shape[0], input_shape[-1]) if len(input_shape) == 3 else (None, None)
+    channels, side = (first, last) if channels_first else (last, first)
+    if channels and side and side <= 4 < channels:
+        other = "channels_last" if channels_first else "channels_first"
+        raise ArgumentError(
+            f"`input_shape` must be {layout}. Received: {input_shape}, which reads as {other}; for that layout call "
+            f"keras.config.set_image_data_format({other!r}) before."
+        )
     sides = [side for side in input_shape if side is not None]
     if len(input_shape) != 3 or input_shape[0 if channels_first else -1] is None or min(sides) < 1:
         raise ArgumentError(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from resnext.errors import ArgumentError
+from resnext.files import user_path
 from resnext.runs.history import History
 from resnext.runs.run import Run
 
@@ -39,10 +40,10 @@ def compare(runs: Iterable[str | Path], out: str | Path | None = None) -> list[R
     from resnext.runs.plots import draw_comparison
     from resnext.variants.complexity import complexity
 
-    out = None if out is None else Path(out)
+    out = None if out is None else user_path(out)
     if out and (out.suffix not in (".png", ".svg") or not out.parent.is_dir()):
         raise ArgumentError(f"{out}: can't be written; pass a .png or .svg file in an existing folder")
-    folders = [Path(run) for run in runs]
+    folders = [user_path(run) for run in runs]
     if not folders:
         raise ArgumentError("no run was passed; pass one run folder or more")
     summaries = []

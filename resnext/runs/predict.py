@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from resnext.errors import ArgumentError
+from resnext.files import user_path
 from resnext.runs.run import Run
 
 BATCH_SIZE = 16  # from 8 on, images a second rise no more (docs/performance.md)
@@ -46,7 +47,7 @@ def predict(
         raise ArgumentError(f"`top` must be at least 1. Received: {top}")
     opened = Run.open(run)
     classifier, config = opened.classifier(weights), opened.config
-    paths = [Path(image) for image in images]
+    paths = [user_path(image) for image in images]
     names = iter(paths)
     batch_size = min(BATCH_SIZE, max(1, len(paths)))
     for batch, valid, error in prediction_batches(paths, config.preprocessing, batch_size):

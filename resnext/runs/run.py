@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from resnext.backend import import_keras
 from resnext.errors import RunError
-from resnext.files import write_atomically
+from resnext.files import user_path, write_atomically
 from resnext.runs.config import RunConfig, as_list
 from resnext.runs.history import EpochRow, History
 from resnext.variants.complexity import complexity
@@ -70,7 +70,7 @@ class Run:
         Raises:
             RunError: it is not a run folder, or its configuration is damaged.
         """
-        folder = Path(folder)
+        folder = user_path(folder)
         if not is_run(folder):
             raise RunError(f"{folder}: not a run folder (no {CONFIG}). Pass the --out of a `resnext train`.")
         with _reading(folder / CONFIG) as text:

@@ -69,6 +69,7 @@ class Session:
         workers: threads that make batches ahead; None for one for each core.
         stop: asked after every step whether to stop.
         cluster: all processes and devices of the training.
+        weights: weights to start from; None for random ones.
     """
 
     @classmethod
@@ -86,7 +87,9 @@ class Session:
         with silent():  # beside JAX Keras imports TensorFlow here, where that is installed
             keras.utils.set_random_seed(config.options.seed)
         with keras_config(config.options.dtype, "channels_last"), cluster.scope():
-            session = cls(folder, config, splits, workers, stop, cluster)
+            # A checkpoint replaces every variable, so the weights that the run started from are not needed.
+            start = None if checkpoint else config.options.weights
+            session = cls(folder, config, splits, workers, stop, cluster, start)
             try:
                 if checkpoint:
                     session.restore(checkpoint)
@@ -107,6 +110,7 @@ class Session:
         workers: int | None,
         stop: StopRequest,
         cluster: Cluster,
+        weights: str | None,
     ):
         recipe, options = config.recipe, config.options
         self.folder, self.config, self.splits, self.cluster = folder, config, splits, cluster
@@ -114,7 +118,7 @@ class Session:
         self.steps = steps_per_epoch(splits.train, recipe)
         self.at_once = images_per_step(splits.train, recipe) // recipe.accumulate
         cluster.check_shares(self.at_once)
-        self._build_models(learning_rates(recipe, self.steps))
+        self._build_models(learning_rates(recipe, self.steps), weights)
         preprocessing, share = training_preprocessing(recipe), (cluster.rank, cluster.processes)
         self.batches = partial(
             training_batches, splits.train, recipe, preprocessing, options.seed, workers, share=share
@@ -131,10 +135,10 @@ class Session:
             self, images, self.facts, options.checkpoint_every, partial(stop.asked, cluster.all_max)
         )
 
-    def _build_models(self, rates: keras.optimizers.schedules.LearningRateSchedule) -> None:
+    def _build_models(self, rates: keras.optimizers.schedules.LearningRateSchedule, weights: str | None) -> None:
         config, recipe = self.config, self.config.recipe
         self.rates = rates
-        self.network = build_network(config)
+        self.network = build_network(config, weights)
         trained = recompute(self.network) if config.options.remat else self.network
         self.classifier = image_classifier(trained, training_preprocessing(recipe))
         self.evaluated = self.classifier
@@ -294,16 +298,16 @@ class Session:
         return averaged_weights(self.classifier, images(), min(self.steps, STATISTICS_FROM))
 
 
-def build_network(config: RunConfig) -> ResNeXtModel:
-    """Build the network to train: with the recipe's start, its loaded weights and its frozen stages."""
+def build_network(config: RunConfig, weights: str | None) -> ResNeXtModel:
+    """Build the network to train: with the recipe's start, loaded weights if there are some, and its frozen stages."""
     recipe, variant = config.recipe, config.variant
     variant = dataclasses.replace(
         variant,
         drop_path=recipe.drop_path or variant.drop_path,
         last_gamma=0.0 if recipe.zero_gamma else variant.last_gamma,
     )
-    weights, size = config.options.weights, recipe.image_size
-    return freeze(image_network(variant, len(config.classes), config.preprocessing, weights, size), recipe.freeze)
+    classes, size = len(config.classes), recipe.image_size
+    return freeze(image_network(variant, classes, config.preprocessing, weights, size), recipe.freeze)
 
 
 def compile_classifier(classifier: keras.Model, network: keras.Model, recipe: Recipe, rates) -> None:

@@ -15,6 +15,7 @@ from resnext.data.reading import check_images, drop_unreadable
 from resnext.data.source import open_data
 from resnext.distributed import Cluster, initialize, launched
 from resnext.errors import ArgumentError, DataError, RunError, warn
+from resnext.files import user_path
 from resnext.images.decode import read_image
 from resnext.images.watchdog import watch_files
 from resnext.recipes.naming import get_recipe
@@ -76,12 +77,12 @@ def train(
     >>> train("sign-digits", "resnext14_8x4d", "runs/signs").test.top(1)  # doctest: +SKIP
     0.9912
     """
-    folder = Path(out)
+    folder = user_path(out)
     variant = get_variant(variant) if isinstance(variant, str) else variant
     recipe = recipe or get_recipe("photos")
     recipe = dataclasses.replace(recipe, image_size=recipe.image_size or variant.image_size)
     preprocessing = evaluation_preprocessing(recipe)
-    start = None if weights is None else str(weights)
+    start = _absolute(weights)
     options = RunOptions(start, seed, dtype, remat, skip_bad, tensorboard, checkpoint_every)  # type: ignore[arg-type]
     _check_workers(workers)
     if _is_main():
@@ -130,9 +131,11 @@ def resume(
     >>> resume("runs/signs").test.top(1)  # doctest: +SKIP
     0.9912
     """
-    folder = Path(folder)
+    folder = user_path(folder)
     config = Run.open(folder).config
     _check_workers(workers)
+    if options:
+        options = dataclasses.replace(options, weights=_absolute(options.weights))
     if changed := changes(config, variant=variant, recipe=recipe, options=options):
         raise RunError(
             f"{folder}: this run was started with {'; '.join(changed)}. Leave these options out, or start a new run "
@@ -174,6 +177,14 @@ def _broadcast(folder: Path, checkpoint: Checkpoint | None, cluster: Cluster) ->
     if cluster.is_main or step < 0:
         return checkpoint
     return read_checkpoint(folder / checkpoint_name(step, epochs))
+
+
+def _absolute(weights: str | Path | None) -> str | None:
+    """Return a file as an absolute path, so that the run can be moved and resumed from elsewhere."""
+    if weights is None:
+        return None
+    path = user_path(weights)
+    return str(path.resolve()) if path.exists() else str(weights)
 
 
 def _check_workers(workers: int | None) -> None:

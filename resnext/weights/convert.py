@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from resnext.errors import ArgumentError, WeightsError
+from resnext.files import user_path
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.naming import get_variant
 from resnext.variants.variant import Variant
@@ -16,7 +17,7 @@ from resnext.weights.layouts import (
 )
 from resnext.weights.load import HEAD, check_fit, check_floats, stem_kernel_name
 from resnext.weights.opened import OpenedWeights, counters, open_weights
-from resnext.weights.save import TORCH_SUFFIXES, file_metadata, write_weights
+from resnext.weights.save import TORCH_SUFFIXES, check_file, file_metadata, write_weights
 
 
 class Converted(NamedTuple):
@@ -55,8 +56,10 @@ def convert(source: str | Path, out: str | Path, to: str = "resnext") -> Convert
     """
     if to not in TARGETS:
         raise ArgumentError(f"`to` must be one of {', '.join(TARGETS)}. Received: {to!r}")
-    out = Path(out)
-    _check_out(out, to)
+    out = user_path(out)
+    check_file(out, (".safetensors",) if to == "resnext" else (".safetensors", *TORCH_SUFFIXES), to)
+    if user_path(source).exists() and out.exists() and out.samefile(user_path(source)):
+        raise ArgumentError(f"{out}: is the source itself. Pass another file as --out.")
     with open_weights(source) as file:
         found, variant = file.found, _variant_in(file)
         classes = found[HEAD[1]].shape[0] if HEAD[1] in found and found[HEAD[1]].shape else None
@@ -116,14 +119,3 @@ def _check_target(variant: Variant, to: str) -> None:
     facts = ", ".join(str(option) for option in options if option)
     allowed = ", ".join(f"--to {target}" for target, fits in TARGETS.items() if fits(variant))
     raise ArgumentError(f"{to} has no {variant.name} ({facts}). Allowed: {allowed}.")
-
-
-def _check_out(out: Path, to: str) -> None:
-    """Refuse a file that could not be written, or whose name belongs to another format."""
-    suffixes = (".safetensors",) if to == "resnext" else (".safetensors", *TORCH_SUFFIXES)
-    if out.suffix not in suffixes:
-        raise ArgumentError(f"{out}: weights for {to} are written as {', '.join(suffixes)}. Choose such a name.")
-    if out.is_dir() or not out.parent.is_dir():
-        raise ArgumentError(
-            f"{out}: {'a folder' if out.is_dir() else 'its folder does not exist'}. Pass a file in an existing folder."
-        )

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from resnext.errors import WeightsError, missing_package, one_line
+from resnext.files import user_path
 from resnext.weights.published import NON_COMMERCIAL, PublishedWeights, find_weights, list_weights
 
 HUB = "hf:"
@@ -24,7 +25,7 @@ def find_file(source: str | Path) -> tuple[Path, PublishedWeights | None]:
         ImportError: huggingface-hub is needed and not installed.
     """
     name = str(source)
-    path = Path(source)
+    path = user_path(source)
     if name.startswith(HUB):
         repository = name.removeprefix(HUB)
         known, path = find_weights(repository.removeprefix("timm/")), _download(repository)

@@ -211,6 +211,11 @@ def _hdf5(path: Path) -> Iterator[Tensors]:
     import h5py
 
     with h5py.File(path, "r") as file:
+        if isinstance(file.get("layers"), h5py.Group):
+            raise WeightsError(
+                f"{path}: written by Keras's own save_weights, whose names depend on the model. Build the network, "
+                "then call network.load_weights(path)."
+            )
         datasets: dict[str, Any] = {}
         _collect(file, "", datasets, set())
         names = {_short(name): name for name in datasets}

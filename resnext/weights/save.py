@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from resnext.errors import missing_package
-from resnext.files import write_atomically
+from resnext.errors import ArgumentError, missing_package
+from resnext.files import user_path, write_atomically
 from resnext.images.preprocessing import Preprocessing
 from resnext.weights.assign import get_weights
 from resnext.weights.published import PublishedWeights
@@ -26,9 +26,32 @@ TORCH_SUFFIXES = (".pth", ".pt", ".bin")
 def save_weights(model: keras.Model, path: str | Path) -> None:
     """Write the weights to a safetensors file, as form c has them; an old file stays intact until the new one is.
 
+    Args:
+        model: network that `ResNeXt` or `backbone` built.
+        path: file to write, .safetensors.
+
+    Raises:
+        ArgumentError: another model or another kind of file, or the folder does not exist.
+
     >>> save_weights(network, "network.safetensors")  # doctest: +SKIP
     """
-    write_weights(Path(path), get_weights(model), _metadata_of(model))
+    path = user_path(path)
+    check_file(path, (".safetensors",), "resnext")
+    if getattr(model, "variant", None) is None:
+        raise ArgumentError(
+            f"`model` must be a network that ResNeXt or backbone built. Received: {type(model).__name__} "
+            f"{model.name!r}. Save a folded network, or another model, by model.save(...)."
+        )
+    write_weights(path, get_weights(model), _metadata_of(model))
+
+
+def check_file(path: Path, suffixes: tuple[str, ...], to: str) -> None:
+    """Refuse a file that could not be written, or whose name belongs to another format. Raises ArgumentError."""
+    if path.suffix not in suffixes:
+        raise ArgumentError(f"{path}: weights for {to} are written as {', '.join(suffixes)}. Choose such a name.")
+    if path.is_dir() or not path.parent.is_dir():
+        reason = "a folder" if path.is_dir() else "its folder does not exist"
+        raise ArgumentError(f"{path}: {reason}. Pass a file in an existing folder.")
 
 
 def weights_to_bytes(model: keras.Model) -> bytes:
