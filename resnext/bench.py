@@ -163,7 +163,7 @@ def bench_data(data: str | Path, recipe: Recipe, batch_size: int = 32):
         A DataTiming for each part.
 
     Raises:
-        ValueError: the batch size is not allowed.
+        ArgumentError: the batch size is not allowed.
         DataError: the data cannot be used or has no image files.
         ImageError: an image can't be read.
 

@@ -1,8 +1,8 @@
 """Every error of this library: what went wrong for the user, with the exit status of the command that meets it.
 
 Each kind inherits `ResNeXtError` and the standard class that Python programmers expect in its place. The command line
-prints one line for these; any other exception is a bug of ours and keeps its traceback. Exit statuses are those of
-sysexits.h, by which schedulers tell what may be tried again.
+prints one line for these and for `OSError`; any other exception is a bug in resnext and keeps its traceback. Exit
+statuses are those of sysexits.h, by which schedulers tell what may be tried again.
 """
 
 from __future__ import annotations

@@ -132,8 +132,8 @@ HOSTILE = {
     "half a zip": (torch_zip(b"\x80\x02}.")[:60], WHOLE_TORCH),
     "keras archive": (keras_archive(), "a .keras archive, which says what layers to build; only weights are loaded"),
     "half an HDF5": (hdf5(bomb)[:700], WHOLE_H5),
-    "external link": (hdf5(outside), "conv1_bn/gamma is a link, maybe to another file"),
-    "soft link": (hdf5(soft), "conv1_bn/gamma is a link, maybe to another file"),
+    "external link": (hdf5(outside), "conv1_bn/gamma is a link, possibly to another file"),
+    "soft link": (hdf5(soft), "conv1_bn/gamma is a link, possibly to another file"),
     "external storage": (hdf5(external_storage), "conv1_bn/gamma lies in another file"),
     "virtual": (hdf5(virtual), "conv1_bn/gamma lies in another file"),
     "10^18 values": (hdf5(bomb), "tensors of 4,000,000,000,000,000,000 bytes in a file of"),
@@ -141,7 +141,7 @@ HOSTILE = {
         hdf5(lambda file: file.create_dataset("bn0/gamma", (10**7,), "f4")),
         "tensors of 40,000,000 bytes",
     ),
-    "many parts": (hdf5(parts), "a part that is there twice, or too many parts"),
+    "many parts": (hdf5(parts), "a duplicate object, or too many objects"),
     "many instructions": (torch_zip(b"\x80\x02" + b"N0" * 200_000), "a pickle of more than 200,000 instructions"),
     "two pickles": (torch_zip(b"\x80\x02}.", second="archive/DATA.PKL"), "data.pkl, or with several"),
     "two folders": (torch_zip(b"\x80\x02}.", second="other/x"), "a zip with several folders"),
@@ -218,7 +218,7 @@ def test_right_names_with_absurd_shapes_are_listed(tmp_path, shape):
     header["fc.bias"] = {"dtype": "F32", "shape": [], "data_offsets": [0, 4]}
     path = tmp_path / "weights.safetensors"
     path.write_bytes(safetensors_file(header, bytes(4)))
-    with pytest.raises(WeightsError, match=r"\+ conv1.weight|not a whole safetensors file"):
+    with pytest.raises(WeightsError, match=r"\+ conv1.weight|incomplete or damaged safetensors file"):
         network(path)
 
 
@@ -286,7 +286,7 @@ def test_pytorch_files_without_code_are_checked_too(tmp_path, old):
     content = path.read_bytes()
     for keep in (100, len(content) // 2, len(content) - 10):
         path.write_bytes(content[:keep])
-        with pytest.raises(WeightsError, match="not a whole PyTorch file"):
+        with pytest.raises(WeightsError, match="incomplete or damaged PyTorch file"):
             network(path)
 
 
@@ -298,7 +298,7 @@ def test_a_damaged_part_of_an_hdf5_file_is_found_before_anything_is_loaded(tmp_p
     content = bytearray(path.read_bytes())
     content[offset : offset + 8] = b"\xff" * 8
     path.write_bytes(content)
-    with pytest.raises(WeightsError, match="not a whole HDF5 file of weights"):
+    with pytest.raises(WeightsError, match="incomplete or damaged HDF5 file of weights"):
         network(path)
 
 

@@ -118,20 +118,25 @@ def test_plain_values_of_other_kinds_are_understood():
 def test_weights_are_saved_under_names_that_can_be_read(network, tmp_path):
     with pytest.raises(ArgumentError, match=r"must be a network that ResNeXt or backbone built. Received: Functional"):
         resnext.save_weights(resnext.fold(network), tmp_path / "x.safetensors")
-    with pytest.raises(
-        ArgumentError, match=r"x.h5: weights for resnext are written as .safetensors. Choose such"
-    ):
+    with pytest.raises(ArgumentError, match=r"x.h5: weights for resnext are written as .safetensors. Choose such"):
         resnext.save_weights(network, tmp_path / "x.h5")
     with pytest.raises(ArgumentError, match=r"no/x.safetensors: its folder does not exist. Pass a file in an existing"):
         resnext.save_weights(network, tmp_path / "no" / "x.safetensors")
     network.save_weights(tmp_path / "x.weights.h5")
-    with pytest.raises(
-        WeightsError, match=r"written by Keras's own save_weights.* then call network.load_w"
-    ):
+    with pytest.raises(WeightsError, match=r"written by Keras's own save_weights.* then call network.load_w"):
         resnext.ResNeXt("resnext11_2x4d", classes=3, weights=tmp_path / "x.weights.h5")
     resnext.save_weights(network, tmp_path / "x.safetensors")
     with pytest.raises(ArgumentError, match=r"x.safetensors: is the source itself. Pass another file as --out."):
         resnext.convert(tmp_path / "x.safetensors", tmp_path / "x.safetensors")
+
+
+def test_quantize_says_what_it_leaves(network):
+    with pytest.warns(UserWarning, match="quantize") as warned:
+        network.quantize("int8")
+    (warning,) = [str(each.message) for each in warned if "__array__" not in str(each.message)]  # NumPy on Keras
+    assert warning.startswith("quantize('int8') quantises the classifier only: Keras has no quantised convolutions.")
+    assert "ONNX Runtime or OpenVINO" in warning
+    assert network.get_layer("predictions").quantization_mode == "int8"
 
 
 @pytest.mark.once

@@ -420,6 +420,28 @@ def test_a_finished_run_says_its_result_again(whole):
 
 
 @pytest.mark.once
+def test_the_time_of_an_epoch_is_not_counted_into_the_next(whole):
+    facts = read_newest(whole / FOLDER, pytest.fail).facts
+    assert facts["spent"] < facts["rows"][-1]["seconds"] / 2
+
+
+@pytest.mark.once
+def test_a_fine_tuning_is_resumed_without_the_weights_it_started_from(whole, photos, tmp_path, monkeypatch):
+    start = tmp_path / "start.safetensors"
+    shutil.copy(whole / "best.safetensors", start)
+    monkeypatch.chdir(tmp_path)
+    arguments = ("train", photos, *ARGUMENTS, "--recipe", "finetune", "--weights", "start.safetensors")
+    runs = [tmp_path / name for name in ("straight", "stopped")]
+    assert resnext(*arguments, "--out", runs[0]).returncode == 0
+    assert faulty(STEP, 6, "SIGTERM", *arguments, "--out", runs[1]).returncode == 143
+    start.unlink()
+    monkeypatch.chdir("/")
+    process = resnext("train", "--resume", runs[1])
+    assert process.returncode == 0, process.stderr
+    assert_same(runs[1], runs[0])
+
+
+@pytest.mark.once
 def test_resume_wants_a_run(tmp_path):
     process = resnext("train", "--resume", tmp_path)
     assert ours(process) == [f"{tmp_path}: not a run folder (no config.json). Pass the --out of a `resnext train`."]

@@ -156,6 +156,26 @@ def test_pytorch_files_new_old_parallel_and_wrapped(tmp_path, theirs, old, wrapp
 
 
 @pytest.mark.once
+@pytest.mark.parametrize(
+    "prefix", ["model.", "net.", "_orig_mod.", "module._orig_mod.", "model._orig_mod.", "backbone.", "encoder.model."]
+)
+def test_what_wrappers_put_before_every_name_is_ignored_and_reported(tmp_path, theirs, prefix):
+    weights = {prefix + name: value for name, value in torch_weights().items()}
+    save_file({**weights, "n_averaged": np.array(7)}, tmp_path / "wrapped.safetensors")
+    expected = get_weights(network(theirs))
+    with pytest.warns(UserWarning, match=f"wrapped.safetensors: the prefix '{prefix}' of its names is ignored"):
+        found = get_weights(network(tmp_path / "wrapped.safetensors"))
+    for name, value in found.items():
+        np.testing.assert_array_equal(value, expected[name])
+    with pytest.warns(UserWarning, match="is ignored"):
+        assert convert(tmp_path / "wrapped.safetensors", tmp_path / "ours.safetensors").variant.name == SMALL
+    del weights[f"{prefix}bn1.weight"]
+    save_file({**weights, "bn1.weight": np.ones(64, np.float32)}, tmp_path / "mixed.safetensors")
+    with pytest.raises(WeightsError, match="are those of no ResNeXt"):
+        network(tmp_path / "mixed.safetensors")
+
+
+@pytest.mark.once
 def test_a_pytorch_file_without_pytorch_says_what_to_install(tmp_path, monkeypatch):
     import sys
     import zipfile
@@ -384,7 +404,7 @@ def test_wrong_sources_are_named(cache):
     for source, words in {
         "hf:nothing/": "a repository is OWNER/NAME",
         "hf:a/b/c": "a repository is OWNER/NAME",
-        "hf:timm": "^hf:timm: a repository is OWNER/NAME, such as hf:timm/resnext50_32x4d.a1_in1k.$",
+        "hf:timm": "^hf:timm: not a repository name. Pass hf:OWNER/NAME, such as hf:timm/resnext50_32x4d.a1_in1k.$",
         "none.safetensors": "^none.safetensors: no such weights file.$",
         "resnext50_32x4d.none": "no published weights of that name; those of this network: resnext50_32x4d.a1_in1k, ",
         "nonsense": "no published weights of that name; `resnext list --weights` shows them.$",

@@ -202,7 +202,7 @@ def test_the_rate_counts_the_images_that_a_step_has(colours, tmp_path, monkeypat
 def test_a_run_inside_its_data_is_refused(colours, tmp_path):
     out = colours / "deep" / "run"
     assert refusal(resnext("train", colours, "--variant", TINY, "--out", out)) == (
-        f"{out}: lies in {colours}, where its pictures would be taken for data. Choose another --out."
+        f"{out}: lies inside {colours}, where its plots would be read as training images. Choose another --out."
     )
     assert not out.parent.exists()
 
@@ -212,7 +212,7 @@ def test_a_run_inside_the_local_copy_of_a_word_is_refused(colours, tmp_path, mon
     shutil.copytree(colours, tmp_path / "cifar10")
     monkeypatch.delenv("RESNEXT_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RunError, match=r"^cifar10/run: lies in cifar10, where its pictures"):
+    with pytest.raises(RunError, match=r"^cifar10/run: lies inside cifar10, where its plots"):
         train("cifar10", TINY, "cifar10/run", recipe=QUICK)
 
 

@@ -105,7 +105,7 @@ def test_damaged_file_is_refused(tmp_path, keep):
     path = tmp_path / "w.safetensors"
     save_weights(network(), path)
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(WeightsError, match="not a whole safetensors file"):
+    with pytest.raises(WeightsError, match="incomplete or damaged safetensors file"):
         load_weights(network(), path)
 
 

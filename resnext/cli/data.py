@@ -32,7 +32,7 @@ def preview_command(defaults: Recipe) -> Callable[..., None]:
         Args:
             data: data set, as for train.
             recipe: settings of the recipe.
-            out: image to write, .png.
+            out: image to write, .png or .jpg.
             seed: seed of the augmentation.
         """
         from resnext.data.preview import preview
@@ -72,7 +72,7 @@ def check_data(data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")]) 
 
 
 def _print_counts(report: DataReport) -> None:
-    """Print a row for each class, a column for each part."""
+    """Print a table with a row for each class and a column for each part."""
     from rich.markup import escape
     from rich.table import Table
 

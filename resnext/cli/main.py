@@ -8,7 +8,9 @@ import itertools
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import tyro
@@ -62,6 +64,7 @@ def main() -> None:
 
     signal.signal(signal.SIGINT, interrupt)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.showwarning = _show_warning
     _silence_other_ranks()
     if not os.environ.get("KERAS_BACKEND"):
         os.environ["KERAS_BACKEND"] = _backend_of_run(sys.argv) or installed_backend()
@@ -83,9 +86,15 @@ def main() -> None:
         if interrupts:  # TensorFlow hands on an interrupt as an error of its own
             _end_interrupted(130, "")
         if not isinstance(error, ResNeXtError | OSError):
-            raise  # a bug of ours
+            raise  # a bug in resnext
         warn(str(error))
         _end(getattr(error, "exit_code", 1))
+
+
+def _show_warning(message, category, filename, *_) -> None:
+    """Print resnext's warnings in one line; those of libraries are for programmers, and not for a terminal."""
+    if Path(filename).is_relative_to(Path(__file__).parents[1]):
+        warn(str(message))
 
 
 def _end_interrupted(exit_code: int, what: str) -> NoReturn:

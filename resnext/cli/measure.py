@@ -32,7 +32,7 @@ def bench(
 
     Args:
         what: conv for the convolutions, data for the data pipeline.
-        data: folder of images to read, for data.
+        data: folder or archive of images to read, for data.
         variant: network whose convolutions to time, for conv.
         batch_size: images in a batch.
         image_size: side of the images in pixels, for data.

@@ -99,7 +99,7 @@ def _info_of_weights(known: PublishedWeights) -> None:
         print(f"source         hf:{known.hub}")
     if known.url:
         print(f"file           {known.url}")
-    print(f"normalisation  mean {known.preprocessing.mean}, deviation {known.preprocessing.std}")
+    print(f"normalisation  mean {known.preprocessing.mean}, standard deviation {known.preprocessing.std}")
     for preprocessing, top1, top5 in known.accuracies:
         how = f"resize {preprocessing.resize}, crop {preprocessing.size}, {preprocessing.interpolation}"
         accuracy = f"top-1 {top1} %, top-5 {top5} %" if top1 else "no published accuracy"

@@ -30,7 +30,7 @@ class Settings(Recipe):
     name: Annotated[str, tyro.conf.arg(name="recipe", metavar="NAME", help="training recipe; see `resnext recipes`.")]
 
     def __post_init__(self):
-        """Refuse nothing here, where tyro would print it in a box: the Recipe that is made of it does."""
+        """Accept anything here, where tyro would print an error in a box; `Recipe` checks the values later."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Options(RunOptions):
     __doc__ = RunOptions.__doc__
 
     def __post_init__(self):
-        """Refuse nothing here either."""
+        """Accept anything here; `RunOptions` checks the values later."""
 
 
 RunGroup: TypeAlias = tyro.conf.FlagCreatePairsOff[tyro.conf.OmitArgPrefixes[Options]]
@@ -135,7 +135,7 @@ def _print_result(result: TrainingResult) -> None:
     print(f"test top-1 {100 * result.test.top(1):.2f} % of {len(result.test.labels)} images (last epoch)")
     print(
         f"best validation top-1 {100 * result.best_validation_accuracy:.2f} % (epoch {result.best_epoch}), "
-        f"kept in {result.folder}"
+        f"saved in {result.folder}"
     )
     for picture in result.pictures:
         print(f"picture: {picture}")

@@ -48,7 +48,8 @@ def load_builtin(name: str) -> Splits:
     """Load a built-in data set; its test part also serves for validation.
 
     Raises:
-        DataError: a package is missing, or the download failed.
+        MissingPackageError: scikit-learn is not installed.
+        DataError: the download failed.
     """
     return _digits() if name == "digits" else _cifar(name)
 

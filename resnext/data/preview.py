@@ -35,7 +35,7 @@ def preview(data: str | Path, out: str | Path, *, recipe: Recipe, seed: int = 0)
         The path of the image file.
 
     Raises:
-        ValueError: `out` can't be written.
+        ArgumentError: `out` can't be written.
         DataError: the data can't be used.
         ImageError: an image can't be read.
 

@@ -1,6 +1,6 @@
 """The path of an image file to the network: strict reading, resizing and cropping.
 
-Normalising is not part of it: that is the first operation of the graph that train, predict and export run.
+`Preprocessing` does not normalise: the first operation of the graph that train and predict run does.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Preprocessing:
         std: standard deviations of the three channels, on the scale 0..1; by default those of ImageNet.
 
     Raises:
-        ValueError: a value is not allowed.
+        ArgumentError: a value is not allowed.
 
     >>> Preprocessing(size=224, resize=256).apply(np.zeros((300, 400, 3), np.uint8)).shape
     (224, 224, 3)
@@ -86,7 +86,7 @@ class Preprocessing:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Preprocessing:
-        """Invert `to_json`. Raises ValueError for a missing (-) or unknown (+) key, or a value that is not allowed.
+        """Invert `to_json`. Raises ArgumentError for a missing (-) or unknown (+) key, or a value that is not allowed.
 
         >>> Preprocessing.from_json(Preprocessing(64, 72).to_json()) == Preprocessing(64, 72)
         True
@@ -126,7 +126,7 @@ def preprocess_input(images, data_format: str | None = None, preprocessing: Prep
             and standard deviation, with which all published weights except MXNet's (qubvel's files) were trained.
 
     Raises:
-        ValueError: the data format is unknown, or the images do not have three channels.
+        ArgumentError: the data format is unknown, or the images do not have three channels.
 
     >>> preprocess_input(np.full((1, 1, 3), 255.0), "channels_last").round(2).tolist()
     [[[2.25, 2.43, 2.64]]]

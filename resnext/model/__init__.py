@@ -1,4 +1,4 @@
-"""The network in Keras: blocks (Figure 3), network (Table 1), classifier, features, forms, folding."""
+"""The network in Keras: `blocks.py` is Figure 3, `network.py` is Table 1; classifier, features, folding."""
 
 # Files that `model.save` wrote when the package was flat name this module as the home of these classes.
 from resnext.model.features import Backbone

@@ -18,7 +18,7 @@ from resnext.errors import ArgumentError
 from resnext.layers.batch_norm import BatchNorm
 from resnext.layers.convolution import GroupedConv2D
 from resnext.layers.initializer import FanOutNormal
-from resnext.variants.layer_table import EPSILON, eca_kernel, layer_name, se_channels
+from resnext.variants.layer_table import EPSILON, block_name, eca_kernel, se_channels
 from resnext.variants.variant import Block
 
 
@@ -78,12 +78,12 @@ def channel_axis() -> int:
 
 
 def split(x, cardinality):
-    """Hand the input to the C paths: each sees all of it."""
+    """Pass the input to the C paths: each sees all of it."""
     return [x] * cardinality
 
 
 def split_slices(x, cardinality):
-    """Hand each of the C paths its own slice of the input channels: the seed's split.
+    """Pass each of the C paths its own slice of the input channels: the seed's split.
 
     Raises:
         ArgumentError: the cardinality does not divide the channels.
@@ -250,7 +250,7 @@ def residual_stage(x, blocks: tuple[Block, ...], form="c"):
     """Apply the blocks of one stage (see `Variant.blocks_of`)."""
     for block in blocks:
         apply = identity_block if block.shortcut == "identity" else downsampling_block
-        x = apply(x, block, layer_name(block.stage, block.number).removesuffix("_"), form)
+        x = apply(x, block, block_name(block.stage, block.number), form)
     return x
 
 

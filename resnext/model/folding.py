@@ -1,4 +1,4 @@
-"""Batch norm folded into the convolutions before it: the same function at inference, in fewer and larger steps."""
+"""Fold batch norm into the convolutions before it: the same function at inference, in fewer and larger steps."""
 
 import collections
 
@@ -11,21 +11,21 @@ from resnext.layers.convolution import GroupedConv2D
 
 
 def fold(model: keras.Model) -> keras.Model:
-    """A network for inference without batch norm: its scale lies in the kernels, its offset in biases.
+    """Return a network for inference with batch norm folded in: its scale in the kernels, its offset in the biases.
 
     With moving mean m, moving variance v and epsilon e, gamma * (W x - m) / sqrt(v + e) + beta is one convolution
     whose kernel is W * s and whose bias is beta - m * s, where s = gamma / sqrt(v + e). Addition and ReLU that follow
-    are done by the convolution too. Where paths are summed before the norm (form a), each takes the scale and the first
-    the offset. A batch norm that follows anything else stays as it is.
+    are computed by the convolution as well. Where paths are summed before the norm (form a), each takes the scale and
+    the first the offset. A batch norm that follows anything else stays as it is.
 
     Args:
-        model: a functional model, such as `ResNeXt` builds in any form. It is left as it was.
+        model: functional model, such as `ResNeXt` builds in any form. It is left unchanged.
 
     Returns:
         A model with other weights and the same outputs: to 1e-5 of the largest in float32.
 
     Raises:
-        ValueError: not a functional model.
+        ArgumentError: not a functional model.
 
     >>> inputs = keras.Input((8, 8, 3))
     >>> network = keras.Model(inputs, layers.BatchNormalization()(layers.Conv2D(4, 3)(inputs)))
@@ -50,7 +50,7 @@ def fold(model: keras.Model) -> keras.Model:
 
 
 def _folds(model) -> dict:
-    """For each batch norm the convolutions whose only output, or whose sum, goes to it and nowhere else."""
+    """Return for each batch norm the convolutions whose only output, or whose sum, goes to it and nowhere else."""
     nodes = [node for depth in model._nodes_by_depth.values() for node in depth]
     calls = collections.Counter(node.operation for node in nodes)
     before = {node.operation: [tensor._keras_history.operation for tensor in node.input_tensors] for node in nodes}
@@ -79,7 +79,7 @@ def _fits(operation, norm) -> bool:
 
 
 def _clone_function(folds: dict):
-    """What stands in the place of each operation; a convolution that is alone moves to where its norm was."""
+    """Return the function that replaces each operation; a convolution that is alone moves to where its norm was."""
     alone = {convolutions[0] for convolutions in folds.values() if len(convolutions) == 1}
     first = {convolutions[0] for convolutions in folds.values()}
     summed = {layer for convolutions in folds.values() if len(convolutions) > 1 for layer in convolutions}

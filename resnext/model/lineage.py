@@ -12,7 +12,7 @@ from resnext.model.blocks import channel_axis, merge, split, split_slices
 
 
 def resnext50_wenga(input_shape: tuple[int, int, int] = (224, 224, 3), classes: int = 1000) -> keras.Model:
-    """The network of https://github.com/carmel-nzhinusoft/implement-ResNeXt-with-keras (Wenga): "ResNeXt50".
+    """Build the network of https://github.com/carmel-nzhinusoft/implement-ResNeXt-with-keras (Wenga): "ResNeXt50".
 
     It departs from the paper (Xie et al. 2017) in these points:
     - each path sees only its slice of the input (the paper's form b: all of it), so the first 1x1 has a quarter of
@@ -68,7 +68,7 @@ def _wenga_norm_relu(x, name):
 
 
 def resnext29_taki(classes: int = 10) -> keras.Model:
-    """The network of https://github.com/taki0112/ResNeXt-Tensorflow for 32x32 images; the seed was inspired by it.
+    """Build the network of https://github.com/taki0112/ResNeXt-Tensorflow for 32x32 images, which inspired the seed.
 
     It departs from the paper (Xie et al. 2017, section 5.2) in these points:
     - form b with cardinality 8 and 64 channels a path, as the paper's 29_8x64d, but the width of a path stays 64 in

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import math
+import warnings
 from pathlib import Path
 
 import keras
@@ -56,6 +57,17 @@ class ResNeXtModel(keras.Model):
     def remember_preprocessing(self, preprocessing: Preprocessing | None) -> None:
         """Keep how images are prepared for the weights."""
         self.arguments["preprocessing"] = None if preprocessing is None else preprocessing.to_json()
+
+    def quantize(self, mode=None, config=None, filters=None, **arguments):
+        """Quantise the classifier: Keras quantises dense layers and has no quantised convolutions (docs/keras.md)."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Layer .* does not have a `quantize` method")
+            super().quantize(mode, config, filters, **arguments)
+        warnings.warn(
+            f"quantize({mode!r}) quantises the classifier only: Keras has no quantised convolutions. For int8 "
+            "convolutions export the network and quantise it with ONNX Runtime or OpenVINO.",
+            stacklevel=2,
+        )
 
     def get_config(self):
         return {**super().get_config(), "arguments": self.arguments}

@@ -23,7 +23,7 @@ NAMES = (
 
 
 def get_recipe(name: str) -> Recipe:
-    """Return the recipe of a name in NAMES. Raises ValueError for any other name.
+    """Return the recipe of a name in NAMES. Raises ArgumentError for any other name.
 
     >>> get_recipe("paper-cifar").epochs
     300

@@ -75,7 +75,7 @@ class Recipe:
         layer_decay: factor on the learning rate from each stage to the one before; the head has the full rate.
 
     Raises:
-        ValueError: a value is not allowed.
+        ArgumentError: a value is not allowed.
     """
 
     name: str

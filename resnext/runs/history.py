@@ -29,7 +29,7 @@ class EpochRow(NamedTuple):
         """Return the row of a line of `metrics.jsonl`. Raises ValueError or TypeError where it is damaged."""
         row = cls(**document)
         if any(isinstance(value, bool) or not isinstance(value, int | float) for value in row):
-            raise ValueError("a row holds numbers only")
+            raise ValueError("a row must contain only numbers")
         return row
 
 

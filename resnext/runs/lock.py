@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from resnext.errors import RunError, RunInUseError
-from resnext.runs.run import CONFIG, HELD_OUT, LOCK, METRICS, RECORDS, WEIGHTS, list_folder
+from resnext.runs.run import CONFIG, HELD_OUT, LOCK, METRICS, RECORDS, REPORT, WEIGHTS, list_folder
 
 
 @contextlib.contextmanager
@@ -65,5 +65,5 @@ def _open_locked(folder: Path) -> IO[str]:
 
 def _half_written(folder: Path) -> list[Path]:
     """Return what a process left that was killed while it wrote a file: see `write_atomically`."""
-    names = "|".join(map(re.escape, (CONFIG, HELD_OUT, METRICS, RECORDS, *WEIGHTS.values())))
+    names = "|".join(map(re.escape, (CONFIG, HELD_OUT, METRICS, RECORDS, REPORT, *WEIGHTS.values())))
     return [path for path in list_folder(folder) if re.fullmatch(rf"\.({names})\.\d+", path.name)]

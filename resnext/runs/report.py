@@ -131,7 +131,7 @@ def write_report(
 
 
 def _facts(config: RunConfig, history: History) -> Iterable[tuple[str, object]]:
-    size = config.recipe.image_size or config.variant.image_size
+    size = config.preprocessing.size if config.recipe.image_size is None else config.recipe.image_size
     cost = complexity(config.variant, (size, size, 3), len(config.classes))
     yield "variant", config.variant.name
     yield "parameters", f"{cost.parameters:,}"

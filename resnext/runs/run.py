@@ -1,9 +1,9 @@
-"""A run: one training and all that it leaves, in a folder.
+"""A run: one training and everything it produces, in one folder.
 
 config.json            what was trained, on what, and how; the class names and the preprocessing
-held-out.json          paths of the images that were drawn for testing, below the folder of the class folders; empty
-                       where the data has a test/ or a val/. Of that data `evaluate` uses these images and no others
-metrics.csv            one row for each epoch: the same for the same training
+held-out.json          paths, relative to the folder of class folders, of the images drawn for testing; empty where the
+                       data has a test/ or a val/. Of that data `evaluate` uses these images and no others
+metrics.csv            one row for each epoch: identical for identical trainings
 metrics.jsonl          one line for each epoch: metrics.csv and the time it took
 last.safetensors       the weights after the last epoch
 best.safetensors       the weights after the epoch with the highest validation accuracy
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resnext.backend import import_keras
-from resnext.errors import RunError
+from resnext.errors import ArgumentError, RunError
 from resnext.files import user_path, write_atomically
 from resnext.runs.config import RunConfig, as_list
 from resnext.runs.history import EpochRow, History
@@ -98,7 +98,7 @@ class Run:
         return run
 
     def discard(self) -> None:
-        """Remove what `create` made, of a run that ended before it had weights."""
+        """Remove what `create` made for a run that ended before it had weights."""
         with contextlib.suppress(OSError):  # what went wrong before is what the user must hear
             for path in reversed(self.made):
                 path.rmdir() if path.is_dir() else path.unlink()
@@ -125,7 +125,9 @@ class Run:
             return History(rows)
 
     def weights(self, which: str = "best") -> Path:
-        """Return the file with the weights of the "best" or the "last" epoch."""
+        """Return the file with the weights of the "best" or the "last" epoch. Raises ArgumentError."""
+        if which not in WEIGHTS:
+            raise ArgumentError(f"`weights` must be one of best, last. Received: {which!r}")
         return self.folder / WEIGHTS[which]
 
     def classifier(self, which: str = "best") -> keras.Model:
@@ -175,7 +177,7 @@ def list_folder(folder: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[Any]:
-    """Give the text of a file; whatever fails inside the `with` becomes a RunError."""
+    """Yield the text of a file; turn any failure inside the `with` into a RunError."""
     try:
         yield path.read_bytes().decode("utf-8", "surrogateescape")
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

@@ -188,7 +188,7 @@ class Saver:
         self.thread.start()
 
     def wait(self) -> None:
-        """Wait until all is written. Raises SavingError, or the error of an earlier attempt."""
+        """Wait until everything is written. Raises SavingError, or the error of an earlier attempt."""
         if self.thread is not None:
             self.thread.join()
             self.thread = None

@@ -35,7 +35,7 @@ class PublishedOptimizer(keras.optimizers.Optimizer):
         rates: factors of the learning rate by the path of a weight; 1 for other paths (see `layer_rates`).
         **arguments: those of `keras.optimizers.Optimizer`; gradients are clipped before the decay is added to them. The
             average of `use_ema` moves once a step, also under accumulation, and is not put into the network when
-            `fit` ends: `resnext.training.averaging.averaged_weights` does that and takes it back.
+            `fit` ends: `resnext.training.averaging.averaged_weights` does that and undoes it.
 
     Raises:
         ArgumentError: when training starts, if `rates` has paths that no trained weight has.
@@ -103,7 +103,7 @@ class PublishedOptimizer(keras.optimizers.Optimizer):
         self.assign(variable, weight - ops.cast(learning_rate, dtype) * self.factors[index] * direction)
 
     def direction(self, gradient, weight, decay: float, *state) -> tuple:
-        """Where a weight goes, against its gradient, and what is kept of it for the next step."""
+        """Return the direction of a weight's step, and its new state."""
         raise NotImplementedError
 
     def foreach(self, torch, rate: float, decay: float, gradients: list, weights: list, *state: list) -> None:
@@ -232,7 +232,7 @@ class AdamW(PublishedOptimizer):
 
 
 def _weights_so_far(beta: float, step):
-    """1 - beta^step: what a mean that started at zero has to be divided by."""
+    """Return 1 - beta^step, by which a mean that started at zero is divided."""
     # In float32, 1 - 0.999 is wrong from its fifth digit on.
     return -ops.expm1(step * math.log(beta)) if beta else ops.ones_like(step)
 
@@ -314,7 +314,7 @@ def layer_rates(network: keras.Model, decay: float) -> dict[str, float]:
         A factor for the path of every trained weight, for `rates` of the optimizers.
 
     Raises:
-        ValueError: a decay outside of these bounds.
+        ArgumentError: a decay outside of these bounds.
 
     >>> from resnext import ResNeXt
     >>> layer_rates(ResNeXt("resnext14_2x4d", input_shape=(32, 32, 3), classes=10), 0.5)["stem_conv/kernel"]

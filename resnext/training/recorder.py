@@ -28,23 +28,28 @@ NAMED = 16  # images of a bad step
 
 @dataclass
 class TrainingState:
-    """All that changes while a training runs, beside the variables of its model; saved and restored whole."""
+    """All that changes during a training besides the model's variables; saved and restored in full."""
 
     step: int = 0  # batches done
     history: History = field(default_factory=History)
     logs: dict[str, float] = field(default_factory=dict)  # loss and accuracy of the epoch so far
-    seconds: float = 0.0  # of the epoch so far, in earlier sittings
+    before: float = 0.0  # seconds of the epoch so far, in earlier sittings
+    started: float = field(default_factory=time.monotonic)  # when this sitting's part of the epoch began
+
+    def seconds(self) -> float:
+        """Return the seconds of the epoch so far, in all sittings."""
+        return self.before + time.monotonic() - self.started
 
     def to_facts(self) -> dict[str, Any]:
         """Return what a checkpoint holds of it."""
         rows = [row._asdict() for row in self.history.rows]
-        return {"step": self.step, "epochs": len(rows), "rows": rows, "logs": self.logs, "spent": self.seconds}
+        return {"step": self.step, "epochs": len(rows), "rows": rows, "logs": self.logs, "spent": self.seconds()}
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> TrainingState:
         """Return the state that `to_facts` described."""
         history = History(EpochRow.from_json(row) for row in facts["rows"])
-        return cls(facts["step"], history, facts["logs"], facts["spent"])
+        return cls(facts["step"], history, facts["logs"], facts["spent"], time.monotonic())
 
 
 class Images(NamedTuple):
@@ -84,7 +89,7 @@ class Recorder(keras.callbacks.Callback):
         self.saver = Saver(session.folder, session.report)
         self.metrics: Tensors = {}  # of the epoch that a checkpoint left in its midst
         self.first = 0  # step with which this sitting's part of the epoch began
-        self.started = self.saved = time.monotonic()
+        self.saved = time.monotonic()
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Put the model and the state where the checkpoint left them."""
@@ -96,7 +101,7 @@ class Recorder(keras.callbacks.Callback):
             self.metrics = checkpoint.tensors  # Keras clears its metrics when an epoch begins
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.started, self.first = time.monotonic(), self.state.step
+        self.state.started, self.first = time.monotonic(), self.state.step
         if self.metrics:
             restore(self.model, self.metrics, "metrics")
             self.metrics = {}
@@ -118,9 +123,9 @@ class Recorder(keras.callbacks.Callback):
             return self.state.step % self.every == 0
         return time.monotonic() - self.saved >= SAVE_EVERY
 
-    def pause(self) -> float:
-        """Return the seconds that the steps of this sitting's part of the epoch took."""
-        return time.monotonic() - self.started
+    def seconds_of_steps(self) -> float:
+        """Return the seconds that the steps of this sitting's part of the epoch took, before its evaluation."""
+        return time.monotonic() - self.state.started
 
     def add_row(self, evaluation: Evaluation, trained: float) -> dict[str, bytes]:
         """Add the row of an epoch to the history, and return the files of the run with it.
@@ -139,7 +144,7 @@ class Recorder(keras.callbacks.Callback):
             train_accuracy=state.logs["accuracy"],
             validation_loss=evaluation.loss,
             validation_accuracy=evaluation.top(1),
-            seconds=state.seconds + time.monotonic() - self.started,
+            seconds=state.seconds(),
             images_per_second=(state.step - self.first) * self.images.per_step / trained,
         )
         state.history = state.history.with_row(row)
@@ -152,7 +157,7 @@ class Recorder(keras.callbacks.Callback):
 
     def end_epoch(self, files: dict[str, bytes]) -> EpochRow:
         """Save the files of an epoch, and a checkpoint."""
-        self.state.seconds = 0.0
+        self.state.before, self.state.started = 0.0, time.monotonic()
         self._save(self.session.classifier, files)
         return self.state.history.last
 
@@ -175,8 +180,7 @@ class Recorder(keras.callbacks.Callback):
         if not self.session.cluster.is_main:
             return
         state = self.state
-        spent = state.seconds + time.monotonic() - self.started
-        facts = {**self.facts, **state.to_facts(), "spent": spent}
+        facts = {**self.facts, **state.to_facts()}
         best = state.history.best if len(state.history) else None
         name = checkpoint_name(best.epoch * self.session.steps, best.epoch) if best else ""
         self._check_saved(wait=True)

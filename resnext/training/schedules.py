@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import keras
+from keras.optimizers import schedules
 
 from resnext.recipes.recipe import Recipe
-
-if TYPE_CHECKING:
-    import keras
 
 
 def learning_rates(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.schedules.LearningRateSchedule:
@@ -17,8 +15,6 @@ def learning_rates(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.sch
         recipe: training recipe to use.
         steps_per_epoch: batches in one epoch.
     """
-    from keras.optimizers import schedules
-
     if recipe.schedule == "steps":
         starts = [round(share * recipe.epochs) * steps_per_epoch for share, _ in recipe.steps]
         factors = [1.0, *(factor for _, factor in recipe.steps)]

@@ -27,7 +27,7 @@ from resnext.runs.config import RunConfig
 from resnext.runs.evaluate import Evaluation, evaluate_examples
 from resnext.runs.history import EpochRow
 from resnext.runs.report import draw_report
-from resnext.runs.run import EVENTS, WEIGHTS, Run, is_run
+from resnext.runs.run import EVENTS, Run, is_run
 from resnext.training.averaging import averaged_weights
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoints, other_images
@@ -208,7 +208,7 @@ class Session:
         A recipe with an average of the weights evaluates and saves that; training continues without it. A stop on the
         way leaves a checkpoint from which the evaluation is resumed.
         """
-        trained = self.recorder.pause()
+        trained = self.recorder.seconds_of_steps()
         try:
             with self._averaged():
                 evaluation = self.evaluate(self.splits.validation)
@@ -227,7 +227,9 @@ class Session:
 
     def result(self) -> TrainingResult:
         """Evaluate the last weights on the test images, and draw the report."""
-        load_weights(self.network, self.folder / WEIGHTS["last"])  # the average, where the recipe keeps one
+        load_weights(
+            self.network, Run(self.folder, self.config).weights("last")
+        )  # the average, where the recipe keeps one
         test, history = self.evaluate(self.splits.test), self.recorder.state.history
         pictures, missing = (), None
         if self.cluster.is_main:
@@ -243,7 +245,7 @@ class Session:
             warn(line)
 
     def explain(self, error: Exception) -> Exception | None:
-        """Return what an error of a backend means for the user, where that is known."""
+        """Return the error to show the user for a backend's error, or None if it is not recognised."""
         cluster = self.cluster
         if cluster.processes > 1 and is_lost_peer(error):
             return PeerLostError(
@@ -337,7 +339,7 @@ def keep_error(batches, failures: list[BaseException]):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Each backend has its own error for it; PyTorch's on a CPU, and XLA's, are told by their words."""
+    """Return whether an error means that memory ran out; PyTorch (CPU) and XLA are recognised by their messages."""
     words = ("out of memory", "RESOURCE_EXHAUSTED", "can't allocate memory", "OOM when allocating", "bad_alloc")
     return isinstance(error, MemoryError) or any(word in str(error) for word in words)
 

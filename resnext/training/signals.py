@@ -71,9 +71,9 @@ def _exit_code(number: int) -> int:
 
 @contextlib.contextmanager
 def stop_on_signals(grace: float = GRACE) -> Iterator[StopRequest]:
-    """Take SIGTERM, SIGINT and SIGUSR1 as a request; a second one ends the process at once.
+    """Treat SIGTERM, SIGINT and SIGUSR1 as requests to stop; a second one ends the process at once.
 
-    Outside the main thread, which alone gets signals, nothing changes.
+    Do nothing outside the main thread, the only one that receives signals.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():

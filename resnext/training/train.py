@@ -1,6 +1,6 @@
-"""The two verbs that write a run: train, and resume.
+"""Train a network, or resume a training.
 
-What can be refused is refused here, before Keras is imported, which takes seconds; then `Session` takes over.
+The checks that need no Keras come first, for importing it takes seconds; then `Session` takes over.
 """
 
 from __future__ import annotations
@@ -83,14 +83,24 @@ def train(
     recipe = dataclasses.replace(recipe, image_size=recipe.image_size or variant.image_size)
     preprocessing = evaluation_preprocessing(recipe)
     start = _absolute(weights)
-    options = RunOptions(start, seed, dtype, remat, skip_bad, tensorboard, checkpoint_every)  # type: ignore[arg-type]
+    options = RunOptions(
+        weights=start,
+        seed=seed,
+        dtype=dtype,  # type: ignore[arg-type]
+        remat=remat,
+        skip_bad=skip_bad,
+        tensorboard=tensorboard,
+        checkpoint_every=checkpoint_every,
+    )
     _check_workers(workers)
     if _is_main():
         check_unused(folder)
     _check_start(variant, recipe, start)
     source = open_data(data)
     if source.contains(folder):
-        raise RunError(f"{folder}: lies in {data}, where its pictures would be taken for data. Choose another --out.")
+        raise RunError(
+            f"{folder}: lies inside {data}, where its plots would be read as training images. Choose another --out."
+        )
     with stop_on_signals() as stop, watch_files(warn), _lock(folder):
         splits = _check_splits(source.splits(seed), recipe, skip_bad)
         cluster = initialize()

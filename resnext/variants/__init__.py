@@ -1,1 +1,1 @@
-"""What a network is: names, blocks, exact counts and published errors (Tables 1 to 7 of the paper). No Keras."""
+"""What a network is (no Keras): Table 1 of the paper in `variant.py` and `layer_table.py`, names, counts, errors."""

@@ -102,13 +102,13 @@ def variant_shapes(variant: Variant, channels: int, classes: int | None, form: s
     return shapes
 
 
-def layer_name(stage: int, block: int, part: str = "") -> str:
-    """Return the name of a layer in a residual block; without a part, the prefix of all of them.
+def block_name(stage: int, block: int) -> str:
+    """Return the name of a residual block, with which the names of its layers begin.
 
-    >>> layer_name(3, 1, "transition_conv")
-    'stage3_block1_transition_conv'
+    >>> block_name(3, 1)
+    'stage3_block1'
     """
-    return f"stage{stage}_block{block}_{part}"
+    return f"stage{stage}_block{block}"
 
 
 def block_of(name: str) -> tuple[int, int] | None:
@@ -149,7 +149,7 @@ def _block_layers(block: Block, height: int, width: int) -> Iterator[WeightedLay
     at_3x3 = (height, width) if block.anti_aliasing else out
 
     def layer(part: str, shape: tuple[int, ...], height: int, width: int, **facts: bool) -> WeightedLayer:
-        return WeightedLayer(number, layer_name(number, block.number, part), shape, height, width, **facts)
+        return WeightedLayer(number, f"{block_name(number, block.number)}_{part}", shape, height, width, **facts)
 
     before = block.input_channels
     if block.kind == "bottleneck":

@@ -116,7 +116,7 @@ class Variant:
             https://arxiv.org/abs/1511.07122).
 
     Raises:
-        ValueError: a number below 1, a number of stages other than 3 or 4, an unknown word, or what does not fit.
+        ArgumentError: a number below 1, a number of stages other than 3 or 4, an unknown word, or what does not fit.
 
     >>> Variant(blocks=(3, 4, 6, 3), cardinality=32, bottleneck_width=4).name
     'resnext50_32x4d'

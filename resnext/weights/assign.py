@@ -1,4 +1,4 @@
-"""A network's variables as named arrays, and back; the only file in this folder that touches Keras.
+"""A network's variables as named arrays, and back: the only file in this folder that touches a model's variables.
 
 Every form's weights lie as form c has them. There the paths of forms a and b are slices: of the output channels in
 the transform, of the input channels in form a's transition."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,6 +69,8 @@ def convert(source: str | Path, out: str | Path, to: str = "resnext") -> Convert
         check_floats(file, {name: found[name] for name in expected})
         _check_target(variant, to)
         weights = {name: file.value(location) for name, location in found.items()}
+        for note in file.notes:
+            warnings.warn(note, stacklevel=2)
         metadata = file_metadata(file.facts(), file.preprocessing(), file.known)
     if to == "resnext":
         write_weights(out, weights, metadata)

@@ -9,7 +9,7 @@ from resnext.weights.published import NON_COMMERCIAL, PublishedWeights, find_wei
 
 HUB = "hf:"
 HUB_FILE = "model.safetensors"  # timm's repositories have it
-_NOT_A_REPOSITORY = "hf:{}: a repository is OWNER/NAME, such as hf:timm/resnext50_32x4d.a1_in1k."
+_NOT_A_REPOSITORY = "hf:{}: not a repository name. Pass hf:OWNER/NAME, such as hf:timm/resnext50_32x4d.a1_in1k."
 _licences_said: set[str] = set()
 
 
@@ -22,7 +22,7 @@ def find_file(source: str | Path) -> tuple[Path, PublishedWeights | None]:
 
     Raises:
         WeightsError: no such file or tag, or it is not on this machine and can't be downloaded.
-        ImportError: huggingface-hub is needed and not installed.
+        MissingPackageError: huggingface-hub is needed and not installed.
     """
     name = str(source)
     path = user_path(source)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from resnext.variants.layer_table import EPSILON, block_of
+from resnext.variants.layer_table import EPSILON, block_name, block_of
 from resnext.variants.variant import Attention, Variant
 
 Shape = tuple[int, ...]
@@ -215,7 +215,7 @@ def find_variant(shapes: Shapes, layout: Layout) -> Variant | None:
     stem = [
         shapes[name] for name in ("stem_conv/kernel", *(f"stem_{i}_conv/kernel" for i in (1, 2, 3))) if name in shapes
     ]
-    first = "stage2_block1"
+    first = block_name(2, 1)
     grouped = shapes.get(f"{first}_transform_3x3_conv/kernel", ())
     if len(grouped) != 4 or min(grouped) < 1 or any(len(kernel) != 4 for kernel in stem):
         return None

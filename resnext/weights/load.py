@@ -80,7 +80,9 @@ def open_checked(
         check_floats(file, found)
         check_same_function(file, variant)
         yield Checked(
-            lambda name: file.value(found[name]) if name in wanted else None, file.preprocessing(), [*notes, *more]
+            lambda name: file.value(found[name]) if name in wanted else None,
+            file.preprocessing(),
+            [*file.notes, *notes, *more],
         )
 
 

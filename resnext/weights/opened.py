@@ -22,6 +22,7 @@ from resnext.weights.layouts import (
     QUBVEL_IMAGES,
     Layout,
     Location,
+    Shape,
     Shapes,
     find_variant,
     layout_of_file,
@@ -32,6 +33,9 @@ from resnext.weights.published import PublishedWeights, published_weights
 from resnext.weights.readers import Tensors, open_tensors
 from resnext.weights.save import UNTRACED
 
+# What wrappers put before every name: DataParallel, torch.compile, Lightning, and the habits of training scripts.
+PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", "encoder.")
+
 
 class OpenedWeights(NamedTuple):
     """A file of weights, and what is known of it."""
@@ -41,6 +45,7 @@ class OpenedWeights(NamedTuple):
     layout: Layout
     found: dict[str, Location]  # of each weight, by our name
     known: PublishedWeights | None
+    notes: list[str]  # what was left out or taken off
 
     def value(self, location: Location) -> np.ndarray:
         """Read one of our weights."""
@@ -48,7 +53,7 @@ class OpenedWeights(NamedTuple):
         return np.asarray(location.build(*(self.tensors.read(name) for name in location.names)), order="C")
 
     def facts(self) -> dict[str, Any]:
-        """Return those facts of UNTRACED that are known: from the tag, the file's metadata, or its layout."""
+        """Return the known values of the fields in UNTRACED: from the tag, the file's metadata, or its layout."""
         if self.known:
             variant = get_variant(self.known.variant)
             return {fact: getattr(variant, fact) for fact in UNTRACED}
@@ -92,8 +97,7 @@ def open_weights(source: str | Path) -> Iterator[OpenedWeights]:
     """
     path, known = find_file(source)
     with open_tensors(path) as tensors:
-        prefix = "module." if all(name.startswith("module.") for name in tensors.shapes) else ""  # DataParallel's
-        shapes = {name.removeprefix(prefix): shape for name, shape in tensors.shapes.items()}
+        prefix, shapes = without_prefix(tensors.shapes)
         layout = layout_of_file(shapes)
         if layout is None:
             some = ", ".join(printable(name, 100) for name in sorted(tensors.shapes)[:3]) or "none"
@@ -107,7 +111,23 @@ def open_weights(source: str | Path) -> Iterator[OpenedWeights]:
         if known is None and tag in published_weights():
             known = published_weights()[tag]
             say_licence(known)
-        yield OpenedWeights(path, tensors, layout, found, known)
+        notes = [f"{path}: the prefix {prefix!r} of its names is ignored."] if prefix else []
+        yield OpenedWeights(path, tensors, layout, found, known, notes)
+
+
+def without_prefix(shapes: Shapes) -> tuple[str, dict[str, Shape]]:
+    """Return the prefix that wrappers put before every name, and the names without it.
+
+    Counters beside the weights, such as the `n_averaged` of PyTorch's averaged models, are left out.
+
+    >>> without_prefix({"module.model.fc.bias": (10,), "n_averaged": ()})
+    ('module.model.', {'fc.bias': (10,)})
+    """
+    named = {name: shape for name, shape in shapes.items() if shape or "." in name or "/" in name}
+    prefix = ""
+    while more := next((each for each in PREFIXES if named and all(n.startswith(prefix + each) for n in named)), ""):
+        prefix += more
+    return prefix, {name.removeprefix(prefix): shape for name, shape in named.items()}
 
 
 def counters(expected: Shapes) -> list[str]:

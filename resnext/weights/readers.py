@@ -95,7 +95,7 @@ def _safetensors(path: Path) -> Iterator[Tensors]:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if not 2 <= length <= min(MAX_HEADER, path.stat().st_size - 8):
-            raise ValueError(f"a header of {length:,} bytes in a file of {path.stat().st_size:,}")
+            raise ValueError(f"its header claims {length:,} bytes, in a file of {path.stat().st_size:,}")
     with safe_open(path, framework="numpy") as file:
         names = list(file.keys())
         slices = {name: file.get_slice(name) for name in names}
@@ -104,7 +104,7 @@ def _safetensors(path: Path) -> Iterator[Tensors]:
         metadata = file.metadata() or {}
 
     def read(name: str) -> np.ndarray:
-        # Opened anew for each: the pages that were read of a mapped file count as memory until it is closed.
+        # Opened again for each: the pages that were read of a mapped file count as memory until it is closed.
         with safe_open(path, framework="numpy") as file:
             return file.get_tensor(name)
 
@@ -126,7 +126,7 @@ def _torch_zip(path: Path) -> Iterator[Tensors]:
         if len(pickles) != 1:
             raise ValueError("a zip without PyTorch's data.pkl, or with several")
         if len({entry.filename.split("/")[0] for entry in entries}) > 1 or len({*archive.namelist()}) < len(entries):
-            raise ValueError("a zip with several folders, or a name that is there twice")
+            raise ValueError("a zip with several folders, or with duplicate names")
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
             raise ValueError("compressed entries, which PyTorch does not write")
         if pickles[0].file_size > MAX_HEADER:
@@ -220,7 +220,7 @@ def _hdf5(path: Path) -> Iterator[Tensors]:
         _collect(file, "", datasets, set())
         names = {_short(name): name for name in datasets}
         if len(names) < len(datasets):
-            raise ValueError("several tensors have one name")
+            raise ValueError("several tensors have the same name")
         shapes = {short: tuple(datasets[name].shape) for short, name in names.items()}
         kinds = {"f8": "F64", "f4": "F32", "f2": "F16", "i8": "I64", "i4": "I32"}
         dtypes = {
@@ -241,11 +241,11 @@ def _collect(group: Any, prefix: str, datasets: dict[str, Any], seen: set) -> No
     for name in group:
         where = f"{prefix}{name}"
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise ValueError(f"{where} is a link, maybe to another file")
+            raise ValueError(f"{where} is a link, possibly to another file")
         item = group[name]
         place = h5py.h5o.get_info(item.id).addr
         if place in seen or len(seen) >= MAX_PARTS:
-            raise ValueError(f"{where}: a part that is there twice, or too many parts")
+            raise ValueError(f"{where}: a duplicate object, or too many objects")
         seen.add(place)
         if isinstance(item, h5py.Group):
             _collect(item, f"{where}/", datasets, seen)
@@ -264,8 +264,8 @@ def _short(name: str) -> str:
 
 
 _WHOLE = {
-    _safetensors: "not a whole safetensors file",
-    _torch_zip: "not a whole PyTorch file",
-    _torch_pickle: "not a whole PyTorch file",
-    _hdf5: "not a whole HDF5 file of weights",
+    _safetensors: "incomplete or damaged safetensors file",
+    _torch_zip: "incomplete or damaged PyTorch file",
+    _torch_pickle: "incomplete or damaged PyTorch file",
+    _hdf5: "incomplete or damaged HDF5 file of weights",
 }
