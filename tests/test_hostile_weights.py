@@ -99,7 +99,9 @@ def parts(file):
         file.create_group(f"g{i}")
 
 
-WHOLE_ST, WHOLE_TORCH, WHOLE_H5 = (f"not a whole {kind}" for kind in ("safetensors file", "PyTorch file", "HDF5 file"))
+WHOLE_ST, WHOLE_TORCH, WHOLE_H5 = (
+    f"incomplete or damaged {kind}" for kind in ("safetensors file", "PyTorch file", "HDF5 file")
+)
 F32 = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
 HOSTILE = {
     "empty": (b"", WHOLE_ST),
@@ -149,8 +151,8 @@ HOSTILE = {
     "zip and something": (torch_zip(b"\x80\x02}.") + b"x", "a zip without an end, or with a comment"),
     "terminal codes": (save({"\x1b[2J\n- x" + "y" * 1000: np.zeros(1)}), r"tensors \('\\x1b\[2J\\n- xy+\.\.\., \.\.\."),
     "chunk of 2^28": (hdf5(chunk), "a chunk larger than the tensor"),
-    "cycle": (hdf5(cycle), "a part that is there twice"),
-    "a hundred cycles": (hdf5(many_links), "a part that is there twice"),
+    "cycle": (hdf5(cycle), "a duplicate object"),
+    "a hundred cycles": (hdf5(many_links), "a duplicate object"),
     "text in HDF5": (hdf5(lambda file: file.create_dataset("bn0/gamma", data="x")), r"\+ bn0/gamma \(\)"),
 }
 
