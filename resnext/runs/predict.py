@@ -10,7 +10,7 @@ from resnext.errors import ArgumentError
 from resnext.files import user_path
 from resnext.runs.run import Run
 
-BATCH_SIZE = 16  # from 8 on, images a second rise no more (docs/performance.md)
+BATCH_SIZE = 16  # larger batches than 8 are no faster (docs/performance.md)
 
 
 class Prediction(NamedTuple):

@@ -36,7 +36,7 @@ class Location(NamedTuple):
     """Where one of our weights is in a file."""
 
     names: tuple[str, ...]  # of one tensor, or of one for each path
-    shape: Shape  # of ours
+    shape: Shape  # of resnext's weight
     build: Callable[..., np.ndarray]  # those tensors -> ours
 
 
@@ -173,7 +173,7 @@ def layout_of_file(shapes: Shapes) -> Layout | None:
 
 
 def locate(shapes: Shapes, layout: Layout) -> dict[str, Location]:
-    """Return where our weights are in a file. A tensor without a name of ours keeps its own."""
+    """Return where our weights are in a file. A tensor that resnext has no name for keeps its own."""
     found: dict[str, Location] = {}
     for name, shape in shapes.items():
         ours = layout.our_name(name)
@@ -202,7 +202,7 @@ def their_shape(shape: Shape, layout: Layout) -> Shape:
 
 
 def find_variant(shapes: Shapes, layout: Layout) -> Variant | None:
-    """Return the network whose weights have these names of ours and shapes; None if there is none.
+    """Return the network whose weights have these names (resnext's) and shapes; None if there is none.
 
     What leaves no trace in the weights is as in the plain network: anti-aliasing, dilation, activation. Nor do our
     names tell an averaged shortcut: it is assumed with a deep stem, as in `resnext50d_32x4d`.
