@@ -2,8 +2,8 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 BACKENDS ?= tensorflow
-# Two at a time; a file's tests stay together, for they share runs, and the slowest files come first.
-PYTEST_ARGUMENTS ?= -n 2 --dist loadfile
+# Two at a time, each one half of the tests in their order, for neighbours share runs; who is done first helps the other.
+PYTEST_ARGUMENTS ?= -n 2 --dist worksteal
 
 EXTRA_tensorflow = cpu
 EXTRA_jax = jax

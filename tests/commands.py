@@ -5,6 +5,7 @@ real process: it can be killed, gets signals, and ends with an exit status. The 
 that no thread is lost in a fork.
 """
 
+import importlib
 import multiprocessing
 import os
 import signal
@@ -26,15 +27,15 @@ class Command:
         arguments: those of the command line.
         fault: function, number of its call and fault, as `faults.py` takes them.
         env: changes to the environment; a backend can't be changed.
-        cwd: folder to run in.
+        constants: values of module constants, by "module:NAME", so that no test waits for minutes.
     """
 
-    def __init__(self, *arguments, fault: tuple = (), env: dict[str, str] | None = None, cwd: Path | None = None):
+    def __init__(self, *arguments, fault: tuple = (), env: dict[str, str] | None = None, constants=None):
         self.folder = tempfile.TemporaryDirectory()
         self.stdout, self.stderr = (Path(self.folder.name) / name for name in ("stdout", "stderr"))
         self.arguments = [*map(str, fault), *map(str, arguments)]
         settings = {**os.environ, **(env or {})}
-        call = (self.arguments, bool(fault), settings, cwd or Path.cwd(), self.stdout, self.stderr)
+        call = (self.arguments, bool(fault), settings, constants or {}, Path.cwd(), self.stdout, self.stderr)
         self.process = server.Process(target=_run, args=call, daemon=True)
         self.process.start()
 
@@ -62,7 +63,7 @@ class Command:
         return CompletedProcess(self.arguments, self.process.exitcode, self.stdout.read_text(), self.errors)
 
 
-def _run(arguments: list[str], has_fault: bool, settings: dict[str, str], cwd: Path, stdout: Path, stderr: Path):
+def _run(arguments: list[str], has_fault: bool, settings: dict[str, str], constants, cwd, stdout: Path, stderr: Path):
     for path, descriptor in ((stdout, 1), (stderr, 2)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
     sys.stdout, sys.stderr = (open(descriptor, "w", 1, "utf-8", closefd=False) for descriptor in (1, 2))  # noqa: SIM115
@@ -71,6 +72,9 @@ def _run(arguments: list[str], has_fault: bool, settings: dict[str, str], cwd: P
     os.environ.update(settings)
     os.chdir(cwd)
     sys.argv = ["resnext", *arguments]
+    for place, value in constants.items():
+        module, name = place.split(":")
+        setattr(importlib.import_module(module), name, value)
     if has_fault:
         import faults
 

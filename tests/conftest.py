@@ -28,12 +28,8 @@ from resnext.data.source import open_data  # noqa: E402
 DATA = Path(os.environ.get("RESNEXT_DATA", REPOSITORY.parent / "shared" / "data"))
 
 
-SLOWEST = ("test_resume", "test_train", "test_parallel", "test_model")  # first, or one worker waits for them at the end
-
-
 def pytest_collection_modifyitems(config, items):
-    """Test on one backend what no backend computes, and start with the slowest files."""
-    items.sort(key=lambda item: item.path.stem not in SLOWEST)
+    """Test on one backend what no backend computes."""
     if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         again = [item for item in items if item.get_closest_marker("once")]
         config.hook.pytest_deselected(items=again)

@@ -17,18 +17,19 @@ EXIT_CODE = 74  # EX_IOERR
 
 @contextlib.contextmanager
 def watch_files(
-    say: Callable[[str], None], named_after: float = NAMED_AFTER, ended_after: float = ENDED_AFTER
+    report: Callable[[str], None], named_after: float | None = None, ended_after: float = ENDED_AFTER
 ) -> Iterator[None]:
     """Report each image that takes too long to read inside the block, and finally end the process.
 
     Ending the process is the only way out: a thread cannot be called back from a read that does not return.
 
     Args:
-        say: function that prints a line.
-        named_after: seconds after which an image is reported.
+        report: function that prints a line.
+        named_after: seconds after which an image is reported; NAMED_AFTER by default.
         ended_after: seconds after which the process ends with status EXIT_CODE.
     """
     left = threading.Event()
+    named_after = NAMED_AFTER if named_after is None else named_after
 
     def watch():
         named = set()
@@ -42,7 +43,7 @@ def watch_files(
                 if waited >= named_after and read not in named:
                     named.add(read)
                     limit = f"giving up after {ended_after:.0f} s"
-                    say(f"still waiting for {name} after {waited:.0f} s ({limit})")
+                    report(f"still waiting for {name} after {waited:.0f} s ({limit})")
 
     threading.Thread(target=watch, daemon=True).start()
     try:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -150,6 +151,15 @@ class Run:
             network = image_network(config.variant, len(config.classes), config.preprocessing)
             load_weights(network, path)
             return image_classifier(fold(network), config.preprocessing)
+
+
+def resume_command(folder: Path) -> str:
+    """Return the command that resumes a run, quoted for a shell.
+
+    >>> resume_command(Path("runs/a b"))
+    "resnext train --resume 'runs/a b'"
+    """
+    return f"resnext train --resume {shlex.quote(str(folder))}"
 
 
 def is_run(folder: Path) -> bool:

@@ -27,7 +27,7 @@ from resnext.runs.config import RunConfig
 from resnext.runs.evaluate import Evaluation, evaluate_examples
 from resnext.runs.history import EpochRow
 from resnext.runs.report import draw_report
-from resnext.runs.run import EVENTS, Run, is_run
+from resnext.runs.run import EVENTS, Run, is_run, resume_command
 from resnext.training.averaging import averaged_weights
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoints, other_images
@@ -250,7 +250,7 @@ class Session:
         if cluster.processes > 1 and is_lost_peer(error):
             return PeerLostError(
                 f"process {cluster.rank} of {cluster.processes}: another process has ended. Start all of them again "
-                f"with: resnext train --resume {self.folder}"
+                f"with: {resume_command(self.folder)}"
             )
         if is_out_of_memory(error):
             return OutOfMemoryError(
@@ -278,7 +278,7 @@ class Session:
                 run.discard()
             if isinstance(error, Stopped):
                 raise Stopped(
-                    f"{error} after step {state.step}; resume with: resnext train --resume {self.folder}",
+                    f"{error} after step {state.step}; resume with: {resume_command(self.folder)}",
                     error.exit_code,
                 ) from error
             raise
