@@ -70,9 +70,9 @@ def write_photos(folder: Path, classes: dict[str, tuple[int, int, int]], images:
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
 
 
-def resnext(*arguments, env=None, timeout=300) -> subprocess.CompletedProcess:
+def resnext(*arguments, env=None, constants=None, timeout=300) -> subprocess.CompletedProcess:
     """Run the command line in a process of its own."""
-    return Command(*arguments, env=env).wait(timeout)
+    return Command(*arguments, env=env, constants=constants).wait(timeout)
 
 
 def fresh_resnext(*arguments, env=None, **named) -> subprocess.CompletedProcess:

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from commands import Command
 from conftest import REPOSITORY, resnext
 
 import resnext as package
@@ -203,8 +204,9 @@ def test_public_names_are_frozen():
 def test_commands_and_options_are_frozen():
     text = resnext("--help").stdout
     assert f"{{{','.join(COMMANDS)}}}" in text
+    started = {command: Command(command, "--help") for command in COMMANDS}
     for command, options in COMMANDS.items():
-        words = resnext(command, "--help").stdout.replace("│", " ").split()
+        words = started[command].wait().stdout.replace("│", " ").split()
         named = dict.fromkeys(words)  # a short command's usage line has them, too
         given = [word.rstrip(",") for word in named if word.startswith("--") and word != "--help"]
         given = [word for word in dict.fromkeys(given) if not word.startswith("--no-")]

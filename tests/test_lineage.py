@@ -87,6 +87,7 @@ def test_every_path_of_taki_sees_the_whole_input_and_its_shortcut_pads_both_side
     np.testing.assert_allclose(padded[..., 32:96], pooled, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("network", [lambda: resnext50_wenga((32, 32, 3), 10), resnext29_taki])
 def test_lineage_saves_in_safe_mode_and_learns(tmp_path, network):
     network = network()

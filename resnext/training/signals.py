@@ -70,7 +70,7 @@ def _exit_code(number: int) -> int:
 
 
 @contextlib.contextmanager
-def stop_on_signals(grace: float = GRACE) -> Iterator[StopRequest]:
+def stop_on_signals() -> Iterator[StopRequest]:
     """Treat SIGTERM, SIGINT and SIGUSR1 as requests to stop; a second one ends the process at once.
 
     Do nothing outside the main thread, the only one that receives signals.
@@ -83,7 +83,7 @@ def stop_on_signals(grace: float = GRACE) -> Iterator[StopRequest]:
     os.set_blocking(writes, False)
     handlers = {number: signal.signal(number, request._ask) for number in SIGNALS}
     before = signal.set_wakeup_fd(writes)
-    threading.Thread(target=request._watch, args=(reads, grace), daemon=True).start()
+    threading.Thread(target=request._watch, args=(reads, GRACE), daemon=True).start()
     try:
         yield request
     finally:
