@@ -11,7 +11,7 @@ from resnext.errors import ArgumentError
 from resnext.model.blocks import FORMS
 from resnext.model.network import ResNeXtModel, functional_model, image_shape, one_of, stage_outputs, weights_for
 from resnext.variants.layer_table import stage_of
-from resnext.variants.naming import get_variant
+from resnext.variants.naming import as_variant
 from resnext.variants.variant import Variant
 
 
@@ -68,7 +68,7 @@ def backbone(
     >>> backbone("resnext50_32x4d", out_stages=(3, 5), output_stride=16).pyramid
     (Level(stage=3, stride=8, channels=512), Level(stage=5, stride=16, channels=2048))
     """
-    variant = get_variant(variant) if isinstance(variant, str) else variant
+    variant = as_variant(variant)
     variant = dataclasses.replace(variant, output_stride=output_stride or variant.output_stride)
     one_of("form", form, FORMS)
     levels = _levels(variant)

@@ -17,7 +17,7 @@ from resnext.layers.initializer import filled_later
 from resnext.layers.max_pooling import MaxPooling2D
 from resnext.model.blocks import FORMS, channel_axis, convolution_norm_activation, residual_stage
 from resnext.variants.layer_table import variant_shapes
-from resnext.variants.naming import get_variant
+from resnext.variants.naming import as_variant
 from resnext.variants.variant import Variant
 from resnext.weights.assign import assign
 from resnext.weights.load import Checked, open_checked
@@ -126,7 +126,7 @@ def ResNeXt(
     >>> ResNeXt("resnext50_32x4d").count_params()
     25097128
     """
-    variant = get_variant(variant) if isinstance(variant, str) else variant
+    variant = as_variant(variant)
     new_head, classes = classes is not None, variant.default_classes if classes is None else _as_int(classes)
     _check_arguments(include_top, weights, pooling, classes, classifier_activation, form)
     if input_tensor is None:

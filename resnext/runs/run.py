@@ -153,10 +153,10 @@ class Run:
             return image_classifier(fold(network), config.preprocessing)
 
 
-def resume_command(folder: Path) -> str:
+def command_to_resume(folder: Path) -> str:
     """Return the command that resumes a run, quoted for a shell.
 
-    >>> resume_command(Path("runs/a b"))
+    >>> command_to_resume(Path("runs/a b"))
     "resnext train --resume 'runs/a b'"
     """
     return f"resnext train --resume {shlex.quote(str(folder))}"

@@ -24,7 +24,7 @@ import numpy as np
 
 from resnext.errors import DamagedCheckpointError, SavingError
 from resnext.files import sync_folder, write_atomically, write_durably
-from resnext.runs.run import resume_command
+from resnext.runs.run import command_to_resume
 
 FOLDER = "checkpoints"
 STATE = "state.safetensors"
@@ -235,7 +235,7 @@ class Saver:
             del self.pending[name]
 
     def _advice(self) -> str:
-        return f"Free some space, then resume with: {resume_command(self.folder)}"
+        return f"Free some space, then resume with: {command_to_resume(self.folder)}"
 
     def _report_failure(self, error: OSError, step: int, size: int) -> None:
         what = f"{self.folder}: could not write the checkpoint for step {step} ({math.ceil(size / 1e6)} MB): {error}"

@@ -65,7 +65,6 @@ class Recorder(keras.callbacks.Callback):
     Args:
         session: session to record.
         images: images of its steps.
-        facts: what every checkpoint holds beside the state.
         every: steps between two checkpoints; None goes by time.
         asked: returns what to raise if a stop was asked for.
 
@@ -79,12 +78,11 @@ class Recorder(keras.callbacks.Callback):
         self,
         session: Session,
         images: Images,
-        facts: dict[str, Any],
         every: int | None,
         asked: Callable[[], Stopped | None],
     ):
         super().__init__()
-        self.session, self.images, self.facts, self.every, self.asked = session, images, facts, every, asked
+        self.session, self.images, self.every, self.asked = session, images, every, asked
         self.state = TrainingState()
         self.saver = Saver(session.folder, session.report)
         self.metrics: Tensors = {}  # of the epoch that a checkpoint left in its midst
@@ -180,7 +178,7 @@ class Recorder(keras.callbacks.Callback):
         if not self.session.cluster.is_main:
             return
         state = self.state
-        facts = {**self.facts, **state.to_facts()}
+        facts = {**self.session.facts, **state.to_facts()}
         best = state.history.best if len(state.history) else None
         name = checkpoint_name(best.epoch * self.session.steps, best.epoch) if best else ""
         self._check_saved(wait=True)

@@ -27,7 +27,7 @@ from resnext.runs.config import RunConfig
 from resnext.runs.evaluate import Evaluation, evaluate_examples
 from resnext.runs.history import EpochRow
 from resnext.runs.report import draw_report
-from resnext.runs.run import EVENTS, Run, is_run, resume_command
+from resnext.runs.run import EVENTS, Run, command_to_resume, is_run
 from resnext.training.averaging import averaged_weights
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoints, other_images
@@ -123,7 +123,7 @@ class Session:
         self.batches = partial(
             training_batches, splits.train, recipe, preprocessing, options.seed, workers, share=share
         )
-        self.facts = {
+        self.facts = {  # what every checkpoint holds beside the state
             "config": config.to_json(),
             "images": fingerprint(splits),
             "layout": shapes(self.classifier),
@@ -131,9 +131,7 @@ class Session:
         names = partial(images_of_batch, splits.train, recipe, options.seed)
         images = Images(names, self.at_once)
         self.progress: ProgressBar | None = None
-        self.recorder = Recorder(
-            self, images, self.facts, options.checkpoint_every, partial(stop.asked, cluster.all_max)
-        )
+        self.recorder = Recorder(self, images, options.checkpoint_every, partial(stop.asked, cluster.all_max))
 
     def _build_models(self, rates: keras.optimizers.schedules.LearningRateSchedule, weights: str | None) -> None:
         config, recipe = self.config, self.config.recipe
@@ -250,7 +248,7 @@ class Session:
         if cluster.processes > 1 and is_lost_peer(error):
             return PeerLostError(
                 f"process {cluster.rank} of {cluster.processes}: another process has ended. Start all of them again "
-                f"with: {resume_command(self.folder)}"
+                f"with: {command_to_resume(self.folder)}"
             )
         if is_out_of_memory(error):
             return OutOfMemoryError(
@@ -278,7 +276,7 @@ class Session:
                 run.discard()
             if isinstance(error, Stopped):
                 raise Stopped(
-                    f"{error} after step {state.step}; resume with: {resume_command(self.folder)}",
+                    f"{error} after step {state.step}; resume with: {command_to_resume(self.folder)}",
                     error.exit_code,
                 ) from error
             raise

@@ -26,7 +26,7 @@ from resnext.runs.run import CONFIG, Run, check_unused
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoint_name, other_images, read_checkpoint, read_newest
 from resnext.training.signals import stop_on_signals
-from resnext.variants.naming import get_variant
+from resnext.variants.naming import as_variant
 from resnext.variants.variant import Variant
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def train(
     0.9912
     """
     folder = user_path(out)
-    variant = get_variant(variant) if isinstance(variant, str) else variant
+    variant = as_variant(variant)
     recipe = recipe or get_recipe("photos")
     recipe = dataclasses.replace(recipe, image_size=recipe.image_size or variant.image_size)
     preprocessing = evaluation_preprocessing(recipe)

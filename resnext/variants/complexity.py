@@ -9,7 +9,7 @@ import math
 from typing import NamedTuple
 
 from resnext.variants.layer_table import Complexity, pooled_side, weighted_layers
-from resnext.variants.naming import get_variant
+from resnext.variants.naming import as_variant
 from resnext.variants.variant import Variant
 
 
@@ -46,7 +46,7 @@ def stage_complexities(
     variant: str | Variant, input_shape: tuple[int, int, int] | None = None
 ) -> list[StageComplexity]:
     """Return the rows of the paper's Table 1 for a network, stage 1 (the stem) first."""
-    variant = get_variant(variant) if isinstance(variant, str) else variant
+    variant = as_variant(variant)
     layers = list(weighted_layers(variant, input_shape))
     rows = []
     for number in range(1, len(variant.stages) + 2):

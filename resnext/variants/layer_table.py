@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from resnext.variants.naming import get_variant
+from resnext.variants.naming import as_variant
 from resnext.variants.variant import Block, Variant
 
 SE_REDUCTION = 16  # Hu et al. 2018, section 6.1
@@ -67,7 +67,7 @@ def weighted_layers(
     >>> [layer.name for layer in weighted_layers("resnext14_2x4d")][:2]
     ['stem_conv', 'stage2_block1_transform_1x1_conv']
     """
-    variant = get_variant(variant) if isinstance(variant, str) else variant
+    variant = as_variant(variant)
     height, width, channels = input_shape or (variant.image_size, variant.image_size, 3)
     for name, filters, side, strides in variant.stem_convolutions:
         height, width = _strided(height, strides), _strided(width, strides)

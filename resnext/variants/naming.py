@@ -79,6 +79,11 @@ def get_variant(name: str) -> Variant:
     )
 
 
+def as_variant(variant: str | Variant) -> Variant:
+    """Return the variant of a name; a variant is returned unchanged. Raises ArgumentError."""
+    return get_variant(variant) if isinstance(variant, str) else variant
+
+
 def _blocks(family: str, depth: int) -> tuple[BlockKind, tuple[int, ...]]:
     """Return the kind of block and the blocks per stage for the number in a name; no blocks if there is no such."""
     if family == "net" and depth in BASIC_BLOCKS:

@@ -1,11 +1,11 @@
 """From a user's name for weights to a file on this machine."""
 
-import sys
 from pathlib import Path
 
-from resnext.errors import WeightsError, missing_package, one_line
+from resnext.errors import WeightsError, missing_package, one_line, warn
 from resnext.files import user_path
 from resnext.weights.published import NON_COMMERCIAL, PublishedWeights, find_weights, list_weights
+from resnext.weights.save import TORCH_SUFFIXES
 
 HUB = "hf:"
 HUB_FILE = "model.safetensors"  # timm's repositories have it
@@ -71,7 +71,7 @@ def _download(repository: str) -> Path:
 
 
 def _unknown(name: str) -> str:
-    if "." in name and Path(name).suffix in (".safetensors", ".pth", ".pt", ".bin", ".h5", ".hdf5"):
+    if "." in name and Path(name).suffix in (".safetensors", *TORCH_SUFFIXES, ".h5", ".hdf5"):
         return f"{name}: no such weights file."
     tags = list_weights(f"{name.split('.')[0]}.*")
     hint = f"those of this network: {', '.join(tags)}" if tags else "`resnext list --weights` shows them"
@@ -83,4 +83,4 @@ def say_licence(known: PublishedWeights) -> None:
     licence = NON_COMMERCIAL.get(known.licence)
     if licence and known.tag not in _licences_said:
         _licences_said.add(known.tag)
-        print(f"resnext: the weights {known.tag} are for non-commercial use only ({licence}).", file=sys.stderr)
+        warn(f"the weights {known.tag} are for non-commercial use only ({licence}).")

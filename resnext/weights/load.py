@@ -73,7 +73,8 @@ def open_checked(
         WeightsError: as in `load_weights`.
     """
     with open_weights(source) as file:
-        found = {name: location for name, location in file.found.items() if name not in counters(expected)}
+        ignored = set(counters(expected))
+        found = {name: location for name, location in file.found.items() if name not in ignored}
         found, wanted, notes = adapt_head(file.path, found, expected, new_head)
         found, wanted, more = adapt_stem(file.path, found, wanted)
         check_fit(file, found, wanted)
