@@ -1,12 +1,14 @@
 """What the tests share: small photos, the data sets if they are there, the command line, gradients on any backend."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 REPOSITORY = Path(__file__).parent.parent
@@ -80,6 +82,18 @@ def fresh_resnext(*arguments, env=None, **named) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "resnext", *map(str, arguments)]
     environment = {**os.environ, **(env or {})}
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, **named)
+
+
+def made_once(tmp_path_factory, name: str, make) -> Path:
+    """A folder that one worker makes for all of them: `make` gets the path. Tests only read it."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / name
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "made").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            make(folder)
+            (folder / "made").touch()
+    return folder
 
 
 def load_splits(data, seed=0):

@@ -18,7 +18,6 @@ from resnext.model.features import Backbone
 IMPORTS = {
     "keras first": "import keras, resnext",
     "resnext first": "import resnext, keras",
-    "a layer first": "from resnext.layers.convolution import GroupedConv2D; import keras",
     "a model first": "from resnext.model.network import ResNeXt; import keras",
 }
 

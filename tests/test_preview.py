@@ -28,7 +28,7 @@ def tiles(path, size):
 def test_each_row_is_an_image_and_what_training_sees_of_it(photos, tmp_path):
     out = tmp_path / "sheet.png"
     process = resnext("preview", photos, "--recipe", "paper-cifar", "--image-size", 16, "--out", out)
-    assert process.stdout == f"picture: {out}\n"
+    assert process.stdout == f"preview: {out}\n"
     sheet = tiles(out, 16)
     assert sheet.shape == (IMAGES, COLUMNS + 1, 16, 16, 3)
     fill = np.round(255 * np.array(get_recipe("paper-cifar").mean)).astype(np.uint8)

@@ -210,7 +210,7 @@ def test_help_shows_the_values_of_the_recipe_that_is_asked_for():
 def test_any_field_can_be_given_and_the_resolved_recipe_is_said_and_kept(tmp_path):
     photos = write_photos(tmp_path / "photos", COLOURS, 12)
     process = resnext(
-        "train", photos, "--variant", "resnext14_2x4d", "--out", tmp_path / "run", "--recipe", "paper-cifar",
+        "train", photos, "--variant", "resnet8", "--out", tmp_path / "run", "--recipe", "paper-cifar",
         "--epochs", 2, "--batch-size", 8, "--image-size", 24, "--learning-rate", 0.004, "--steps", 0.5, 0.1,
         "--optimizer", "adamw", "--no-flip", "--crop", "resized", "--crop-area", 0.5, 1, "--accumulate", 2,
         "--mixup", 0.2, "--cutmix", 1, "--label-smoothing", 0.1, "--clip-norm", 5, "--ema", 0.5, "--drop-path", 0.1,

@@ -1,4 +1,4 @@
-"""What a person looks at: the pictures and the page of a run, its log, and TensorBoard's events."""
+"""What a person looks at: the plots and the page of a run, its log, and TensorBoard's events."""
 
 import csv
 import dataclasses
@@ -140,7 +140,7 @@ def test_the_page_opens_in_a_browser_without_a_network(run, tmp_path, width):
     with Image.open(picture) as image:
         pixels = np.asarray(image.convert("RGB")).astype(int)
     assert pixels.shape == (3000, width, 3)
-    blue = (pixels[..., 2] - pixels[..., 0] > 60).sum()  # of the curves and the matrix: the pictures are shown
+    blue = (pixels[..., 2] - pixels[..., 0] > 60).sum()  # of the curves and the matrix: the plots are shown
     assert blue > 1000
     assert "Refused to" not in process.stderr
 
@@ -231,10 +231,9 @@ def test_tensorboard_is_an_extra_and_does_not_bring_tensorflow(run, tmp_path, mo
 
 def test_a_log_has_plain_lines_and_says_where_a_long_epoch_is(tmp_path):
     photos = write_photos(tmp_path / "photos", COLOURS, 8)
-    code = "from resnext.training import progress; from resnext.cli.main import main; progress.LINE_EVERY = 0; main()"
     arguments = ["train", photos, "--variant", "resnext14_2x4d", "--recipe", "smoke", "--image-size", "16"]
-    process = subprocess.run([sys.executable, "-c", code, *arguments, "--out", tmp_path / "run"], capture_output=True,
-                             text=True, timeout=200, env={**os.environ, "FORCE_COLOR": ""})  # fmt: skip
+    settings = {"env": {"FORCE_COLOR": ""}, "constants": {"resnext.training.progress:LINE_EVERY": 0}}
+    process = resnext(*arguments, "--out", tmp_path / "run", **settings)
     assert process.returncode == 0, process.stderr
     step = r"epoch 1/1  step \d/2  loss [\d.]+  train [\d.]+ %  [\d.]+ images/s"
     assert len(re.findall(rf"^{step}$", process.stderr, re.M)) == 2
@@ -258,7 +257,7 @@ def test_compare_shows_runs_and_draws_their_curves(run, tmp_path):
         assert "resnext14_2x4d" in line
         assert "smoke" in line
         assert f"{100 * best:.2f} %" in line
-    assert process.stdout.endswith(f"picture: {out}\n")
+    assert process.stdout.endswith(f"plot: {out}\n")
     assert out.read_text().lstrip().startswith("<?xml")
 
 

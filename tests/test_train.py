@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from conftest import COLOURS, refusal, resnext, write_photos
+from conftest import COLOURS, made_once, refusal, resnext, write_photos
 from PIL import Image
 from safetensors.numpy import load_file
 
@@ -35,23 +35,28 @@ FILES = {"config.json", "held-out.json", "metrics.csv", "metrics.jsonl", "last.s
 
 
 @pytest.fixture(scope="module")
-def colours(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photos")
-    write_photos(folder / "train", COLOURS, 24)
-    write_photos(folder / "test", COLOURS, 4)
-    return folder
+def colours(trained):
+    """The photos of that run."""
+    return trained[0].parent / "photos"
 
 
 @pytest.fixture(scope="module")
-def trained(colours, tmp_path_factory):
+def trained(tmp_path_factory):
     """One run by the command line, and what it printed."""
-    folder = tmp_path_factory.mktemp("runs") / "colours"
-    process = resnext(
-        "train", colours, "--variant", "resnext14_2x4d", "--out", folder, "--image-size", 32, "--epochs", 6,
-        "--batch-size", 8, "--learning-rate", 0.003, "--seed", 1,
-    )  # fmt: skip
-    assert process.returncode == 0, process.stderr
-    return folder, process
+
+    def make(folder):
+        write_photos(folder / "photos" / "train", COLOURS, 24)
+        write_photos(folder / "photos" / "test", COLOURS, 4)
+        process = resnext(
+            "train", folder / "photos", "--variant", "resnext14_2x4d", "--out", folder / "colours",
+            "--image-size", 32, "--epochs", 6, "--batch-size", 8, "--learning-rate", 0.003, "--seed", 1,
+        )  # fmt: skip
+        assert process.returncode == 0, process.stderr
+        (folder / "printed.json").write_text(json.dumps([process.stdout, process.stderr]))
+
+    folder = made_once(tmp_path_factory, "trained", make)
+    stdout, stderr = json.loads((folder / "printed.json").read_text())
+    return folder / "colours", SimpleNamespace(stdout=stdout, stderr=stderr)
 
 
 def test_train_learns_and_says_so(trained):
@@ -59,7 +64,7 @@ def test_train_learns_and_says_so(trained):
     accuracy = float(re.search(r"test top-1 ([\d.]+) % of 12 images", process.stdout)[1])
     assert accuracy > 60  # of three colours that differ more than their noise
     assert re.search(r"best validation top-1 [\d.]+ % \(epoch \d\), saved in", process.stdout)
-    assert f"picture: {folder / 'confusion-matrix.png'}" in process.stdout
+    assert f"plot: {folder / 'confusion-matrix.png'}" in process.stdout
     assert len(re.findall(r"epoch \d/6  loss .* images/s", process.stderr)) == 6
 
 
@@ -446,8 +451,8 @@ def test_damaged_image_is_named_and_leaves_no_run_behind(tmp_path, part, words):
     damaged = tmp_path / "photos" / part / "red" / "000.png"
     damaged.write_bytes(damaged.read_bytes()[:-500])
     with pytest.raises(ValueError, match=re.escape(words.format(damaged))):
-        train(tmp_path / "photos", TINY, tmp_path / "run", recipe=QUICK)
-    assert not (tmp_path / "run").exists()
+        train(tmp_path / "photos", TINY, tmp_path / "deep" / "er" / "run", recipe=QUICK)
+    assert not (tmp_path / "deep").exists()
 
 
 @pytest.mark.once
@@ -511,8 +516,8 @@ def test_wrong_dtype_is_refused(colours, tmp_path):
 def test_pictures_are_an_extra(colours, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     trained = train(colours, TINY, tmp_path / "run", recipe=QUICK)
-    assert trained.pictures == (tmp_path / "run" / "report.html",)
-    assert trained.pictures_missing == "drawing plots needs the package matplotlib: pip install 'resnext[plots]'"
+    assert trained.plots == (tmp_path / "run" / "report.html",)
+    assert trained.plots_missing == "drawing plots needs the package matplotlib: pip install 'resnext[plots]'"
 
 
 @pytest.mark.once
@@ -520,13 +525,13 @@ def test_a_class_name_is_no_formula_and_a_picture_costs_no_result(tmp_path):
     write_photos(tmp_path / "photos", {"a$\\b$": COLOURS["red"], "c": COLOURS["blue"]}, 6)
     quick = dataclasses.replace(QUICK, epochs=1)
     trained = train(tmp_path / "photos", TINY, tmp_path / "run", recipe=quick)
-    assert trained.pictures_missing is None
+    assert trained.plots_missing is None
     picture = tmp_path / "run" / "confusion-matrix.png"
     assert picture.is_file()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("resnext.runs.plots.draw_learning_curves", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
         trained = train(tmp_path / "photos", TINY, tmp_path / "again", recipe=quick)
-    assert (trained.pictures, trained.pictures_missing) == ((tmp_path / "again" / "report.html",), "disk full")
+    assert (trained.plots, trained.plots_missing) == ((tmp_path / "again" / "report.html",), "disk full")
     assert len(trained.test.labels) == 2
 
 

@@ -37,7 +37,7 @@ def preview_command(defaults: Recipe) -> Callable[..., None]:
         """
         from resnext.data.preview import preview
 
-        print(f"picture: {preview(data, out, recipe=to_recipe(recipe), seed=seed)}")
+        print(f"preview: {preview(data, out, recipe=to_recipe(recipe), seed=seed)}")
 
     return preview
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import tyro
+from rich.table import Table
 from tyro.conf import Positional
 
 from resnext.cli.tables import print_table
 from resnext.errors import ArgumentError
-
-if TYPE_CHECKING:
-    from resnext.variants.variant import Variant
-    from resnext.weights.published import PublishedWeights
+from resnext.variants.complexity import complexity, stage_complexities
+from resnext.variants.naming import get_variant, list_variants
+from resnext.variants.published import PUBLISHED
+from resnext.variants.variant import Variant
+from resnext.weights.published import NON_COMMERCIAL, PublishedWeights, find_weights, list_weights, published_weights
 
 
 def list_(
@@ -32,12 +34,6 @@ def list_(
 
 
 def _list_variants(pattern: str) -> None:
-    from rich.table import Table
-
-    from resnext.variants.complexity import complexity
-    from resnext.variants.naming import list_variants
-    from resnext.variants.published import PUBLISHED
-
     names = list_variants(pattern)
     if not names:
         raise ArgumentError(f"no published network matches {pattern!r}: `resnext list` shows all of them")
@@ -51,11 +47,6 @@ def _list_variants(pattern: str) -> None:
 
 
 def _list_weights(pattern: str) -> None:
-    from rich.table import Table
-
-    from resnext.variants.complexity import complexity
-    from resnext.weights.published import list_weights, published_weights
-
     tags = list_weights(pattern)
     if not tags:
         raise ArgumentError(f"no published weights match {pattern!r}: `resnext list --weights` shows all of them")
@@ -76,8 +67,6 @@ def info(variant: Annotated[Positional[str], tyro.conf.arg(metavar="VARIANT|TAG"
     Args:
         variant: name such as resnext50_32x4d, or tag of published weights such as resnext50_32x4d.a1_in1k.
     """
-    from resnext.weights.published import find_weights
-
     known = find_weights(variant)
     if known:
         _info_of_weights(known)
@@ -86,9 +75,6 @@ def info(variant: Annotated[Positional[str], tyro.conf.arg(metavar="VARIANT|TAG"
 
 
 def _info_of_weights(known: PublishedWeights) -> None:
-    from resnext.variants.complexity import complexity
-    from resnext.weights.published import NON_COMMERCIAL
-
     cost = complexity(known.variant, classes=known.classes)
     print(f"weights        {known.tag}")
     print(f"network        {known.variant}")
@@ -107,12 +93,6 @@ def _info_of_weights(known: PublishedWeights) -> None:
 
 
 def _info_of_variant(variant: str) -> None:
-    from rich.table import Table
-
-    from resnext.variants.complexity import complexity, stage_complexities
-    from resnext.variants.naming import get_variant
-    from resnext.variants.published import PUBLISHED
-
     network = get_variant(variant)
     descriptions = _descriptions(network)
     table = Table("stage", "output", network.name, "parameters", "multiply-adds", box=None)

@@ -70,7 +70,7 @@ def compare(
         )
     print_table(table)
     if out:
-        print(f"picture: {out}")
+        print(f"plot: {out}")
 
 
 def predict(

@@ -16,7 +16,7 @@ from resnext.errors import RunError
 from resnext.files import user_path
 from resnext.recipes.recipe import Recipe
 from resnext.runs.config import RunOptions
-from resnext.runs.run import Run
+from resnext.runs.run import REPORT, Run
 from resnext.variants.naming import get_variant
 
 if TYPE_CHECKING:
@@ -137,10 +137,10 @@ def _print_result(result: TrainingResult) -> None:
         f"best validation top-1 {100 * result.best_validation_accuracy:.2f} % (epoch {result.best_epoch}), "
         f"saved in {result.folder}"
     )
-    for picture in result.pictures:
-        print(f"picture: {picture}")
-    if result.pictures_missing:
-        print(f"no pictures: {result.pictures_missing}")
+    for path in result.plots:
+        print(f"{'report' if path.name == REPORT else 'plot'}: {path}")
+    if result.plots_missing:
+        print(f"plots are missing: {result.plots_missing}")
 
 
 def to_settings(recipe: Recipe) -> Settings:

@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from rich.console import Console
+from rich.progress import Progress
 
+from resnext.data.batches import reading_threads
+from resnext.data.examples import Examples, Splits
+from resnext.data.source import open_data
 from resnext.errors import ImageError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from resnext.data.examples import Examples, Splits
-
+from resnext.images.decode import read_with_format
 
 Size = tuple[int, int]  # width and height, pixels
 Pair = tuple[str, str]  # the names of two images
@@ -68,10 +68,6 @@ def check_data(data: str | Path) -> DataReport:
     >>> check_data("sign-digits").in_train_too  # doctest: +SKIP
     ()
     """
-    from rich.console import Console
-
-    from resnext.data.source import open_data
-
     console, train, parts = Console(stderr=True), None, []
     for name, examples in _named_parts(open_data(data).splits()).items():
         part = _Part(name, examples, train)
@@ -137,10 +133,6 @@ def _named_parts(splits: Splits) -> dict[str, Examples]:
 
 def _looks(examples: Examples, name: str, console: Console) -> Iterator[_Look | str]:
     """Yield a _Look for each image, in order, or the reason why it can't be read; threads decode the images."""
-    from rich.progress import Progress
-
-    from resnext.data.batches import reading_threads
-
     with (
         ThreadPool(reading_threads()) as pool,
         Progress(console=console, transient=True, disable=not console.is_terminal) as bar,
@@ -153,8 +145,6 @@ def _looks(examples: Examples, name: str, console: Console) -> Iterator[_Look | 
 
 def _look(image) -> _Look | str:
     """Return the facts about one file or array, or the reason why it can't be read."""
-    from resnext.images.decode import read_with_format
-
     try:
         pixels, kind = (image, "array") if isinstance(image, np.ndarray) else read_with_format(image)
     except ImageError as error:

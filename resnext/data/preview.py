@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+from PIL import Image
+
+from resnext.data.batches import mixed, sampler
+from resnext.data.source import open_data
 from resnext.errors import ArgumentError
-from resnext.files import user_path
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from resnext.recipes.recipe import Recipe
-
+from resnext.files import user_path, write_atomically
+from resnext.images.decode import read_image
+from resnext.recipes.recipe import Recipe, evaluation_preprocessing, training_preprocessing
 
 IMAGES, COLUMNS = 6, 8  # rows, and columns after the first
 GAP = 4  # pixels
@@ -41,13 +42,6 @@ def preview(data: str | Path, out: str | Path, *, recipe: Recipe, seed: int = 0)
 
     >>> preview("digits", "sheet.png", recipe=get_recipe("photos"))  # doctest: +SKIP
     """
-    import numpy as np
-
-    from resnext.data.batches import mixed, sampler
-    from resnext.data.source import open_data
-    from resnext.images.decode import read_image
-    from resnext.recipes.recipe import evaluation_preprocessing, training_preprocessing
-
     out = user_path(out)
     if out.suffix.lower() not in (".png", ".jpg") or not out.parent.is_dir():
         raise ArgumentError(f"{out}: can't be written; pass a .png or .jpg file in a folder that exists")
@@ -70,13 +64,6 @@ def preview(data: str | Path, out: str | Path, *, recipe: Recipe, seed: int = 0)
 
 def _save(columns: list[np.ndarray], out: Path) -> None:
     """Write columns of images, uint8 (rows, side, side, 3), as one image file."""
-    import io
-
-    import numpy as np
-    from PIL import Image
-
-    from resnext.files import write_atomically
-
     grid = np.pad(np.stack(columns, axis=1), ((0, 0), (0, 0), (0, GAP), (0, GAP), (0, 0)), constant_values=255)
     rows, count, height, width, _ = grid.shape
     sheet = grid.transpose(0, 2, 1, 3, 4).reshape(rows * height, count * width, 3)

@@ -9,7 +9,9 @@ from pathlib import Path
 from resnext.errors import ArgumentError
 from resnext.files import user_path
 from resnext.runs.history import History
+from resnext.runs.plots import draw_comparison
 from resnext.runs.run import Run
+from resnext.variants.complexity import complexity
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,6 @@ def compare(runs: Iterable[str | Path], out: str | Path | None = None) -> list[R
     >>> [summary.history.best.epoch for summary in compare(["runs/first", "runs/second"])]  # doctest: +SKIP
     [19, 20]
     """
-    from resnext.runs.plots import draw_comparison
-    from resnext.variants.complexity import complexity
-
     out = None if out is None else user_path(out)
     if out and (out.suffix not in (".png", ".svg") or not out.parent.is_dir()):
         raise ArgumentError(f"{out}: can't be written; pass a .png or .svg file in an existing folder")

@@ -10,13 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
+from resnext.data.batches import evaluation_batches
+from resnext.data.examples import Examples
+from resnext.data.reading import check_images
+from resnext.data.source import open_data
 from resnext.distributed import SINGLE, Cluster
 from resnext.errors import ArgumentError, DataError, printable
+from resnext.images.preprocessing import Preprocessing
 from resnext.runs.run import Run
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
 
     from resnext.data.examples import Examples
     from resnext.images.preprocessing import Preprocessing
@@ -44,8 +50,6 @@ class Evaluation:
     @functools.cached_property
     def confusion(self) -> np.ndarray:
         """The number of images of class i that were classified as class j: int (classes, classes)."""
-        import numpy as np
-
         counts = np.zeros((len(self.classes),) * 2, np.int64)
         np.add.at(counts, (self.labels, self.log_probabilities.argmax(axis=1)), 1)
         return counts
@@ -114,8 +118,6 @@ def evaluate(run: str | Path, data: str | Path, *, weights: str = "best", batch_
     >>> evaluate("runs/signs", "sign-digits").top(1)  # doctest: +SKIP
     0.9912
     """
-    from resnext.data.reading import check_images
-
     if batch_size < 1:
         raise ArgumentError(f"`batch_size` must be at least 1. Received: {batch_size}")
     opened = Run.open(run)
@@ -126,8 +128,6 @@ def evaluate(run: str | Path, data: str | Path, *, weights: str = "best", batch_
 
 def _examples(data: str | Path, run: Run) -> Examples:
     """Return the images to evaluate a run on: those that it held out of the data, or all of other data."""
-    from resnext.data.source import open_data
-
     source, held_out, classes = open_data(data), run.held_out, run.config.classes
     found = source.held_out(held_out, classes) if held_out else None
     if found:
@@ -161,10 +161,6 @@ def evaluate_examples(
         check: called before each batch; it may raise.
         cluster: processes and devices to use.
     """
-    import numpy as np
-
-    from resnext.data.batches import evaluation_batches
-
     share = cluster.rank, cluster.processes
     batches = evaluation_batches(examples, preprocessing, batch_size, cluster.devices, share)
     rows = []
@@ -176,8 +172,6 @@ def evaluate_examples(
 
 def log_probabilities(classifier: keras.Model, images: np.ndarray, cluster: Cluster = SINGLE) -> np.ndarray:
     """Compute uint8 (batch, size, size, 3) -> float32 (batch, classes) from this process's rows of the batch."""
-    import numpy as np
-
     with _no_gradients():
         logits = np.array(cluster.predict(classifier, images), np.float32)
     logits -= logits.max(axis=1, keepdims=True)

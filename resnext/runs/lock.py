@@ -16,7 +16,7 @@ from resnext.runs.run import CONFIG, HELD_OUT, LOCK, METRICS, RECORDS, REPORT, W
 
 @contextlib.contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """Hold the folder alone; it is made if need be, and removed again if nothing was put into it.
+    """Hold the folder alone; it is made if need be, with its parents, and removed again if nothing was put into it.
 
     The kernel holds the lock: all that a killed process leaves of it is a file.
 
@@ -24,11 +24,12 @@ def lock(folder: Path) -> Iterator[None]:
         RunInUseError: another process holds it.
         RunError: the folder cannot be written to.
     """
-    is_new = not folder.exists()
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = _open_locked(folder)
     except OSError as error:
+        _remove_empty(made)
         raise RunError(f"{folder}: can't be written to ({error.strerror}). Choose another --out.") from error
     with file:
         for path in _half_written(folder):
@@ -38,8 +39,7 @@ def lock(folder: Path) -> Iterator[None]:
         finally:
             with contextlib.suppress(OSError):
                 (folder / LOCK).unlink()
-                if is_new:
-                    folder.rmdir()  # refused where there is something in it
+            _remove_empty(made)
 
 
 def _open_locked(folder: Path) -> IO[str]:
@@ -61,6 +61,12 @@ def _open_locked(folder: Path) -> IO[str]:
     file.write(str(os.getpid()))
     file.flush()
     return file
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        with contextlib.suppress(OSError):  # refused where there is something in it
+            folder.rmdir()
 
 
 def _half_written(folder: Path) -> list[Path]:

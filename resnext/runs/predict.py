@@ -6,8 +6,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
+from resnext.data.batches import prediction_batches
 from resnext.errors import ArgumentError
 from resnext.files import user_path
+from resnext.runs.evaluate import log_probabilities
 from resnext.runs.run import Run
 
 BATCH_SIZE = 16  # larger batches than 8 are no faster (docs/performance.md)
@@ -38,11 +42,6 @@ def predict(
     >>> next(predict("runs/signs", ["hand.jpg"])).classes[0]  # doctest: +SKIP
     ('7', 0.98)
     """
-    import numpy as np
-
-    from resnext.data.batches import prediction_batches
-    from resnext.runs.evaluate import log_probabilities
-
     if top < 1:
         raise ArgumentError(f"`top` must be at least 1. Received: {top}")
     opened = Run.open(run)

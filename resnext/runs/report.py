@@ -83,7 +83,7 @@ def write_report(
     config: RunConfig,
     history: History,
     test: Evaluation,
-    pictures: dict[str, Path],
+    images: dict[str, Path],
     missing: str | None = None,
 ) -> None:
     """Write the page of a run.
@@ -93,7 +93,7 @@ def write_report(
         config: configuration of the run.
         history: rows of its epochs.
         test: evaluation of the last weights on the test images.
-        pictures: .png files by what they show.
+        images: .png files by what they show.
         missing: reason why plots are missing, if they are.
     """
     best = history.best
@@ -104,7 +104,7 @@ def write_report(
     sections = [
         _section("Network and data", _pairs(_facts(config, history))),
         _section(f"Recipe: {config.recipe.name}", _pairs(changed(config.recipe).items())),
-        *(_section(name, _picture(name, file)) for name, file in pictures.items()),
+        *(_section(name, _picture(name, file)) for name, file in images.items()),
         _section("Pictures", f"<p>{escape(missing)}</p>") if missing else "",
         _section("Classes", _classes(test)),
         _section("Epochs", f"<details><summary>{len(history)} rows</summary>{_epochs(history)}</details>"),

@@ -79,16 +79,14 @@ class Run:
 
     @classmethod
     def create(cls, folder: Path, config: RunConfig, held_out: Sequence[str]) -> Run:
-        """Make the folder and write what is known before the training.
+        """Write what is known before the training into a folder that `lock` has made.
 
         Raises:
-            RunError: the folder is in use or cannot be made.
+            RunError: the folder is in use or cannot be written to.
         """
         check_unused(folder)
         run = cls(folder, config)
-        run.made = [] if folder.exists() else [folder]
         try:
-            folder.mkdir(parents=True, exist_ok=True)
             for name, content in ((HELD_OUT, held_out), (CONFIG, config.to_json())):  # with the last it is a run
                 text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
                 write_atomically(folder / name, text.encode("utf-8", "surrogateescape"))  # a path may be any bytes
@@ -101,8 +99,8 @@ class Run:
     def discard(self) -> None:
         """Remove what `create` made for a run that ended before it had weights."""
         with contextlib.suppress(OSError):  # what went wrong before is what the user must hear
-            for path in reversed(self.made):
-                path.rmdir() if path.is_dir() else path.unlink()
+            for path in self.made:
+                path.unlink()
 
     @property
     def held_out(self) -> list[str]:

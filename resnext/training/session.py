@@ -52,8 +52,8 @@ class TrainingResult:
     test: Evaluation  # of the last weights, on the test images
     best_epoch: int
     best_validation_accuracy: float
-    pictures: tuple[Path, ...]  # the plots and the page
-    pictures_missing: str | None  # why there are none, or not all
+    plots: tuple[Path, ...]  # and the report, which shows them
+    plots_missing: str | None  # why there are none, or not all
 
 
 class Session:
@@ -229,11 +229,11 @@ class Session:
             self.network, Run(self.folder, self.config).weights("last")
         )  # the average, where the recipe keeps one
         test, history = self.evaluate(self.splits.test), self.recorder.state.history
-        pictures, missing = (), None
+        plots, missing = (), None
         if self.cluster.is_main:
-            pictures, missing = draw_report(self.folder, self.config, history, test, self.splits.test)
+            plots, missing = draw_report(self.folder, self.config, history, test, self.splits.test)
         best = history.best
-        return TrainingResult(self.folder, test, best.epoch, best.validation_accuracy, pictures, missing)
+        return TrainingResult(self.folder, test, best.epoch, best.validation_accuracy, plots, missing)
 
     def report(self, line: str) -> None:
         """Print a line above the progress bar."""

@@ -19,6 +19,7 @@ from resnext.variants.variant import Attention, Variant
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
 
+UNTRACED = ("shortcut", "stem_pool", "anti_aliasing", "activation")  # facts that shapes do not tell, or not all
 COUNTER = "num_batches_tracked"  # PyTorch's count of steps: files keep it, networks do not use it
 TORCH_WEIGHTS = {
     "kernel": "weight",

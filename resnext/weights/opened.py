@@ -20,6 +20,7 @@ from resnext.weights.layouts import (
     OURS,
     QUBVEL,
     QUBVEL_IMAGES,
+    UNTRACED,
     Layout,
     Location,
     Shape,
@@ -31,7 +32,6 @@ from resnext.weights.layouts import (
 )
 from resnext.weights.published import PublishedWeights, published_weights
 from resnext.weights.readers import Tensors, open_tensors
-from resnext.weights.save import UNTRACED
 
 # What wrappers put before every name: DataParallel, torch.compile, Lightning, and the habits of training scripts.
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", "encoder.")

@@ -14,12 +14,12 @@ from resnext.errors import ArgumentError, missing_package
 from resnext.files import user_path, write_atomically
 from resnext.images.preprocessing import Preprocessing
 from resnext.weights.assign import get_weights
+from resnext.weights.layouts import UNTRACED
 from resnext.weights.published import PublishedWeights
 
 if TYPE_CHECKING:
     import keras
 
-UNTRACED = ("shortcut", "stem_pool", "anti_aliasing", "activation")  # facts that shapes do not tell, or not all
 TORCH_SUFFIXES = (".pth", ".pt", ".bin")
 
 
