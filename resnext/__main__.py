@@ -1,5 +1,23 @@
-"""python -m resnext"""
+"""The command `resnext`, and `python -m resnext`."""
 
-from resnext.cli.main import main
+import os
+import signal
+from typing import NoReturn
 
-main()
+
+def main() -> None:
+    """Run the command line; an interrupt while it is imported is one line, too."""
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _interrupted)
+    from resnext.cli.main import main
+
+    main()
+
+
+def _interrupted(number, frame) -> NoReturn:
+    os.write(2, b"resnext: interrupted\n")
+    os._exit(128 + number)
+
+
+if __name__ == "__main__":
+    main()

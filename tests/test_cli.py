@@ -157,17 +157,33 @@ def test_every_error_has_the_parent():
         assert not defined or path.name == "errors.py", path
 
 
-def test_interrupt_is_one_line_and_leaves_what_can_go_on(tmp_path):
-    command = Command("train", "digits", "--variant", "resnext26_8x8d", "--image-size", 64, "--out", tmp_path / "run")
-    while not (tmp_path / "run" / "config.json").exists() and command.is_running():
+@pytest.mark.parametrize("fault", ["hang", "deaf"])
+def test_an_interrupt_before_the_first_step_is_one_line_and_leaves_nothing(fault, tmp_path):
+    step = ("resnext.training.recorder:Recorder.on_train_batch_end", 1, fault)
+    arguments = ("--variant", "resnet8", "--image-size", 16, "--out", tmp_path / "new" / "run")
+    command = Command("train", "digits", *arguments, fault=step)
+    while not (tmp_path / "new" / "run" / "config.json").exists() and command.is_running():
         time.sleep(0.1)
     time.sleep(1)
     command.send_signal(signal.SIGINT)
-    process = command.wait(120)
+    process = command.wait(5)
     assert process.returncode == 130
-    assert "Traceback" not in process.stderr
-    said = process.stderr.strip().splitlines()[-1]
-    assert said.startswith(("resnext: stopped by SIGINT after step", "resnext: stopped in the middle of a step"))
+    assert process.stderr.splitlines()[1:] == ["resnext: stopped by SIGINT; nothing was saved"]
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("moment", [0.15, 0.4, 1.5])
+def test_an_interrupt_while_it_starts_is_one_line(moment, tmp_path):
+    arguments = ["train", "digits", "--variant", "resnext50_32x4d", "--out", tmp_path / "new" / "run"]
+    with subprocess.Popen([sys.executable, "-m", "resnext", *arguments], stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(moment)
+        process.send_signal(signal.SIGINT)
+        errors = process.communicate(timeout=30)[1]
+    assert process.returncode == 130
+    assert len(errors.splitlines()) == 1, errors
+    assert errors.startswith(("resnext: interrupted", "resnext: stopped by SIGINT; nothing was saved"))
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(

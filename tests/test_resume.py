@@ -1,5 +1,6 @@
 """Nothing lost: a training that is killed, stopped, or meets faults goes on to the same bytes."""
 
+import dataclasses
 import json
 import os
 import random
@@ -17,8 +18,12 @@ from commands import Command
 from conftest import COLOURS, fresh_resnext, resnext, write_photos
 from safetensors.numpy import load_file
 
+from resnext import train
+from resnext.cli.interrupts import GRACE
 from resnext.errors import DamagedCheckpointError
 from resnext.images.watchdog import NAMED_AFTER
+from resnext.recipes.naming import get_recipe
+from resnext.runs.run import LOCK
 from resnext.training.checkpoints import (
     FOLDER,
     STATE,
@@ -28,7 +33,8 @@ from resnext.training.checkpoints import (
     read_newest,
     write_checkpoint,
 )
-from resnext.training.signals import GRACE
+from resnext.training.recorder import Recorder
+from resnext.training.signals import SIGNALS, Stopped
 
 ARGUMENTS = ("--variant", "resnet8", "--image-size", 24, "--epochs", 3, "--batch-size", 8,
              "--learning-rate", 0.01, "--drop-path", 0.1, "--ema", 0.9, "--accumulate", 2,
@@ -133,7 +139,7 @@ def test_a_stop_is_saved_wherever_it_comes(place, count, name, status, photos, w
     """In the first step, which compiles; in judging; while it saves."""
     process = faulty(place, count, name, "train", photos, *ARGUMENTS, "--out", tmp_path / "run")
     assert process.returncode == status, process.stderr
-    (line,) = ours(process)
+    line = ours(process)[-1]
     step = read_newest(tmp_path / "run" / FOLDER, pytest.fail).facts["step"]
     assert line == f"stopped by {name} after step {step}; resume with: resnext train --resume {tmp_path / 'run'}"
     process = resnext("train", "--resume", tmp_path / "run")
@@ -145,7 +151,7 @@ def test_a_stop_is_saved_wherever_it_comes(place, count, name, status, photos, w
 def test_a_stop_that_nobody_notices_ends_within_ten_seconds(photos, tmp_path):
     assert GRACE < 10
     command = Command("train", photos, *ARGUMENTS, "--out", tmp_path / "run", fault=(STEP, 4, "hang"),
-                      constants={"resnext.training.signals:GRACE": 2.0})  # fmt: skip
+                      constants={"resnext.cli.interrupts:GRACE": 2.0})  # fmt: skip
     while not checkpoints(tmp_path / "run" / FOLDER) and command.is_running():
         time.sleep(0.1)
     time.sleep(1)
@@ -154,7 +160,51 @@ def test_a_stop_that_nobody_notices_ends_within_ten_seconds(photos, tmp_path):
     process = command.wait(60)
     assert process.returncode == 143
     assert time.monotonic() - began < 4
-    assert "resnext: stopped in the middle of a step; --resume continues from the last checkpoint" in process.stderr
+    said = f"stopped by SIGTERM in the middle of a step; resume with: resnext train --resume {tmp_path / 'run'}"
+    assert ours(process)[-1] == said
+    assert not (tmp_path / "run" / LOCK).exists()
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(("step", "signals", "left"), [(1, 1, False), (2, 2, True)])
+def test_a_stop_from_python_raises_and_ends_nothing(step, signals, left, photos, tmp_path, monkeypatch):
+    """Before anybody has asked, and for a second signal, at once; the interpreter and its handlers are untouched."""
+    handlers = [signal.getsignal(number) for number in SIGNALS]
+    batch_end, steps = Recorder.on_train_batch_end, iter(range(1, 100))
+
+    def interrupted(self, batch, logs):
+        if next(steps) == step:
+            for _ in range(signals):
+                os.kill(os.getpid(), signal.SIGINT)
+        batch_end(self, batch, logs)
+
+    monkeypatch.setattr(Recorder, "on_train_batch_end", interrupted)
+    recipe = dataclasses.replace(get_recipe("smoke"), image_size=24, batch_size=8)
+    run = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        train(photos, "resnet8", run, recipe=recipe, checkpoint_every=1)
+    rest = f" in the middle of a step; resume with: resnext train --resume {run}" if left else "; nothing was saved"
+    assert (type(stopped.value), str(stopped.value)) == (Stopped, f"stopped by SIGINT{rest}")
+    assert (run / "config.json").exists() == run.exists() == left
+    assert [signal.getsignal(number) for number in SIGNALS] == handlers
+
+
+@pytest.mark.once
+def test_a_second_interrupt_ends_at_once(photos, tmp_path):
+    """The first one waits for a step that takes an hour, and says so."""
+    command = Command("train", photos, *ARGUMENTS, "--out", tmp_path / "run", fault=(STEP, 4, "deaf"))
+    while not checkpoints(tmp_path / "run" / FOLDER) and command.is_running():
+        time.sleep(0.1)
+    time.sleep(1)
+    command.send_signal(signal.SIGINT)
+    while "resnext: stopping after this step; press Ctrl-C again to stop at once" not in command.errors:
+        time.sleep(0.1)
+        assert command.is_running()
+    command.send_signal(signal.SIGINT)
+    process = command.wait(5)
+    assert process.returncode == 130
+    said = f"stopped by SIGINT in the middle of a step; resume with: resnext train --resume {tmp_path / 'run'}"
+    assert ours(process)[1:] == [said]
 
 
 @pytest.mark.once
@@ -163,7 +213,7 @@ def test_a_file_that_hangs_is_named_within_30_seconds(photos, tmp_path):
     assert NAMED_AFTER <= 30
     command = Command("train", photos, *ARGUMENTS, "--out", tmp_path / "run", fault=("PIL.Image:open", 40, "hang"),
                       constants={"resnext.images.watchdog:NAMED_AFTER": 2.0,
-                                 "resnext.training.signals:GRACE": 1.0})  # fmt: skip
+                                 "resnext.cli.interrupts:GRACE": 1.0})  # fmt: skip
     began = time.monotonic()
     while "still waiting for" not in command.errors:
         assert time.monotonic() - began < 60

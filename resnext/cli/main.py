@@ -6,20 +6,20 @@ import contextlib
 import importlib.util
 import itertools
 import os
-import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import tyro
 
 from resnext.backend import BACKENDS, installed_backend
 from resnext.cli.data import check_data, preview_command
+from resnext.cli.interrupts import Interrupts
 from resnext.cli.measure import bench
 from resnext.cli.networks import info, list_
 from resnext.cli.runs import compare, evaluate, predict
+from resnext.cli.spectator import Spectator
 from resnext.cli.training import recipes, resume_command, train_command
 from resnext.cli.weights import convert
 from resnext.distributed import launched
@@ -56,13 +56,8 @@ def commands(arguments: Sequence[str]) -> dict[str, Callable[..., None]]:
 
 def main() -> None:
     """Run one command; an error of the user's is one line on standard error, and its exit status."""
-    interrupts: list[int] = []
-
-    def interrupt(number, frame):
-        interrupts.append(number)
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, interrupt)
+    interrupts = Interrupts()
+    sys.stderr = Spectator(sys.stderr)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.showwarning = _show_warning
     _silence_other_ranks()
@@ -78,35 +73,22 @@ def main() -> None:
         )
         sys.stdout.flush()
     except KeyboardInterrupt as error:
-        _end_interrupted(getattr(error, "exit_code", 130), str(error))
+        interrupts.leave(getattr(error, "exit_code", 130), str(error) or "interrupted")
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:
-        if interrupts:  # TensorFlow hands on an interrupt as an error of its own
-            _end_interrupted(130, "")
+        if interrupts.count:  # TensorFlow hands on an interrupt as an error of its own
+            interrupts.leave(130, "interrupted")
         if not isinstance(error, ResNeXtError | OSError):
             raise  # a bug in resnext
-        warn(str(error))
-        _end(getattr(error, "exit_code", 1))
+        interrupts.leave(getattr(error, "exit_code", 1), str(error))
 
 
 def _show_warning(message, category, filename, *_) -> None:
     """Print resnext's warnings in one line; those of libraries are for programmers, and not for a terminal."""
     if Path(filename).is_relative_to(Path(__file__).parents[1]):
         warn(str(message))
-
-
-def _end_interrupted(exit_code: int, what: str) -> NoReturn:
-    warn(what or "interrupted")
-    _end(exit_code)
-
-
-def _end(exit_code: int) -> NoReturn:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):
-            stream.flush()
-    os._exit(exit_code)  # not sys.exit: the threads that make batches can crash an interpreter that is shutting down
 
 
 def _silence_other_ranks() -> None:

@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -15,8 +15,10 @@ from resnext.runs.run import CONFIG, HELD_OUT, LOCK, METRICS, RECORDS, REPORT, W
 
 
 @contextlib.contextmanager
-def lock(folder: Path) -> Iterator[None]:
+def lock(folder: Path) -> Iterator[Callable[[], None]]:
     """Hold the folder alone; it is made if need be, with its parents, and removed again if nothing was put into it.
+
+    What it yields does at once what leaving the block does, for a process that ends before.
 
     The kernel holds the lock: all that a killed process leaves of it is a file.
 
@@ -31,15 +33,19 @@ def lock(folder: Path) -> Iterator[None]:
     except OSError as error:
         _remove_empty(made)
         raise RunError(f"{folder}: can't be written to ({error.strerror}). Choose another --out.") from error
+
+    def release() -> None:
+        with contextlib.suppress(OSError):
+            (folder / LOCK).unlink()
+        _remove_empty(made)
+
     with file:
         for path in _half_written(folder):
             path.unlink()
         try:
-            yield
+            yield release
         finally:
-            with contextlib.suppress(OSError):
-                (folder / LOCK).unlink()
-            _remove_empty(made)
+            release()
 
 
 def _open_locked(folder: Path) -> IO[str]:

@@ -114,7 +114,7 @@ class Session:
     ):
         recipe, options = config.recipe, config.options
         self.folder, self.config, self.splits, self.cluster = folder, config, splits, cluster
-        self.check_stop = partial(stop.check, cluster.all_max)
+        self.stop, self.check_stop = stop, partial(stop.check, cluster.all_max)
         self.steps = steps_per_epoch(splits.train, recipe)
         self.at_once = images_per_step(splits.train, recipe) // recipe.accumulate
         cluster.check_shares(self.at_once)
@@ -212,7 +212,8 @@ class Session:
                 evaluation = self.evaluate(self.splits.validation)
                 files = self.recorder.add_row(evaluation, trained)
         except Stopped:
-            self.recorder.save_and_wait()
+            if not self.stop.raised:
+                self.recorder.save_and_wait()
             raise
         return self.recorder.end_epoch(files)
 
@@ -267,23 +268,32 @@ class Session:
         events = TensorBoard(self.folder / EVENTS) if is_main and self.config.options.tensorboard else None
         is_new = is_main and not is_run(self.folder)
         run = Run.create(self.folder, self.config, self.splits.held_out) if is_new else None
+        discard = partial(self._discard_unsaved, run)
+        self.stop.clean_up.append(discard)
+        self.stop.outcome = self._outcome
         self.progress = ProgressBar(console, self.at_once, self.steps, recipe.epochs, state.step)
         try:
             yield self.progress, events
-        except BaseException as error:
+        except BaseException:
             self.recorder.join()
-            if run and not checkpoints(self.folder / CHECKPOINTS):
-                run.discard()
-            if isinstance(error, Stopped):
-                raise Stopped(
-                    f"{error} after step {state.step}; resume with: {command_to_resume(self.folder)}",
-                    error.exit_code,
-                ) from error
+            discard()
             raise
         finally:
             self.progress.stop()  # also when training fails: it gives the terminal its cursor back
             if events:
                 events.close()
+
+    def _discard_unsaved(self, run: Run | None) -> None:
+        """Remove a run that this session began, if it has nothing to resume from."""
+        if run and not checkpoints(self.folder / CHECKPOINTS):
+            run.discard()
+
+    def _outcome(self) -> str:
+        """Return where a stop found the training, and how to resume it."""
+        if not checkpoints(self.folder / CHECKPOINTS):
+            return "; nothing was saved"
+        where = "in the middle of a step" if self.stop.raised else f"after step {self.recorder.state.step}"
+        return f" {where}; resume with: {command_to_resume(self.folder)}"
 
     def _averaged(self) -> contextlib.AbstractContextManager:
         """Put the average of the weights into the network for a while, where the recipe keeps one."""

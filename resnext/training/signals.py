@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)  # SLURM's warning is SIGUSR1 by custom
-GRACE = 8.0  # seconds for the step that is being computed, or compiled
+# SLURM's warning is SIGUSR1 by custom; SIGHUP comes when a terminal closes.
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
+_active: list[StopRequest] = []  # of the training of this process
 
 
 class Stopped(KeyboardInterrupt):
@@ -26,11 +26,19 @@ class Stopped(KeyboardInterrupt):
 
 
 class StopRequest:
-    """Whether a stop was asked for, and by which signal."""
+    """Whether a stop was asked for, and by which signal.
+
+    The training calls `asked` between two steps. An interrupt before the first of these calls, and a second signal, are
+    raised where they come: there is nothing to save yet, or somebody does not want to wait.
+    """
 
     def __init__(self):
         self.number = 0
+        self.is_answered = False  # whether steps are taken, between which the training asks
         self.noticed = threading.Event()
+        self.raised: Stopped | None = None
+        self.outcome: Callable[[], str] = lambda: "; nothing was saved"  # where it stopped, and what can be done
+        self.clean_up: list[Callable[[], None]] = []  # for a process that ends at once, the last one first
 
     def asked(self, all_max: Callable[[int], int] = lambda number: number) -> Stopped | None:
         """Return what to raise if a stop was asked for.
@@ -38,57 +46,69 @@ class StopRequest:
         Args:
             all_max: highest number over all processes: one that is asked to stop stops all, after the same step.
         """
+        self.is_answered = True
         number = all_max(self.number)
         if not number:
             return None
         self.noticed.set()
-        return Stopped(f"stopped by {signal.Signals(number).name}", _exit_code(number))
+        return stopped_by(number)
 
     def check(self, all_max: Callable[[int], int] = lambda number: number) -> None:
         """Raise Stopped if a stop was asked for."""
         if stopped := self.asked(all_max):
             raise stopped
 
+    def described(self, stopped: Stopped) -> Stopped:
+        """Return the same with what is left of the training."""
+        return Stopped(f"{stopped}{self.outcome()}", stopped.exit_code)
+
     def _ask(self, number: int, frame) -> None:
-        if self.number:  # asked twice: at once
-            os._exit(_exit_code(number))
+        if self.number or (number == signal.SIGINT and not self.is_answered):
+            self.noticed.set()
+            self.raised = stopped_by(number)
+            raise self.raised
         self.number = number
 
-    def _watch(self, pipe: int, grace: float) -> None:
-        """End the process if nobody notices: a thread gets to run while XLA compiles for a minute."""
-        with os.fdopen(pipe, "rb", buffering=0) as signals:
-            while number := signals.read(1):
-                if number[0] in SIGNALS and not self.noticed.wait(grace):
-                    os.write(
-                        2, b"resnext: stopped in the middle of a step; --resume continues from the last checkpoint\n"
-                    )
-                    os._exit(_exit_code(number[0]))
+
+def active_request() -> StopRequest | None:
+    """Return the request that signals make now; None while nothing is trained."""
+    return _active[-1] if _active else None
 
 
-def _exit_code(number: int) -> int:
+def exit_code(number: int) -> int:
+    """Return the status of a process that a signal ends: 130 for an interrupt, 143 for all that schedulers send."""
     return 128 + (signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
 
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Treat SIGTERM, SIGINT and SIGUSR1 as requests to stop; a second one ends the process at once.
+    """Treat SIGTERM, SIGINT, SIGUSR1 and SIGHUP as requests to stop; a second one is raised where it comes.
 
-    Do nothing outside the main thread, the only one that receives signals.
+    A signal that the process ignores, as `nohup` arranges, stays ignored. Do nothing outside the main thread, the only
+    one that receives signals.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    reads, writes = os.pipe()
-    os.set_blocking(writes, False)
-    handlers = {number: signal.signal(number, request._ask) for number in SIGNALS}
-    before = signal.set_wakeup_fd(writes)
-    threading.Thread(target=request._watch, args=(reads, GRACE), daemon=True).start()
+    heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    handlers = {number: signal.signal(number, request._ask) for number in heard}
+    _active.append(request)
     try:
         yield request
+    except Stopped as stopped:
+        raise request.described(stopped) from stopped
+    except Exception as error:
+        if request.raised:  # a backend may hand on an interrupt as an error of its own
+            raise request.described(request.raised) from error
+        raise
     finally:
         request.noticed.set()
-        signal.set_wakeup_fd(before)
-        os.close(writes)
+        _active.remove(request)
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+def stopped_by(number: int) -> Stopped:
+    """Return what to raise for a signal."""
+    return Stopped(f"stopped by {signal.Signals(number).name}", exit_code(number))

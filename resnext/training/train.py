@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from resnext.recipes.naming import get_recipe
 from resnext.recipes.recipe import Recipe, evaluation_preprocessing
 from resnext.runs.config import RunConfig, RunOptions, changes
 from resnext.runs.lock import lock
-from resnext.runs.run import CONFIG, Run, check_unused
+from resnext.runs.run import CONFIG, Run, check_unused, command_to_resume
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoint_name, other_images, read_checkpoint, read_newest
 from resnext.training.signals import stop_on_signals
@@ -101,7 +102,8 @@ def train(
         raise RunError(
             f"{folder}: lies inside {data}, where its plots would be read as training images. Choose another --out."
         )
-    with stop_on_signals() as stop, watch_files(warn), _lock(folder):
+    with stop_on_signals() as stop, watch_files(warn), _lock(folder) as release:
+        stop.clean_up.append(release)
         splits = _check_splits(source.splits(seed), recipe, skip_bad)
         cluster = initialize()
         from resnext.training.session import Session, installed_versions
@@ -152,7 +154,9 @@ def resume(
             "with another --out."
         )
     data = data or config.data
-    with stop_on_signals() as stop, watch_files(warn), _lock(folder):
+    with stop_on_signals() as stop, watch_files(warn), _lock(folder) as release:
+        stop.clean_up.append(release)
+        stop.outcome = lambda: f"; resume with: {command_to_resume(folder)}"
         checkpoint = read_newest(folder / CHECKPOINTS, warn) if _is_main() else None
         if checkpoint:
             _check_same(folder, config, checkpoint.facts)
@@ -175,9 +179,9 @@ def _is_main() -> bool:
     return not launch or launch.rank == 0
 
 
-def _lock(folder: Path) -> contextlib.AbstractContextManager:
+def _lock(folder: Path) -> contextlib.AbstractContextManager[Callable[[], None]]:
     """Lock the folder for the main process, which writes; the others only read."""
-    return lock(folder) if _is_main() else contextlib.nullcontext()
+    return lock(folder) if _is_main() else contextlib.nullcontext(lambda: None)
 
 
 def _broadcast(folder: Path, checkpoint: Checkpoint | None, cluster: Cluster) -> Checkpoint | None:

@@ -1,0 +1,89 @@
+"""Ctrl-C and the stops of schedulers: a line at once, and an end within seconds, whatever the process is in."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from typing import NoReturn
+
+from resnext.training.signals import SIGNALS, StopRequest, active_request, exit_code, stopped_by
+
+SOON = 0.7  # seconds that a command has to end by itself
+GRACE = 8.0  # seconds for the step of a training that is being computed, or compiled
+
+
+class Interrupts:
+    """Watches the signals of a process from a thread, which gets to run while XLA compiles for a minute.
+
+    The main thread gets them as well, as Python delivers them: between two instructions, or after the compilation. A
+    library must leave it at that; a command ends the process where that takes too long.
+    """
+
+    def __init__(self):
+        self.count = 0  # interrupts outside a training
+        self.ending = threading.Lock()  # taken by the thread that ends the process
+        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as a shell arranges for jobs in the background
+            signal.signal(signal.SIGINT, self._interrupt)
+        reads, writes = os.pipe()
+        os.set_blocking(writes, False)
+        signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
+        threading.Thread(target=self._watch, args=(reads,), daemon=True).start()
+
+    def _interrupt(self, number: int, frame) -> NoReturn:
+        self.count += 1
+        raise KeyboardInterrupt
+
+    def _watch(self, pipe: int) -> None:
+        with os.fdopen(pipe, "rb", buffering=0) as signals:
+            asked = False
+            while number := signals.read(1):
+                if number[0] in SIGNALS:
+                    threading.Thread(target=self._answer, args=(number[0], asked), daemon=True).start()
+                    asked = True
+
+    def _answer(self, number: int, again: bool) -> None:
+        request = active_request()
+        if again or request is None or (number == signal.SIGINT and not request.is_answered):
+            time.sleep(SOON)
+            self._end(number, request)
+        else:
+            if number == signal.SIGINT and not self.ending.locked():
+                _print("stopping after this step; press Ctrl-C again to stop at once")
+            if not request.noticed.wait(GRACE):
+                self._end(number, request)
+
+    def _end(self, number: int, request: StopRequest | None) -> None:
+        """End the process, unless the main thread does; no folder is left without a checkpoint."""
+        if not self.ending.acquire(blocking=False):
+            return
+        line = "interrupted"
+        if request:
+            for clean_up in reversed(request.clean_up):
+                clean_up()
+            request.raised = stopped_by(number)
+            line = str(request.described(request.raised))
+        _print(line)
+        os._exit(exit_code(number))
+
+    def leave(self, status: int, line: str) -> NoReturn:
+        """End the process with a line on standard error.
+
+        Not by sys.exit: the threads that make batches can crash an interpreter that is shutting down.
+        """
+        self.ending.acquire()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                stream.flush()
+        _print(line)
+        os._exit(status)
+
+
+def _print(line: str) -> None:
+    """Print to standard error, even while another thread holds the stream; a terminal gets its cursor back."""
+    cursor = "\r\x1b[?25h\x1b[K" if sys.stderr.isatty() else ""
+    with contextlib.suppress(OSError):
+        os.write(2, f"{cursor}resnext: {line}\n".encode(errors="backslashreplace"))

@@ -1,0 +1,38 @@
+"""Standard error for a command: who no longer reads it does not end the work."""
+
+from __future__ import annotations
+
+import os
+from typing import IO, Any
+
+
+class Spectator:
+    """A text stream whose reader may leave: what is written after that is discarded.
+
+    Args:
+        stream: stream of a file descriptor.
+    """
+
+    def __init__(self, stream: IO[str]):
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Write text; return the number of characters."""
+        try:
+            return self.stream.write(text)
+        except OSError:
+            self._leave()
+            return len(text)
+
+    def flush(self) -> None:
+        """Write what is still in memory."""
+        try:
+            self.stream.flush()
+        except OSError:
+            self._leave()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def _leave(self) -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
