@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 # Public names and the modules they live in: imported at first use, so that `resnext --help` does not wait for Keras.
 _HOMES = {
     "GroupedConv2D": "layers.convolution",
+    "Preprocessing": "images.preprocessing",
     "Recipe": "recipes.recipe",
     "ResNeXt": "model.network",
     "Variant": "variants.variant",
@@ -43,6 +44,7 @@ _HOMES = {
 
 __all__ = [
     "GroupedConv2D",
+    "Preprocessing",
     "Recipe",
     "ResNeXt",
     "Variant",
@@ -72,7 +74,7 @@ __all__ = [
 if TYPE_CHECKING:
     from resnext.data.check import check_data
     from resnext.data.preview import preview
-    from resnext.images.preprocessing import preprocess_input
+    from resnext.images.preprocessing import Preprocessing, preprocess_input
     from resnext.layers.convolution import GroupedConv2D
     from resnext.model.features import backbone, freeze
     from resnext.model.folding import fold

@@ -18,7 +18,7 @@ from conftest import COLOURS, made_once, refusal, resnext, write_photos
 from PIL import Image
 from safetensors.numpy import load_file
 
-from resnext import evaluate, predict, train
+from resnext import ResNeXt, evaluate, predict, train
 from resnext.errors import RunError
 from resnext.recipes.naming import get_recipe
 from resnext.runs.evaluate import evaluate_examples
@@ -26,6 +26,7 @@ from resnext.runs.predict import BATCH_SIZE
 from resnext.runs.run import Run
 from resnext.training.recorder import Recorder
 from resnext.variants.naming import get_variant
+from resnext.weights.assign import get_weights
 
 TINY = "resnet8"  # three basic blocks: what is tested is the run, not the network
 QUICK = dataclasses.replace(get_recipe("photos"), image_size=24, epochs=3, batch_size=8, learning_rate=0.003)
@@ -293,6 +294,17 @@ def test_wrong_options_of_evaluate_and_predict_are_refused(trained, colours):
 
 
 @pytest.mark.once
+def test_a_run_is_a_source_of_weights(trained):
+    folder, _ = trained
+    network = ResNeXt("resnext14_2x4d", weights=folder)
+    assert network.output_shape == (None, 3)
+    assert network.preprocessing == Run.open(folder).config.preprocessing
+    best = load_file(folder / "best.safetensors")
+    assert {name: (value == best[name]).all() for name, value in get_weights(network).items()} == dict.fromkeys(
+        best, True
+    )
+
+
 def test_a_network_larger_than_its_weights_is_refused_before_it_is_built(trained, tmp_path):
     folder, _ = trained
     document = json.loads((folder / "config.json").read_text())
@@ -553,7 +565,7 @@ def test_fine_tuning_keeps_frozen_stages_and_moves_the_rest(trained, colours, tm
     folder, _ = trained
     tuned = tmp_path / "tuned"
     process = resnext(
-        "train", colours, "--variant", "resnext14_2x4d", "--weights", folder / "best.safetensors",
+        "train", colours, "--variant", "resnext14_2x4d", "--weights", folder,
         "--recipe", "finetune", "--image-size", 32, "--epochs", 1, "--batch-size", 8, "--learning-rate", 0.001,
         "--out", tuned,
     )  # fmt: skip
@@ -564,7 +576,8 @@ def test_fine_tuning_keeps_frozen_stages_and_moves_the_rest(trained, colours, tm
     moved = {name for name in before if name.endswith("kernel") and name.startswith(("stage3", "stage5", "pred"))}
     assert moved
     assert not moved & same
-    assert json.loads((tuned / "config.json").read_text())["weights"] == str(folder / "best.safetensors")
+    assert json.loads((tuned / "config.json").read_text())["weights"] == str(folder)
+    assert f"\nweights: {folder}\nfrozen: stages 1, 2, with their statistics; " in process.stderr
     other = resnext("train", colours, "--variant", "resnext26_2x4d", "--weights", folder / "best.safetensors", "--out",
                     tmp_path / "other")  # fmt: skip
     assert "best.safetensors" in refusal(other)

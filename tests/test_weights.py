@@ -79,7 +79,9 @@ def test_names_are_the_papers_words(tmp_path):
 
 
 def test_left_over_missing_and_misshapen_tensors_are_listed_and_nothing_is_loaded(tmp_path):
-    save_weights(network(variant="resnext20_4x4d", classes=7), tmp_path / "w.safetensors")
+    weights = get_weights(network(variant="resnext20_4x4d", classes=7))
+    del weights["stage2_block2_transform_1x1_norm/gamma"]  # with all of them it would be a known network
+    save_file(weights, tmp_path / "w.safetensors")
     target = network()
     before = get_weights(target)
     with pytest.raises(WeightsError) as error:
@@ -91,7 +93,7 @@ def test_left_over_missing_and_misshapen_tensors_are_listed_and_nothing_is_loade
     for name, array in get_weights(target).items():
         np.testing.assert_array_equal(array, before[name])
     save_weights(network(include_top=False), tmp_path / "w.safetensors")
-    with pytest.raises(WeightsError, match=r"(?m)^- predictions/bias \(5,\)$"):
+    with pytest.raises(WeightsError, match=r"has no head, the network 5. For a new, untrained head pass"):
         load_weights(target, tmp_path / "w.safetensors")
 
 

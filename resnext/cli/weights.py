@@ -8,27 +8,27 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from resnext.files import user_path
-
 
 def convert(
     source: Annotated[Positional[str], tyro.conf.arg(metavar="SOURCE")],
     out: Path,
     to: Annotated[str, tyro.conf.arg(metavar="resnext|torchvision|timm")] = "resnext",
+    variant: str | None = None,
+    key: str | None = None,
 ) -> None:
     """Convert weights from torchvision, timm, WSL/SSL files or old Keras libraries, and back to PyTorch.
 
     Args:
-        source: file; hf:OWNER/NAME; tag of published weights; or run folder (its best weights).
+        source: file; run folder (its best weights), or folder from huggingface.co; hf:OWNER/NAME; or tag of published
+            weights.
         out: file to write: .safetensors, or .pth for torchvision and timm.
         to: library whose names and shapes the file gets.
+        variant: network of the weights, where their shapes do not tell it: resnetaa50d has those of resnet50d.
+        key: which of several state_dicts in a PyTorch file to convert, such as state_dict_ema.
     """
-    from resnext.runs.run import Run
     from resnext.weights.convert import convert
 
-    if user_path(source).is_dir():
-        source = str(Run.open(source).weights("best"))
-    converted = convert(source, out, to)
+    converted = convert(source, out, to, variant=variant, key=key)
     head = "no head" if converted.classes is None else f"{converted.classes:,} classes"
     name = converted.variant.name if converted.is_named else f"blocks {converted.variant.blocks}"
     print(f"{name}, {head}, {converted.tensors} tensors: {converted.path}")

@@ -54,7 +54,7 @@ def image_network(
             f"{weights}: its images are normalised with mean {known.mean} and deviation {known.std}, not with "
             f"{preprocessing.mean} and {preprocessing.std}; pass the same --mean and --std"
         )
-    network.remember_preprocessing(preprocessing)
+    network.preprocessing = preprocessing
     return network
 
 

@@ -9,7 +9,15 @@ import keras
 
 from resnext.errors import ArgumentError
 from resnext.model.blocks import FORMS
-from resnext.model.network import ResNeXtModel, functional_model, image_shape, one_of, stage_outputs, weights_for
+from resnext.model.network import (
+    ResNeXtModel,
+    functional_model,
+    image_shape,
+    one_of,
+    open_weights_for,
+    stage_outputs,
+    weights_from,
+)
 from resnext.variants.layer_table import stage_of
 from resnext.variants.naming import as_variant
 from resnext.variants.variant import Variant
@@ -79,7 +87,8 @@ def backbone(
         )
     if input_tensor is None:
         input_tensor = keras.Input(image_shape(variant, input_shape, include_top=False))
-    with weights_for(variant, weights, input_tensor, None, form) as loaded:
+    with open_weights_for(variant, weights) as file:
+        loaded = file and weights_from(file, variant, input_tensor, None, form)
         outputs = stage_outputs(input_tensor, variant, form)
         arguments = {"variant": dataclasses.asdict(variant), "out_stages": list(stages), "form": form}
         chosen = [outputs[stage] for stage in stages]

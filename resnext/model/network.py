@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import math
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -20,7 +21,8 @@ from resnext.variants.layer_table import variant_shapes
 from resnext.variants.naming import as_variant
 from resnext.variants.variant import Variant
 from resnext.weights.assign import assign
-from resnext.weights.load import Checked, open_checked
+from resnext.weights.load import Checked, check_weights
+from resnext.weights.opened import OpenedWeights, open_weights
 from resnext.weights.published import default_weights
 
 POOLINGS = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}
@@ -50,12 +52,12 @@ class ResNeXtModel(keras.Model):
 
     @property
     def preprocessing(self) -> Preprocessing | None:
-        """How images are prepared for the loaded weights; None where that is unknown."""
+        """How images are prepared for the weights; None where that is unknown, until it is set."""
         document = self.arguments.get("preprocessing")
         return None if document is None else Preprocessing.from_json(document)
 
-    def remember_preprocessing(self, preprocessing: Preprocessing | None) -> None:
-        """Keep how images are prepared for the weights."""
+    @preprocessing.setter
+    def preprocessing(self, preprocessing: Preprocessing | None) -> None:
         self.arguments["preprocessing"] = None if preprocessing is None else preprocessing.to_json()
 
     def quantize(self, mode=None, config=None, filters=None, **arguments):
@@ -102,17 +104,18 @@ def ResNeXt(
         variant: name such as `"resnext50_32x4d"`, listed by `list_variants` or not, or a `Variant`.
         include_top: whether to end with global average pooling and the classifier.
         weights: None for random weights; a file: safetensors or PyTorch's with the names of torchvision or timm, the
-            `.h5` of keras-applications or qubvel, or what `save_weights` wrote; `hf:OWNER/NAME` on huggingface.co; the
-            tag of published weights, such as `"resnext50_32x4d.a1_in1k"`; or `"imagenet"`, the first tag whose licence
-            allows every use.
+            `.h5` of keras-applications or qubvel, or what `save_weights` wrote; a run folder (its best weights), or a
+            folder with timm's config.json and model.safetensors; `hf:OWNER/NAME` on huggingface.co; the tag of
+            published weights, such as `"resnext50_32x4d.a1_in1k"`; or `"imagenet"`, the first tag whose licence allows
+            every use.
         input_tensor: Keras tensor to use as the image.
         input_shape: (height, width, channels) or channels first; height and width may be None. By default three
             channels, and the published size (224 or 32 pixels) with the top, any size without.
         pooling: without the top, None returns the last feature map, "avg" or "max" a vector for each image.
-        classes: number of classes; by default 1000, or 10 with the CIFAR stem. If it is passed and the weights have
-            another head, or none, the head is new, with a warning; if it is not, such weights are refused. For another
-            number of input channels than 3 the kernel of the stem is adapted: summed for one, repeated and scaled for
-            more.
+        classes: number of classes; by default that of the weights or, without weights, 1000, or 10 with the CIFAR
+            stem. If it is passed and the weights have another head, or none, the head is new, with a warning. For
+            another number of input channels than 3 the kernel of the stem is adapted: summed for one, repeated and
+            scaled for more.
         classifier_activation: activation of the classifier; None returns logits.
         form: "a", "b" or "c" of the paper's Figure 3, equal functions; or "sliced", the seed's.
         name: name of the model; by default the variant's.
@@ -127,19 +130,21 @@ def ResNeXt(
     25097128
     """
     variant = as_variant(variant)
-    new_head, classes = classes is not None, variant.default_classes if classes is None else _as_int(classes)
+    new_head, classes = classes is not None, _as_int(classes)
     _check_arguments(include_top, weights, pooling, classes, classifier_activation, form)
     if input_tensor is None:
         input_tensor = keras.Input(image_shape(variant, input_shape, include_top))
-    arguments = {
-        "variant": dataclasses.asdict(variant),
-        "include_top": include_top,
-        "pooling": pooling,
-        "classes": classes,
-        "classifier_activation": classifier_activation,
-        "form": form,
-    }
-    with weights_for(variant, weights, input_tensor, classes if include_top else None, form, new_head) as loaded:
+    with open_weights_for(variant, weights) as file:
+        classes = classes or (file and file.classes) or variant.default_classes
+        arguments = {
+            "variant": dataclasses.asdict(variant),
+            "include_top": include_top,
+            "pooling": pooling,
+            "classes": classes,
+            "classifier_activation": classifier_activation,
+            "form": form,
+        }
+        loaded = file and weights_from(file, variant, input_tensor, classes if include_top else None, form, new_head)
         x = stage_outputs(input_tensor, variant, form)[variant.stages[-1].number]
         if include_top:
             x = head(x, classes, classifier_activation, variant.drop_rate)
@@ -158,22 +163,29 @@ def _check_arguments(include_top, weights, pooling, classes, classifier_activati
     one_of("pooling", pooling, (None, *POOLINGS))
     if include_top and pooling:
         raise ArgumentError(f"`pooling` is for include_top=False. Received: pooling={pooling!r} with the top.")
-    if not isinstance(classes, int) or isinstance(classes, bool) or classes < 1:
+    if classes is not None and (not isinstance(classes, int) or isinstance(classes, bool) or classes < 1):
         raise ArgumentError(f"`classes` must be a whole number, at least 1. Received: {classes!r}")
     if weights is not None and include_top:
         one_of("classifier_activation", classifier_activation, (None, "softmax"))
 
 
 @contextlib.contextmanager
-def weights_for(variant: Variant, weights, input_tensor, classes: int | None, form: str, new_head: bool = False):
-    """Open the weights for a network and check them before it is built; None where none are asked for."""
+def open_weights_for(variant: Variant, weights: str | Path | None) -> Iterator[OpenedWeights | None]:
+    """Open the weights for a network, whose variables get their values later; None where none are asked for."""
     if weights is None:
         yield None
         return
     source = default_weights(variant.name) if weights == "imagenet" else weights
+    with open_weights(source, variant) as file, filled_later():
+        yield file
+
+
+def weights_from(
+    file: OpenedWeights, variant: Variant, input_tensor, classes: int | None, form: str, new_head: bool = False
+) -> Checked:
+    """Return the weights of a file for a network that is not built yet. Raises WeightsError."""
     expected = variant_shapes(variant, input_tensor.shape[channel_axis()], classes, form)
-    with open_checked(source, expected, variant, new_head) as loaded, filled_later():
-        yield loaded
+    return check_weights(file, expected, variant, new_head)
 
 
 def functional_model(
@@ -185,7 +197,7 @@ def functional_model(
     model.arguments = arguments
     if loaded:
         assign(model, loaded)
-        model.remember_preprocessing(loaded.preprocessing)
+        model.preprocessing = loaded.preprocessing
     return model
 
 

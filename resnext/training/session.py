@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.metadata
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -262,9 +263,9 @@ class Session:
     def _outputs(self) -> Iterator[tuple[ProgressBar, TensorBoard | None]]:
         """Open the terminal, the run folder and the events; close them in order, whatever ends the training."""
         recipe, state, is_main = self.config.recipe, self.recorder.state, self.cluster.is_main
-        values = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(recipe).items() if name != "name")
         console = Console(stderr=True, quiet=not is_main)
-        console.print(f"recipe {recipe.name}: {values}", highlight=False, soft_wrap=True)
+        for line in self._start():
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
         events = TensorBoard(self.folder / EVENTS) if is_main and self.config.options.tensorboard else None
         is_new = is_main and not is_run(self.folder)
         run = Run.create(self.folder, self.config, self.splits.held_out) if is_new else None
@@ -282,6 +283,21 @@ class Session:
             self.progress.stop()  # also when training fails: it gives the terminal its cursor back
             if events:
                 events.close()
+
+    def _start(self) -> Iterator[str]:
+        """Yield lines that say what is trained, and from where."""
+        recipe = self.config.recipe
+        values = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(recipe).items() if name != "name")
+        yield f"recipe {recipe.name}: {values}"
+        if self.config.options.weights and not self.recorder.state.step:
+            yield f"weights: {self.config.options.weights}"
+        if recipe.freeze:
+            parts = (self.network.trainable_variables, self.network.variables)
+            trained, all_of_them = (sum(math.prod(variable.shape) for variable in part) for part in parts)
+            yield (
+                f"frozen: stages {', '.join(map(str, recipe.freeze))}, with their statistics; {trained:,} of "
+                f"{all_of_them:,} weights are trained"
+            )
 
     def _discard_unsaved(self, run: Run | None) -> None:
         """Remove a run that this session began, if it has nothing to resume from."""

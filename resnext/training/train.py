@@ -27,8 +27,11 @@ from resnext.runs.run import CONFIG, Run, check_unused, command_to_resume
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoint_name, other_images, read_checkpoint, read_newest
 from resnext.training.signals import stop_on_signals
+from resnext.variants.layer_table import variant_shapes
 from resnext.variants.naming import as_variant
 from resnext.variants.variant import Variant
+from resnext.weights.load import check_weights
+from resnext.weights.opened import open_weights
 
 if TYPE_CHECKING:
     from resnext.data.examples import Splits
@@ -214,6 +217,10 @@ def _check_start(variant: Variant, recipe: Recipe, weights: str | None) -> None:
         )
     if recipe.zero_gamma and variant.shortcut == "none":
         raise ArgumentError("`zero_gamma` must be False without shortcuts: every block would start, and stay, at zero")
+    if weights:  # before Keras is imported, which takes seconds
+        with open_weights(weights, variant) as file:
+            shapes = variant_shapes(variant, 3, variant.default_classes)
+            check_weights(file, shapes, variant, new_head=True)
 
 
 def _check_same(folder: Path, config: RunConfig, facts: dict) -> None:

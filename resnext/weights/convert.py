@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -10,15 +9,12 @@ from typing import NamedTuple
 from resnext.errors import ArgumentError, WeightsError
 from resnext.files import user_path
 from resnext.variants.layer_table import variant_shapes
-from resnext.variants.naming import get_variant
+from resnext.variants.naming import as_variant, get_variant
 from resnext.variants.variant import Variant
-from resnext.weights.layouts import (
-    find_variant,
-    to_torch,
-)
-from resnext.weights.load import HEAD, check_fit, check_floats, stem_kernel_name
+from resnext.weights.layouts import to_torch
+from resnext.weights.load import check_fit, check_floats, check_network, check_same_function
 from resnext.weights.opened import OpenedWeights, counters, open_weights
-from resnext.weights.save import TORCH_SUFFIXES, check_file, file_metadata, write_weights
+from resnext.weights.save import TORCH_SUFFIXES, check_file, facts_of, file_metadata, write_weights
 
 
 class Converted(NamedTuple):
@@ -38,19 +34,29 @@ class Converted(NamedTuple):
             return False
 
 
-def convert(source: str | Path, out: str | Path, to: str = "resnext") -> Converted:
+def convert(
+    source: str | Path,
+    out: str | Path,
+    to: str = "resnext",
+    *,
+    variant: str | Variant | None = None,
+    key: str | None = None,
+) -> Converted:
     """Write weights to another file under other names; no backend is needed, and values stay unchanged.
 
     Only the moving variances of old Keras files change: by the difference of the batch norms' epsilons.
 
     Args:
-        source: file, `hf:OWNER/NAME` or tag, as in `ResNeXt(weights=)`.
+        source: file, folder, `hf:OWNER/NAME` or tag, as in `ResNeXt(weights=)`.
         out: file to write: safetensors, or PyTorch's own format if it ends with .pth, .pt or .bin.
         to: "resnext", "torchvision" or "timm".
+        variant: network of the weights; by default the plain one with these shapes. Anti-aliasing and activation leave
+            no trace in them, so those of `resnetaa50d` must be named.
+        key: which of several state_dicts in a PyTorch file to convert, such as "state_dict_ema".
 
     Raises:
         ArgumentError: an unknown target, or a network that it does not have.
-        WeightsError: the source cannot be read, or holds no network that this library has.
+        WeightsError: the source cannot be read, holds no network that this library has, or is not of the variant.
 
     >>> convert("resnext50_32x4d-1a0047aa.pth", "ours.safetensors").variant.name  # doctest: +SKIP
     'resnext50_32x4d'
@@ -61,17 +67,21 @@ def convert(source: str | Path, out: str | Path, to: str = "resnext") -> Convert
     check_file(out, (".safetensors",) if to == "resnext" else (".safetensors", *TORCH_SUFFIXES), to)
     if user_path(source).exists() and out.exists() and out.samefile(user_path(source)):
         raise ArgumentError(f"{out}: is the source itself. Pass another file as --out.")
-    with open_weights(source) as file:
-        found, variant = file.found, _variant_in(file)
-        classes = found[HEAD[1]].shape[0] if HEAD[1] in found and found[HEAD[1]].shape else None
-        expected = variant_shapes(variant, _input_channels(file), classes)
-        check_fit(file, found, expected | {name: () for name in counters(expected) if name in found})
-        check_floats(file, {name: found[name] for name in expected})
+    named = as_variant(variant) if variant else None
+    with open_weights(source, named, key) as file:
+        found, variant = file.found, named or _variant_in(file)
+        expected = variant_shapes(variant, file.channels, file.classes)
+        expected |= {name: () for name in counters(expected) if name in found}
+        check_network(file, found, expected, variant)
+        check_fit(file, found, expected)
+        check_floats(file, {name: location for name, location in found.items() if expected[name]})
+        check_same_function(file, variant)
         _check_target(variant, to)
         weights = {name: file.value(location) for name, location in found.items()}
         for note in file.notes:
             warnings.warn(note, stacklevel=2)
-        metadata = file_metadata(file.facts(), file.preprocessing(), file.known)
+        metadata = file_metadata(facts_of(named) if named else file.facts(), file.preprocessing(), file.known)
+        classes = file.classes
     if to == "resnext":
         write_weights(out, weights, metadata)
     else:
@@ -80,15 +90,10 @@ def convert(source: str | Path, out: str | Path, to: str = "resnext") -> Convert
 
 
 def _variant_in(file: OpenedWeights) -> Variant:
-    variant = find_variant({name: location.shape for name, location in file.found.items()}, file.layout)
+    variant = file.variant()
     if variant is None:
         raise WeightsError(f"{file.path}: the shapes of its tensors are those of no network that resnext knows.")
-    return dataclasses.replace(variant, **file.facts())
-
-
-def _input_channels(file: OpenedWeights) -> int:
-    stem = file.found.get(stem_kernel_name(file.found))
-    return stem.shape[2] if stem and len(stem.shape) == 4 else 3
+    return variant
 
 
 def fits_timm(variant: Variant) -> bool:

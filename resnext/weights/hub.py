@@ -1,41 +1,56 @@
 """From a user's name for weights to a file on this machine."""
 
+import contextlib
 from pathlib import Path
 
 from resnext.errors import WeightsError, missing_package, one_line, warn
 from resnext.files import user_path
+from resnext.variants.layer_table import variant_shapes
+from resnext.variants.naming import get_variant
+from resnext.variants.variant import Variant
+from resnext.weights.hub_config import HUB_CONFIG
 from resnext.weights.published import NON_COMMERCIAL, PublishedWeights, find_weights, list_weights
 from resnext.weights.save import TORCH_SUFFIXES
 
 HUB = "hf:"
 HUB_FILE = "model.safetensors"  # timm's repositories have it
+# The weights in a folder, by who wrote it: a run of resnext's, or a library of Hugging Face's.
+FOLDER_FILES = ("best.safetensors", HUB_FILE, f"{HUB_FILE}.index.json", "pytorch_model.bin")
 _NOT_A_REPOSITORY = "hf:{}: not a repository name. Pass hf:OWNER/NAME, such as hf:timm/resnext50_32x4d.a1_in1k."
 _licences_said: set[str] = set()
 
 
-def find_file(source: str | Path) -> tuple[Path, PublishedWeights | None]:
+def find_file(source: str | Path, variant: Variant | None = None) -> tuple[Path, PublishedWeights | None]:
     """Return the file with the weights, and what is published about them.
 
     Args:
-        source: path; `hf:OWNER/NAME`, a repository of https://huggingface.co with a model.safetensors; or a tag
-            such as `resnext50_32x4d.a1_in1k`, which stands for timm's repository of that name.
+        source: path of a file; folder: a run, or a repository of Hugging Face's on this machine; `hf:OWNER/NAME`, a
+            repository of https://huggingface.co with a model.safetensors; or a tag such as `resnext50_32x4d.a1_in1k`,
+            which stands for timm's repository of that name.
+        variant: network that the weights are for; None if that is not known yet.
 
     Raises:
-        WeightsError: no such file or tag, or it is not on this machine and can't be downloaded.
+        WeightsError: no such file or tag, or it is not on this machine and can't be downloaded, or it is known before
+            the download that it belongs to another network.
         MissingPackageError: huggingface-hub is needed and not installed.
     """
     name = str(source)
     path = user_path(source)
     if name.startswith(HUB):
         repository = name.removeprefix(HUB)
-        known, path = find_weights(repository.removeprefix("timm/")), _download(repository)
+        known = find_weights(repository.removeprefix("timm/"))
         known = known if known and known.hub == repository else None
+        _check_same_network(known, variant)
+        path = _download(repository)
+    elif path.is_dir():
+        path, known = _file_in(path), None
     elif path.exists():
         known = find_weights(path.name)
     else:
         known = find_weights(name)
         if known is None:
             raise WeightsError(_unknown(name))
+        _check_same_network(known, variant)
         if known.hub is None:
             raise WeightsError(f"{name} is on no hub: download {known.url} and pass the path of the file.")
         path = _download(known.hub)
@@ -44,7 +59,41 @@ def find_file(source: str | Path) -> tuple[Path, PublishedWeights | None]:
     return path, known
 
 
+def _file_in(folder: Path) -> Path:
+    for name in FOLDER_FILES:
+        if (folder / name).is_file():
+            return folder / name
+    raise WeightsError(
+        f"{folder}: a folder without {', '.join(FOLDER_FILES[:-1])} or {FOLDER_FILES[-1]}. Pass a file of weights, a "
+        "run folder, or a folder that was downloaded from huggingface.co."
+    )
+
+
+def _check_same_network(known: PublishedWeights | None, variant: Variant | None) -> None:
+    """Refuse weights of another network before they are downloaded."""
+    if known and variant:
+        theirs, ours = (variant_shapes(each, 3, None) for each in (get_variant(known.variant), variant))
+        if theirs != ours:
+            raise other_network(known.tag, known.variant, variant)
+
+
+def other_network(source: object, theirs: str, variant: Variant) -> WeightsError:
+    """Return the error for weights of another network."""
+    return WeightsError(
+        f"{source}: these are weights of {theirs}, and the network is {variant.name}. Use the variant {theirs}, or "
+        "other weights."
+    )
+
+
 def _download(repository: str) -> Path:
+    """Return the weights of a repository, from the cache or the network; its configuration is fetched beside them."""
+    path = _fetch(repository, HUB_FILE)
+    with contextlib.suppress(WeightsError):  # not every repository has one
+        _fetch(repository, HUB_CONFIG)
+    return path
+
+
+def _fetch(repository: str, file: str) -> Path:
     if repository.count("/") != 1:
         raise WeightsError(_NOT_A_REPOSITORY.format(repository))
     try:
@@ -55,10 +104,10 @@ def _download(repository: str) -> Path:
         what = f"downloading {HUB}{repository} (or fetch {where} yourself and pass its path)"
         raise missing_package(what, "huggingface-hub", "hub") from error
     try:
-        cached = try_to_load_from_cache(repository, HUB_FILE)
+        cached = try_to_load_from_cache(repository, file)
         if isinstance(cached, str):
             return Path(cached)
-        return Path(hf_hub_download(repository, HUB_FILE))
+        return Path(hf_hub_download(repository, file))
     except HFValidationError as error:
         raise WeightsError(_NOT_A_REPOSITORY.format(repository)) from error
     except Exception as error:  # no network, no such repository, no access: many kinds, and they change

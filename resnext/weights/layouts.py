@@ -7,7 +7,7 @@ names of their own.
 
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
 
 UNTRACED = ("shortcut", "stem_pool", "anti_aliasing", "activation")  # facts that shapes do not tell, or not all
+HEAD = ("predictions/kernel", "predictions/bias")
 COUNTER = "num_batches_tracked"  # PyTorch's count of steps: files keep it, networks do not use it
 TORCH_WEIGHTS = {
     "kernel": "weight",
@@ -240,6 +241,11 @@ def find_variant(shapes: Shapes, layout: Layout) -> Variant | None:
         )
     except ValueError:
         return None
+
+
+def stem_kernel_name(names: Container[str]) -> str:
+    """Return the name of the first kernel of the stem."""
+    return "stem_1_conv/kernel" if "stem_1_conv/kernel" in names else "stem_conv/kernel"
 
 
 def qubvel_normalisation(beta: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> tuple[tuple, tuple]:

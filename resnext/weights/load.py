@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,17 +10,19 @@ import numpy as np
 
 from resnext.errors import WeightsError, printable
 from resnext.images.preprocessing import Preprocessing
+from resnext.variants.layer_table import variant_shapes
 from resnext.variants.variant import Variant
 from resnext.weights.assign import assign, weight_shapes
-from resnext.weights.layouts import Location, Shape, Shapes, their_shape
+from resnext.weights.hub import other_network
+from resnext.weights.layouts import HEAD, Location, Shape, Shapes, stem_kernel_name, their_shape
 from resnext.weights.opened import OpenedWeights, counters, open_weights
 from resnext.weights.readers import FLOATS
 
 if TYPE_CHECKING:
     import keras
 
-HEAD = ("predictions/kernel", "predictions/bias")
 MAX_ODDS = 1_000  # tensors that an error lists
+SCREEN = 20  # lines after which the reason has scrolled away
 
 
 class Checked(NamedTuple):
@@ -45,26 +46,25 @@ def load_weights(model: keras.Model, source: str | Path) -> None:
 
     Args:
         model: network that `ResNeXt` or `backbone` built. One without a head accepts a file with one.
-        source: file, `hf:OWNER/NAME`, or the tag of published weights.
+        source: file, run folder, folder from huggingface.co, `hf:OWNER/NAME`, or the tag of published weights.
 
     Raises:
         WeightsError: the source cannot be read, or its tensors are not exactly the network's. A tensor that only the
             file has is listed with `+`, one that only the network has with `-`; nothing is loaded then.
     """
-    with open_checked(source, weight_shapes(model), getattr(model, "variant", None)) as weights:
+    variant = getattr(model, "variant", None)
+    with open_weights(source, variant) as file:
+        weights = check_weights(file, weight_shapes(model), variant)
         assign(model, weights)
-        if hasattr(model, "remember_preprocessing"):
-            model.remember_preprocessing(weights.preprocessing)
+        if variant:
+            model.preprocessing = weights.preprocessing
 
 
-@contextlib.contextmanager
-def open_checked(
-    source: str | Path, expected: Shapes, variant: Variant | None, new_head: bool = False
-) -> Iterator[Checked]:
-    """Open weights for a network with these names and shapes, and refuse whatever does not fit.
+def check_weights(file: OpenedWeights, expected: Shapes, variant: Variant | None, new_head: bool = False) -> Checked:
+    """Return the weights of a file for a network with these names and shapes; refuse whatever does not fit.
 
     Args:
-        source: as in `load_weights`.
+        file: open file.
         expected: names and shapes of the network's weights.
         variant: variant of the network, if it is known.
         new_head: leave out a head of another size, and report it.
@@ -72,19 +72,19 @@ def open_checked(
     Raises:
         WeightsError: as in `load_weights`.
     """
-    with open_weights(source) as file:
-        ignored = set(counters(expected))
-        found = {name: location for name, location in file.found.items() if name not in ignored}
-        found, wanted, notes = adapt_head(file.path, found, expected, new_head)
-        found, wanted, more = adapt_stem(file.path, found, wanted)
-        check_fit(file, found, wanted)
-        check_floats(file, found)
-        check_same_function(file, variant)
-        yield Checked(
-            lambda name: file.value(found[name]) if name in wanted else None,
-            file.preprocessing(),
-            [*file.notes, *notes, *more],
-        )
+    ignored = set(counters(expected))
+    found = {name: location for name, location in file.found.items() if name not in ignored}
+    found, wanted, notes = adapt_head(file.path, found, expected, new_head)
+    found, wanted, more = adapt_stem(file.path, found, wanted)
+    check_network(file, found, wanted, variant)
+    check_fit(file, found, wanted)
+    check_floats(file, found)
+    check_same_function(file, variant)
+    return Checked(
+        lambda name: file.value(found[name]) if name in wanted else None,
+        file.preprocessing(),
+        [*file.notes, *notes, *more],
+    )
 
 
 def adapt_head(path: Path, found: Mapping[str, Location], expected: Shapes, new_head: bool) -> Adapted:
@@ -95,10 +95,14 @@ def adapt_head(path: Path, found: Mapping[str, Location], expected: Shapes, new_
     fits = all(name in found and found[name].shape == expected[name] for name in HEAD)
     if fits or not new_head:
         return Adapted(dict(found), dict(expected), [])
-    shape = found[HEAD[1]].shape if HEAD[1] in found else ()
-    has = f"{shape[0]:,} classes" if shape else "no head"
-    note = f"{path} has {has}, the network {expected[HEAD[1]][0]:,}: its head is new, and untrained."
+    note = f"{heads(path, found, expected)}: its head is new, and untrained."
     return Adapted(without, {name: shape for name, shape in expected.items() if name not in HEAD}, [note])
+
+
+def heads(path: Path, found: Mapping[str, Location], expected: Shapes) -> str:
+    """Describe the two heads."""
+    shape = found[HEAD[1]].shape if HEAD[1] in found else ()
+    return f"{path} has {f'{shape[0]:,} classes' if shape else 'no head'}, the network {expected[HEAD[1]][0]:,}"
 
 
 def adapt_stem(path: Path, found: Mapping[str, Location], expected: Shapes) -> Adapted:
@@ -124,9 +128,17 @@ def adapt_stem(path: Path, found: Mapping[str, Location], expected: Shapes) -> A
     return Adapted({**found, name: adapted}, dict(expected), [note])
 
 
-def stem_kernel_name(names: Mapping[str, object]) -> str:
-    """Return the name of the first kernel of the stem."""
-    return "stem_1_conv/kernel" if "stem_1_conv/kernel" in names else "stem_conv/kernel"
+def check_network(
+    file: OpenedWeights, found: Mapping[str, Location], expected: Shapes, variant: Variant | None
+) -> None:
+    """Refuse the weights of another network by its name, where a file has exactly one. Raises WeightsError."""
+    shapes = {name: location.shape for name, location in found.items()}
+    theirs = file.variant()
+    if variant is None or theirs is None or shapes == dict(expected) or theirs.name == variant.name:
+        return
+    whole = variant_shapes(theirs, file.channels, file.classes)
+    if {name: whole.get(name) for name in shapes} == shapes and whole.keys() - {*HEAD} <= shapes.keys():
+        raise other_network(file.path, theirs.name, variant)
 
 
 def check_fit(file: OpenedWeights, found: Mapping[str, Location], expected: Shapes) -> None:
@@ -146,9 +158,19 @@ def check_fit(file: OpenedWeights, found: Mapping[str, Location], expected: Shap
     odds += [f"{of_file(name)}\n{of_network(name)}" for name in shared]
     if not odds:
         return
+    only_heads = {*shared, *(found.keys() ^ expected.keys())} <= {*HEAD} and HEAD[1] in expected
+    if only_heads and (HEAD[0] in found) == (HEAD[1] in found):
+        keep = f"Pass classes={file.classes} to keep that head. " if file.classes else ""
+        raise WeightsError(
+            f"{heads(file.path, found, expected)}. {keep}For a new, untrained head pass the number of classes to "
+            "ResNeXt(..., weights=..., classes=...)."
+        )
+    count = len(odds)
     odds[MAX_ODDS:] = [f"... and {len(odds) - MAX_ODDS:,} more"] if len(odds) > MAX_ODDS else []
-    if {*shared, *(found.keys() ^ expected.keys())} <= set(HEAD) and HEAD[1] in expected:
-        odds.append("For a new head on these weights pass the number of classes: ResNeXt(..., classes=...).")
+    if not expected.keys() - found.keys() and not shared:
+        odds.append("All of these are in the file only. Save the network's tensors alone.")
+    elif count > SCREEN:
+        odds.append(f"{file.path}: {count:,} tensors, listed above, are not the network's. Nothing was loaded.")
     lines = "\n".join(odds)
     raise WeightsError(f"{file.path}: these tensors are not the network's (+ the file's, - the network's):\n{lines}")
 

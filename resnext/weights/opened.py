@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,10 @@ from resnext.images.preprocessing import Preprocessing
 from resnext.variants.naming import get_variant
 from resnext.variants.variant import Variant
 from resnext.weights.hub import find_file, say_licence
+from resnext.weights.hub_config import HubConfig, read_hub_config
 from resnext.weights.layouts import (
     COUNTER,
+    HEAD,
     OURS,
     QUBVEL,
     QUBVEL_IMAGES,
@@ -29,6 +32,7 @@ from resnext.weights.layouts import (
     layout_of_file,
     locate,
     qubvel_normalisation,
+    stem_kernel_name,
 )
 from resnext.weights.published import PublishedWeights, published_weights
 from resnext.weights.readers import Tensors, open_tensors
@@ -45,6 +49,7 @@ class OpenedWeights(NamedTuple):
     layout: Layout
     found: dict[str, Location]  # of each weight, by our name
     known: PublishedWeights | None
+    config: HubConfig  # of the folder that it lies in
     notes: list[str]  # what was left out or taken off
 
     def value(self, location: Location) -> np.ndarray:
@@ -52,11 +57,28 @@ class OpenedWeights(NamedTuple):
         # Contiguous: safetensors writes the memory of an array in the order in which it lies.
         return np.asarray(location.build(*(self.tensors.read(name) for name in location.names)), order="C")
 
+    @property
+    def classes(self) -> int | None:
+        """The number of classes of its head; None without one."""
+        head = self.found.get(HEAD[1])
+        return head.shape[0] if head and head.shape else None
+
+    @property
+    def channels(self) -> int:
+        """The channels of its images."""
+        stem = self.found.get(stem_kernel_name(self.found))
+        return stem.shape[2] if stem and len(stem.shape) == 4 else 3
+
+    def variant(self) -> Variant | None:
+        """Return its network, if one that resnext has fits; shapes do not tell everything (`facts` knows more)."""
+        variant = find_variant({name: location.shape for name, location in self.found.items()}, self.layout)
+        return variant and dataclasses.replace(variant, **self.facts())
+
     def facts(self) -> dict[str, Any]:
-        """Return the known values of the fields in UNTRACED: from the tag, the file's metadata, or its layout."""
-        if self.known:
-            variant = get_variant(self.known.variant)
-            return {fact: getattr(variant, fact) for fact in UNTRACED}
+        """Return the known values of the fields in UNTRACED: as published, or from metadata or the layout."""
+        named = get_variant(self.known.variant) if self.known else self.config.variant
+        if named:
+            return {fact: getattr(named, fact) for fact in UNTRACED}
         if self.layout is OURS:
             return self._own_facts()
         shapes = {name: location.shape for name, location in self.found.items()}
@@ -85,26 +107,27 @@ class OpenedWeights(NamedTuple):
                 return Preprocessing.from_json(json.loads(self.tensors.metadata["preprocessing"]))
         except (ValueError, TypeError, RecursionError) as error:
             raise WeightsError(f"{self.path}: its description of the images is damaged ({error}).") from error
-        return self.known.preprocessing if self.known else None
+        return self.config.preprocessing or (self.known.preprocessing if self.known else None)
 
 
 @contextlib.contextmanager
-def open_weights(source: str | Path) -> Iterator[OpenedWeights]:
-    """Open a file, `hf:OWNER/NAME` or a tag, and find out whose layout it has.
+def open_weights(source: str | Path, variant: Variant | None = None, key: str | None = None) -> Iterator[OpenedWeights]:
+    """Open a file, a folder, `hf:OWNER/NAME` or a tag, and find out whose layout it has.
+
+    Args:
+        source: as in `find_file`.
+        variant: network that the weights are for; None if that is not known yet.
+        key: which of several state_dicts in a PyTorch file to read.
 
     Raises:
         WeightsError: the source cannot be read, or holds no network of a known layout.
     """
-    path, known = find_file(source)
-    with open_tensors(path) as tensors:
+    path, known = find_file(source, variant)
+    with open_tensors(path, key) as tensors:
         prefix, shapes = without_prefix(tensors.shapes)
         layout = layout_of_file(shapes)
         if layout is None:
-            some = ", ".join(printable(name, 100) for name in sorted(tensors.shapes)[:3]) or "none"
-            raise WeightsError(
-                f"{path}: its tensors ({some}, ...) are those of no ResNeXt or ResNet that resnext knows. Allowed: the "
-                "names of resnext, torchvision, timm, keras-applications or qubvel's classification_models."
-            )
+            raise _no_network(path, tensors.shapes)
         found = locate(shapes, layout)
         found = {ours: each._replace(names=tuple(prefix + name for name in each.names)) for ours, each in found.items()}
         tag = tensors.metadata.get("weights") if layout is OURS else None  # of published weights that were converted
@@ -112,7 +135,38 @@ def open_weights(source: str | Path) -> Iterator[OpenedWeights]:
             known = published_weights()[tag]
             say_licence(known)
         notes = [f"{path}: the prefix {prefix!r} of its names is ignored."] if prefix else []
-        yield OpenedWeights(path, tensors, layout, found, known, notes)
+        if tensors.other_keys and key is None:
+            others = ", ".join(printable(name, 100) for name in tensors.other_keys[:5])
+            notes.append(
+                f"{path}: the weights under {tensors.key!r} are used, not those under {others}. To use others, write "
+                "them to a file of their own: resnext convert ... --key KEY."
+            )
+        yield OpenedWeights(path, tensors, layout, found, known, read_hub_config(path), notes)
+
+
+def _no_network(path: Path, shapes: Shapes) -> WeightsError:
+    """Return the error for names that are not a network's; it says which of them are in the way of one."""
+    inside = {name: shape for name, shape in shapes.items() if shape}
+    prefix = ""
+    while more := next((each for each in PREFIXES if 2 * _count(inside, prefix + each) > len(inside)), ""):
+        prefix += more
+    network = {name.removeprefix(prefix): shape for name, shape in inside.items() if name.startswith(prefix)}
+    if layout_of_file(network):
+        others = sorted(name for name in inside if not name.startswith(prefix))
+        some = ", ".join(printable(name, 100) for name in others[:5]) + (", ..." if len(others) > 5 else "")
+        return WeightsError(
+            f"{path}: {len(others)} of its {len(shapes)} tensors are not the network's, whose names begin with "
+            f"{prefix!r}: {some}. Save the network's tensors alone."
+        )
+    some = ", ".join(printable(name, 100) for name in sorted(shapes)[:3]) or "none"
+    return WeightsError(
+        f"{path}: its tensors ({some}, ...) are those of no ResNeXt or ResNet that resnext knows. Allowed: the "
+        "names of resnext, torchvision, timm, keras-applications or qubvel's classification_models."
+    )
+
+
+def _count(shapes: Shapes, prefix: str) -> int:
+    return sum(name.startswith(prefix) for name in shapes)
 
 
 def without_prefix(shapes: Shapes) -> tuple[str, dict[str, Shape]]:

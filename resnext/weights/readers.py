@@ -8,8 +8,10 @@ and only after a look at which functions the pickle names; HDF5 is read as data,
 
 import contextlib
 import itertools
+import json
 import math
 import pickletools
+import shlex
 import struct
 import zipfile
 from collections.abc import Callable, Iterator
@@ -19,7 +21,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from resnext.errors import WeightsError, missing_package, one_line
+from resnext.errors import WeightsError, missing_package, one_line, printable
 
 FLOATS = ("F64", "F32", "F16", "BF16")  # safetensors' names
 MAX_HEADER = 8_000_000  # bytes that describe tensors: ResNeXt-152's take 100,000
@@ -37,7 +39,18 @@ PICKLED = frozenset(
         *(f"torch {kind}Storage" for kind in ("Double", "Float", "Half", "BFloat16", "Long", "Int")),
     }
 )
-WRAPPERS = ("state_dict", "model", "model_state_dict")  # keys under which training scripts keep a state_dict
+# What training scripts keep beside the weights. Each becomes a Placeholder: nothing of it is built.
+PLACEHOLDERS = (
+    "argparse.Namespace", "types.SimpleNamespace", "easydict.EasyDict", "yacs.config.CfgNode",
+    "lightning_fabric.utilities.data.AttributeDict", "pytorch_lightning.utilities.parsing.AttributeDict",
+    "lightning.fabric.utilities.data.AttributeDict", "lightning.pytorch.utilities.parsing.AttributeDict",
+    "collections.defaultdict", "collections.Counter", "datetime.datetime", "datetime.timedelta",
+    "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath", "pathlib.PureWindowsPath",
+    "numpy.dtype", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "_codecs.encode",
+    "torch.device", "torch.Size", "torch.torch_version.TorchVersion",
+)  # fmt: skip
+# Keys under which training scripts keep a state_dict, the first that is there is read; averages first, as timm does.
+KEYS = ("state_dict_ema", "model_ema", "ema_state_dict", "state_dict", "model", "model_state_dict", "net", "network")
 
 
 @dataclass(frozen=True)
@@ -48,11 +61,17 @@ class Tensors:
     dtypes: dict[str, str]  # in safetensors' words
     read: Callable[[str], np.ndarray]
     metadata: dict[str, str] = field(default_factory=dict)
+    key: str | None = None  # of the state_dict in the file, where it holds several
+    other_keys: tuple[str, ...] = ()  # of the other state_dicts
 
 
 @contextlib.contextmanager
-def open_tensors(path: Path) -> Iterator[Tensors]:
+def open_tensors(path: Path, key: str | None = None) -> Iterator[Tensors]:
     """Open the tensors of a file.
+
+    Args:
+        path: file, or the index of a safetensors file in parts.
+        key: which of several state_dicts in a PyTorch file to read; None for the first of KEYS, or the only one.
 
     Raises:
         WeightsError: there is no such file, or it is damaged, of another kind, or holds more than tensors.
@@ -63,14 +82,18 @@ def open_tensors(path: Path) -> Iterator[Tensors]:
         raise WeightsError(f"{path}: no such weights file.")
     with path.open("rb") as file:
         start = file.read(9)
-    kinds = {b"\x89HDF\r\n\x1a\n": _hdf5, b"PK\x03\x04": _torch_zip, b"\x80": _torch_pickle}
-    if start.endswith(b"{"):  # after the length of its header, which may begin like a pickle
+    kinds = {b"\x89HDF\r\n\x1a\n": _hdf5, b"PK\x03\x04": _torch_zip, b"\x80": _torch_pickle, b"{": _sharded}
+    if start.endswith(b"{") and len(start) == 9:  # after the length of its header, which may begin like a pickle
         kinds = {}
     reader = next((reader for sign, reader in kinds.items() if start.startswith(sign)), _safetensors)
+    is_torch = reader in (_torch_zip, _torch_pickle)
+    if key is not None and not is_torch:
+        raise WeightsError(f"{path}: only PyTorch's own files have keys, and this is none. Leave out the key {key!r}.")
     with contextlib.ExitStack() as stack:
         try:
-            tensors = stack.enter_context(reader(path))
-            _check_size(tensors, path.stat().st_size)
+            tensors = stack.enter_context(reader(path, *([key] if is_torch else [])))
+            if reader is not _sharded:  # it checks its parts
+                _check_size(tensors, path.stat().st_size)
         except (WeightsError, ImportError):
             raise
         except Exception as error:  # damaged files make readers raise whatever they stumble over
@@ -112,7 +135,29 @@ def _safetensors(path: Path) -> Iterator[Tensors]:
 
 
 @contextlib.contextmanager
-def _torch_zip(path: Path) -> Iterator[Tensors]:
+def _sharded(path: Path) -> Iterator[Tensors]:
+    """Read the parts that an index names: Hugging Face's format for large models."""
+    if path.stat().st_size > MAX_HEADER:
+        raise ValueError(f"an index of {path.stat().st_size:,} bytes; at most {MAX_HEADER:,} are read")
+    parts = json.loads(path.read_bytes())["weight_map"]
+    names = sorted({*parts.values()})
+    if any(Path(name).name != name or not name.endswith(".safetensors") for name in names):
+        raise ValueError("its parts must be .safetensors files in the same folder")
+    with contextlib.ExitStack() as stack:
+        opened = {name: stack.enter_context(open_tensors(path.with_name(name))) for name in names}
+        found = {tensor: name for name, part in opened.items() for tensor in part.shapes}
+        if found != parts:
+            at_odds = sorted(tensor for tensor in {*found, *parts} if found.get(tensor) != parts.get(tensor))
+            raise ValueError(f"{at_odds[0]} is not where the index says")
+        yield Tensors(
+            {tensor: opened[name].shapes[tensor] for tensor, name in parts.items()},
+            {tensor: opened[name].dtypes[tensor] for tensor, name in parts.items()},
+            lambda tensor: opened[parts[tensor]].read(tensor),
+        )
+
+
+@contextlib.contextmanager
+def _torch_zip(path: Path, key: str | None) -> Iterator[Tensors]:
     with path.open("rb") as file:
         _check_directory(file)
     with zipfile.ZipFile(path) as archive:
@@ -133,15 +178,15 @@ def _torch_zip(path: Path) -> Iterator[Tensors]:
             raise ValueError(f"{pickles[0].file_size:,} bytes of names")
         with archive.open(pickles[0]) as file:
             _check_pickles(path, file, 1)
-    yield _torch_tensors(path, mmap=True)
+    yield _torch_tensors(path, key, mmap=True)
 
 
 @contextlib.contextmanager
-def _torch_pickle(path: Path) -> Iterator[Tensors]:
+def _torch_pickle(path: Path, key: str | None) -> Iterator[Tensors]:
     """The format of PyTorch before 1.6: five pickles, then the values. The WSL, SSL and SWSL files have it."""
     with path.open("rb") as file:
         _check_pickles(path, file, 5)
-    yield _torch_tensors(path, mmap=False)
+    yield _torch_tensors(path, key, mmap=False)
 
 
 def _check_directory(file: IO[bytes]) -> None:
@@ -169,27 +214,37 @@ def _check_pickles(path: Path, file: IO[bytes], count: int) -> None:
             raise ValueError(f"a pickle of more than {MAX_OPCODES:,} instructions")
         if opcode.name in ("STACK_GLOBAL", "INST", "OBJ", "EXT1", "EXT2", "EXT4"):
             raise WeightsError(f"{path}: a pickle with {opcode.name}, which torch.save does not write. {_SAVE_WEIGHTS}")
-        if opcode.name == "GLOBAL" and argument not in PICKLED:
-            function = str(argument).replace(" ", ".")
+        function = str(argument).replace(" ", ".")
+        if opcode.name == "GLOBAL" and argument not in PICKLED and function not in PLACEHOLDERS:
             raise WeightsError(f"{path}: a pickle that names {function}, which weights do not need. {_SAVE_WEIGHTS}")
 
 
 _SAVE_WEIGHTS = "Save the weights alone: torch.save(model.state_dict(), ...), or as safetensors."
 
 
-def _torch_tensors(path: Path, mmap: bool) -> Tensors:
+class Placeholder:
+    """Stands for an object beside the weights; whatever the file does with it has no effect."""
+
+    def __init__(self, *arguments):
+        pass
+
+    def __setstate__(self, state):
+        pass
+
+    def __setitem__(self, key, value):
+        pass
+
+
+def _torch_tensors(path: Path, key: str | None, mmap: bool) -> Tensors:
     try:
         import torch
     except ImportError as error:
         raise missing_package(f"reading {path}", "torch", "torch") from error
-    content: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
-    for wrapper in WRAPPERS:
-        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
-            content = content[wrapper]
-    if not isinstance(content, dict) or not all(
-        isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in content.items()
-    ):
-        raise ValueError("not a state_dict: names and tensors")
+    with torch.serialization.safe_globals([(Placeholder, name) for name in PLACEHOLDERS]):
+        saved = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    found = _state_dicts(saved, torch.Tensor)
+    chosen = _chosen(path, list(found), key)
+    content = found[chosen]
     kinds = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
     kinds |= {torch.int64: "I64", torch.int32: "I32"}
     dtypes = {name: kinds.get(tensor.dtype, str(tensor.dtype)) for name, tensor in content.items()}
@@ -203,7 +258,33 @@ def _torch_tensors(path: Path, mmap: bool) -> Tensors:
             return tensor.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
         return tensor.numpy()
 
-    return Tensors(shapes, dtypes, read)
+    return Tensors(shapes, dtypes, read, {}, chosen or None, tuple(name for name in found if name != chosen))
+
+
+def _state_dicts(saved: Any, kind: type, key: str = "", depth: int = 0) -> dict[str, dict]:
+    """Return every dictionary of names and tensors in what was saved, by its key; "" where it is all there is."""
+    if not isinstance(saved, dict) or depth > 3 or not all(isinstance(name, str) for name in saved):
+        return {}
+    if saved and all(isinstance(value, kind) for value in saved.values()):
+        return {key: saved}
+    found = {}
+    for name, value in saved.items():
+        found |= _state_dicts(value, kind, f"{key}.{name}" if key else name, depth + 1)
+    return found
+
+
+def _chosen(path: Path, keys: list[str], key: str | None) -> str:
+    """Return the key of the state_dict to read. Raises WeightsError where that is not plain."""
+    allowed = ", ".join(printable(name, 100) for name in keys[:20]) or "none"
+    if not keys:
+        raise ValueError("not a state_dict: names and tensors")
+    if key is not None and key not in keys:
+        raise WeightsError(f"{path}: holds no weights under the key {key!r}. Its keys: {allowed}.")
+    known = [name for last in KEYS for name in keys if name.split(".")[-1] == last]
+    if key is None and len(keys) > 1 and not known:
+        raise WeightsError(f"{path}: holds several sets of tensors. Choose one of its keys ({allowed}): "
+                           f"resnext convert {shlex.quote(str(path))} --key KEY --out FILE")  # fmt: skip
+    return key if key is not None else (known or keys)[0]
 
 
 @contextlib.contextmanager
@@ -263,8 +344,9 @@ def _short(name: str) -> str:
     return "/".join(name.removesuffix(":0").split("/")[-2:])
 
 
-_WHOLE = {
+_WHOLE: dict[Callable, str] = {
     _safetensors: "incomplete or damaged safetensors file",
+    _sharded: "incomplete or damaged index of a safetensors file in parts",
     _torch_zip: "incomplete or damaged PyTorch file",
     _torch_pickle: "incomplete or damaged PyTorch file",
     _hdf5: "incomplete or damaged HDF5 file of weights",
