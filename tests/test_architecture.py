@@ -52,7 +52,7 @@ SETTINGS = [
 ]  # fmt: skip
 COMMANDS = {
     "list": ["PATTERN", "--weights"],
-    "info": ["VARIANT|TAG"],
+    "info": ["VARIANT|TAG|RUN"],
     "recipes": [],
     "train": ["DATA", "--resume", "--variant", "--out", "--workers", "--weights", "--seed", "--dtype", "--remat",
               "--skip-bad", "--tensorboard", "--checkpoint-every", *SETTINGS],

@@ -270,7 +270,9 @@ def test_runs_of_one_name_are_told_apart_by_their_paths(run, tmp_path):
 
 def test_compare_refuses_in_one_line(run, tmp_path):
     assert refusal(resnext("compare")) == "no run was passed; pass one run folder or more"
-    assert "not a run folder" in refusal(resnext("compare", run, tmp_path))
+    some = resnext("compare", run, tmp_path)
+    assert "not a run folder" in refusal(some)
+    assert "first" in some.stdout  # what can be shown is shown
     out = tmp_path / "curves.pdf"
     words = f"{out}: can't be written; pass a .png or .svg file in an existing folder"
     assert refusal(resnext("compare", run, "--out", out)) == words

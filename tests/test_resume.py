@@ -23,7 +23,8 @@ from resnext.cli.interrupts import GRACE
 from resnext.errors import DamagedCheckpointError
 from resnext.images.watchdog import NAMED_AFTER
 from resnext.recipes.naming import get_recipe
-from resnext.runs.run import LOCK
+from resnext.runs.history import EpochRow, History
+from resnext.runs.run import LOCK, REPORT
 from resnext.training.checkpoints import (
     FOLDER,
     STATE,
@@ -250,13 +251,12 @@ with watch_files(print, named_after=0.1, ended_after=0.5):
 
 @pytest.mark.once
 def test_a_reader_that_has_seen_enough_costs_no_training(photos, whole, tmp_path):
-    """`resnext train ... | head -0`, without a terminal."""
+    """`resnext train ... 2>&1 | head -1`, without a terminal."""
     command = [sys.executable, "-m", "resnext", "train", photos, *map(str, ARGUMENTS), "--out", tmp_path / "run"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout.readline().startswith("recipe photos: ")
         process.stdout.close()
-        errors = process.stderr.read()
     assert process.returncode == 141
-    assert "Traceback" not in errors
     assert_same(tmp_path / "run", whole)
 
 
@@ -278,8 +278,10 @@ def test_a_full_disk_costs_nothing_that_was_saved(place, photos, whole, tmp_path
 
 @pytest.fixture
 def damaged(whole, tmp_path):
-    """A copy of the run as it was one checkpoint before its end."""
-    return Path(shutil.copytree(whole, tmp_path / "run"))
+    """A copy of the run before its report, with which it is finished."""
+    run = Path(shutil.copytree(whole, tmp_path / "run"))
+    (run / REPORT).unlink()
+    return run
 
 
 @pytest.mark.once
@@ -374,6 +376,9 @@ def test_the_whole_command_may_be_sent_again(photos, whole, tmp_path):
     arguments = ("train", photos, "--variant", "resnet8", "--image-size", 24, "--epochs", 1, *options)
     assert resnext(*arguments, "--out", run).returncode == 0
     again = resnext(*arguments, "--out", run, "--resume", run, "--workers", 0)
+    assert "finished, 1 epochs" in again.stdout
+    (run / REPORT).unlink()
+    again = resnext(*arguments, "--out", run, "--resume", run, "--workers", 0)
     assert again.returncode == 0, again.stderr
     assert "test top-1" in again.stdout
     other = resnext(*arguments[:-6], "--checkpoint-every", 3, "--out", run, "--resume", run)
@@ -403,6 +408,7 @@ def test_other_images_are_refused_and_moved_ones_are_not(photos, damaged, whole,
     moved = Path(shutil.copytree(photos, tmp_path / "moved"))
     assert resnext("train", "--resume", damaged, moved).returncode == 0
     assert_same(damaged, whole)
+    (damaged / REPORT).unlink()
     (moved / "train" / "red" / "000.png").unlink()
     process = resnext("train", "--resume", damaged, moved)
     assert process.returncode == 1
@@ -468,12 +474,44 @@ def test_too_little_memory_is_one_line(photos, tmp_path):
 
 
 @pytest.mark.once
-def test_a_finished_run_says_its_result_again(whole):
-    before = {path: path.read_bytes() for path in whole.iterdir() if path.suffix != ".html" and path.is_file()}
+def test_a_finished_run_says_so(whole, photos):
+    before = {path: path.read_bytes() for path in whole.iterdir() if path.is_file()}
     process = resnext("train", "--resume", whole)
-    assert process.returncode == 0, process.stderr
-    assert "test top-1" in process.stdout
+    assert (process.returncode, process.stderr) == (0, "")
+    best = History(EpochRow.from_json(json.loads(line)) for line in (whole / "metrics.jsonl").open()).best
+    assert process.stdout == (
+        f"{whole}: finished, 3 epochs; best validation top-1 {100 * best.validation_accuracy:.2f} % "
+        f"(epoch {best.epoch}). To evaluate it: resnext evaluate {whole} DATA\n"
+    )
     assert {path: path.read_bytes() for path in before} == before
+    assert "this run was started with" in ours(resnext("train", "--resume", whole, "--epochs", 4))[-1]
+
+
+@pytest.mark.once
+def test_a_run_tells_its_state(photos, whole, tmp_path):
+    """To `info`, and to a training that would start in its folder; moved data is asked for."""
+    run = tmp_path / "a run"
+    moved = Path(shutil.copytree(photos, tmp_path / "photos"))
+    process = faulty(STEP, 10, "SIGTERM", "train", moved, *ARGUMENTS, "--out", run)
+    assert process.returncode == 143, process.stderr
+    shown = resnext("info", run).stdout
+    assert f"to resume      resnext train --resume '{run}'\n" in shown
+    assert "state          1 of 3 epochs\n" in shown
+    assert "classes        3: blue, green, red\n" in shown
+    assert "state          finished, 3 epochs\n" in resnext("info", whole).stdout
+    (line,) = ours(resnext("train", photos, *ARGUMENTS, "--out", run))
+    assert line == (
+        f"{run}: holds a run (1 of 3 epochs); resume it with: resnext train --resume '{run}'; or choose another --out "
+        "for a new one."
+    )
+    moved.rename(tmp_path / "elsewhere")
+    (line,) = ours(resnext("train", "--resume", run))
+    assert line == (
+        f"{moved} does not exist. If the images have moved, pass their new folder: resnext train --resume '{run}' "
+        "NEW-FOLDER"
+    )
+    assert resnext("train", "--resume", run, tmp_path / "elsewhere").returncode == 0
+    assert_same(run, whole)
 
 
 @pytest.mark.once

@@ -178,6 +178,8 @@ def test_wrong_image_stops_predict_after_the_ones_before(trained, colours, tmp_p
     process = resnext("predict", folder, good, bad)
     assert process.stdout.startswith(f"{good}: red")
     assert refusal(process) == f"{bad}: not a JPEG, PNG, WEBP, BMP or GIF image"
+    process = resnext("predict", folder, good, tmp_path / "nope.jpg")
+    assert (refusal(process), process.stdout) == (f"{tmp_path / 'nope.jpg'}: does not exist. Pass image files.", "")
     assert refusal(resnext("predict", folder)) == "no image was passed; usage: resnext predict RUN IMAGE..."
 
 
@@ -186,10 +188,11 @@ def test_a_used_folder_is_never_touched(trained, colours):
     folder, _ = trained
     before = {entry: entry.read_bytes() for entry in folder.rglob("*") if entry.is_file()}
     process = resnext("train", colours, "--variant", TINY, "--out", folder)
-    assert refusal(process) == (
-        f"{folder}: already in use. A run needs a new or an empty folder: choose another --out."
-    )
+    assert refusal(process) == (f"{folder}: holds a run (finished, 6 epochs); choose another --out for a new one.")
     assert {entry: entry.read_bytes() for entry in folder.rglob("*") if entry.is_file()} == before
+    assert refusal(resnext("train", colours, "--variant", TINY, "--out", colours.parent)) == (
+        f"{colours.parent}: holds other files. A run needs a new or an empty folder: choose another --out."
+    )
     file = folder / "config.json"
     assert "is a file" in refusal(resnext("train", colours, "--variant", TINY, "--out", file))
 
@@ -271,7 +274,9 @@ def test_damaged_runs_are_refused(trained, colours, tmp_path):
             Run.open(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(document))
     assert "held-out.json: damaged" in refusal(resnext("evaluate", tmp_path, colours))
-    assert "best.safetensors: no such weights file" in refusal(resnext("predict", tmp_path, "x.png"))
+    assert "best.safetensors: no such weights file" in refusal(
+        resnext("predict", tmp_path, colours / "test" / "red" / "000.png")
+    )
 
 
 @pytest.mark.once

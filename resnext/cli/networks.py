@@ -9,7 +9,10 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from resnext.cli.tables import print_table
-from resnext.errors import ArgumentError
+from resnext.errors import ArgumentError, printable
+from resnext.files import user_path
+from resnext.runs.lock import owner
+from resnext.runs.run import RECORDS, Run, command_to_resume, is_run
 from resnext.variants.complexity import complexity, stage_complexities
 from resnext.variants.naming import get_variant, list_variants
 from resnext.variants.published import PUBLISHED
@@ -61,12 +64,15 @@ def _list_weights(pattern: str) -> None:
     print_table(table)
 
 
-def info(variant: Annotated[Positional[str], tyro.conf.arg(metavar="VARIANT|TAG")]) -> None:
-    """Show a network as Table 1 of the paper does: stages, costs and published error; or published weights.
+def info(variant: Annotated[Positional[str], tyro.conf.arg(metavar="VARIANT|TAG|RUN")]) -> None:
+    """Show a network as Table 1 of the paper does: stages, costs and published error; published weights; or a run.
 
     Args:
-        variant: name such as resnext50_32x4d, or tag of published weights such as resnext50_32x4d.a1_in1k.
+        variant: name such as resnext50_32x4d; tag of published weights such as resnext50_32x4d.a1_in1k; or run folder.
     """
+    if is_run(user_path(variant)):
+        _info_of_run(Run.open(variant))
+        return
     known = find_weights(variant)
     if known:
         _info_of_weights(known)
@@ -90,6 +96,27 @@ def _info_of_weights(known: PublishedWeights) -> None:
         how = f"resize {preprocessing.resize}, crop {preprocessing.size}, {preprocessing.interpolation}"
         accuracy = f"top-1 {top1} %, top-5 {top5} %" if top1 else "no published accuracy"
         print(f"ImageNet-1K    {accuracy}  ({how})")
+
+
+def _info_of_run(run: Run) -> None:
+    config, process = run.config, owner(run.folder)
+    names = ", ".join(printable(name) for name in config.classes[:10]) + (", ..." if len(config.classes) > 10 else "")
+    cost = complexity(config.variant, classes=len(config.classes))
+    print(f"run            {run.folder}")
+    print(f"state          {run.progress}{f' (process {process} is training in it)' if process else ''}")
+    print(f"network        {config.variant.name}, {cost.parameters:,} parameters")
+    print(f"classes        {len(config.classes):,}: {names}")
+    print(f"data           {printable(config.data)}")
+    print(f"recipe         {config.recipe.name}")
+    print(f"images         {config.preprocessing.size} pixels, resized to {config.preprocessing.resize}")
+    if config.options.weights:
+        print(f"started from   {config.options.weights}")
+    print(f"versions       {', '.join(f'{name} {version}' for name, version in config.versions.items())}")
+    if (run.folder / RECORDS).is_file():
+        for name, row in (("best", run.history.best), ("last", run.history.last)):
+            print(f"{name}           validation top-1 {100 * row.validation_accuracy:.2f} % (epoch {row.epoch})")
+    if not run.is_finished and not process:
+        print(f"to resume      {command_to_resume(run.folder)}")
 
 
 def _info_of_variant(variant: str) -> None:

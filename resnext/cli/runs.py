@@ -9,7 +9,8 @@ import tyro
 from tyro.conf import Positional
 
 from resnext.cli.tables import print_table
-from resnext.errors import ArgumentError
+from resnext.errors import ArgumentError, RunError
+from resnext.runs.run import Run
 
 Weights = Literal["best", "last"]
 
@@ -55,6 +56,9 @@ def compare(
 
     from resnext.runs.compare import compare
 
+    runs, problems = _readable(runs)
+    if problems and not runs:
+        raise RunError("\n".join(problems))
     table = Table("run", "variant", "parameters", "recipe", "epochs", "best validation", "last", "seconds", box=None)
     for run in compare(runs, out):
         best, last = run.history.best, run.history.last
@@ -71,6 +75,20 @@ def compare(
     print_table(table)
     if out:
         print(f"plot: {out}")
+    if problems:
+        raise RunError("\n".join(problems))
+
+
+def _readable(runs: tuple[Path, ...]) -> tuple[tuple[Path, ...], list[str]]:
+    """Return the runs that have a history, and why the others have none."""
+    readable, problems = [], []
+    for run in runs:
+        try:
+            Run.open(run).history  # noqa: B018
+            readable.append(run)
+        except RunError as error:
+            problems.append(str(error))
+    return tuple(readable), problems
 
 
 def predict(

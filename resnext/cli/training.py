@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import tyro
@@ -94,7 +95,8 @@ def train_command(defaults: Recipe) -> Callable[..., None]:
 
 def resume_command(folder: Path) -> Callable[..., None]:
     """Return the command `train` for resuming a run: its options default to the run's, and may not differ."""
-    config = Run.open(folder).config
+    opened = Run.open(folder)
+    config = opened.config
 
     def train(
         resume: Annotated[Path, tyro.conf.arg(metavar="RUN")],
@@ -116,16 +118,22 @@ def resume_command(folder: Path) -> Callable[..., None]:
             recipe: settings of its recipe.
             workers: threads that make batches ahead; by default one for each core.
         """
+        from resnext.training.train import check_options
         from resnext.training.train import resume as resume_training
 
         if user_path(out).resolve() != folder.resolve():
             raise RunError(f"{folder}: a run is resumed in its own folder. Leave out --out {out}.")
         expected = config.variant if variant == config.variant.name else get_variant(variant)
-        given = RunOptions(**dataclasses.asdict(run))
+        settings, given = to_recipe(recipe), RunOptions(**dataclasses.asdict(run))
+        check_options(folder, config, expected, settings, given)
+        if opened.is_finished:
+            best = opened.history.best
+            print(f"{folder}: {opened.progress}; best validation top-1 {100 * best.validation_accuracy:.2f} % "
+                  f"(epoch {best.epoch}). To evaluate it: resnext evaluate {quote(str(folder))} DATA")  # fmt: skip
+            return
+        moved = None if data == config.data else data
         _print_result(
-            resume_training(
-                folder, data=data, workers=workers, variant=expected, recipe=to_recipe(recipe), options=given
-            )
+            resume_training(folder, data=moved, workers=workers, variant=expected, recipe=settings, options=given)
         )
 
     return train

@@ -48,6 +48,29 @@ def lock(folder: Path) -> Iterator[Callable[[], None]]:
             release()
 
 
+def owner(folder: Path) -> str | None:
+    """Return the number of the process that is training in the folder; None if there is none."""
+    try:
+        with (folder / LOCK).open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return file.read() or "unknown"
+    except OSError:  # nobody has ever locked it, or nobody may
+        pass
+    return None
+
+
+def check_idle(folder: Path) -> None:
+    """Raise RunInUseError where another process is training in the folder."""
+    if number := owner(folder):
+        raise _in_use(folder, number)
+
+
+def _in_use(folder: Path, number: str) -> RunInUseError:
+    return RunInUseError(f"{folder}: process {number} is training in it. Wait for it to end, or choose another --out.")
+
+
 def _open_locked(folder: Path) -> IO[str]:
     while True:
         file = (folder / LOCK).open("a+")
@@ -57,9 +80,7 @@ def _open_locked(folder: Path) -> IO[str]:
             file.seek(0)
             number = file.read() or "unknown"
             file.close()
-            raise RunInUseError(
-                f"{folder}: process {number} is training in it. Wait for it to end, or choose another --out."
-            ) from None
+            raise _in_use(folder, number) from None
         if (folder / LOCK).exists() and os.fstat(file.fileno()).st_ino == (folder / LOCK).stat().st_ino:
             break
         file.close()  # its last owner has just removed it

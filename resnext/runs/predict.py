@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from resnext.data.batches import prediction_batches
-from resnext.errors import ArgumentError
+from resnext.errors import ArgumentError, ImageError
 from resnext.files import user_path
 from resnext.runs.evaluate import log_probabilities
 from resnext.runs.run import Run
@@ -37,16 +37,18 @@ def predict(
 
     Raises:
         ArgumentError, RunError, WeightsError: before the first image.
-        ImageError: at an image that cannot be read.
+        ImageError: before the first image if one is no file; else at an image that cannot be read.
 
     >>> next(predict("runs/signs", ["hand.jpg"])).classes[0]  # doctest: +SKIP
     ('7', 0.98)
     """
     if top < 1:
         raise ArgumentError(f"`top` must be at least 1. Received: {top}")
-    opened = Run.open(run)
+    opened, paths = Run.open(run), [user_path(image) for image in images]
+    for path in paths:
+        if not path.is_file():  # before Keras is imported, which takes seconds
+            raise ImageError(f"{path}: {'is not a file' if path.exists() else 'does not exist'}. Pass image files.")
     classifier, config = opened.classifier(weights), opened.config
-    paths = [user_path(image) for image in images]
     names = iter(paths)
     batch_size = min(BATCH_SIZE, max(1, len(paths)))
     for batch, valid, error in prediction_batches(paths, config.preprocessing, batch_size):

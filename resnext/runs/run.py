@@ -123,6 +123,20 @@ class Run:
                 raise ValueError("it has no rows")
             return History(rows)
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether all its epochs are done, and its report is written."""
+        records, report = self.folder / RECORDS, self.folder / REPORT
+        return records.is_file() and report.is_file() and len(self.history) >= self.config.recipe.epochs
+
+    @property
+    def progress(self) -> str:
+        """How far it has come: "finished, 20 epochs", or "12 of 20 epochs"."""
+        epochs = self.config.recipe.epochs
+        if self.is_finished:
+            return f"finished, {epochs} epochs"
+        return f"{len(self.history) if (self.folder / RECORDS).is_file() else 0} of {epochs} epochs"
+
     def weights(self, which: str = "best") -> Path:
         """Return the file with the weights of the "best" or the "last" epoch. Raises ArgumentError."""
         if which not in WEIGHTS:
@@ -169,10 +183,14 @@ def check_unused(folder: Path) -> None:
     """Raise RunError where a run cannot be written without touching what is there."""
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder}: is a file. A run needs a new or an empty folder: choose another --out.")
+    if is_run(folder):
+        run = Run.open(folder)
+        more = f"resume it with: {command_to_resume(folder)}; or choose" if not run.is_finished else "choose"
+        raise RunError(f"{folder}: holds a run ({run.progress}); {more} another --out for a new one.")
     # A process that was killed before it had written its configuration leaves its lock, or half a file.
     leftovers = (LOCK, f".{CONFIG}.", f".{HELD_OUT}.")
     if folder.is_dir() and not all(path.name.startswith(leftovers) for path in list_folder(folder)):
-        raise RunError(f"{folder}: already in use. A run needs a new or an empty folder: choose another --out.")
+        raise RunError(f"{folder}: holds other files. A run needs a new or an empty folder: choose another --out.")
 
 
 def list_folder(folder: Path) -> list[Path]:
@@ -193,10 +211,12 @@ def _reading(path: Path) -> Iterator[Any]:
 
 
 def _check_size(path: Path, config: RunConfig) -> None:
-    """Refuse a run whose network is larger than its weights before memory is allocated for it."""
+    """Refuse a run without weights, or whose network is larger than they are, before memory is allocated for it."""
+    if not path.is_file():
+        raise RunError(f"{path}: no such weights file. No epoch of the run is finished, or the file was removed.")
     name, cost = config.variant.name, complexity(config.variant, classes=len(config.classes))
     least = 2 * (cost.parameters + cost.moving_statistics)  # bytes, in half precision
-    if path.is_file() and path.stat().st_size < least:
+    if path.stat().st_size < least:
         raise RunError(
             f"{path}: {path.stat().st_size:,} bytes, too few for {name} with {len(config.classes)} classes "
             f"(at least {least:,}). The file or the folder's {CONFIG} is damaged."

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resnext.data.builtin import BUILTIN
 from resnext.data.reading import check_images, drop_unreadable
-from resnext.data.source import open_data
+from resnext.data.source import DataSource, open_data
 from resnext.distributed import Cluster, initialize, launched
 from resnext.errors import ArgumentError, DataError, RunError, warn
 from resnext.files import user_path
@@ -22,7 +23,7 @@ from resnext.images.watchdog import watch_files
 from resnext.recipes.naming import get_recipe
 from resnext.recipes.recipe import Recipe, evaluation_preprocessing
 from resnext.runs.config import RunConfig, RunOptions, changes
-from resnext.runs.lock import lock
+from resnext.runs.lock import check_idle, lock
 from resnext.runs.run import CONFIG, Run, check_unused, command_to_resume
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoint_name, other_images, read_checkpoint, read_newest
@@ -98,6 +99,7 @@ def train(
     )
     _check_workers(workers)
     if _is_main():
+        check_idle(folder)
         check_unused(folder)
     _check_start(variant, recipe, start)
     source = open_data(data)
@@ -149,23 +151,17 @@ def resume(
     folder = user_path(folder)
     config = Run.open(folder).config
     _check_workers(workers)
-    if options:
-        options = dataclasses.replace(options, weights=_absolute(options.weights))
-    if changed := changes(config, variant=variant, recipe=recipe, options=options):
-        raise RunError(
-            f"{folder}: this run was started with {'; '.join(changed)}. Leave these options out, or start a new run "
-            "with another --out."
-        )
-    data = data or config.data
+    check_options(folder, config, variant, recipe, options)
+    source = _open_again(folder, config, data)
     with stop_on_signals() as stop, watch_files(warn), _lock(folder) as release:
         stop.clean_up.append(release)
         stop.outcome = lambda: f"; resume with: {command_to_resume(folder)}"
         checkpoint = read_newest(folder / CHECKPOINTS, warn) if _is_main() else None
         if checkpoint:
             _check_same(folder, config, checkpoint.facts)
-        splits = _check_splits(open_data(data).splits(config.options.seed), config.recipe, config.options.skip_bad)
+        splits = _check_splits(source.splits(config.options.seed), config.recipe, config.options.skip_bad)
         if splits.train.classes != config.classes:
-            raise DataError(other_images(data))
+            raise DataError(other_images(str(source)))
         cluster = initialize()
         from resnext.training.session import Session, installed_versions
 
@@ -175,6 +171,29 @@ def resume(
             warn(f"{folder}: was trained with {_named(config.versions)} and resumes with {_named(versions)}: results "
                  "agree to about 1e-6, not bit for bit")  # fmt: skip
         return Session.train(folder, config, splits, workers, stop, cluster, checkpoint)
+
+
+def check_options(
+    folder: Path, config: RunConfig, variant: Variant | None, recipe: Recipe | None, options: RunOptions | None
+) -> None:
+    """Compare what the caller expects of a run with what it is. Raises RunError."""
+    if options:
+        options = dataclasses.replace(options, weights=_absolute(options.weights))
+    if changed := changes(config, variant=variant, recipe=recipe, options=options):
+        raise RunError(
+            f"{folder}: this run was started with {'; '.join(changed)}. Leave these options out, or start a new run "
+            "with another --out."
+        )
+
+
+def _open_again(folder: Path, config: RunConfig, data: str | Path | None) -> DataSource:
+    """Open the data of a run, where it was or where it is now."""
+    if data or config.data in BUILTIN or Path(config.data).exists():
+        return open_data(data or config.data)
+    raise DataError(
+        f"{config.data} does not exist. If the images have moved, pass their new folder: {command_to_resume(folder)} "
+        "NEW-FOLDER"
+    )
 
 
 def _is_main() -> bool:
