@@ -1,5 +1,6 @@
 """Every route of every layer: convolutions against a loop over positions and groups, the others against Keras's own."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -8,10 +9,12 @@ import keras
 import numpy as np
 import pytest
 
+from resnext import ResNeXt
 from resnext.layers.batch_norm import BatchNorm
 from resnext.layers.convolution import GroupedConv2D, fastest_route, merge_groups
 from resnext.layers.initializer import FanOutNormal
 from resnext.layers.max_pooling import MaxPooling2D
+from resnext.weights.assign import get_weights
 
 BACKEND = keras.backend.backend()
 ROUTES = ["native", "merged", "product" if BACKEND == "jax" else "direct"]
@@ -199,8 +202,6 @@ print(layer.route)
 
 
 def test_a_network_takes_the_fast_routes():
-    from resnext import ResNeXt
-
     network = ResNeXt("resnext14_8x4d", include_top=False)
     routes = {layer.name: layer.route for layer in network.layers if hasattr(layer, "route")}
     norm = {"jax": "native"}.get(BACKEND, "fused")
@@ -348,6 +349,24 @@ def test_initial_values_follow_the_seed_and_nothing_else():
     assert one[0, 0, 0, 0] == pytest.approx(0.23800884)  # on every backend and platform
 
 
+def test_one_seed_draws_the_same_network_on_every_backend():
+    """The digest was computed on TensorFlow; each backend has to arrive at it."""
+    keras.utils.set_random_seed(7)
+    weights = get_weights(ResNeXt("seresnext14_2x4d", classes=3))
+    digest = hashlib.sha256(b"".join(weights[name].tobytes() for name in sorted(weights))).hexdigest()
+    assert digest.startswith("bb2f46fbe1cb6320")
+
+
+def test_a_new_head_is_glorots():
+    """Uniform between -limit and limit, where limit is the root of 6 / (fan-in + fan-out)."""
+    kernel = get_weights(ResNeXt("resnext11_2x4d", classes=500))["predictions/kernel"]
+    limit = np.sqrt(6 / sum(kernel.shape))
+    assert np.abs(kernel).max() <= limit
+    assert np.abs(kernel).max() > 0.999 * limit
+    assert abs(kernel.mean()) < 0.01 * limit
+    assert kernel.std() == pytest.approx(limit / np.sqrt(3), rel=0.01)
+
+
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="XLA can be left out on TensorFlow only")
 def test_compile_leaves_xla_out_where_it_is_slow():
     inputs = keras.Input((8, 8, 8))
@@ -359,8 +378,6 @@ def test_compile_leaves_xla_out_where_it_is_slow():
 @pytest.mark.skipif(BACKEND != "torch", reason="PyTorch's profiler")
 def test_pytorch_copies_no_images_but_to_pad_them():
     from torch.profiler import ProfilerActivity, profile
-
-    from resnext import ResNeXt
 
     batch = 5  # no kernel has it as its first dimension
     network = ResNeXt("resnext26_4x4d", input_shape=(64, 64, 3), classes=3, classifier_activation=None)

@@ -14,7 +14,7 @@ from keras import layers, ops
 from resnext.errors import ArgumentError
 from resnext.images.preprocessing import Preprocessing
 from resnext.layers.convolution import GroupedConv2D
-from resnext.layers.initializer import filled_later
+from resnext.layers.initializer import GlorotUniform, filled_later
 from resnext.layers.max_pooling import MaxPooling2D
 from resnext.model.blocks import FORMS, channel_axis, convolution_norm_activation, residual_stage
 from resnext.variants.layer_table import variant_shapes
@@ -237,7 +237,9 @@ def head(x, classes: int, activation: str | None, drop_rate: float = 0.0):
     x = layers.GlobalAveragePooling2D(dtype=head_dtype(), name="avg_pool")(x)
     if drop_rate:
         x = layers.Dropout(drop_rate, dtype=head_dtype(), name="dropout")(x)
-    return layers.Dense(classes, activation=activation, dtype=head_dtype(), name="predictions")(x)
+    return layers.Dense(
+        classes, activation=activation, kernel_initializer=GlorotUniform(), dtype=head_dtype(), name="predictions"
+    )(x)
 
 
 def head_dtype() -> str:
