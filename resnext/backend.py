@@ -35,7 +35,9 @@ def import_keras() -> None:
         raise MissingBackendError(f"KERAS_BACKEND is {chosen!r}; allowed: {', '.join(BACKENDS)}")
     with silent():
         try:
-            importlib.import_module("keras")
+            keras = importlib.import_module("keras")
+            # Beside another backend, Keras imports TensorFlow when it first writes a configuration: now, silently.
+            keras.dtype_policies.serialize(keras.dtype_policies.get("float32"))
         except ModuleNotFoundError as error:
             if error.name not in BACKENDS:
                 raise

@@ -1,5 +1,6 @@
 """The command line: help without Keras, tables, and one line for each mistake."""
 
+import contextlib
 import os
 import re
 import signal
@@ -9,7 +10,7 @@ import time
 
 import pytest
 from commands import Command
-from conftest import REPOSITORY, fresh_resnext, refusal, resnext
+from conftest import REPOSITORY, fresh_resnext, refusal, resnext, write_photos
 
 from resnext import errors
 from resnext.backend import installed_backend
@@ -211,3 +212,53 @@ def test_only_work_on_jax_starts_again_for_huge_pages(backend, asked, command, a
     assert started == ([(sys.executable, sys.orig_argv)] if again else [])
     if again:
         assert os.environ["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("width", [50, 80])
+def test_a_narrow_terminal_cuts_nothing(width):
+    """A tag is there to be copied."""
+    shown = on_a_terminal("list", "--weights", "resnext50*", width=width)
+    (line,) = [line for line in shown.splitlines() if "resnext50_32x4d.fb_ssl_yfcc100m_ft_in1k" in line]
+    assert line.split()[-1] == "cc-by-nc-4.0"
+    assert "…" not in shown
+
+
+def on_a_terminal(*arguments, width: int) -> str:
+    """What a command prints to a terminal of a width."""
+    reads, terminal = os.openpty()
+    environment = {**os.environ, "COLUMNS": str(width)}
+    command = [sys.executable, "-m", "resnext", *arguments]
+    with subprocess.Popen(command, stdout=terminal, stderr=terminal, env=environment):
+        os.close(terminal)
+        pieces = []
+        with contextlib.suppress(OSError):  # at the end
+            while piece := os.read(reads, 65536):
+                pieces.append(piece)
+    os.close(reads)
+    return b"".join(pieces).decode()
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["trian", "digits"], "no command 'trian'. Did you mean train? The commands are list, info, recipes, train, "),
+        (["zzz"], "no command 'zzz'. The commands are list, "),
+        (["train", "digits", "--freeze", "1,2"], "--freeze 1,2: separate values by spaces. Pass --freeze 1 2\n"),
+        (["train", "digits", "--mean=.5,.5,.5"], "--mean .5,.5,.5: separate values by spaces. Pass --mean .5 .5 .5\n"),
+    ],
+)
+def test_a_slip_of_the_keys_is_explained(arguments, words):
+    process = resnext(*arguments)
+    assert process.returncode == 2
+    assert process.stderr.startswith(f"resnext: {words}")
+
+
+@pytest.mark.once
+def test_a_terminal_of_ascii_shows_every_name(tmp_path):
+    write_photos(tmp_path / "photos", {"日本": (200, 40, 40), "größe": (40, 200, 40)}, 3)
+    process = fresh_resnext("check-data", tmp_path / "photos", env={"PYTHONIOENCODING": "ascii"})
+    assert process.returncode == 0, process.stderr
+    assert "\\u65e5\\u672c" in process.stdout
+    assert "gr\\xf6\\xdfe" in process.stdout

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import urllib.request
+import warnings
 from html.parser import HTMLParser
 
 import numpy as np
@@ -17,6 +18,7 @@ from conftest import COLOURS, refusal, resnext, write_photos
 from PIL import Image
 
 from resnext import get_recipe, train
+from resnext.runs import fonts, plots
 from resnext.runs.evaluate import Evaluation
 from resnext.runs.plots import CLASSES, MISTAKES, draw_class_accuracy, draw_worst_mistakes
 
@@ -62,6 +64,24 @@ def test_accuracy_of_classes_and_what_they_are_taken_for():
     (mistake,) = given.mistakes()
     assert (mistake.number, mistake.true, mistake.predicted) == (3, "a", "b")
     assert mistake.probability == pytest.approx(0.92, abs=1e-6)
+
+
+def test_names_in_any_script_are_drawn_or_numbered(tmp_path, capsys):
+    """By a font that is there; a name that none can draw is numbered, once said, and no glyph is missing."""
+    names = ("Größe", "собака", "قط", "\U00012000\U00012001", "x\U0010fffd", "$cash$")
+    labels = np.arange(6, dtype=np.int32)
+    given = Evaluation(names, labels, np.log(np.roll(np.eye(6), 1, axis=1) * 0.9 + 0.01).astype(np.float32))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plots.draw_confusion_matrix(given, tmp_path / "a.png")
+        plots.draw_class_accuracy(given, tmp_path / "b.png")
+        plots.draw_worst_mistakes(given, lambda index: np.zeros((8, 8, 3), np.uint8), tmp_path / "c.png")
+    assert fonts.legible(names)[:3] == list(names[:3])
+    assert fonts.legible(names)[4:] == ["class 4", "$cash$"]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(
+        r"resnext: no installed font has all characters of [12] class names: the plots show their .*", line
+    )
 
 
 def test_mistakes_come_with_the_highest_loss_first():

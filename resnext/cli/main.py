@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import importlib.util
+import io
 import itertools
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -58,6 +61,8 @@ def main() -> None:
     """Run one command; an error of the user's is one line on standard error, and its exit status."""
     interrupts = Interrupts()
     sys.stderr = Spectator(sys.stderr)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal that knows ASCII only
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.showwarning = _show_warning
     _silence_other_ranks()
@@ -66,6 +71,7 @@ def main() -> None:
     if sys.argv[1:2] in (["train"], ["evaluate"], ["predict"], ["bench"]):
         _ask_for_huge_pages()
     try:
+        _check_words(sys.argv)
         tyro.extras.subcommand_cli_from_dict(
             commands(sys.argv),
             prog="resnext",
@@ -83,6 +89,21 @@ def main() -> None:
         if not isinstance(error, ResNeXtError | OSError):
             raise  # a bug in resnext
         interrupts.leave(getattr(error, "exit_code", 1), str(error))
+
+
+def _check_words(arguments: Sequence[str]) -> None:
+    """Explain a misspelt command, and values that are separated by commas; exit with status 2."""
+    names = list(commands([]))
+    if len(arguments) > 1 and not arguments[1].startswith("-") and arguments[1] not in names:
+        nearest = difflib.get_close_matches(arguments[1], names, n=1)
+        meant = f" Did you mean {nearest[0]}?" if nearest else ""
+        warn(f"no command {arguments[1]!r}.{meant} The commands are {', '.join(names)}.")
+        sys.exit(2)
+    joined = re.search(r" (--[a-z-]+)[ =]([\d.]+(,[\d.]+)+)( |$)", " ".join(arguments))
+    if joined:
+        option, values = joined[1], joined[2]
+        warn(f"{option} {values}: separate values by spaces. Pass {option} {values.replace(',', ' ')}")
+        sys.exit(2)
 
 
 def _show_warning(message, category, filename, *_) -> None:

@@ -4,8 +4,28 @@ from __future__ import annotations
 
 import sys
 
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-def print_table(table) -> None:
-    from rich.console import Console
+SHORT = 16  # characters: a number and its unit stay together
+LOG_WIDTH = 200  # characters, where there is no terminal
 
-    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+
+def print_table(table: Table) -> None:
+    """Print a table whose words are all complete: a terminal that is too narrow for them breaks its lines."""
+    console = Console(width=None if sys.stdout.isatty() else LOG_WIDTH, highlight=False)
+    table.columns[0].no_wrap = True  # names and tags, which are there to be copied
+    needed = 0
+    for column in table.columns:
+        column.min_width = max(_longest(cell, column.no_wrap) for cell in (column.header, *column.cells))
+        needed += column.min_width + 2
+    console.width = max(console.width, needed)
+    console.print(table)
+
+
+def _longest(cell: object, is_whole: bool) -> int:
+    """Return the columns of the terminal that the longest word of a cell takes, or all of a short one."""
+    text = Text.from_markup(str(cell)).plain
+    return max(map(cell_len, [text] if is_whole or len(text) <= SHORT else text.split()))

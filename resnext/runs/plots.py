@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from resnext.errors import missing_package
+from resnext.runs.fonts import families, legible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 MISTAKES = 24  # on a sheet
-CLASSES = 50  # in a picture of accuracies: the best half and the worst where there are more
+CLASSES = 50  # in a plot of accuracies: the best half and the worst where there are more
 
 
 def draw_learning_curves(history: History, path: Path) -> None:
@@ -46,7 +47,7 @@ def draw_comparison(runs: Sequence[tuple[str, History]], path: Path) -> None:
     handles, labels = figure.axes[0].get_legend_handles_labels()
     legend = figure.legend(handles, labels, loc="outside lower center", ncols=2)
     for text in legend.get_texts():
-        text.set_parse_math(False)  # a run called $cash$ is no formula
+        text.set(**_plain([name for name, _ in runs]))
     figure.savefig(path, dpi=120)
 
 
@@ -61,9 +62,9 @@ def draw_confusion_matrix(evaluation: Evaluation, path: Path) -> None:
     figure.colorbar(picture, label="% of the true class")
     axes.set(xlabel="predicted", ylabel="true", title=f"top-1 {100 * evaluation.top(1):.2f} %")
     if len(counts) <= 100:  # names and numbers of more classes would be too small to read
-        # A class called $cash$ is no formula.
-        axes.set_xticks(range(len(counts)), evaluation.classes, rotation=90, parse_math=False)
-        axes.set_yticks(range(len(counts)), evaluation.classes, parse_math=False)
+        names = legible(evaluation.classes)
+        axes.set_xticks(range(len(counts)), names, rotation=90, **_plain(names))
+        axes.set_yticks(range(len(counts)), names, **_plain(names))
     if len(counts) <= 25:
         for i, j in zip(*counts.nonzero(), strict=True):
             colour = "white" if shares[i, j] > 50 else "black"
@@ -74,14 +75,15 @@ def draw_confusion_matrix(evaluation: Evaluation, path: Path) -> None:
 def draw_class_accuracy(evaluation: Evaluation, path: Path) -> None:
     """Plot the accuracy of every class, best first; of many classes the best and the worst."""
     rows = sorted(evaluation.class_accuracy(), key=lambda row: (-row.accuracy, row.name))
+    names = dict(zip(evaluation.classes, legible(evaluation.classes), strict=True))
     left_out = len(rows) - CLASSES
     if left_out > 0:
         rows = rows[: CLASSES // 2] + rows[-CLASSES // 2 :]
     figure = _figure(width=8, height=1.2 + 0.24 * len(rows))
     axes = figure.subplots()
     axes.barh(range(len(rows)), [100 * row.accuracy for row in rows], color="tab:blue")
-    # A class called $cash$ is no formula.
-    axes.set_yticks(range(len(rows)), [f"{row.name} ({row.images})" for row in rows], parse_math=False)
+    labels = [f"{names[row.name]} ({row.images})" for row in rows]
+    axes.set_yticks(range(len(rows)), labels, **_plain(labels))
     axes.set(xlabel="accuracy (%)", xlim=(0, 100), ylim=(len(rows) - 0.4, -0.6))
     axes.grid(axis="x", alpha=0.3)
     if left_out > 0:
@@ -99,17 +101,23 @@ def draw_worst_mistakes(evaluation: Evaluation, image: Callable[[int], np.ndarra
         path: plot to write.
     """
     mistakes = evaluation.mistakes()[:MISTAKES]
+    names = dict(zip(evaluation.classes, legible(evaluation.classes), strict=True))
     figure = _figure(width=9, height=1 + 2 * max(1, -(-len(mistakes) // 6)))
     if not mistakes:
         figure.text(0.5, 0.5, "no mistakes", ha="center")
     for place, mistake in enumerate(mistakes):
         axes = figure.add_subplot(-(-len(mistakes) // 6), 6, place + 1)
         axes.imshow(image(mistake.number))
-        true, predicted = (shorten(name, 16) for name in (mistake.true, mistake.predicted))
+        true, predicted = (shorten(names[name], 16) for name in (mistake.true, mistake.predicted))
         said = f"{true}\nnot {predicted} ({100 * mistake.probability:.0f} %)"
-        axes.set_title(said, fontsize=8, parse_math=False)
+        axes.set_title(said, fontsize=8, **_plain([said]))
         axes.set_axis_off()
     figure.savefig(path, dpi=120)
+
+
+def _plain(names: Sequence[str]) -> dict[str, Any]:
+    """Return the look of names: in fonts that have them, and never as a formula, as $cash$ would be."""
+    return {"parse_math": False, "fontfamily": families(names)}
 
 
 def shorten(name: str, length: int) -> str:

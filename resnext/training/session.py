@@ -14,7 +14,6 @@ from pathlib import Path
 import keras
 from rich.console import Console
 
-from resnext.backend import silent
 from resnext.data.batches import images_of_batch, images_per_step, steps_per_epoch, training_batches
 from resnext.data.examples import Examples, Splits, fingerprint
 from resnext.distributed import Cluster, is_lost_peer, shutdown
@@ -85,8 +84,7 @@ class Session:
         checkpoint: Checkpoint | None = None,
     ) -> TrainingResult:
         """Build a session, restore the checkpoint, and train to the end."""
-        with silent():  # beside JAX Keras imports TensorFlow here, where that is installed
-            keras.utils.set_random_seed(config.options.seed)
+        keras.utils.set_random_seed(config.options.seed)
         with keras_config(config.options.dtype, "channels_last"), cluster.scope():
             # A checkpoint replaces every variable, so the weights that the run started from are not needed.
             start = None if checkpoint else config.options.weights

@@ -1,0 +1,75 @@
+"""Fonts for names in any script: matplotlib's own has Latin, Greek, Cyrillic, Arabic and little else."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+
+from resnext.errors import warn
+
+OWN = "DejaVu Sans"  # comes with matplotlib
+
+
+def legible(names: Sequence[str]) -> list[str]:
+    """Return the names; one that no installed font can draw becomes "class NUMBER", and a line says so."""
+    undrawn = missing(names)
+    shown = [f"class {i}" if undrawn & {*name} else name for i, name in enumerate(names)]
+    _report(sum(name != old for name, old in zip(shown, names, strict=True)))
+    return shown
+
+
+def families(names: Iterable[str]) -> list[str]:
+    """Return the fonts that draw the names, matplotlib's own first."""
+    return [OWN, *_fallbacks(frozenset("".join(names)))]
+
+
+def missing(names: Iterable[str]) -> set[str]:
+    """Return the characters that no installed font has."""
+    characters = frozenset("".join(names))
+    fonts = _fallbacks(characters)
+    return {*_undrawn(characters, OWN)} - {c for c in characters if any(ord(c) in _charmap(font) for font in fonts)}
+
+
+def _undrawn(characters: Iterable[str], font: str) -> frozenset[str]:
+    return frozenset(c for c in characters if ord(c) not in _charmap(font) and not c.isspace())
+
+
+@functools.cache
+def _fallbacks(characters: frozenset[str]) -> tuple[str, ...]:
+    """Choose installed fonts until every character is drawn, or no font is left that draws another one."""
+    left, chosen = _undrawn(characters, OWN), []
+    for font in _installed() if left else ():
+        rest = _undrawn(left, font)
+        if rest != left:
+            left, chosen = rest, [*chosen, font]
+        if not left:
+            break
+    return tuple(chosen)
+
+
+@functools.cache
+def _installed() -> dict[str, str]:
+    """Return the files of the installed fonts by family."""
+    from matplotlib.font_manager import fontManager
+
+    return {font.name: font.fname for font in sorted(fontManager.ttflist, key=lambda font: font.name)}
+
+
+@functools.cache
+def _charmap(family: str) -> frozenset[int]:
+    from matplotlib.ft2font import FT2Font
+
+    try:
+        return frozenset(FT2Font(_installed()[family]).get_charmap())
+    except (KeyError, OSError, RuntimeError):  # a file that is gone or damaged draws nothing
+        return frozenset()
+
+
+@functools.cache
+def _report(count: int) -> None:
+    """Report once how many names cannot be drawn."""
+    if count:
+        warn(
+            f"no installed font has all characters of {count} class names: the plots show their numbers. Install one, "
+            "such as Debian's fonts-noto-cjk"
+        )
