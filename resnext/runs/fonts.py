@@ -49,10 +49,11 @@ def _fallbacks(characters: frozenset[str]) -> tuple[str, ...]:
 
 @functools.cache
 def _installed() -> dict[str, str]:
-    """Return the files of the installed fonts by family."""
+    """Return the files of the installed fonts by family; Unicode's "Last Resort" has a box for every character."""
     from matplotlib.font_manager import fontManager
 
-    return {font.name: font.fname for font in sorted(fontManager.ttflist, key=lambda font: font.name)}
+    fonts = sorted(fontManager.ttflist, key=lambda font: font.name)
+    return {font.name: font.fname for font in fonts if not font.name.startswith("Last Resort")}
 
 
 @functools.cache
