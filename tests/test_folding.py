@@ -123,3 +123,14 @@ def test_only_functional_models_fold():
 
     with pytest.raises(ValueError, match=r"`model` must be a functional model.*Received: Subclassed 'other'"):
         fold(Subclassed(name="other"))
+
+
+def test_a_network_inside_somebodys_model_is_folded():
+    """As transfer learning has it: around the network something of one's own."""
+    inputs = keras.Input((32, 32, 3))
+    network = shaken(ResNeXt(VARIANT, include_top=False, input_shape=(32, 32, 3)))
+    pooled = keras.layers.GlobalAveragePooling2D()(network(keras.layers.Rescaling(2.0)(inputs), training=False))
+    around = keras.Model(inputs, keras.layers.Dense(3)(pooled))
+    assert check(around, images(2, 32, 32, 3)) == []
+    (inside,) = [layer for layer in fold(around).layers if isinstance(layer, keras.Model)]
+    assert not [layer for layer in inside.layers if isinstance(layer, keras.layers.BatchNormalization)]

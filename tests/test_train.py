@@ -19,7 +19,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from resnext import ResNeXt, evaluate, predict, train
-from resnext.errors import RunError
+from resnext.errors import ArgumentError, RunError
 from resnext.recipes.naming import get_recipe
 from resnext.runs.evaluate import evaluate_examples
 from resnext.runs.predict import BATCH_SIZE
@@ -246,7 +246,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(colours, tmp_path):
     process = resnext("train", colours, "--variant", TINY, "--out", tmp_path / "file" / "run",
                       "--image-size", 24)  # fmt: skip
     assert refusal(process) == (
-        f"{tmp_path / 'file' / 'run'}: can't be written to (Not a directory). Choose another --out."
+        f"{tmp_path / 'file' / 'run'}: can't be written to (Not a directory). Allow that, or choose another --out."
     )
 
 
@@ -413,7 +413,12 @@ def test_validation_chooses_the_best_and_test_is_left_for_the_end(tmp_path, monk
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "float64"])
 def test_dtype_is_the_runs(colours, tmp_path, dtype):
     if keras.backend.backend() == "jax" and dtype == "float64":
-        pytest.skip("JAX has float64 only under jax_enable_x64")
+        with pytest.raises(
+            ArgumentError, match="float64 is float32 on JAX unless the environment has JAX_ENABLE_X64=1"
+        ):
+            train(colours, TINY, tmp_path / "run", recipe=QUICK, dtype=dtype)
+        assert not (tmp_path / "run").exists()
+        return
     train(colours, TINY, tmp_path / "run", recipe=QUICK, dtype=dtype)
     run = Run.open(tmp_path / "run")
     classifier = run.classifier()

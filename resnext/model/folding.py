@@ -16,7 +16,8 @@ def fold(model: keras.Model) -> keras.Model:
     With moving mean m, moving variance v and epsilon e, gamma * (W x - m) / sqrt(v + e) + beta is one convolution
     whose kernel is W * s and whose bias is beta - m * s, where s = gamma / sqrt(v + e). Addition and ReLU that follow
     are computed by the convolution as well. Where paths are summed before the norm (form a), each takes the scale and
-    the first the offset. A batch norm that follows anything else stays as it is.
+    the first the offset. A batch norm that follows anything else stays as it is. Models inside the model are folded,
+    too.
 
     Args:
         model: functional model, such as `ResNeXt` builds in any form. It is left unchanged.
@@ -32,7 +33,7 @@ def fold(model: keras.Model) -> keras.Model:
     >>> len(network.layers), len(fold(network).layers)
     (3, 2)
     """
-    if not hasattr(model, "operations"):
+    if not _is_functional(model):
         raise ArgumentError(
             "`model` must be a functional model, such as ResNeXt builds. "
             f"Received: {type(model).__name__} {model.name!r}"
@@ -42,11 +43,15 @@ def fold(model: keras.Model) -> keras.Model:
     folded = keras.Model(clone.input, clone.output, name=model.name)
     of_folds = {layer.name for norm, convolutions in folds.items() for layer in (norm, *convolutions)}
     for layer in folded.layers:
-        if layer.weights and layer.name not in of_folds:
+        if layer.weights and layer.name not in of_folds and not _is_functional(layer):
             layer.set_weights(model.get_layer(layer.name).get_weights())
     for norm, convolutions in folds.items():
         _fold_weights(norm, convolutions, [folded.get_layer(layer.name) for layer in convolutions])
     return folded
+
+
+def _is_functional(model) -> bool:
+    return isinstance(model, keras.Model) and hasattr(model, "operations")
 
 
 def _folds(model) -> dict:
@@ -87,6 +92,8 @@ def _clone_function(folds: dict):
     def clone(operation):
         if operation in alone:
             return lambda x: x
+        if _is_functional(operation):
+            return fold(operation)
         if operation in summed:
             return _convolution(operation, use_bias=operation in first or operation.use_bias)
         if operation not in folds:

@@ -104,7 +104,9 @@ def changes(before: RunConfig, **now: Variant | Recipe | RunOptions | None) -> l
     for name, value in now.items():
         old = getattr(before, name)
         if isinstance(value, Recipe | RunOptions):
-            pairs = [(f.name, getattr(old, f.name), getattr(value, f.name)) for f in dataclasses.fields(value)]
+            words = {"name": "recipe"}  # as the option has it
+            fields = dataclasses.fields(value)
+            pairs = [(words.get(f.name, f.name), getattr(old, f.name), getattr(value, f.name)) for f in fields]
         elif isinstance(value, Variant):
             pairs = [(name, old.name, value.name)] if old.name != value.name else [(name, old, value)]
         else:

@@ -32,7 +32,9 @@ def lock(folder: Path) -> Iterator[Callable[[], None]]:
         file = _open_locked(folder)
     except OSError as error:
         _remove_empty(made)
-        raise RunError(f"{folder}: can't be written to ({error.strerror}). Choose another --out.") from error
+        raise RunError(
+            f"{folder}: can't be written to ({error.strerror}). Allow that, or choose another --out."
+        ) from error
 
     def release() -> None:
         with contextlib.suppress(OSError):

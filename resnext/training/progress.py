@@ -68,10 +68,11 @@ class ProgressBar(keras.callbacks.Callback):
         """Print the row of an epoch."""
         spent = time.perf_counter() - self.began
         left = spent / max(self.done - self.first, 1) * (self.steps * self.epochs - self.done)
+        rate = f"{row.images_per_second:.1f} images/s  " if row.images_per_second else ""  # resumed after its last step
         self.print(
             f"epoch {row.epoch}/{self.epochs}  loss {row.train_loss:.4f}  "
             f"train {100 * row.train_accuracy:.2f} %  validation {100 * row.validation_accuracy:.2f} %  "
-            f"{row.images_per_second:.1f} images/s  {timedelta(seconds=round(left))} left"
+            f"{rate}{timedelta(seconds=round(left))} left"
         )
 
     def stop(self) -> None:

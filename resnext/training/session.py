@@ -17,7 +17,7 @@ from rich.console import Console
 from resnext.data.batches import images_of_batch, images_per_step, steps_per_epoch, training_batches
 from resnext.data.examples import Examples, Splits, fingerprint
 from resnext.distributed import Cluster, is_lost_peer, shutdown
-from resnext.errors import DataError, OutOfMemoryError, PeerLostError, RunError, warn
+from resnext.errors import ArgumentError, DataError, OutOfMemoryError, PeerLostError, RunError, warn
 from resnext.model.classifier import image_classifier, image_network, keras_config
 from resnext.model.features import freeze
 from resnext.model.network import ResNeXtModel
@@ -84,6 +84,7 @@ class Session:
         checkpoint: Checkpoint | None = None,
     ) -> TrainingResult:
         """Build a session, restore the checkpoint, and train to the end."""
+        check_precision(config.options.dtype)
         keras.utils.set_random_seed(config.options.seed)
         with keras_config(config.options.dtype, "channels_last"), cluster.scope():
             # A checkpoint replaces every variable, so the weights that the run started from are not needed.
@@ -289,6 +290,12 @@ class Session:
         yield f"recipe {recipe.name}: {values}"
         if self.config.options.weights and not self.recorder.state.step:
             yield f"weights: {self.config.options.weights}"
+        stride = self.config.variant.stages[-1].output_stride
+        if (recipe.image_size or stride) < stride:
+            yield (
+                f"images of {recipe.image_size} pixels are smaller than the {stride} that one value of the last stage "
+                "stands for; use a larger --image-size, or a variant for small images, such as resnext11_4x4d"
+            )
         if recipe.freeze:
             parts = (self.network.trainable_variables, self.network.variables)
             trained, all_of_them = (sum(math.prod(variable.shape) for variable in part) for part in parts)
@@ -320,6 +327,12 @@ class Session:
                 yield self.cluster.shard(images)
 
         return averaged_weights(self.classifier, images(), min(self.steps, STATISTICS_FROM))
+
+
+def check_precision(dtype: str) -> None:
+    """Refuse float64 where JAX would compute in float32. Raises ArgumentError."""
+    if dtype == "float64" and keras.backend.standardize_dtype(keras.ops.zeros((), "float64").dtype) != "float64":
+        raise ArgumentError("`dtype` float64 is float32 on JAX unless the environment has JAX_ENABLE_X64=1. Set that.")
 
 
 def build_network(config: RunConfig, weights: str | None) -> ResNeXtModel:

@@ -1,5 +1,6 @@
 """From a name to the network, and the names of the published ones."""
 
+import contextlib
 import difflib
 import fnmatch
 import re
@@ -107,4 +108,9 @@ def _no_such_depth(name: str, match: re.Match) -> str:
 
 
 def _nearest(name: str) -> str:
+    """Return the name without its last letter or two, if that is a variant; else the published one most like it."""
+    for end in (-1, -2):
+        with contextlib.suppress(ArgumentError):
+            if _NAME.fullmatch(name[:end]):
+                return get_variant(name[:end]).name
     return difflib.get_close_matches(name, PUBLISHED, n=1, cutoff=0.0)[0]
