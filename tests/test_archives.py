@@ -14,7 +14,7 @@ from conftest import DATA, load_examples, load_held_out, load_splits, write_phot
 from PIL import Image
 from test_images import make
 
-from resnext.data import archives
+from resnext.data import archive_members, archives, tar_archive
 from resnext.data.batches import evaluation_batches
 from resnext.data.builtin import BUILTIN, CIFAR
 from resnext.data.examples import Examples
@@ -158,7 +158,7 @@ def test_bad_images_in_an_archive_are_named(tmp_path, suffix):
 def test_an_archive_that_became_shorter_and_a_huge_member_are_named(tmp_path, monkeypatch):
     archive = archive_of(tmp_path / "x.tar", *FOUR)
     last = load_examples(archive, ("a", "b")).images[-1]
-    monkeypatch.setattr(archives, "MAX_MEMBER", 10)
+    monkeypatch.setattr(archive_members, "MAX_MEMBER", 10)
     with pytest.raises(ImageError, match=r"b/1.png: more than 0 MB$"):
         check_header(last)
     monkeypatch.undo()
@@ -240,16 +240,16 @@ def test_another_file_called_an_archive_is_refused(tmp_path):
         (tmp_path / name).write_bytes(b"PK\3\4 is how a zip begins" * 100)
         with pytest.raises(DataError, match="is damaged or cut short"):
             load_splits(tmp_path / name)
-    (tmp_path / "x.zip").touch()
-    with pytest.raises(DataError, match=r"x.zip is neither a folder nor an archive; pass a folder of images, an arch"):
-        load_splits(tmp_path / "x.zip")
+    (tmp_path / "x.rar").touch()
+    with pytest.raises(DataError, match=r"x.rar is neither a folder nor an archive; pass a folder of images, an arch"):
+        load_splits(tmp_path / "x.rar")
     with pytest.raises(DataError, match=r"no images in class folders in \S+x.tar; allowed layouts: DATA"):
         load_splits(archive_of(tmp_path / "x.tar"))
 
 
 @pytest.mark.timeout(60)
 def test_a_compressed_archive_that_is_too_large_is_refused_before_it_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "MAX_UNPACKED", 10_000_000)
+    monkeypatch.setattr(tar_archive, "MAX_UNPACKED", 10_000_000)
     info = tarfile.TarInfo("a/9.png")
     info.size = 10**12
     archive = tmp_path / "x.tar.gz"
@@ -288,7 +288,10 @@ LABEL_FILES = [
     ("val/anything.txt", "n02\nn03\n\n"),
     ("val.txt", "v2.JPEG n03\nv1.JPEG n02\n"),
     ("val.txt", "v1.JPEG 1\nv2.JPEG 2\n"),
-    ("val.txt", "val/v1.JPEG\t1\nval/v2.JPEG\tn03\n"),
+    ("val.txt", "val/v1.JPEG\tn02\nval/v2.JPEG\tn03\n"),
+    ("val.csv", "file,label\nval/v2.JPEG,n03\nv1.JPEG,n02\n"),
+    ("val/labels.csv", "id,width,Class\nv2,640,2\nv1,480,1\n"),
+    ("val/labels.csv", "v1.JPEG,n02\nv2.JPEG,n03\n"),
     ("val/val.txt", "v1 1\nv2 2\n"),
     ("val_labels.txt", "n02\nn03\n"),
 ]
@@ -355,8 +358,18 @@ def test_kaggles_copy_of_imagenet_is_taken_as_it_is(tmp_path, top, form):
         ("val.txt", "v1 1\nv2 1\nv3 1\nv4 1\n", r"val.txt names v3 and 1 more, which does not exist"),
         ("val.txt", "v1.JPEG 1\nv2.JPEG\n", r"val.txt has 'v2.JPEG' without a label; write each line as `file label`$"),
         ("val.txt", "v1.JPEG 1\nv1.JPEG 2\n", r"val.txt has two labels for v1.JPEG; keep one$"),
-        ("val.txt", "v1.JPEG 1\nv2.JPEG 3\n", r"val.txt has classes that training has not seen: '3'$"),
-        ("val.txt", f"v1.JPEG 1\nv2.JPEG {'9' * 5000}\n", r"val.txt has classes that training has not seen: '99"),
+        ("val.txt", "v1.JPEG 1\nv2.JPEG 3\n", r"has the label 3, and the indices of its 3 classes are 0 to 2$"),
+        (
+            "val.txt",
+            f"v1.JPEG 1\nv2.JPEG {'9' * 5000}\n",
+            r"has the label 9{20}\.\.\., and the indices of its 3 classes",
+        ),
+        (
+            "val.txt",
+            "v1.JPEG 1\nv2.JPEG n03\n",
+            r"mixes names of classes and other labels \(1\); use class names only$",
+        ),
+        ("val.csv", "file,size\nv1.JPEG,3\n", "has the columns file, size; name one of them file and another label$"),
         ("val.txt", "v1.JPEG n02\nv2.JPEG n002\n", r"training has not seen: 'n002' \(did you mean 'n02'\?\)$"),
         ("val.txt", "n02\nn04\n", r"val.txt has classes that training has not seen: 'n04'"),
         ("LOC_val_solution.csv", KAGGLE + "v3,n01 1 2 3 4\n", r"names v3, which does not exist"),
@@ -369,6 +382,35 @@ def test_label_files_that_do_not_fit_are_refused(tmp_path, label_file, text, pat
         with pytest.raises(DataError, match=pattern) as caught:
             load(root)
         assert "\n" not in str(caught.value)
+
+
+def test_numbers_are_names_or_indices_and_never_both(tmp_path):
+    """Flowers-102 has folders 1 to 102, and labels from 0 or from 1."""
+    names = [str(i) for i in range(1, 13)]
+    make(tmp_path, *(f"train/{name}/0.png" for name in names), *(f"val/img{i}.png" for i in range(12)))
+    (tmp_path / "val.txt").write_text("".join(f"img{i}.png {i}\n" for i in range(12)))
+    assert load_splits(tmp_path).test.labels.tolist() == [
+        0,
+        1,
+        10,
+        11,
+        *range(2, 10),
+    ]  # the images are sorted: 0, 1, 10
+    (tmp_path / "val.txt").write_text("".join(f"img{i}.png {i + 1}\n" for i in range(12)))
+    test = load_splits(tmp_path).test
+    assert [test.classes[label] for label in test.labels] == ["1", "2", "11", "12", *"3456789", "10"]
+    (tmp_path / "val.txt").write_text("".join(f"img{i}.png {1 + i % 11}\n" for i in range(12)))
+    with pytest.raises(
+        DataError, match=r"its labels are names of classes and indices of other classes. Write names that"
+    ):
+        load_splits(tmp_path)
+
+
+def test_names_with_blanks_are_read_from_a_label_file(tmp_path):
+    make(tmp_path, "train/golden retriever/0.png", "train/cat/0.png", "val/my photo.png", "val/my.png")
+    (tmp_path / "val.txt").write_text("my photo.png golden retriever\nmy.png cat\n")
+    test = load_splits(tmp_path).test
+    assert [test.classes[label] for label in test.labels] == ["golden retriever", "cat"]
 
 
 def test_digits_may_be_the_names_of_classes(tmp_path):

@@ -66,7 +66,9 @@ def test_bad_files_and_duplicates_are_named(photos, tmp_path, form):
         f"  {top}/train/[a]/other.webp = {top}/train/b/001.png",
     ]
     assert lines[-2].startswith(f"can't be read: {top}/train/b/cut.jpg: ")
-    assert lines[-1] == f"can't be read: {top}/test/[a]/text.png: not a JPEG, PNG, WEBP, BMP or GIF image"
+    assert (
+        lines[-1] == f"can't be read: {top}/test/[a]/text.png: not a JPEG, PNG, WEBP, BMP, GIF, TIFF, AVIF or PPM image"
+    )
 
 
 def test_the_report_has_it_all(photos):

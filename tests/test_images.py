@@ -190,9 +190,16 @@ def test_missing_folders_files_and_empty_classes_are_refused(tmp_path, load):
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="file is neither a folder nor an archive; pass a folder"):
         load(tmp_path / "file")
-    (make(tmp_path / "data", "a/1.png", "a/2.png") / "b").mkdir()
-    with pytest.raises(DataError, match=r"no images in .*data/b; add some or remove the folder"):
-        load(tmp_path / "data")
+
+
+def test_an_empty_class_is_refused_in_training_and_judged_without(tmp_path):
+    data = make(tmp_path / "data", "train/a/1.png", "train/b/1.png", "val/a/1.png")
+    (data / "val" / "b").mkdir()
+    assert load_splits(data).test.labels.tolist() == [0]
+    assert load_examples(data, ("a", "b")).labels.tolist() == [0]
+    (data / "train" / "c").mkdir()
+    with pytest.raises(DataError, match=r"no images in .*data/train/c; add some or remove the folder"):
+        load_splits(data)
 
 
 # Digits

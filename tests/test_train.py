@@ -177,7 +177,7 @@ def test_wrong_image_stops_predict_after_the_ones_before(trained, colours, tmp_p
     bad.write_text("not an image")
     process = resnext("predict", folder, good, bad)
     assert process.stdout.startswith(f"{good}: red")
-    assert refusal(process) == f"{bad}: not a JPEG, PNG, WEBP, BMP or GIF image"
+    assert refusal(process) == f"{bad}: not a JPEG, PNG, WEBP, BMP, GIF, TIFF, AVIF or PPM image"
     process = resnext("predict", folder, good, tmp_path / "nope.jpg")
     assert (refusal(process), process.stdout) == (f"{tmp_path / 'nope.jpg'}: does not exist. Pass image files.", "")
     assert refusal(resnext("predict", folder)) == "no image was passed; usage: resnext predict RUN IMAGE..."

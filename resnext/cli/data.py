@@ -63,6 +63,8 @@ def check_data(data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")]) 
         print(f"{what}: {len(pairs):,}")
         for pair in pairs[:5]:
             print(f"  {printable(pair[0])} = {printable(pair[1])}")
+    for words in report.left_out:
+        print(words)
     for fault in report.bad:
         print(f"can't be read: {fault}")
     if report.bad:

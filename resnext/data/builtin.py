@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from resnext.backend import import_keras
-from resnext.data.archives import READERS
+from resnext.data.archives import ARCHIVES
 from resnext.data.examples import Examples, Splits
 from resnext.errors import DataError, missing_package, one_line
 
@@ -40,7 +40,7 @@ def local_copy(name: str) -> Path | None:
     The digits come with scikit-learn and have no local copy.
     """
     folders = [Path(folder) for folder in (os.environ.get(FOLDER_VARIABLE), ".") if folder]
-    copies = [folder / f"{name}{suffix}" for folder in folders for suffix in ("", *READERS)] if name in CIFAR else []
+    copies = [folder / f"{name}{suffix}" for folder in folders for suffix in ("", *ARCHIVES)] if name in CIFAR else []
     return next((copy for copy in copies if copy.exists()), None)
 
 

@@ -43,6 +43,7 @@ class DataReport:
     in_train_too: tuple[Pair, ...]  # an image of another part, and the first in train with the same pixels
     contradictions: tuple[Pair, ...]  # two images of one part with the same pixels and different classes
     bad: tuple[str, ...]  # "PATH: reason" of each image that can't be read
+    left_out: tuple[str, ...] = ()  # what is not used, by kind
 
     @property
     def images(self) -> int:
@@ -69,7 +70,8 @@ def check_data(data: str | Path) -> DataReport:
     ()
     """
     console, train, parts = Console(stderr=True), None, []
-    for name, examples in _named_parts(open_data(data).splits()).items():
+    source = open_data(data)
+    for name, examples in _named_parts(source.splits()).items():
         part = _Part(name, examples, train)
         for i, seen in enumerate(_looks(examples, name, console)):
             part.add(i, seen)
@@ -80,6 +82,7 @@ def check_data(data: str | Path) -> DataReport:
         tuple(pair for part in parts for pair in part.in_train_too),
         tuple(pair for part in parts for pair in part.contradictions),
         tuple(fault for part in parts for fault in part.bad),
+        tuple(source.left_out()),
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from resnext.data.archives import Member
+from resnext.data.archive_members import Member
 
 
 @dataclass(frozen=True, eq=False)

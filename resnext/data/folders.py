@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
 from resnext.errors import DataError, printable
+from resnext.images.decode import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
-    from resnext.data.archives import Member
+    from resnext.data.archive_members import Member
+
+
+# What operating systems, NAS and tools leave beside photos: thumbnails, waste bins, resource forks.
+DROPPINGS = frozenset(
+    ("@eadir", "#recycle", "@recycle", "@tmp", "__macosx", "$recycle.bin", "system volume information", "lost+found",
+     "thumbs.db", "ehthumbs.db", "desktop.ini", "__pycache__")
+)  # fmt: skip
 
 
 class Folder(Protocol):
@@ -81,3 +89,13 @@ class DiskFolder:
             raise DataError(
                 f"{printable(path)} is a link that leads out of {printable(self.root)}; copy its target there"
             )
+
+
+def shown(folder: Folder) -> dict[str, Folder | None]:
+    """Return the entries of a folder without what systems and tools left there."""
+    return {name: entry for name, entry in folder.entries().items() if name.lower() not in DROPPINGS}
+
+
+def is_image_name(name: str) -> bool:
+    """Return whether a file's suffix is that of an image."""
+    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES

@@ -2,23 +2,34 @@
 
 LOC_val_solution.csv                            Kaggle's file: ImageId,PredictionString
 imagenet_2012_validation_synset_labels.txt      a class name on each line, in the sorted order of the images
-val.txt                                         the same, or `file label` on each line, where the label is a class name
-                                                or an index into the sorted class names
+val.txt                                         the same, or `file label` on each line, where all labels are class names
+                                                or all are indices into the sorted class names
+val.csv, labels.csv                             with a header: columns for the file and for the label
 """
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from resnext.data.archives import LABEL_SUFFIXES, Member, read_text
+from resnext.data.archive_members import LABEL_SUFFIXES, Member
+from resnext.data.archives import read_text
 from resnext.data.folders import Folder
 from resnext.errors import DataError, printable
 
-NAMES = ("LOC_{part}_solution.csv", "imagenet_2012_validation_synset_labels.txt", "{part}.txt", "{part}_labels.txt")
+NAMES = (
+    "LOC_{part}_solution.csv", "imagenet_2012_validation_synset_labels.txt", "{part}.txt", "{part}_labels.txt",
+    "{part}.csv", "{part}_labels.csv",
+)  # fmt: skip
 NUMBERED = "ILSVRC2012_validation_ground_truth.txt"  # not a valid label file, but often mistaken for one
 KAGGLE_HEADER = "ImageId,PredictionString"
-ALLOWED = f"a label file: {NAMES[0].format(part='val')}, {NAMES[1]}, or val.txt with a line `file label` for each image"
+FILE_COLUMNS = ("file", "filename", "file_name", "image", "image_id", "imageid", "image_name", "path", "id", "name")
+LABEL_COLUMNS = ("label", "labels", "class", "class_name", "classname", "category", "target", "species")
+ALLOWED = (
+    f"a label file: {NAMES[0].format(part='val')}, {NAMES[1]}, val.txt with a line `file label` for each image, or "
+    "val.csv with the columns file and label"
+)
 
 
 def find_label_file(part: Folder, folders: Iterable[Folder]) -> Path | Member:
@@ -57,16 +68,79 @@ def read_labels(file: Path | Member, images: Sequence[str], classes: Sequence[st
     if lines[:1] == [KAGGLE_HEADER]:
         # After the image and its class, a line gives the position in the image.
         pairs = [line.replace(",", " ").split()[:2] for line in lines[1:]]
-    elif lines and PurePosixPath(lines[0].split()[0]).name in known:
-        pairs = [line.split(maxsplit=1) for line in lines]
+    elif is_csv(file, lines):
+        pairs = read_columns(file, lines)
+    elif any(_split(line, known) for line in lines):
+        pairs = [_split(line, known) or line.split(maxsplit=1) for line in lines]
     else:
         return _in_order(file, lines, images, classes)
     label_of = _by_image(file, pairs, known)
     without = [image for image in images if image not in label_of]
     if without:
         raise DataError(f"{printable(file)} has no label for {_named(without)}; add it or remove the image")
-    name_of = {str(index): name for index, name in enumerate(sorted(classes))} | {name: name for name in classes}
-    return [name_of.get(label_of[image], label_of[image]) for image in images]
+    return _class_names(file, [label_of[image] for image in images], classes)
+
+
+def is_csv(file: Path | Member, lines: Sequence[str]) -> bool:
+    """Return whether a label file has comma-separated columns."""
+    return PurePosixPath(str(file)).suffix.lower() == ".csv" and bool(lines) and "," in lines[0]
+
+
+def read_columns(file: Path | Member, lines: Sequence[str]) -> list[list[str]]:
+    """Return file and label of each row of a CSV file, whose header names both; without a header they come first.
+
+    Raises:
+        DataError: the header names no file or no label.
+    """
+    rows = list(csv.reader(lines))
+    header = [word.strip().lower() for word in rows[0]]
+    files = [i for i, word in enumerate(header) if word in FILE_COLUMNS]
+    labels = [i for i, word in enumerate(header) if word in LABEL_COLUMNS]
+    if files and labels:
+        rows = rows[1:]
+    elif files or labels:
+        raise DataError(
+            f"{printable(file)} has the columns {', '.join(rows[0])}; name one of them file and another label"
+        )
+    first, second = (files[0], labels[0]) if files and labels else (0, 1)
+    return [[row[i].strip() for i in (first, second) if i < len(row)] for row in rows if row]
+
+
+def _split(line: str, known: Mapping[str, str]) -> list[str] | None:
+    """Split a line after the longest beginning that is an image's name, for both names may have blanks."""
+    for i in reversed([i for i, character in enumerate(line) if character.isspace()]):
+        if PurePosixPath(line[:i].rstrip()).name in known:
+            return [line[:i].rstrip(), line[i:].strip()]
+    return [line] if PurePosixPath(line).name in known else None
+
+
+def _class_names(file: Path | Member, labels: list[str], classes: Sequence[str]) -> list[str]:
+    """Return the class names that the labels mean: all of them names, or all of them indices.
+
+    Raises:
+        DataError: they can be read as either, and differ.
+    """
+    indices = {str(index): name for index, name in enumerate(sorted(classes))}
+    are_names, are_indices = {*labels} <= {*classes}, {*labels} <= {*indices}
+    if are_indices and are_names and any(indices[label] != label for label in labels):
+        raise DataError(
+            f"{printable(file)}: its labels are names of classes and indices of other classes. Write names that are no "
+            "numbers, or name the class folders 0, 1, 2, ..., of equal length"
+        )
+    if are_names:
+        return labels
+    if not are_indices and all(label.isdecimal() for label in labels):
+        last = max(labels, key=lambda label: (len(label), label))
+        raise DataError(
+            f"{printable(file)} has the label {printable(last, 20)}, and the indices of its {len(indices)} classes are "
+            f"0 to {len(indices) - 1}"
+        )
+    if not are_indices and {*labels} & {*classes} and {*labels} & {*indices}:
+        strange = sorted({*labels} - {*classes})
+        raise DataError(
+            f"{printable(file)} mixes names of classes and other labels ({_named(strange)}); use class names only"
+        )
+    return [indices[label] for label in labels] if are_indices else labels
 
 
 def _in_order(file: Path | Member, names: list[str], images: Sequence[str], classes: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from resnext.data.archives import Member
+from resnext.data.archive_members import Member
 from resnext.data.examples import Examples
 from resnext.errors import DataError, ImageError
 from resnext.images.decode import check_header, read_image

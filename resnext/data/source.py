@@ -20,11 +20,13 @@ from unicodedata import normalize
 
 import numpy as np
 
-from resnext.data.archives import READERS, Member, archive_suffix, read_archive
+from resnext.data.archive_members import LABEL_SUFFIXES, Member
+from resnext.data.archives import ARCHIVES, archive_suffix, read_archive
 from resnext.data.builtin import BUILTIN, TEST_SHARE, load_builtin, local_copy
 from resnext.data.examples import Examples, Splits
-from resnext.data.folders import DiskFolder, Folder
+from resnext.data.folders import DiskFolder, Folder, is_image_name, shown
 from resnext.data.label_files import find_label_file, read_labels
+from resnext.data.left_out import count_left_out
 from resnext.errors import DataError, printable
 from resnext.files import user_path
 from resnext.images.decode import IMAGE_SUFFIXES
@@ -57,6 +59,17 @@ class DataSource:
         """Return whether a path is inside the folder of the data."""
         return self.location is not None and path.resolve().is_relative_to(self.location.resolve())
 
+    def left_out(self) -> list[str]:
+        """Return what of the data is not used, in words: files that are no images, and parts without labels."""
+        if self.root is None:
+            return []
+        said, files = [], count_left_out(self.root, is_top=True)
+        if files:
+            said.append("left out: " + ", ".join(f"{count:,} {kind}" for kind, count in files.most_common()))
+        if part := _unlabelled_test(self.root):
+            said.append(f"{part}: not used, for it has neither class folders nor a label file")
+        return said
+
     def splits(self, seed: int = 0) -> Splits:
         """Return the parts to train, validate and test on. The classes are the sorted names of the training folders.
 
@@ -70,7 +83,10 @@ class DataSource:
             return load_builtin(self.name)
         parts = _parts(self.root)
         if parts and "train" not in parts:
-            raise DataError(f"{self} has {', '.join(parts)} but no train; training needs {LAYOUTS}")
+            others = [name for name, folder in shown(self.root).items() if folder and name.lower() not in PARTS]
+            called = ", ".join(part.name for part in parts.values())
+            hint = f". If {called} is a class, rename its folder, or move all classes into train/" if others else ""
+            raise DataError(f"{self} has {called} but no train; training needs {LAYOUTS}{hint}")
         folder = parts.get("train", self.root)
         images = _images_by_class(folder)
         if len(images) < 2:
@@ -128,22 +144,41 @@ def open_data(data: str | Path) -> DataSource:
         return DataSource(str(data))
     name = str(data) if is_builtin else str(path.resolve())
     if path.is_dir():
-        return DataSource(name, DiskFolder(path, path), path)
+        return DataSource(name, _unwrapped(DiskFolder(path, path)), path)
     if path.is_file() and archive_suffix(path):
         return DataSource(name, _unwrapped(read_archive(path)), path)
     problem = "is neither a folder nor an archive" if path.exists() else "does not exist"
     raise DataError(
-        f"{printable(path)} {problem}; pass a folder of images, an archive ({' '.join(READERS)}) or the name of a "
+        f"{printable(path)} {problem}; pass a folder of images, an archive ({' '.join(ARCHIVES)}) or the name of a "
         f"built-in data set: {', '.join(BUILTIN)}"
     )
 
 
 def _unwrapped(tree: Folder) -> Folder:
-    """Return the only folder in an archive, or the archive itself if that folder is a part of a data set or a class."""
-    (only, *others) = tree.entries().values() or [None]
-    if others or only is None or only.name.lower() in PARTS or not any(only.entries().values()):
+    """Return the only folder in a tree, or the tree itself if that folder is a part of a data set or a class."""
+    entries = shown(tree)
+    folders = [folder for folder in entries.values() if folder]
+    files = [name for name, folder in entries.items() if folder is None]
+    is_data = any(is_image_name(name) or PurePosixPath(name).suffix.lower() in LABEL_SUFFIXES for name in files)
+    if len(folders) != 1 or is_data:
+        return tree
+    (only,) = folders
+    if only.is_link or only.name.lower() in PARTS or not any(shown(only).values()):
         return tree
     return _unwrapped(only)
+
+
+def _unlabelled_test(root: Folder) -> Folder | None:
+    """Return a test/ of images alone beside train/, as Kaggle's competitions have it."""
+    parts = _all_parts(root)
+    test = parts.get("test") if "train" in parts else None
+    if test is None or any(shown(test).values()) or not any(map(is_image_name, shown(test))):
+        return None
+    try:
+        find_label_file(test, [root])
+    except DataError:
+        return test
+    return None
 
 
 def _drawn_splits(images: dict[str, list[Path | Member]], seed: int, folder: Folder) -> Splits:
@@ -164,10 +199,15 @@ def _drawn_splits(images: dict[str, list[Path | Member]], seed: int, folder: Fol
 
 
 def _parts(root: Folder) -> dict[str, Folder]:
-    """Return the folders that are parts of a data set, by the name of the part."""
+    """Return the folders that are parts of a data set, by the name of the part, without a test/ that has no labels."""
+    unlabelled = _unlabelled_test(root)
+    return {name: part for name, part in _all_parts(root).items() if part != unlabelled}
+
+
+def _all_parts(root: Folder) -> dict[str, Folder]:
     kaggle = next(filter(None, (_below(root, names) for names in KAGGLE)), None)
     parts = {}
-    for name, folder in (kaggle or root).entries().items():
+    for name, folder in shown(kaggle or root).items():
         part = PARTS.get(name.lower())
         if part and folder and not (kaggle and part == "test"):
             if part in parts:
@@ -180,28 +220,33 @@ def _below(root: Folder, names: Sequence[str]) -> Folder | None:
     """Return the folder at this path, or None if it does not exist."""
     folder: Folder | None = root
     for name in names:
-        folder = folder.entries().get(name) if folder else None
+        folder = shown(folder).get(name) if folder else None
     return folder
 
 
 def _labelled(part: Folder, root: Folder, classes: Sequence[str]) -> Examples:
     """Return the images of a part, labelled by its class folders or, if it has none, by its label file."""
-    entries = part.entries()
-    images = [name for name, folder in entries.items() if folder is None and _is_image(name)]
+    entries = shown(part)
+    images = [name for name, folder in entries.items() if folder is None and is_image_name(name)]
     if not images or any(entries.values()):
-        return _examples(_images_by_class(part), classes, part)
+        return _examples(_images_by_class(part, may_be_empty=True), classes, part)
     labels = find_label_file(part, [root])
     names = read_labels(labels, images, classes)
     return Examples([part.file(name) for name in images], _labels(names, classes, labels), tuple(classes))
 
 
-def _images_by_class(part: Folder) -> dict[str, list[Path | Member]]:
-    """Return the image files of each class folder in `part`, all sorted by name."""
-    images = {name: _images(folder) for name, folder in part.entries().items() if folder}
+def _images_by_class(part: Folder, may_be_empty: bool = False) -> dict[str, list[Path | Member]]:
+    """Return the image files of each class folder in `part`, all sorted by name.
+
+    Args:
+        part: folder of class folders.
+        may_be_empty: whether some classes may have no images, as for evaluation.
+    """
+    images = {name: _images(folder) for name, folder in shown(part).items() if folder}
     if not any(images.values()):
         raise DataError(f"no images in class folders in {printable(part)}; allowed layouts: {LAYOUTS}")
     for name, files in images.items():
-        if not files:
+        if not files and not may_be_empty:
             raise DataError(f"no images in {printable(f'{part}/{name}')}; add some or remove the folder")
         if name != name.encode(errors="replace").decode():
             raise DataError(
@@ -213,16 +258,12 @@ def _images_by_class(part: Folder) -> dict[str, list[Path | Member]]:
 def _images(folder: Folder) -> list[Path | Member]:
     """Return the image files below a class folder. Links to folders are not followed, so that the search ends."""
     found = []
-    for name, entry in folder.entries().items():
-        if entry is None and _is_image(name):
+    for name, entry in shown(folder).items():
+        if entry is None and is_image_name(name):
             found.append(folder.file(name))
         elif entry and not entry.is_link:
             found += _images(entry)
     return found
-
-
-def _is_image(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def _examples(images: dict[str, list[Path | Member]], classes: Sequence[str], where: object) -> Examples:

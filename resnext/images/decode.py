@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import threading
@@ -15,12 +16,17 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from resnext.errors import ArgumentError, ImageError, one_line, printable
+from resnext.images.colour_profiles import to_srgb
 
 # Pillow recognises 40 formats by their first bytes; some of them start external programs, some have had memory bugs.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "PPM")
+IMAGE_SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .jif .mpo .png .apng .webp .bmp .dib .gif .tif .tiff .avif .ppm .pgm .pbm .pnm".split()  # noqa: SIM905
+)
 MAX_PIXELS = 64_000_000  # 192 MB once decoded; Pillow itself refuses images only above 178,956,970
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+END_MARK = b"\xff\xd9"  # of a JPEG
+FILLERS = (b"", b"\xaa" * 4096, b"\x55" * 4096)
 SIDEWAYS = (5, 6, 7, 8)  # the EXIF orientations that swap width and height
 
 
@@ -56,7 +62,7 @@ def read_image(
     with _opened(source, name) as image:
         if at_least:
             image.draft(None, (at_least, at_least))
-        return np.asarray(_upright(image))
+        return np.asarray(_upright(_loaded(image, source)))
 
 
 def read_crop(
@@ -92,13 +98,13 @@ def read_crop(
         sideways = image.getexif().get(ExifTags.Base.Orientation, 1) in SIDEWAYS
         box = choose_box(*(image.size[::-1] if sideways else image.size))
         scale = _drafted(image, min(box[2] - box[0], box[3] - box[1]) // (2 * size))
-        return _resized_box(_upright(image), tuple(side / scale for side in box), size, interpolation)
+        return _resized_box(_upright(_loaded(image, source)), tuple(side / scale for side in box), size, interpolation)
 
 
 def read_with_format(source: str | Path | Openable) -> tuple[np.ndarray, str]:
     """Return the pixels as `read_image` does, and the file's format, one of FORMATS. Raises ImageError."""
     with _opened(source) as image:
-        return np.asarray(_upright(image)), image.format or "unknown"
+        return np.asarray(_upright(_loaded(image, source))), image.format or "unknown"
 
 
 def check_header(path: str | Path | Openable) -> None:
@@ -152,6 +158,35 @@ def _drafted(image: Image.Image, most: int) -> int:
     return scale if drafted else 1
 
 
+def _loaded(image: Image.Image, source: str | Path | BinaryIO | Openable) -> Image.Image:
+    """Return the image with its pixels; a JPEG that lacks only its end mark is whole.
+
+    Whether all pixels are there is found by decoding it with several endings: what is missing would differ.
+    """
+    try:
+        image.load()
+        return image
+    except OSError:
+        if image.format not in ("JPEG", "MPO") or image.info.get("progressive"):
+            raise
+        content = _bytes(source).rstrip(END_MARK[:1])
+        endings = [Image.open(io.BytesIO(content + filler + END_MARK), formats=FORMATS) for filler in FILLERS]
+        for ending in endings:
+            ending.draft(None, image.size)
+            ending.load()
+        if len({ending.tobytes() for ending in endings}) > 1:
+            raise
+        return endings[0]
+
+
+def _bytes(source: str | Path | BinaryIO | Openable) -> bytes:
+    content = _content(source)
+    if isinstance(content, str | os.PathLike):
+        return Path(content).read_bytes()
+    content.seek(0)
+    return content.read()
+
+
 def _resized_box(picture: Image.Image, box: tuple[float, ...], size: int, interpolation: str) -> np.ndarray:
     left, upper, right, lower = box
     return np.asarray(picture.resize((size, size), RESAMPLING[interpolation], (left, upper, right, lower)))
@@ -163,9 +198,13 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Return the image in RGB, with transparency laid on white and 16-bit greyscale scaled to 8 bits."""
+    """Return the image in sRGB, with transparency laid on white and 16-bit greyscale scaled to 8 bits."""
+    if image.info.get("icc_profile"):
+        image = to_srgb(image)
     if image.mode == "RGB" and not image.has_transparency_data:
         return image  # `convert` would copy it
+    if image.mode == "F":
+        raise ValueError("floating-point pixels, whose range is unknown; convert it to 8 or 16 bits")
     if image.mode.startswith("I"):
         # Pillow's own conversion clips at 255: every 16-bit value above it would become white.
         levels = np.asarray(image).clip(0, 65535).astype(np.uint32)

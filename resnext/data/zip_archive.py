@@ -1,0 +1,75 @@
+"""Zip archives: their directory, and their members read in place by threads that share nothing."""
+
+from __future__ import annotations
+
+import io
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from resnext.data.archive_members import MAX_MEMBER, Member, check_parts, path_parts
+from resnext.errors import DataError, printable
+
+STORED, DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
+LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, lengths of the name and of what is added to it
+ENCRYPTED = 1  # bit of the flags
+
+
+@dataclass(frozen=True, slots=True)
+class ZipMember(Member):
+    """A file in a zip; `offset` is that of its local header, `size` that of its content."""
+
+    compressed: int  # bytes in the archive
+    method: int
+    checksum: int
+
+    def open(self) -> BinaryIO:
+        """Return the content in memory. Raises ValueError if it is empty, too large, damaged or cut off."""
+        if max(self.size, self.compressed) > MAX_MEMBER:
+            raise ValueError(f"more than {MAX_MEMBER // 10**6} MB")
+        if not self.size:
+            raise ValueError("empty file")
+        with open(self.archive, "rb") as archive:
+            archive.seek(self.offset)
+            signature, name, extra = LOCAL_HEADER.unpack(archive.read(LOCAL_HEADER.size))
+            if signature != b"PK\3\4":
+                raise ValueError("the archive has something else in its place")
+            archive.seek(name + extra, io.SEEK_CUR)
+            content = archive.read(self.compressed)
+        if self.method == DEFLATED:
+            content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, self.size + 1)
+        if len(content) != self.size or zlib.crc32(content) != self.checksum:
+            raise ValueError("its checksum in the archive is another one")
+        return io.BytesIO(content)
+
+
+def zip_members(path: Path) -> Iterator[tuple[list[str], Member | None]]:
+    """Yield the folders (as None) and files of a zip, each with the parts of its path.
+
+    Raises:
+        DataError: a member is encrypted, compressed by an unusual method, a link, or leads out of the archive.
+    """
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            name = info.filename.replace("\\", "/")  # as some programs on Windows write it
+            parts = path_parts(name)
+            if not parts:
+                continue
+            check_parts(name, parts, path)
+            if stat.S_ISLNK(info.external_attr >> 16):
+                raise DataError(f"{printable(path)} has {name!r}, which is a link; unpack it and pass the folder")
+            if info.flag_bits & ENCRYPTED or info.compress_type not in (STORED, DEFLATED):
+                raise DataError(
+                    f"{printable(path)} has {name!r}, which is encrypted or compressed in an unusual way; unpack it "
+                    "and pass the folder"
+                )
+            if name.endswith("/"):
+                yield parts, None
+            else:
+                place = (path, "/".join(parts), info.header_offset, info.file_size)
+                yield parts, ZipMember(*place, info.compress_size, info.compress_type, info.CRC)
