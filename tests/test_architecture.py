@@ -55,13 +55,13 @@ COMMANDS = {
     "info": ["VARIANT|TAG|RUN"],
     "recipes": [],
     "train": ["DATA", "--resume", "--variant", "--out", "--workers", "--weights", "--seed", "--dtype", "--remat",
-              "--skip-bad", "--tensorboard", "--checkpoint-every", *SETTINGS],
-    "evaluate": ["RUN", "DATA", "--weights", "--batch-size"],
+              "--skip-bad", "--follow-links", "--tensorboard", "--checkpoint-every", *SETTINGS],
+    "evaluate": ["RUN", "DATA", "--weights", "--batch-size", "--follow-links"],
     "compare": ["RUN...", "--out"],
     "predict": ["RUN", "IMAGE...", "--top", "--weights"],
-    "check-data": ["DATA"],
+    "check-data": ["DATA", "--follow-links"],
     "convert": ["SOURCE", "--out", "--to", "--variant", "--key"],
-    "preview": ["DATA", "--out", "--seed", *SETTINGS],
+    "preview": ["DATA", "--out", "--seed", "--follow-links", *SETTINGS],
     "bench": ["conv|data", "[DATA]", "--variant", "--batch-size", "--image-size", "--recipe", "--dtype", "--native",
               "--json"],
 }  # fmt: skip
@@ -229,7 +229,7 @@ def test_configuration_of_a_run_is_frozen():
     document = config.to_json()
     assert list(document) == [
         "variant", "classes", "preprocessing", "recipe", "data", "weights", "seed", "dtype", "remat", "skip_bad",
-        "tensorboard", "checkpoint_every", "versions",
+        "follow_links", "tensorboard", "checkpoint_every", "versions",
     ]  # fmt: skip
     assert RunConfig.from_json(document) == config
     fields = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Recipe)]

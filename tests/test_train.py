@@ -623,19 +623,41 @@ def test_the_average_is_judged_and_kept_and_training_goes_on_without_it(colours,
 
 
 @pytest.mark.once
-def test_what_cannot_be_read_is_skipped_when_asked_one_in_a_thousand(tmp_path):
-    photos = write_photos(tmp_path / "photos" / "train", COLOURS, 340, size=4)
+def test_what_cannot_be_read_is_skipped_when_asked(tmp_path):
+    """A number of images, or a share of them; never all of a class."""
+    photos = write_photos(tmp_path / "photos" / "train", COLOURS, 10, size=4)
     write_photos(tmp_path / "photos" / "test", COLOURS, 2)
     bad = photos / "red" / "007.png"
     bad.write_bytes(bad.read_bytes()[:60])
     arguments = ["train", photos.parent, "--variant", TINY, "--recipe", "smoke", "--image-size", 8]
-    arguments += ["--batch-size", 512, "--skip-bad"]
-    process = resnext(*arguments, "--out", tmp_path / "run")
+    process = resnext(*arguments, "--skip-bad", 1, "--out", tmp_path / "run")
     assert process.returncode == 0, process.stderr
     assert f"skipped: {bad}: " in process.stderr
-    worse = photos / "red" / "008.png"
-    worse.write_bytes(b"")
-    assert "2 of 1020 images can't be read" in refusal(resnext(*arguments, "--out", tmp_path / "other"))
+    (photos / "red" / "008.png").write_bytes(b"")
+    other = (*arguments, "--out", tmp_path / "other")
+    for limit in (1, 0.05):
+        said = refusal(resnext(*other, "--skip-bad", limit))
+        assert f"2 of 30 images can't be read, and --skip-bad {limit} leaves out at most 1: {bad}: " in said
+    assert "`skip_bad` must be a number of images, or a share below 1" in refusal(resnext(*other, "--skip-bad", -1))
+    for path in (photos / "red").iterdir():
+        path.write_bytes(b"")
+    assert "no image of the class 'red' can be read" in refusal(resnext(*other, "--skip-bad", 0.5))
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.once
+def test_links_are_followed_when_asked_by_the_run_and_whatever_reads_its_data(colours, tmp_path):
+    for part in ("train", "test"):
+        (tmp_path / "linked" / part).mkdir(parents=True)
+        for folder in (colours / part).iterdir():
+            (tmp_path / "linked" / part / folder.name).symlink_to(folder)
+    arguments = ["train", tmp_path / "linked", "--variant", TINY, "--recipe", "smoke", "--image-size", 8]
+    assert "pass --follow-links to read it" in refusal(resnext(*arguments, "--out", tmp_path / "run"))
+    assert resnext(*arguments, "--follow-links", "--out", tmp_path / "run").returncode == 0
+    (tmp_path / "run" / "report.html").unlink()
+    assert resnext("train", "--resume", tmp_path / "run").returncode == 0
+    assert resnext("evaluate", tmp_path / "run", tmp_path / "linked").returncode == 0
+    assert resnext("check-data", tmp_path / "linked", "--follow-links").returncode == 0
 
 
 @pytest.mark.once

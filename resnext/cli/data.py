@@ -26,6 +26,7 @@ def preview_command(defaults: Recipe) -> Callable[..., None]:
         recipe: RecipeGroup = to_settings(defaults),  # noqa: B008
         out: Path = Path("preview.png"),
         seed: int = 0,
+        follow_links: tyro.conf.FlagCreatePairsOff[bool] = False,
     ) -> None:
         """Draw a sheet of training images as a recipe augments them; the first of each row is unchanged.
 
@@ -34,23 +35,28 @@ def preview_command(defaults: Recipe) -> Callable[..., None]:
             recipe: settings of the recipe.
             out: image to write, .png or .jpg.
             seed: seed of the augmentation.
+            follow_links: read images through links that lead out of the folder of the data.
         """
         from resnext.data.preview import preview
 
-        print(f"preview: {preview(data, out, recipe=to_recipe(recipe), seed=seed)}")
+        print(f"preview: {preview(data, out, recipe=to_recipe(recipe), seed=seed, follow_links=follow_links)}")
 
     return preview
 
 
-def check_data(data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")]) -> None:
+def check_data(
+    data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")],
+    follow_links: tyro.conf.FlagCreatePairsOff[bool] = False,
+) -> None:
     """Read every image of a data set and report classes, sizes, formats, duplicates, and files that can't be read.
 
     Args:
         data: folder, archive or built-in data set, as for train.
+        follow_links: read images through links that lead out of the folder of the data.
     """
     from resnext.data.check import check_data
 
-    report = check_data(data)
+    report = check_data(data, follow_links=follow_links)
     _print_counts(report)
     for part in report.parts:
         formats = ", ".join(f"{count:,} {name}" for name, count in part.formats.items())

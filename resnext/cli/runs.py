@@ -20,6 +20,7 @@ def evaluate(
     data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")],
     weights: Weights = "best",
     batch_size: int = 64,
+    follow_links: tyro.conf.FlagCreatePairsOff[bool] = False,
 ) -> None:
     """Evaluate a trained network on labelled images.
 
@@ -28,10 +29,11 @@ def evaluate(
         data: folder with test/ or val/, or with class folders; or digits, cifar10, cifar100.
         weights: weights of the best or the last epoch.
         batch_size: images in a batch.
+        follow_links: read images through links that lead out of the folder of the data.
     """
     from resnext.runs.evaluate import evaluate
 
-    evaluation = evaluate(run, data, weights=weights, batch_size=batch_size)
+    evaluation = evaluate(run, data, weights=weights, batch_size=batch_size, follow_links=follow_links)
     shown = {int(label) for label in evaluation.labels}
     absent = [name for i, name in enumerate(evaluation.classes) if i not in shown]
     if absent:

@@ -51,7 +51,7 @@ class DataReport:
         return sum(part.images for part in self.parts)
 
 
-def check_data(data: str | Path) -> DataReport:
+def check_data(data: str | Path, *, follow_links: bool = False) -> DataReport:
     """Read every image of a data set once, completely, with a progress bar on standard error.
 
     Two images are the same if their decoded pixels are, even under another name or in another lossless format. Only a
@@ -59,6 +59,7 @@ def check_data(data: str | Path) -> DataReport:
 
     Args:
         data: folder, archive or built-in data set, as for `train`.
+        follow_links: as for `train`.
 
     Returns:
         A DataReport, which also lists the images that can't be read.
@@ -70,7 +71,7 @@ def check_data(data: str | Path) -> DataReport:
     ()
     """
     console, train, parts = Console(stderr=True), None, []
-    source = open_data(data)
+    source = open_data(data, follow_links)
     for name, examples in _named_parts(source.splits()).items():
         part = _Part(name, examples, train)
         for i, seen in enumerate(_looks(examples, name, console)):

@@ -49,10 +49,10 @@ class Folder(Protocol):
 
 @dataclass(frozen=True)
 class DiskFolder:
-    """A folder on disk, whose links must not lead out of `root`."""
+    """A folder on disk, whose links must not lead out of `root`; None lets them lead anywhere."""
 
     path: Path
-    root: Path
+    root: Path | None
     is_link: bool = False
 
     def __str__(self) -> str:
@@ -85,9 +85,12 @@ class DiskFolder:
         return DiskFolder(self.path / name, self.root, is_link)
 
     def _check_inside(self, path: Path) -> None:
-        if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.root)):
+        if self.root is None or not path.is_symlink():
+            return
+        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.root)):
             raise DataError(
-                f"{printable(path)} is a link that leads out of {printable(self.root)}; copy its target there"
+                f"{printable(path)} is a link that leads out of {printable(self.root)}; pass --follow-links to read "
+                "it, or copy its target there"
             )
 
 

@@ -13,7 +13,9 @@ def count_left_out(folder: Folder, is_top: bool = False) -> Counter[str]:
     counts = Counter()
     for name, entry in folder.entries().items():
         is_dropping = name.lower() in DROPPINGS
-        if entry and not entry.is_link:
+        if entry and entry.is_link and not is_top:
+            counts["links to folders"] += 1
+        elif entry and not entry.is_link:
             counts += Counter({f"in {name}": _files(entry)}) if is_dropping else count_left_out(entry)
         elif entry is None and not is_top and (is_dropping or not is_image_name(name)):
             counts[name if is_dropping else PurePosixPath(name).suffix.lower() or "without a suffix"] += 1

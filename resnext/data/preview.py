@@ -21,7 +21,7 @@ GAP = 4  # pixels
 LARGEST = 224  # largest side in pixels if the recipe has none
 
 
-def preview(data: str | Path, out: str | Path, *, recipe: Recipe, seed: int = 0) -> Path:
+def preview(data: str | Path, out: str | Path, *, recipe: Recipe, seed: int = 0, follow_links: bool = False) -> Path:
     """Draw a sheet of training images: each row shows one as it is evaluated, then as training sees it.
 
     Recipes that mix images mix those of a column.
@@ -31,6 +31,7 @@ def preview(data: str | Path, out: str | Path, *, recipe: Recipe, seed: int = 0)
         out: image file to write; its suffix, .png or .jpg, determines the format.
         recipe: recipe whose augmentations to show, at its size or, if it has none, that of the images up to 224 pixels.
         seed: seed of the augmentation.
+        follow_links: as for `train`.
 
     Returns:
         The path of the image file.
@@ -45,7 +46,7 @@ def preview(data: str | Path, out: str | Path, *, recipe: Recipe, seed: int = 0)
     out = user_path(out)
     if out.suffix.lower() not in (".png", ".jpg") or not out.parent.is_dir():
         raise ArgumentError(f"{out}: can't be written; pass a .png or .jpg file in a folder that exists")
-    examples = open_data(data).splits(seed).train
+    examples = open_data(data, follow_links).splits(seed).train
     picked = np.linspace(0, len(examples) - 1, min(IMAGES, len(examples))).round().astype(int)
     images = [examples.images[index] for index in picked]
     images = [image if isinstance(image, np.ndarray) else read_image(image) for image in images]

@@ -14,8 +14,6 @@ from resnext.data.examples import Examples
 from resnext.errors import DataError, ImageError
 from resnext.images.decode import check_header, read_image
 
-BAD_SHARE = 1000  # of this many images, one may be left out because it can't be read
-
 
 def check_images(examples: Examples, read: Callable[[Path | Member], object] = check_header) -> None:
     """Read every image file; an array needs no check.
@@ -32,23 +30,30 @@ def check_images(examples: Examples, read: Callable[[Path | Member], object] = c
         raise DataError(f"{len(bad)} of {len(examples)} images can't be read: {_first(bad)}")
 
 
-def drop_unreadable(examples: Examples) -> tuple[Examples, list[str]]:
+def drop_unreadable(examples: Examples, limit: float) -> tuple[Examples, list[str]]:
     """Return the examples without the images that can't be read, and the reasons; every image is read completely.
 
+    Args:
+        examples: labelled images to read.
+        limit: images that may be left out: a number, or a share below 1.
+
     Raises:
-        DataError: more than one image in 1,000 can't be read.
+        DataError: more images can't be read, or none of a class is left.
     """
     faults = _faults(examples, read_image)
     bad = [fault for fault in faults if fault]
-    limit = len(examples) // BAD_SHARE
-    if len(bad) > limit:
+    most = int(limit if limit >= 1 else limit * len(examples))
+    if len(bad) > most:
         raise DataError(
-            f"{len(bad)} of {len(examples)} images can't be read, and at most {limit} (0.1 %) may be left out: "
+            f"{len(bad)} of {len(examples)} images can't be read, and --skip-bad {limit:g} leaves out at most {most}: "
             f"{_first(bad)}"
         )
     if not bad:
         return examples, bad
     kept = [i for i, fault in enumerate(faults) if not fault]
+    lost = sorted({*examples.labels.tolist()} - {*examples.labels[kept].tolist()})
+    if lost:
+        raise DataError(f"no image of the class {examples.classes[lost[0]]!r} can be read: {_first(bad)}")
     return Examples([examples.images[i] for i in kept], examples.labels[kept], examples.classes), bad
 
 

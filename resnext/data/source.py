@@ -132,8 +132,12 @@ class DataSource:
         ]
 
 
-def open_data(data: str | Path) -> DataSource:
+def open_data(data: str | Path, follow_links: bool = False) -> DataSource:
     """Open a folder, an archive or a built-in data set (pass "./digits" for a folder named digits).
+
+    Args:
+        data: path, or name of a built-in data set.
+        follow_links: whether links on disk may lead out of the folder.
 
     Raises:
         DataError: the data does not exist, or the archive is damaged or hostile.
@@ -144,7 +148,7 @@ def open_data(data: str | Path) -> DataSource:
         return DataSource(str(data))
     name = str(data) if is_builtin else str(path.resolve())
     if path.is_dir():
-        return DataSource(name, _unwrapped(DiskFolder(path, path)), path)
+        return DataSource(name, _unwrapped(DiskFolder(path, None if follow_links else path)), path)
     if path.is_file() and archive_suffix(path):
         return DataSource(name, _unwrapped(read_archive(path)), path)
     problem = "is neither a folder nor an archive" if path.exists() else "does not exist"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,8 @@ class RunOptions:
         seed: seed of the initial weights, the order of the images, the augmentation and a drawn split.
         dtype: Keras dtype policy.
         remat: recompute the blocks in the backward pass: less memory, more time, the same weights.
-        skip_bad: leave out images that cannot be read, one in a thousand at most.
+        skip_bad: images of a part that may be left out because they cannot be read: a number, or a share below 1.
+        follow_links: read images through links that lead out of the folder of the data.
         tensorboard: write events for TensorBoard as well.
         checkpoint_every: steps between two checkpoints; by default one is written every five minutes.
 
@@ -36,7 +38,8 @@ class RunOptions:
     seed: int = 0
     dtype: Dtype = "float32"
     remat: bool = False
-    skip_bad: bool = False
+    skip_bad: float = 0
+    follow_links: bool = False
     tensorboard: bool = False
     checkpoint_every: int | None = None
 
@@ -44,6 +47,8 @@ class RunOptions:
         check_dtype(self.dtype)
         if not 0 <= self.seed < 2**32:
             raise ArgumentError(f"`seed` must be from 0 to {2**32 - 1}. Received: {self.seed}")
+        if isinstance(self.skip_bad, bool) or not 0 <= self.skip_bad < math.inf:
+            raise ArgumentError(f"`skip_bad` must be a number of images, or a share below 1. Received: {self.skip_bad}")
         if self.checkpoint_every is not None and self.checkpoint_every < 1:
             raise ArgumentError(f"`checkpoint_every` must be at least 1. Received: {self.checkpoint_every}")
 

@@ -15,7 +15,7 @@ import numpy as np
 from resnext.data.batches import evaluation_batches
 from resnext.data.examples import Examples
 from resnext.data.reading import check_images
-from resnext.data.source import open_data
+from resnext.data.source import DataSource, open_data
 from resnext.distributed import SINGLE, Cluster
 from resnext.errors import ArgumentError, DataError, printable
 from resnext.images.preprocessing import Preprocessing
@@ -100,7 +100,9 @@ class Mistake(NamedTuple):
     probability: float
 
 
-def evaluate(run: str | Path, data: str | Path, *, weights: str = "best", batch_size: int = 64) -> Evaluation:
+def evaluate(
+    run: str | Path, data: str | Path, *, weights: str = "best", batch_size: int = 64, follow_links: bool = False
+) -> Evaluation:
     """Evaluate a run on a folder of images: its test/ or val/, or the class folders themselves.
 
     Classes are matched by name, so that a folder with fewer classes, or in another order, is evaluated correctly. Of
@@ -111,6 +113,7 @@ def evaluate(run: str | Path, data: str | Path, *, weights: str = "best", batch_
         data: folder of images, archive or built-in data set, as `train` accepts them.
         weights: weights of the "best" or the "last" epoch.
         batch_size: images in a batch.
+        follow_links: as for `train`; the run's own choice counts as well.
 
     Raises:
         ArgumentError, RunError, WeightsError, DataError, ImageError: as the message says.
@@ -121,14 +124,14 @@ def evaluate(run: str | Path, data: str | Path, *, weights: str = "best", batch_
     if batch_size < 1:
         raise ArgumentError(f"`batch_size` must be at least 1. Received: {batch_size}")
     opened = Run.open(run)
-    examples = _examples(data, opened)
+    examples = _examples(open_data(data, follow_links or opened.config.options.follow_links), opened)
     check_images(examples)
     return evaluate_examples(opened.classifier(weights), examples, opened.config.preprocessing, batch_size)
 
 
-def _examples(data: str | Path, run: Run) -> Examples:
+def _examples(source: DataSource, run: Run) -> Examples:
     """Return the images to evaluate a run on: those that it held out of the data, or all of other data."""
-    source, held_out, classes = open_data(data), run.held_out, run.config.classes
+    held_out, classes = run.held_out, run.config.classes
     found = source.held_out(held_out, classes) if held_out else None
     if found:
         examples, missing = found

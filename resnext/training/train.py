@@ -50,7 +50,8 @@ def train(
     seed: int = 0,
     dtype: str = "float32",
     remat: bool = False,
-    skip_bad: bool = False,
+    skip_bad: float = 0,
+    follow_links: bool = False,
     tensorboard: bool = False,
     checkpoint_every: int | None = None,
 ) -> TrainingResult:
@@ -67,7 +68,9 @@ def train(
         seed: seed of the initial weights, the order of the images, the augmentation, and a drawn split.
         dtype: Keras dtype policy, such as "mixed_bfloat16".
         remat: recompute the blocks in the backward pass: less memory, more time, the same weights.
-        skip_bad: read every image before training and leave out those that cannot be read, one in a thousand at most.
+        skip_bad: images of a part that may be left out because they cannot be read: a number, or a share below 1. Every
+            image is then read before training.
+        follow_links: read images through links that lead out of the folder of the data, as DVC and hub caches have it.
         tensorboard: write events for TensorBoard as well.
         checkpoint_every: steps between two checkpoints; by default one is written every five minutes. There is one
             after every epoch as well.
@@ -94,6 +97,7 @@ def train(
         dtype=dtype,  # type: ignore[arg-type]
         remat=remat,
         skip_bad=skip_bad,
+        follow_links=follow_links,
         tensorboard=tensorboard,
         checkpoint_every=checkpoint_every,
     )
@@ -102,7 +106,7 @@ def train(
         check_idle(folder)
         check_unused(folder)
     _check_start(variant, recipe, start)
-    source = open_data(data)
+    source = open_data(data, follow_links)
     if source.contains(folder):
         raise RunError(
             f"{folder}: lies inside {data}, where its plots would be read as training images. Choose another --out."
@@ -191,7 +195,7 @@ def check_options(
 def _open_again(folder: Path, config: RunConfig, data: str | Path | None) -> DataSource:
     """Open the data of a run, where it was or where it is now."""
     if data or config.data in BUILTIN or Path(config.data).exists():
-        return open_data(data or config.data)
+        return open_data(data or config.data, config.options.follow_links)
     raise DataError(
         f"{config.data} does not exist. If the images have moved, pass their new folder: {command_to_resume(folder)} "
         "NEW-FOLDER"
@@ -256,13 +260,15 @@ def _check_same(folder: Path, config: RunConfig, facts: dict) -> None:
         )
 
 
-def _check_splits(splits: Splits, recipe: Recipe, skip_bad: bool) -> Splits:
+def _check_splits(splits: Splits, recipe: Recipe, skip_bad: float) -> Splits:
     """Check that every image can be read.
 
     Evaluation images are decoded in full, so that a bad one fails now and not after the first epoch.
     """
     if skip_bad:
-        parts = {examples: drop_unreadable(examples) for examples in (splits.train, splits.validation, splits.test)}
+        parts = {
+            examples: drop_unreadable(examples, skip_bad) for examples in (splits.train, splits.validation, splits.test)
+        }
         for _, bad in parts.values():
             for reason in bad:
                 print(f"skipped: {reason}", file=sys.stderr)
