@@ -1,26 +1,59 @@
-"""What lies in the class folders and is not used."""
+"""What lies in a data set and is not used."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from resnext.data.folders import DROPPINGS, Folder, is_image_name
+from resnext.data.archive_members import LABEL_SUFFIXES
+from resnext.data.folders import DROPPINGS, Folder, is_image_name, shown
 
 
-def count_left_out(folder: Folder, is_top: bool = False) -> Counter[str]:
-    """Count the files below a folder that are not used, by kind; those beside the class folders may be anything."""
+def count_left_out(root: Folder, parts: Sequence[Folder]) -> Counter[str]:
+    """Count the files that are not used, by kind; those beside the class folders and the parts may be anything.
+
+    Args:
+        root: folder of the data.
+        parts: folders in it that are parts of a data set, if there are some.
+    """
+    counts = _droppings(root)
+    for part in parts or [root]:
+        if part is not root:
+            counts += _droppings(part)
+        folders = [folder for folder in shown(part).values() if folder]
+        for folder in folders:
+            counts += _count(folder)
+        if not folders:  # of images, which a file labels
+            others = [name for name in shown(part) if PurePosixPath(name).suffix.lower() not in LABEL_SUFFIXES]
+            counts += Counter(_kind(name) for name in others if not is_image_name(name))
+    return counts
+
+
+def _count(folder: Folder) -> Counter[str]:
+    """Count what is not used below a class folder, where links to folders are not followed."""
+    counts = _droppings(folder)
+    for name, entry in shown(folder).items():
+        if entry and entry.is_link:
+            counts["links to folders"] += 1
+        elif entry:
+            counts += _count(entry)
+        elif not is_image_name(name):
+            counts[_kind(name)] += 1
+    return counts
+
+
+def _droppings(folder: Folder) -> Counter[str]:
     counts = Counter()
     for name, entry in folder.entries().items():
-        is_dropping = name.lower() in DROPPINGS
-        if entry and entry.is_link and not is_top:
-            counts["links to folders"] += 1
-        elif entry and not entry.is_link:
-            counts += Counter({f"in {name}": _files(entry)}) if is_dropping else count_left_out(entry)
-        elif entry is None and not is_top and (is_dropping or not is_image_name(name)):
-            counts[name if is_dropping else PurePosixPath(name).suffix.lower() or "without a suffix"] += 1
+        if name.lower() in DROPPINGS:
+            counts[f"in {name}" if entry else name] += _files(entry) if entry else 1
     return counts
 
 
 def _files(folder: Folder) -> int:
     return sum(_files(entry) if entry else 1 for entry in folder.entries().values() if not (entry and entry.is_link))
+
+
+def _kind(name: str) -> str:
+    return PurePosixPath(name).suffix.lower() or "without a suffix"

@@ -63,7 +63,8 @@ class DataSource:
         """Return what of the data is not used, in words: files that are no images, and parts without labels."""
         if self.root is None:
             return []
-        said, files = [], count_left_out(self.root, is_top=True)
+        parts = _all_parts(self.root)
+        said, files = [], count_left_out(self.root, [*parts.values()])
         if files:
             said.append("left out: " + ", ".join(f"{count:,} {kind}" for kind, count in files.most_common()))
         if part := _unlabelled_test(self.root):

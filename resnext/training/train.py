@@ -113,9 +113,9 @@ def train(
         )
     with stop_on_signals() as stop, watch_files(warn), _lock(folder) as release:
         stop.clean_up.append(release)
+        splits = _check_splits(source.splits(seed), recipe, skip_bad)
         for words in source.left_out() if _is_main() else ():
             warn(words)
-        splits = _check_splits(source.splits(seed), recipe, skip_bad)
         cluster = initialize()
         from resnext.training.session import Session, installed_versions
 
