@@ -12,7 +12,7 @@ import pytest
 from commands import Command
 from conftest import REPOSITORY, fresh_resnext, refusal, resnext, write_photos
 
-from resnext import errors
+from resnext import __version__, errors
 from resnext.backend import installed_backend
 from resnext.cli import main as cli
 from resnext.variants.naming import list_variants
@@ -257,6 +257,12 @@ def test_a_slip_of_the_keys_is_explained(arguments, words):
     process = resnext(*arguments)
     assert process.returncode == 2
     assert process.stderr.startswith(f"resnext: {words}")
+
+
+@pytest.mark.once
+def test_the_version_is_told():
+    process = resnext("--version")
+    assert (process.returncode, process.stdout) == (0, f"resnext {__version__}\n")
 
 
 @pytest.mark.once

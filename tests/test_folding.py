@@ -132,5 +132,7 @@ def test_a_network_inside_somebodys_model_is_folded():
     pooled = keras.layers.GlobalAveragePooling2D()(network(keras.layers.Rescaling(2.0)(inputs), training=False))
     around = keras.Model(inputs, keras.layers.Dense(3)(pooled))
     assert check(around, images(2, 32, 32, 3)) == []
+    in_a_row = keras.Sequential([keras.Input((32, 32, 3)), network, keras.layers.GlobalAveragePooling2D()])
+    assert check(in_a_row, images(2, 32, 32, 3)) == []
     (inside,) = [layer for layer in fold(around).layers if isinstance(layer, keras.Model)]
     assert not [layer for layer in inside.layers if isinstance(layer, keras.layers.BatchNormalization)]

@@ -103,9 +103,10 @@ WHOLE_ST, WHOLE_TORCH, WHOLE_H5 = (
     f"incomplete or damaged {kind}" for kind in ("safetensors file", "PyTorch file", "HDF5 file")
 )
 F32 = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
+NO_WEIGHTS = r"no file of weights. Allowed: safetensors, PyTorch's .pth, and HDF5.$"
 HOSTILE = {
     "empty": (b"", WHOLE_ST),
-    "text": (b"hello, these are weights", WHOLE_ST),
+    "text": (b"hello, these are weights", NO_WEIGHTS),
     "header of 2^63": (struct.pack("<Q", 2**63) + b"{}", WHOLE_ST),
     "header of 2^40": (struct.pack("<Q", 2**40) + b"{}", WHOLE_ST),
     "header longer than allowed": (struct.pack("<Q", MAX_HEADER + 1) + b"{" * (MAX_HEADER + 1), WHOLE_ST),
@@ -125,7 +126,7 @@ HOSTILE = {
         pickle.dumps(Command(), protocol=4),
         "a pickle with STACK_GLOBAL, which torch.save does not write",
     ),
-    "old pickle": (pickle.dumps(Command(), protocol=0), WHOLE_ST),
+    "old pickle": (pickle.dumps(Command(), protocol=0), NO_WEIGHTS),
     "pickle that goes on": (b"\x80\x02}" + b"q\x00" * 10_000, WHOLE_TORCH),
     "zip with code": (torch_zip(pickle.dumps(Command(), protocol=2)), r"a pickle that names \w+.system"),
     "compressed zip": (torch_zip(b"\x80\x02}.", compressed=True), "compressed entries"),
@@ -263,9 +264,9 @@ def torch_files(torch):
     return {
         "stride 0": ({"bn1.weight": zeros.expand(10**9)}, "tensors of 4,000,000,000 bytes in a file of"),
         "one storage for all": ({f"bn1.{i}": torch.zeros(10**6) for i in range(2)} | _shared(torch), "tensors of"),
-        "keys that are no names": ({1: zeros, "bn1.weight": zeros}, "not a state_dict: names and tensors"),
-        "a list": ([zeros], "not a state_dict: names and tensors"),
-        "numbers": ({"bn1.weight": 3}, "not a state_dict: names and tensors"),
+        "keys that are no names": ({1: zeros, "bn1.weight": zeros}, "holds no names with tensors"),
+        "a list": ([zeros], "holds no names with tensors"),
+        "numbers": ({"bn1.weight": 3}, "holds no names with tensors"),
     }
 
 

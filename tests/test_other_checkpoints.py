@@ -1,6 +1,7 @@
 """Checkpoints as other people's scripts and libraries leave them: wrapped, in folders, in parts, with company."""
 
 import argparse
+import collections
 import json
 import pathlib
 
@@ -11,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 from test_sources import SMALL, network, theirs, torch_weights  # noqa: F401 - `theirs` is a fixture
 
 from resnext import convert, load_weights, save_weights
-from resnext.errors import WeightsError
+from resnext.errors import ArgumentError, WeightsError
 from resnext.images.preprocessing import Preprocessing
 from resnext.model.network import ResNeXt
 from resnext.weights.assign import get_weights
@@ -35,7 +36,8 @@ class Settings(argparse.Namespace):
 def test_what_training_scripts_keep_beside_the_weights_is_never_built(tmp_path, monkeypatch):
     built: list[tuple] = []
     beside = {"args": argparse.Namespace(lr=0.1, data=pathlib.Path("x"), groups=[argparse.Namespace()]),
-              "best": np.float64(77.1), "epoch": 3, "device": torch.device("cpu")}  # fmt: skip
+              "best": np.float64(77.1), "epoch": 3, "device": torch.device("cpu"), "seen": np.arange(3),
+              "lists": collections.defaultdict(list), "counts": collections.Counter("aab")}  # fmt: skip
     monkeypatch.setattr(argparse.Namespace, "__new__", lambda *a, **k: built.append(a), raising=False)
     for zipped in (True, False):
         torch.save({"model": tensors(), **beside}, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
@@ -68,7 +70,7 @@ def test_of_several_sets_of_weights_the_choice_is_said_and_can_be_made(tmp_path)
     with pytest.raises(
         WeightsError, match=r"holds no weights under the key 'ema'. Its keys: state_dict, state_dict_ema.$"
     ):
-        convert(path, out, key="ema")
+        convert(path, tmp_path / "x.safetensors", key="ema")
     with pytest.raises(
         WeightsError, match=r"only PyTorch's own files have keys, and this is none. Leave out the key 'ema'"
     ):
@@ -78,6 +80,34 @@ def test_of_several_sets_of_weights_the_choice_is_said_and_can_be_made(tmp_path)
         WeightsError, match=r"several sets of tensors. Choose one of its keys \(student, teacher\): resnext"
     ):
         network(path)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("prefix", ["student.", "trunk.model.", "model.resnet.", "a.b.c.d."])
+def test_any_words_before_every_name_are_taken_off(prefix, tmp_path):
+    torch.save({f"{prefix}{name}": value for name, value in tensors().items()}, tmp_path / "w.pth")
+    with pytest.warns(UserWarning, match=f"the prefix '{prefix}' of its names is ignored"):
+        np.testing.assert_array_equal(bias(network(tmp_path / "w.pth")), tensors()["fc.bias"].numpy())
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("content", [{}, {"epoch": 3}, [1, 2], torch.ones(3)])
+def test_a_whole_file_without_weights_is_not_called_damaged(content, tmp_path):
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match=r"w.pth: holds no names with tensors. Save the weights alone"):
+        network(tmp_path / "w.pth")
+
+
+@pytest.mark.once
+def test_other_files_are_not_called_damaged(tmp_path):
+    (tmp_path / "a.json").write_text('{"a": 1}')
+    with pytest.raises(WeightsError, match=r"a.json: no file of weights, and no index of one in parts.$"):
+        network(tmp_path / "a.json")
+    (tmp_path / "a.safetensors").write_bytes(b"\x89PNG\r\n\x1a\n and more")
+    with pytest.raises(WeightsError, match=r"no file of weights. Allowed: safetensors, PyTorch's .pth, and HDF5.$"):
+        network(tmp_path / "a.safetensors")
+    with pytest.raises(WeightsError, match="the name of the weights is empty"):
+        network("")
 
 
 @pytest.mark.once
@@ -107,6 +137,7 @@ def test_a_folder_of_timms_gives_weights_classes_and_preprocessing(theirs, tmp_p
     assert loaded.output_shape == (None, 10)
     preprocessing = Preprocessing(288, 303, "bicubic", (0.5, 0.5, 0.5), (0.4, 0.4, 0.4))
     assert loaded.preprocessing == preprocessing
+    (folder / "config.json").write_text(json.dumps(HUB_CONFIG))  # of another network: its preprocessing counts
     convert(folder, tmp_path / "ours.safetensors")
     assert network(tmp_path / "ours.safetensors").preprocessing == preprocessing
     for damaged in ("{", json.dumps({**HUB_CONFIG, "pretrained_cfg": {"input_size": [3, 0, 0]}})):
@@ -124,8 +155,10 @@ def test_a_folder_says_what_shapes_do_not(tmp_path):
     convert(plain, tmp_path / "model.safetensors", to="timm")
     (tmp_path / "config.json").write_text(json.dumps(HUB_CONFIG))
     assert convert(tmp_path, tmp_path / "ours.safetensors").variant.name == "resnetaa50d"
+    with pytest.raises(ArgumentError, match=r"ours.safetensors: exists already. Choose another --out, or remove it"):
+        convert(tmp_path, tmp_path / "ours.safetensors")
     (tmp_path / "config.json").unlink()
-    assert convert(tmp_path, tmp_path / "ours.safetensors").variant.name == "resnet50d"
+    assert convert(tmp_path, tmp_path / "plain2.safetensors").variant.name == "resnet50d"
     told = resnext(
         "convert", tmp_path / "model.safetensors", "--variant", "resnetaa50d", "--out", tmp_path / "aa.safetensors"
     )
@@ -135,7 +168,7 @@ def test_a_folder_says_what_shapes_do_not(tmp_path):
     ):
         load_weights(ResNeXt("resnet50d", classes=10), tmp_path / "aa.safetensors")
     with pytest.raises(WeightsError, match="these are weights of resnet50d, and the network is resnext50_32x4d"):
-        convert(tmp_path, tmp_path / "ours.safetensors", variant="resnext50_32x4d")
+        convert(tmp_path, tmp_path / "other.safetensors", variant="resnext50_32x4d")
 
 
 def test_safetensors_in_parts(theirs, tmp_path):  # noqa: F811

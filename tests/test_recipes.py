@@ -195,7 +195,7 @@ def test_recipes_are_listed_with_their_published_errors():
 def test_unknown_recipe_is_one_line(tmp_path):
     for arguments in (["--recipe", "photo"], ["--recipe=photo"]):
         said = refusal(resnext("train", "digits", "--variant", "resnext14_2x4d", "--out", tmp_path / "run", *arguments))
-        assert said.startswith("unknown recipe 'photo'; the recipes are photos, ")
+        assert said.startswith("unknown recipe 'photo'. Did you mean photos? The recipes are photos, ")
 
 
 @pytest.mark.once

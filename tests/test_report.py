@@ -80,7 +80,7 @@ def test_names_in_any_script_are_drawn_or_numbered(tmp_path, capsys):
     assert fonts.legible(names)[4:] == ["class 4", "$cash$"]
     (line,) = capsys.readouterr().err.splitlines()
     assert re.fullmatch(
-        r"resnext: no installed font has all characters of [12] class names: the plots show their .*", line
+        r"resnext: no installed font has all characters of [12] class names \(.*\): the plots show their .*", line
     )
 
 

@@ -1,5 +1,6 @@
 """Nothing lost: a training that is killed, stopped, or meets faults goes on to the same bytes."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -35,6 +36,7 @@ from resnext.training.checkpoints import (
     write_checkpoint,
 )
 from resnext.training.recorder import Recorder
+from resnext.training.session import Session
 from resnext.training.signals import SIGNALS, Stopped
 
 ARGUMENTS = ("--variant", "resnet8", "--image-size", 24, "--epochs", 3, "--batch-size", 8,
@@ -188,6 +190,22 @@ def test_a_stop_from_python_raises_and_ends_nothing(step, signals, left, photos,
     assert (type(stopped.value), str(stopped.value)) == (Stopped, f"stopped by SIGINT{rest}")
     assert (run / "config.json").exists() == run.exists() == left
     assert [signal.getsignal(number) for number in SIGNALS] == handlers
+
+
+@pytest.mark.once
+def test_a_stop_that_somebody_swallows_comes_after_the_step(photos, tmp_path, monkeypatch):
+    """Imports of large packages catch whatever is raised in them."""
+    build = Session._build_models
+
+    def swallowing(self, *arguments):
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        build(self, *arguments)
+
+    monkeypatch.setattr(Session, "_build_models", swallowing)
+    recipe = dataclasses.replace(get_recipe("smoke"), image_size=24, batch_size=8)
+    with pytest.raises(Stopped, match=r"^stopped by SIGINT"):
+        train(photos, "resnet8", tmp_path / "run", recipe=recipe)
 
 
 @pytest.mark.once
@@ -530,6 +548,8 @@ def test_a_fine_tuning_is_resumed_without_the_weights_it_started_from(whole, pho
     assert resnext(*arguments, "--out", runs[0]).returncode == 0
     assert faulty(STEP, 6, "SIGTERM", *arguments, "--out", runs[1]).returncode == 143
     start.unlink()
+    again = resnext(*arguments, "--resume", runs[0])  # the whole command: of a finished run, which says so
+    assert (again.returncode, again.stderr) == (0, "")
     monkeypatch.chdir("/")
     process = resnext("train", "--resume", runs[1])
     assert process.returncode == 0, process.stderr

@@ -540,7 +540,7 @@ def test_the_command_converts_there_and_back(theirs, tmp_path):
     before, after = load_file(theirs), load_file(back)
     assert before.keys() == after.keys()
     assert all(np.array_equal(before[name], after[name]) for name in before)
-    wrong = resnext("convert", tmp_path / "none.pth", "--out", back)
+    wrong = resnext("convert", tmp_path / "none.pth", "--out", tmp_path / "other.safetensors")
     assert refusal(wrong) == f"{tmp_path / 'none.pth'}: no such weights file."
 
 

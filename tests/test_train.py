@@ -492,7 +492,7 @@ def test_damaged_image_is_one_line(tmp_path):
     ("arguments", "words"),
     [
         (["--variant", "resnext51_32x4d"], "Unknown variant 'resnext51_32x4d': depth 51 is none of"),
-        (["--recipe", "magic"], "unknown recipe 'magic'; the recipes are photos"),
+        (["--recipe", "magic"], "unknown recipe 'magic'. The recipes are photos"),
         (["--epochs", "0"], "`epochs` must be a whole number, at least 1. Received: 0"),
         (["--batch-size", "-1"], "`batch_size` must be a whole number, at least 1. Received: -1"),
         (["--learning-rate", "0"], "`learning_rate` must be finite and above 0. Received: 0.0"),
@@ -587,7 +587,7 @@ def test_fine_tuning_keeps_frozen_stages_and_moves_the_rest(trained, colours, tm
     assert moved
     assert not moved & same
     assert json.loads((tuned / "config.json").read_text())["weights"] == str(folder)
-    assert f"\nweights: {folder}\nfrozen: stages 1, 2, with their statistics; " in process.stderr
+    assert f"\nweights: {folder}\nfrozen: stages 1, 2, with statistics; " in process.stderr
     other = resnext("train", colours, "--variant", "resnext26_2x4d", "--weights", folder / "best.safetensors", "--out",
                     tmp_path / "other")  # fmt: skip
     assert "best.safetensors" in refusal(other)

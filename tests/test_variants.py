@@ -85,6 +85,7 @@ def test_width_doubles_where_the_size_halves():
         ("ecaseresnext50_32x4d", "a name is"),
         ("resnxt50_32x4d", "Nearest: resnext50_32x4d"),
         ("resnext14_8x4dd", "Nearest: resnext14_8x4d"),
+        ("resnext11_2x4", "Nearest: resnext11_2x4d"),
         ("ResNeXt50_32x4d", "Nearest: resnext50_32x4d"),
         ("resnext50_032x4d", "a name is"),
         ("resnext50_32x4d ", "a name is"),

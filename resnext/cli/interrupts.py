@@ -26,6 +26,7 @@ class Interrupts:
     def __init__(self):
         self.count = 0  # interrupts outside a training
         self.ending = threading.Lock()  # taken by the thread that ends the process
+        self.stderr = os.dup(2)  # standard error itself is silent while a backend is imported
         if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as a shell arranges for jobs in the background
             signal.signal(signal.SIGINT, self._interrupt)
         reads, writes = os.pipe()
@@ -52,7 +53,7 @@ class Interrupts:
             self._end(number, request)
         else:
             if number == signal.SIGINT and not self.ending.locked():
-                _print("stopping after this step; press Ctrl-C again to stop at once")
+                self._print("stopping after this step; press Ctrl-C again to stop at once")
             if not request.noticed.wait(GRACE):
                 self._end(number, request)
 
@@ -66,7 +67,7 @@ class Interrupts:
                 clean_up()
             request.raised = stopped_by(number)
             line = str(request.described(request.raised))
-        _print(line)
+        self._print(line)
         os._exit(exit_code(number))
 
     def leave(self, status: int, line: str) -> NoReturn:
@@ -78,12 +79,11 @@ class Interrupts:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError):
                 stream.flush()
-        _print(line)
+        self._print(line)
         os._exit(status)
 
-
-def _print(line: str) -> None:
-    """Print to standard error, even while another thread holds the stream; a terminal gets its cursor back."""
-    cursor = "\r\x1b[?25h\x1b[K" if sys.stderr.isatty() else ""
-    with contextlib.suppress(OSError):
-        os.write(2, f"{cursor}resnext: {line}\n".encode(errors="backslashreplace"))
+    def _print(self, line: str) -> None:
+        """Print to standard error, even while another thread holds the stream; a terminal gets its cursor back."""
+        cursor = "\r\x1b[?25h\x1b[K" if os.isatty(self.stderr) else ""
+        with contextlib.suppress(OSError):
+            os.write(self.stderr, f"{cursor}resnext: {line}\n".encode(errors="backslashreplace"))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import importlib.metadata
 import importlib.util
 import io
 import itertools
 import os
 import re
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -92,14 +94,18 @@ def main() -> None:
 
 
 def _check_words(arguments: Sequence[str]) -> None:
-    """Explain a misspelt command, and values that are separated by commas; exit with status 2."""
+    """Explain a misspelt command, and values that are separated by commas, with status 2; or print the version."""
+    if arguments[1:] == ["--version"]:
+        print(f"resnext {importlib.metadata.version('resnext')}")
+        sys.exit()
     names = list(commands([]))
     if len(arguments) > 1 and not arguments[1].startswith("-") and arguments[1] not in names:
         nearest = difflib.get_close_matches(arguments[1], names, n=1)
         meant = f" Did you mean {nearest[0]}?" if nearest else ""
         warn(f"no command {arguments[1]!r}.{meant} The commands are {', '.join(names)}.")
         sys.exit(2)
-    joined = re.search(r" (--[a-z-]+)[ =]([\d.]+(,[\d.]+)+)( |$)", " ".join(arguments))
+    lists = "freeze|steps|crop-area|mean|std"
+    joined = re.search(rf" (--(?:{lists}))[ =]([\d.]+(,[\d.]+)+)( |$)", " ".join(arguments))
     if joined:
         option, values = joined[1], joined[2]
         warn(f"{option} {values}: separate values by spaces. Pass {option} {values.replace(',', ' ')}")
@@ -139,4 +145,5 @@ def _ask_for_huge_pages() -> None:
     asked = os.environ.get("GLIBC_TUNABLES")
     if os.environ["KERAS_BACKEND"] == "jax" and asked is None and sys.platform == "linux":
         os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))  # until Python has begun anew
         os.execv(sys.executable, sys.orig_argv)

@@ -120,7 +120,12 @@ def _info_of_run(run: Run) -> None:
 
 
 def _info_of_variant(variant: str) -> None:
-    network = get_variant(variant)
+    try:
+        network = get_variant(variant)
+    except ArgumentError:
+        if not user_path(variant).exists():
+            raise
+        raise ArgumentError(f"{variant}: no run folder. Pass a run folder, a variant, or a tag.") from None
     descriptions = _descriptions(network)
     table = Table("stage", "output", network.name, "parameters", "multiply-adds", box=None)
     rows, cost = stage_complexities(network), complexity(network)

@@ -80,6 +80,7 @@ def backbone(
     variant = dataclasses.replace(variant, output_stride=output_stride or variant.output_stride)
     one_of("form", form, FORMS)
     levels = _levels(variant)
+    out_stages = (out_stages,) if isinstance(out_stages, int) else out_stages
     stages = tuple(each.number for each in variant.stages) if out_stages is None else tuple(out_stages)
     if not stages or len(set(stages)) < len(stages) or not set(stages) <= set(levels):
         raise ArgumentError(
@@ -122,9 +123,13 @@ def freeze(model: keras.Model, stages: Sequence[int]) -> keras.Model:
     >>> network.get_layer("stage2_block1_transform_3x3_norm").trainable
     False
     """
-    if isinstance(stages, int):
-        raise ArgumentError(f"`stages` must be a sequence such as (1, 2). Received: {stages}")
+    if isinstance(stages, int | str):
+        raise ArgumentError(f"`stages` must be a sequence of numbers such as (1, 2). Received: {stages!r}")
     present = {stage_of(layer.name) for layer in model.layers}
+    if not any(present):
+        raise ArgumentError(
+            f"`model` must be a network that ResNeXt or backbone built; freeze the one inside {model.name}"
+        )
     for stage in stages:
         if stage not in present:
             known = ", ".join(str(each) for each in sorted(each for each in present if each))

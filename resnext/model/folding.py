@@ -33,6 +33,8 @@ def fold(model: keras.Model) -> keras.Model:
     >>> len(network.layers), len(fold(network).layers)
     (3, 2)
     """
+    if isinstance(model, keras.Sequential) and model.built:
+        model = keras.Model(model.inputs, model.outputs, name=model.name)
     if not _is_functional(model):
         raise ArgumentError(
             "`model` must be a functional model, such as ResNeXt builds. "

@@ -14,7 +14,7 @@ def legible(names: Sequence[str]) -> list[str]:
     """Return the names; one that no installed font can draw becomes "class NUMBER", and a line says so."""
     undrawn = missing(names)
     shown = [f"class {i}" if undrawn & {*name} else name for i, name in enumerate(names)]
-    _report(sum(name != old for name, old in zip(shown, names, strict=True)))
+    _report(tuple(old for name, old in zip(shown, names, strict=True) if name != old))
     return shown
 
 
@@ -53,7 +53,8 @@ def _installed() -> dict[str, str]:
     from matplotlib.font_manager import fontManager
 
     fonts = sorted(fontManager.ttflist, key=lambda font: font.name)
-    return {font.name: font.fname for font in fonts if not font.name.startswith("Last Resort")}
+    plain = [font for font in fonts if (font.style, str(font.weight), font.stretch) == ("normal", "400", "normal")]
+    return {font.name: font.fname for font in plain if not font.name.startswith("Last Resort")}
 
 
 @functools.cache
@@ -67,10 +68,11 @@ def _charmap(family: str) -> frozenset[int]:
 
 
 @functools.cache
-def _report(count: int) -> None:
-    """Report once how many names cannot be drawn."""
-    if count:
+def _report(names: tuple[str, ...]) -> None:
+    """Report once which names cannot be drawn."""
+    if names:
+        some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
         warn(
-            f"no installed font has all characters of {count} class names: the plots show their numbers. Install one, "
-            "such as Debian's fonts-noto-cjk"
+            f"no installed font has all characters of {len(names)} class names ({some}): the plots show their numbers. "
+            "Install a font for them, such as one of Debian's packages fonts-noto"
         )

@@ -38,6 +38,7 @@ from resnext.training.schedules import learning_rates
 from resnext.training.signals import Stopped, StopRequest
 from resnext.training.state import build, shapes
 from resnext.training.tensorboard import TensorBoard
+from resnext.variants.complexity import complexity
 from resnext.weights.load import load_weights
 
 EVALUATION_BATCH = 256  # images, at most
@@ -297,12 +298,10 @@ class Session:
                 "stands for; use a larger --image-size, or a variant for small images, such as resnext11_4x4d"
             )
         if recipe.freeze:
-            parts = (self.network.trainable_variables, self.network.variables)
-            trained, all_of_them = (sum(math.prod(variable.shape) for variable in part) for part in parts)
-            yield (
-                f"frozen: stages {', '.join(map(str, recipe.freeze))}, with their statistics; {trained:,} of "
-                f"{all_of_them:,} weights are trained"
-            )
+            trained = sum(math.prod(variable.shape) for variable in self.network.trainable_variables)
+            parameters = complexity(self.config.variant, classes=len(self.config.classes)).parameters
+            stages = f"stage{'s' if len(recipe.freeze) > 1 else ''} {', '.join(map(str, recipe.freeze))}"
+            yield f"frozen: {stages}, with statistics; {trained:,} of {parameters:,} parameters are trained"
 
     def _discard_unsaved(self, run: Run | None) -> None:
         """Remove a run that this session began, if it has nothing to resume from."""

@@ -47,6 +47,8 @@ class StopRequest:
             all_max: highest number over all processes: one that is asked to stop stops all, after the same step.
         """
         self.is_answered = True
+        if self.raised:  # somebody has caught it on its way: imports of large packages do
+            return self.raised
         number = all_max(self.number)
         if not number:
             return None

@@ -183,8 +183,10 @@ def check_options(
     folder: Path, config: RunConfig, variant: Variant | None, recipe: Recipe | None, options: RunOptions | None
 ) -> None:
     """Compare what the caller expects of a run with what it is. Raises RunError."""
-    if options:
-        options = dataclasses.replace(options, weights=_absolute(options.weights))
+    if options and options.weights:
+        absolute = str(user_path(options.weights).resolve())  # the file may be gone
+        same = absolute == config.options.weights
+        options = dataclasses.replace(options, weights=absolute if same else _absolute(options.weights))
     if changed := changes(config, variant=variant, recipe=recipe, options=options):
         raise RunError(
             f"{folder}: this run was started with {'; '.join(changed)}. Leave these options out, or start a new run "
@@ -239,6 +241,11 @@ def _check_start(variant: Variant, recipe: Recipe, weights: str | None) -> None:
         raise ArgumentError(
             "`freeze` keeps stages as they were loaded, and no weights are loaded: pass `weights`. "
             f"Received: freeze {recipe.freeze}"
+        )
+    last = variant.stages[-1].number
+    if recipe.freeze and max(recipe.freeze) > last:
+        raise ArgumentError(
+            f"`freeze` must be among the stages of {variant.name}, 1 to {last}. Received: {max(recipe.freeze)}"
         )
     if recipe.zero_gamma and variant.shortcut == "none":
         raise ArgumentError("`zero_gamma` must be False without shortcuts: every block would start, and stay, at zero")

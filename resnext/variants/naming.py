@@ -1,6 +1,5 @@
 """From a name to the network, and the names of the published ones."""
 
-import contextlib
 import difflib
 import fnmatch
 import re
@@ -108,9 +107,9 @@ def _no_such_depth(name: str, match: re.Match) -> str:
 
 
 def _nearest(name: str) -> str:
-    """Return the name without its last letter or two, if that is a variant; else the published one most like it."""
-    for end in (-1, -2):
-        with contextlib.suppress(ArgumentError):
-            if _NAME.fullmatch(name[:end]):
-                return get_variant(name[:end]).name
+    """Return a variant whose name differs in the last letter or two; else the published one most like it."""
+    for candidate in (f"{name}d", name[:-1], name[:-2]):
+        match = _NAME.fullmatch(candidate)
+        if match and match["width"] and _blocks(match["family"], int(match["depth"]))[1]:
+            return candidate
     return difflib.get_close_matches(name, PUBLISHED, n=1, cutoff=0.0)[0]

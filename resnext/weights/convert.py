@@ -65,8 +65,8 @@ def convert(
         raise ArgumentError(f"`to` must be one of {', '.join(TARGETS)}. Received: {to!r}")
     out = user_path(out)
     check_file(out, (".safetensors",) if to == "resnext" else (".safetensors", *TORCH_SUFFIXES), to)
-    if user_path(source).exists() and out.exists() and out.samefile(user_path(source)):
-        raise ArgumentError(f"{out}: is the source itself. Pass another file as --out.")
+    if out.exists():  # it may be the source, a part of it, or another run's
+        raise ArgumentError(f"{out}: exists already. Choose another --out, or remove it.")
     named = as_variant(variant) if variant else None
     with open_weights(source, named, key) as file:
         found, variant = file.found, named or _variant_in(file)

@@ -35,6 +35,8 @@ def find_file(source: str | Path, variant: Variant | None = None) -> tuple[Path,
         MissingPackageError: huggingface-hub is needed and not installed.
     """
     name = str(source)
+    if not name:
+        raise WeightsError("the name of the weights is empty. Pass a file, a folder, hf:OWNER/NAME or a tag.")
     path = user_path(source)
     if name.startswith(HUB):
         repository = name.removeprefix(HUB)

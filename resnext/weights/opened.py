@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ import numpy as np
 
 from resnext.errors import WeightsError, printable
 from resnext.images.preprocessing import Preprocessing
+from resnext.variants.layer_table import variant_shapes
 from resnext.variants.naming import get_variant
 from resnext.variants.variant import Variant
 from resnext.weights.hub import find_file, say_licence
@@ -36,9 +38,6 @@ from resnext.weights.layouts import (
 )
 from resnext.weights.published import PublishedWeights, published_weights
 from resnext.weights.readers import Tensors, open_tensors
-
-# What wrappers put before every name: DataParallel, torch.compile, Lightning, and the habits of training scripts.
-PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", "encoder.")
 
 
 class OpenedWeights(NamedTuple):
@@ -77,13 +76,18 @@ class OpenedWeights(NamedTuple):
     def facts(self) -> dict[str, Any]:
         """Return the known values of the fields in UNTRACED: as published, or from metadata or the layout."""
         named = get_variant(self.known.variant) if self.known else self.config.variant
-        if named:
+        if named and (self.known or self._has_shapes_of(named)):
             return {fact: getattr(named, fact) for fact in UNTRACED}
         if self.layout is OURS:
             return self._own_facts()
         shapes = {name: location.shape for name, location in self.found.items()}
         variant = find_variant(shapes, self.layout)
         return {fact: getattr(variant, fact) for fact in ("shortcut", "stem_pool")} if variant else {}
+
+    def _has_shapes_of(self, variant: Variant) -> bool:
+        """Whether the weights are those of a network; a configuration beside them may speak of another."""
+        expected = variant_shapes(variant, self.channels, self.classes)
+        return all(name in self.found and self.found[name].shape == shape for name, shape in expected.items())
 
     def _own_facts(self) -> dict[str, Any]:
         if "network" not in self.tensors.metadata:
@@ -147,11 +151,8 @@ def open_weights(source: str | Path, variant: Variant | None = None, key: str | 
 def _no_network(path: Path, shapes: Shapes) -> WeightsError:
     """Return the error for names that are not a network's; it says which of them are in the way of one."""
     inside = {name: shape for name, shape in shapes.items() if shape}
-    prefix = ""
-    while more := next((each for each in PREFIXES if 2 * _count(inside, prefix + each) > len(inside)), ""):
-        prefix += more
-    network = {name.removeprefix(prefix): shape for name, shape in inside.items() if name.startswith(prefix)}
-    if layout_of_file(network):
+    prefix = _network_prefix(inside, 0.5)
+    if prefix:
         others = sorted(name for name in inside if not name.startswith(prefix))
         some = ", ".join(printable(name, 100) for name in others[:5]) + (", ..." if len(others) > 5 else "")
         return WeightsError(
@@ -165,23 +166,34 @@ def _no_network(path: Path, shapes: Shapes) -> WeightsError:
     )
 
 
-def _count(shapes: Shapes, prefix: str) -> int:
-    return sum(name.startswith(prefix) for name in shapes)
-
-
 def without_prefix(shapes: Shapes) -> tuple[str, dict[str, Shape]]:
     """Return the prefix that wrappers put before every name, and the names without it.
 
-    Counters beside the weights, such as the `n_averaged` of PyTorch's averaged models, are left out.
+    DataParallel, torch.compile, Lightning and the habits of training scripts put words before names, until they begin
+    as a network's do. Counters beside the weights, such as the `n_averaged` of PyTorch's averaged models, are left out.
 
     >>> without_prefix({"module.model.fc.bias": (10,), "n_averaged": ()})
     ('module.model.', {'fc.bias': (10,)})
     """
     named = {name: shape for name, shape in shapes.items() if shape or "." in name or "/" in name}
-    prefix = ""
-    while more := next((each for each in PREFIXES if named and all(n.startswith(prefix + each) for n in named)), ""):
-        prefix += more
-    return prefix, {name.removeprefix(prefix): shape for name, shape in named.items()}
+    prefix = _network_prefix(named, 1.0)
+    return prefix or "", {name.removeprefix(prefix or ""): shape for name, shape in named.items()}
+
+
+def _network_prefix(shapes: Shapes, share: float) -> str | None:
+    """Return the words that more than a share of the names begin with, and that a network's names follow; else None.
+
+    A share of 1 asks for all of the names.
+    """
+    prefix, left = "", dict(shapes)
+    while left and layout_of_file(left) is None:
+        words = Counter(name.partition(".")[0] for name in left if "." in name)
+        word, count = words.most_common(1)[0] if words else ("", 0)
+        if count < len(shapes) if share == 1 else count <= share * len(shapes):
+            return None
+        prefix += f"{word}."
+        left = {name.removeprefix(f"{word}."): shape for name, shape in left.items() if name.startswith(f"{word}.")}
+    return prefix
 
 
 def counters(expected: Shapes) -> list[str]:

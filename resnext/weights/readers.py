@@ -46,7 +46,9 @@ PLACEHOLDERS = (
     "lightning.fabric.utilities.data.AttributeDict", "lightning.pytorch.utilities.parsing.AttributeDict",
     "collections.defaultdict", "collections.Counter", "datetime.datetime", "datetime.timedelta",
     "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath", "pathlib.PureWindowsPath",
-    "numpy.dtype", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "_codecs.encode",
+    "numpy.dtype", "numpy.ndarray", "_codecs.encode",
+    *(f"numpy.{core}.multiarray.{what}" for core in ("core", "_core") for what in ("scalar", "_reconstruct")),
+    *(f"{module}.{what}" for module in ("builtins", "__builtin__") for what in ("list", "dict", "set", "int", "float")),
     "torch.device", "torch.Size", "torch.torch_version.TorchVersion",
 )  # fmt: skip
 # Keys under which training scripts keep a state_dict, the first that is there is read; averages first, as timm does.
@@ -117,6 +119,8 @@ def _safetensors(path: Path) -> Iterator[Tensors]:
 
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
+        if file.read(1) not in (b"{", b""):
+            raise WeightsError(f"{path}: no file of weights. Allowed: safetensors, PyTorch's .pth, and HDF5.")
         if not 2 <= length <= min(MAX_HEADER, path.stat().st_size - 8):
             raise ValueError(f"its header claims {length:,} bytes, in a file of {path.stat().st_size:,}")
     with safe_open(path, framework="numpy") as file:
@@ -139,7 +143,10 @@ def _sharded(path: Path) -> Iterator[Tensors]:
     """Read the parts that an index names: Hugging Face's format for large models."""
     if path.stat().st_size > MAX_HEADER:
         raise ValueError(f"an index of {path.stat().st_size:,} bytes; at most {MAX_HEADER:,} are read")
-    parts = json.loads(path.read_bytes())["weight_map"]
+    parts = json.loads(path.read_bytes())
+    if not isinstance(parts, dict) or "weight_map" not in parts:
+        raise WeightsError(f"{path}: no file of weights, and no index of one in parts.")
+    parts = parts["weight_map"]
     names = sorted({*parts.values()})
     if any(Path(name).name != name or not name.endswith(".safetensors") for name in names):
         raise ValueError("its parts must be .safetensors files in the same folder")
@@ -277,7 +284,7 @@ def _chosen(path: Path, keys: list[str], key: str | None) -> str:
     """Return the key of the state_dict to read. Raises WeightsError where that is not plain."""
     allowed = ", ".join(printable(name, 100) for name in keys[:20]) or "none"
     if not keys:
-        raise ValueError("not a state_dict: names and tensors")
+        raise WeightsError(f"{path}: holds no names with tensors. {_SAVE_WEIGHTS}")
     if key is not None and key not in keys:
         raise WeightsError(f"{path}: holds no weights under the key {key!r}. Its keys: {allowed}.")
     known = [name for last in KEYS for name in keys if name.split(".")[-1] == last]
