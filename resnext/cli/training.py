@@ -77,8 +77,8 @@ def train_command(defaults: Recipe) -> Callable[..., None]:
         """Train a network on a folder of images, or resume a training: resnext train --resume RUN.
 
         Args:
-            data: folder or tar archive train/<class>/* with test/ or val/ beside it, or <class>/*; or digits, cifar10
-                or cifar100.
+            data: folder, tar or zip archive: train/<class>/* with test/ or val/ beside it, or <class>/*; or digits,
+                cifar10 or cifar100.
             variant: network, such as resnext50_32x4d or resnext14_8x4d (see `resnext list`).
             out: run folder, new or empty.
             run: options of the run.

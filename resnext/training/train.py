@@ -58,8 +58,8 @@ def train(
     """Train a network and keep everything about it in a run folder (see `resnext.runs.run`).
 
     Args:
-        data: folder or tar archive `train/<class>/*` with `test/` or `val/` beside it, or `<class>/*`; or one of the
-            built-in data sets `digits`, `cifar10`, `cifar100`.
+        data: folder, tar or zip archive `train/<class>/*` with `test/` or `val/` beside it, or `<class>/*`; or one of
+            the built-in data sets `digits`, `cifar10`, `cifar100`.
         variant: name such as `"resnext50_32x4d"`, or a `Variant`.
         out: run folder, new or empty.
         recipe: training recipe to use, `get_recipe("photos")` by default; `dataclasses.replace` changes any field.

@@ -172,8 +172,8 @@ def without_prefix(shapes: Shapes) -> tuple[str, dict[str, Shape]]:
     DataParallel, torch.compile, Lightning and the habits of training scripts put words before names, until they begin
     as a network's do. Counters beside the weights, such as the `n_averaged` of PyTorch's averaged models, are left out.
 
-    >>> without_prefix({"module.model.fc.bias": (10,), "n_averaged": ()})
-    ('module.model.', {'fc.bias': (10,)})
+    >>> without_prefix({"module.model.bn1.weight": (64,), "n_averaged": ()})
+    ('module.model.', {'bn1.weight': (64,)})
     """
     named = {name: shape for name, shape in shapes.items() if shape or "." in name or "/" in name}
     prefix = _network_prefix(named, 1.0)
