@@ -532,7 +532,7 @@ def test_an_archive_of_photos_is_read():
 # Bad images
 
 
-def test_one_image_in_a_thousand_may_be_left_out(tmp_path):
+def test_a_number_or_a_share_of_the_images_may_be_left_out(tmp_path):
     make(tmp_path, "a/0.png", "b/0.png")
     good, bad = tmp_path / "a/0.png", tmp_path / "b/0.png"
     bad.write_bytes(good.read_bytes()[:-30])  # the header is whole
@@ -541,20 +541,21 @@ def test_one_image_in_a_thousand_may_be_left_out(tmp_path):
         images = [bad if i in places else good for i in range(count)]
         return Examples(images, np.arange(count, dtype=np.int32) % 2, ("a", "b"))
 
-    kept, faults = drop_unreadable(examples(3, 1500, count=2000))
+    kept, faults = drop_unreadable(examples(3, 1500, count=2000), 2)
+    assert len(drop_unreadable(examples(3, 1500, count=2000), 0.001)[0]) == 1998
     assert len(kept) == len(kept.images) == 1998
     assert kept.labels.tolist() == [i % 2 for i in range(2000) if i not in (3, 1500)]
     assert set(kept.images) == {good}
     assert [fault.startswith(f"{bad}: ") for fault in faults] == [True, True]
     whole = examples(count=10)
-    assert drop_unreadable(whole) == (whole, [])
-    match = r"^1 of 999 images can't be read, and at most 0 \(0.1 %\) may be left out: \S+b/0.png: [^;]*$"
+    assert drop_unreadable(whole, 1) == (whole, [])
+    match = r"^1 of 999 images can't be read, and --skip-bad 0.001 leaves out at most 0: \S+b/0.png: [^;]*$"
     with pytest.raises(DataError, match=match):
-        drop_unreadable(examples(5, count=999))
-    with pytest.raises(DataError, match=r"^4 of 2000 .* at most 2 \(0.1 %\) .*(\S+b/0.png: [^;]*; ){3}\.\.\.$"):
-        drop_unreadable(examples(1, 2, 3, 4, count=2000))
+        drop_unreadable(examples(5, count=999), 0.001)
+    with pytest.raises(DataError, match=r"^4 of 2000 .* at most 2: .*(\S+b/0.png: [^;]*; ){3}\.\.\.$"):
+        drop_unreadable(examples(1, 2, 3, 4, count=2000), 2)
 
 
 def test_arrays_are_readable():
     examples = Examples(np.zeros((3, 8, 8, 3), np.uint8), np.arange(3, dtype=np.int32), tuple("abc"))
-    assert drop_unreadable(examples) == (examples, [])
+    assert drop_unreadable(examples, 1) == (examples, [])
