@@ -174,6 +174,24 @@ def test_an_interrupt_before_the_first_step_is_one_line_and_leaves_nothing(fault
 
 
 @pytest.mark.once
+def test_an_interrupt_that_a_callback_swallows_is_one_line_too():
+    code = """
+import os, signal, time
+from resnext.cli.interrupts import Interrupts
+
+class Swallowing:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+
+Interrupts()
+Swallowing()
+time.sleep(10)
+"""
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert (process.returncode, process.stderr) == (130, "resnext: interrupted\n")
+
+
+@pytest.mark.once
 @pytest.mark.parametrize("moment", [0.0, 0.2, 1.5])
 def test_an_interrupt_while_it_starts_is_one_line(moment, tmp_path):
     """After a moment, counted from when Python has begun with the package."""

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import Command
-from conftest import COLOURS, fresh_resnext, resnext, write_photos
+from conftest import COLOURS, fresh_resnext, made_once, resnext, write_photos
 from safetensors.numpy import load_file
 
 from resnext import train
@@ -48,20 +48,22 @@ BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photos")
-    write_photos(folder / "train", COLOURS, 11)
-    write_photos(folder / "test", COLOURS, 4)
-    return folder
+def photos(whole):
+    """The images of that run."""
+    return whole.parent / "photos"
 
 
 @pytest.fixture(scope="module")
-def whole(photos, tmp_path_factory):
+def whole(tmp_path_factory):
     """A run that nothing happened to: 3 epochs of 4 steps, each of 2 batches."""
-    folder = tmp_path_factory.mktemp("runs") / "whole"
-    process = resnext("train", photos, *ARGUMENTS, "--out", folder)
-    assert process.returncode == 0, process.stderr
-    return folder
+
+    def make(folder):
+        write_photos(folder / "photos" / "train", COLOURS, 11)
+        write_photos(folder / "photos" / "test", COLOURS, 4)
+        process = resnext("train", folder / "photos", *ARGUMENTS, "--out", folder / "whole")
+        assert process.returncode == 0, process.stderr
+
+    return made_once(tmp_path_factory, "resumed", make) / "whole"
 
 
 def faulty(place: str, number: int | str, fault: str, *arguments) -> subprocess.CompletedProcess:

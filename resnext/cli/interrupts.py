@@ -16,6 +16,12 @@ SOON = 0.7  # seconds that a command has to end by itself
 GRACE = 8.0  # seconds for the step of a training that is being computed, or compiled
 
 
+def _show_unraisable(unraisable) -> None:
+    """Say nothing of an interrupt that came in a callback, such as JAX's at garbage collection, where it is lost."""
+    if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
+
+
 class Interrupts:
     """Watches the signals of a process from a thread, which gets to run while XLA compiles for a minute.
 
@@ -29,6 +35,7 @@ class Interrupts:
         self.stderr = os.dup(2)  # standard error itself is silent while a backend is imported
         if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as a shell arranges for jobs in the background
             signal.signal(signal.SIGINT, self._interrupt)
+        sys.unraisablehook = _show_unraisable
         reads, writes = os.pipe()
         os.set_blocking(writes, False)
         signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
