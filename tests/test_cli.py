@@ -192,14 +192,20 @@ time.sleep(10)
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("moment", [0.0, 0.2, 1.5])
-def test_an_interrupt_while_it_starts_is_one_line(moment, tmp_path):
+@pytest.mark.parametrize(("backend", "moment"), [("", 0.0), ("", 0.2), ("", 1.5), ("jax", 1.5)])
+def test_an_interrupt_while_it_starts_is_one_line(backend, moment, tmp_path):
     """After a moment, counted from when Python has begun with the package."""
     began = time.monotonic()
     subprocess.run([sys.executable, "-c", "import resnext.__main__"], check=True)
     moment += 1.5 * (time.monotonic() - began)
     arguments = ["train", "digits", "--variant", "resnext50_32x4d", "--out", tmp_path / "new" / "run"]
-    with subprocess.Popen([sys.executable, "-m", "resnext", *arguments], stderr=subprocess.PIPE, text=True) as process:
+    environment = dict(os.environ)
+    if backend:
+        pytest.importorskip(backend)
+        environment["KERAS_BACKEND"] = backend
+        del environment["GLIBC_TUNABLES"]  # so that it starts itself again
+    command = [sys.executable, "-m", "resnext", *arguments]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         time.sleep(moment)
         process.send_signal(signal.SIGINT)
         errors = process.communicate(timeout=30)[1]

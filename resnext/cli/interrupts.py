@@ -35,6 +35,7 @@ class Interrupts:
         self.stderr = os.dup(2)  # standard error itself is silent while a backend is imported
         if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as a shell arranges for jobs in the background
             signal.signal(signal.SIGINT, self._interrupt)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))  # blocked where the command has started again
         sys.unraisablehook = _show_unraisable
         reads, writes = os.pipe()
         os.set_blocking(writes, False)
