@@ -9,7 +9,6 @@ def main() -> None:
     """Run the command line; an interrupt while it is imported is one line, too."""
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
         signal.signal(signal.SIGINT, _interrupted)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))  # blocked where the command has started itself again
     from resnext.cli.main import main
 
     main()

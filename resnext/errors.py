@@ -7,6 +7,7 @@ statuses are those of sysexits.h, by which schedulers tell what may be tried aga
 
 from __future__ import annotations
 
+import difflib
 import sys
 
 
@@ -111,6 +112,16 @@ def printable(name: object, limit: int | None = None) -> str:
     text = str(name)
     shown = text if text.isprintable() else repr(text)
     return shown if limit is None or len(shown) <= limit else f"{shown[:limit]}..."
+
+
+def did_you_mean(word: str, known: list[str] | tuple[str, ...]) -> str:
+    """Return a sentence with the known word that is most like a misspelt one, after a blank; "" where none is.
+
+    >>> did_you_mean("trian", ["train", "info"])
+    ' Did you mean train?'
+    """
+    nearest = difflib.get_close_matches(word, known, n=1)
+    return f" Did you mean {nearest[0]}?" if nearest else ""
 
 
 def warn(line: str) -> None:

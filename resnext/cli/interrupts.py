@@ -33,14 +33,13 @@ class Interrupts:
         self.count = 0  # interrupts outside a training
         self.ending = threading.Lock()  # taken by the thread that ends the process
         self.stderr = os.dup(2)  # standard error itself is silent while a backend is imported
-        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as a shell arranges for jobs in the background
-            signal.signal(signal.SIGINT, self._interrupt)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))  # blocked where the command has started again
         sys.unraisablehook = _show_unraisable
         reads, writes = os.pipe()
         os.set_blocking(writes, False)
         signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
         threading.Thread(target=self._watch, args=(reads,), daemon=True).start()
+        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as a shell arranges for jobs in the background
+            signal.signal(signal.SIGINT, self._interrupt)
 
     def _interrupt(self, number: int, frame) -> NoReturn:
         self.count += 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import importlib.metadata
 import importlib.util
 import io
@@ -28,7 +27,7 @@ from resnext.cli.spectator import Spectator
 from resnext.cli.training import recipes, resume_command, train_command
 from resnext.cli.weights import convert
 from resnext.distributed import launched
-from resnext.errors import DistributedError, ResNeXtError, RunError, warn
+from resnext.errors import DistributedError, ResNeXtError, RunError, did_you_mean, warn
 from resnext.files import user_path
 from resnext.recipes.naming import get_recipe
 from resnext.runs.run import Run
@@ -62,17 +61,9 @@ def commands(arguments: Sequence[str]) -> dict[str, Callable[..., None]]:
 def main() -> None:
     """Run one command; an error of the user's is one line on standard error, and its exit status."""
     interrupts = Interrupts()
-    sys.stderr = Spectator(sys.stderr)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal that knows ASCII only
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    warnings.showwarning = _show_warning
-    _silence_other_ranks()
-    if not os.environ.get("KERAS_BACKEND"):
-        os.environ["KERAS_BACKEND"] = _backend_of_run(sys.argv) or installed_backend()
-    if sys.argv[1:2] in (["train"], ["evaluate"], ["predict"], ["bench"]):
-        _ask_for_huge_pages()
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))  # see `_ask_for_huge_pages`
+        _prepare()
         _check_words(sys.argv)
         tyro.extras.subcommand_cli_from_dict(
             commands(sys.argv),
@@ -93,6 +84,20 @@ def main() -> None:
         interrupts.leave(getattr(error, "exit_code", 1), str(error))
 
 
+def _prepare() -> None:
+    """Set up the streams, the warnings and the backend of the process."""
+    sys.stderr = Spectator(sys.stderr)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal that knows ASCII only
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.showwarning = _show_warning
+    _silence_other_ranks()
+    if not os.environ.get("KERAS_BACKEND"):
+        os.environ["KERAS_BACKEND"] = _backend_of_run(sys.argv) or installed_backend()
+    if sys.argv[1:2] in (["train"], ["evaluate"], ["predict"], ["bench"]):
+        _ask_for_huge_pages()
+
+
 def _check_words(arguments: Sequence[str]) -> None:
     """Explain a misspelt command, and values that are separated by commas, with status 2; or print the version."""
     if arguments[1:] == ["--version"]:
@@ -100,9 +105,7 @@ def _check_words(arguments: Sequence[str]) -> None:
         sys.exit()
     names = list(commands([]))
     if len(arguments) > 1 and not arguments[1].startswith("-") and arguments[1] not in names:
-        nearest = difflib.get_close_matches(arguments[1], names, n=1)
-        meant = f" Did you mean {nearest[0]}?" if nearest else ""
-        warn(f"no command {arguments[1]!r}.{meant} The commands are {', '.join(names)}.")
+        warn(f"no command {arguments[1]!r}.{did_you_mean(arguments[1], names)} The commands are {', '.join(names)}.")
         sys.exit(2)
     lists = "freeze|steps|crop-area|mean|std"
     joined = re.search(rf" (--(?:{lists}))[ =]([\d.]+(,[\d.]+)+)( |$)", " ".join(arguments))

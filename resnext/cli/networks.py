@@ -12,7 +12,7 @@ from resnext.cli.tables import print_table
 from resnext.errors import ArgumentError, printable
 from resnext.files import user_path
 from resnext.runs.lock import owner
-from resnext.runs.run import RECORDS, Run, command_to_resume, is_run
+from resnext.runs.run import Run, command_to_resume, is_run
 from resnext.variants.complexity import complexity, stage_complexities
 from resnext.variants.naming import get_variant, list_variants
 from resnext.variants.published import PUBLISHED
@@ -112,7 +112,7 @@ def _info_of_run(run: Run) -> None:
     if config.options.weights:
         print(f"started from   {config.options.weights}")
     print(f"versions       {', '.join(f'{name} {version}' for name, version in config.versions.items())}")
-    if (run.folder / RECORDS).is_file():
+    if run.epochs_done:
         for name, row in (("best", run.history.best), ("last", run.history.last)):
             print(f"{name}           validation top-1 {100 * row.validation_accuracy:.2f} % (epoch {row.epoch})")
     if not run.is_finished and not process:

@@ -9,7 +9,6 @@ from typing import BinaryIO
 
 from resnext.errors import DataError, printable
 
-LABEL_SUFFIXES = frozenset({".txt", ".csv"})  # suffixes of the files that name the classes of images
 MAX_MEMBER = 256_000_000  # bytes: more than 64 million pixels uncompressed
 MAX_DEPTH = 64  # nested folders
 
@@ -28,8 +27,7 @@ class Member:
 
     def open(self) -> BinaryIO:
         """Return the content in memory. Raises ValueError if it is empty, too large or cut off by the archive's end."""
-        if self.size > MAX_MEMBER:
-            raise ValueError(f"more than {MAX_MEMBER // 10**6} MB")
+        check_size(self.size)
         with open(self.archive, "rb") as archive:
             archive.seek(self.offset)
             return io.BytesIO(_whole(archive.read(self.size), self.size))
@@ -60,6 +58,12 @@ def check_parts(name: str, parts: list[str], path: Path) -> None:
         )
     if len(parts) > MAX_DEPTH:
         raise DataError(f"{printable(path)} has folders nested more than {MAX_DEPTH} deep; pack it again with fewer")
+
+
+def check_size(size: int) -> None:
+    """Raise ValueError for more bytes than any image needs."""
+    if size > MAX_MEMBER:
+        raise ValueError(f"more than {MAX_MEMBER // 10**6} MB")
 
 
 def _whole(content: bytes, size: int) -> bytes:

@@ -99,6 +99,11 @@ def shown(folder: Folder) -> dict[str, Folder | None]:
     return {name: entry for name, entry in folder.entries().items() if name.lower() not in DROPPINGS}
 
 
+def is_label_file(name: str) -> bool:
+    """Return whether a file's suffix is that of a file that names the classes of images."""
+    return PurePosixPath(name).suffix.lower() in (".txt", ".csv")
+
+
 def is_image_name(name: str) -> bool:
     """Return whether a file's suffix is that of an image."""
     return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES

@@ -13,9 +13,9 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from resnext.data.archive_members import LABEL_SUFFIXES, Member
+from resnext.data.archive_members import Member
 from resnext.data.archives import read_text
-from resnext.data.folders import Folder
+from resnext.data.folders import Folder, is_label_file
 from resnext.errors import DataError, printable
 
 NAMES = (
@@ -45,7 +45,7 @@ def find_label_file(part: Folder, folders: Iterable[Folder]) -> Path | Member:
         entries = folder.entries()
         found = [name for name in names if name in entries]
         if not found and folder is part:
-            found = [name for name in entries if PurePosixPath(name).suffix.lower() in LABEL_SUFFIXES]
+            found = [name for name in entries if is_label_file(name)]
             found = found if len(found) == 1 else []
         if found:
             return folder.file(found[0])
@@ -129,18 +129,20 @@ def _class_names(file: Path | Member, labels: list[str], classes: Sequence[str])
         )
     if are_names:
         return labels
-    if not are_indices and all(label.isdecimal() for label in labels):
+    if are_indices:
+        return [indices[label] for label in labels]
+    if all(label.isdecimal() for label in labels):
         last = max(labels, key=lambda label: (len(label), label))
         raise DataError(
             f"{printable(file)} has the label {printable(last, 20)}, and the indices of its {len(indices)} classes are "
             f"0 to {len(indices) - 1}"
         )
-    if not are_indices and {*labels} & {*classes} and {*labels} & {*indices}:
+    if {*labels} & {*classes} and {*labels} & {*indices}:
         strange = sorted({*labels} - {*classes})
         raise DataError(
             f"{printable(file)} mixes names of classes and other labels ({_named(strange)}); use class names only"
         )
-    return [indices[label] for label in labels] if are_indices else labels
+    return labels
 
 
 def _in_order(file: Path | Member, names: list[str], images: Sequence[str], classes: Sequence[str]) -> list[str]:

@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from resnext.data.archive_members import LABEL_SUFFIXES
-from resnext.data.folders import DROPPINGS, Folder, is_image_name, shown
+from resnext.data.folders import DROPPINGS, Folder, is_image_name, is_label_file, shown
 
 
 def count_left_out(root: Folder, parts: Sequence[Folder]) -> Counter[str]:
@@ -25,8 +24,8 @@ def count_left_out(root: Folder, parts: Sequence[Folder]) -> Counter[str]:
         for folder in folders:
             counts += _count(folder)
         if not folders:  # of images, which a file labels
-            others = [name for name in shown(part) if PurePosixPath(name).suffix.lower() not in LABEL_SUFFIXES]
-            counts += Counter(_kind(name) for name in others if not is_image_name(name))
+            others = (name for name in shown(part) if not (is_label_file(name) or is_image_name(name)))
+            counts += Counter(map(_kind, others))
     return counts
 
 

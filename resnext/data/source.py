@@ -15,16 +15,16 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from unicodedata import normalize
 
 import numpy as np
 
-from resnext.data.archive_members import LABEL_SUFFIXES, Member
+from resnext.data.archive_members import Member
 from resnext.data.archives import ARCHIVES, archive_suffix, read_archive
 from resnext.data.builtin import BUILTIN, TEST_SHARE, load_builtin, local_copy
 from resnext.data.examples import Examples, Splits
-from resnext.data.folders import DiskFolder, Folder, is_image_name, shown
+from resnext.data.folders import DiskFolder, Folder, is_image_name, is_label_file, shown
 from resnext.data.label_files import find_label_file, read_labels
 from resnext.data.left_out import count_left_out
 from resnext.errors import DataError, printable
@@ -67,7 +67,7 @@ class DataSource:
         said, files = [], count_left_out(self.root, [*parts.values()])
         if files:
             said.append("left out: " + ", ".join(f"{count:,} {kind}" for kind, count in files.most_common()))
-        if part := _unlabelled_test(self.root):
+        if part := _unlabelled_test(self.root, parts):
             said.append(f"{part}: not used, for it has neither class folders nor a label file")
         return said
 
@@ -164,7 +164,7 @@ def _unwrapped(tree: Folder) -> Folder:
     entries = shown(tree)
     folders = [folder for folder in entries.values() if folder]
     files = [name for name, folder in entries.items() if folder is None]
-    is_data = any(is_image_name(name) or PurePosixPath(name).suffix.lower() in LABEL_SUFFIXES for name in files)
+    is_data = any(is_image_name(name) or is_label_file(name) for name in files)
     if len(folders) != 1 or is_data:
         return tree
     (only,) = folders
@@ -173,11 +173,13 @@ def _unwrapped(tree: Folder) -> Folder:
     return _unwrapped(only)
 
 
-def _unlabelled_test(root: Folder) -> Folder | None:
+def _unlabelled_test(root: Folder, parts: dict[str, Folder]) -> Folder | None:
     """Return a test/ of images alone beside train/, as Kaggle's competitions have it."""
-    parts = _all_parts(root)
     test = parts.get("test") if "train" in parts else None
-    if test is None or any(shown(test).values()) or not any(map(is_image_name, shown(test))):
+    if test is None:
+        return None
+    entries = shown(test)
+    if any(entries.values()) or not any(map(is_image_name, entries)):
         return None
     try:
         find_label_file(test, [root])
@@ -205,8 +207,9 @@ def _drawn_splits(images: dict[str, list[Path | Member]], seed: int, folder: Fol
 
 def _parts(root: Folder) -> dict[str, Folder]:
     """Return the folders that are parts of a data set, by the name of the part, without a test/ that has no labels."""
-    unlabelled = _unlabelled_test(root)
-    return {name: part for name, part in _all_parts(root).items() if part != unlabelled}
+    parts = _all_parts(root)
+    unlabelled = _unlabelled_test(root, parts)
+    return {name: part for name, part in parts.items() if part is not unlabelled}
 
 
 def _all_parts(root: Folder) -> dict[str, Folder]:

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from resnext.data.archive_members import LABEL_SUFFIXES, HeldMember, Member, check_parts, path_parts
+from resnext.data.archive_members import HeldMember, Member, check_parts, path_parts
+from resnext.data.folders import is_image_name, is_label_file
 from resnext.errors import DataError, printable
-from resnext.images.decode import IMAGE_SUFFIXES
 
 READERS = {
     ".tar": lambda path: open(path, "rb"),  # noqa: SIM115
@@ -49,8 +49,7 @@ def _members(path: Path, stream: BinaryIO, is_compressed: bool) -> Iterator[tupl
                 yield parts, None
             else:
                 place = (path, "/".join(parts), info.offset_data, info.size)
-                is_read = Path(parts[-1]).suffix.lower() in IMAGE_SUFFIXES | LABEL_SUFFIXES
-                held = is_compressed and is_read
+                held = is_compressed and (is_image_name(parts[-1]) or is_label_file(parts[-1]))
                 yield parts, HeldMember(*place, _content(stream, info)) if held else Member(*place)
     if headers.last != bytes(tarfile.BLOCKSIZE):  # tarfile mistakes a damaged header for the end
         raise ValueError("its end mark is missing")

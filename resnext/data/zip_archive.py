@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from resnext.data.archive_members import MAX_MEMBER, Member, check_parts, path_parts
+from resnext.data.archive_members import Member, check_parts, check_size, path_parts
 from resnext.errors import DataError, printable
 
 STORED, DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
@@ -30,8 +30,7 @@ class ZipMember(Member):
 
     def open(self) -> BinaryIO:
         """Return the content in memory. Raises ValueError if it is empty, too large, damaged or cut off."""
-        if max(self.size, self.compressed) > MAX_MEMBER:
-            raise ValueError(f"more than {MAX_MEMBER // 10**6} MB")
+        check_size(max(self.size, self.compressed))
         if not self.size:
             raise ValueError("empty file")
         with open(self.archive, "rb") as archive:

@@ -1,10 +1,9 @@
 """The names of the recipes, in the order in which they are listed, and access by name."""
 
-import difflib
 import importlib
 from typing import NamedTuple
 
-from resnext.errors import ArgumentError
+from resnext.errors import ArgumentError, did_you_mean
 from resnext.recipes.recipe import Published, Recipe
 
 
@@ -35,9 +34,7 @@ def get_recipe(name: str) -> Recipe:
 def get_entry(name: str) -> Entry:
     """Return the recipe as `get_recipe` does, with its title and the published runs that used it."""
     if name not in NAMES:
-        nearest = difflib.get_close_matches(name, NAMES, n=1)
-        meant = f" Did you mean {nearest[0]}?" if nearest else ""
-        raise ArgumentError(f"unknown recipe {name!r}.{meant} The recipes are {', '.join(NAMES)}")
+        raise ArgumentError(f"unknown recipe {name!r}.{did_you_mean(name, NAMES)} The recipes are {', '.join(NAMES)}")
     module = importlib.import_module(f"resnext.recipes.{name.replace('-', '_')}")
     title, *_ = (module.__doc__ or "").splitlines()
     return Entry(module.RECIPE, title.rstrip("."), module.PUBLISHED)

@@ -24,9 +24,6 @@ from resnext.runs.run import Run
 if TYPE_CHECKING:
     import keras
 
-    from resnext.data.examples import Examples
-    from resnext.images.preprocessing import Preprocessing
-
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:

@@ -12,7 +12,7 @@ OWN = "DejaVu Sans"  # comes with matplotlib
 
 def legible(names: Sequence[str]) -> list[str]:
     """Return the names; one that no installed font can draw becomes "class NUMBER", and a line says so."""
-    undrawn = missing(names)
+    _, undrawn = _choose(frozenset("".join(names)))
     shown = [f"class {i}" if undrawn & {*name} else name for i, name in enumerate(names)]
     _report(tuple(old for name, old in zip(shown, names, strict=True) if name != old))
     return shown
@@ -20,14 +20,8 @@ def legible(names: Sequence[str]) -> list[str]:
 
 def families(names: Iterable[str]) -> list[str]:
     """Return the fonts that draw the names, matplotlib's own first."""
-    return [OWN, *_fallbacks(frozenset("".join(names)))]
-
-
-def missing(names: Iterable[str]) -> set[str]:
-    """Return the characters that no installed font has."""
-    characters = frozenset("".join(names))
-    fonts = _fallbacks(characters)
-    return {*_undrawn(characters, OWN)} - {c for c in characters if any(ord(c) in _charmap(font) for font in fonts)}
+    chosen, _ = _choose(frozenset("".join(names)))
+    return [OWN, *chosen]
 
 
 def _undrawn(characters: Iterable[str], font: str) -> frozenset[str]:
@@ -35,8 +29,8 @@ def _undrawn(characters: Iterable[str], font: str) -> frozenset[str]:
 
 
 @functools.cache
-def _fallbacks(characters: frozenset[str]) -> tuple[str, ...]:
-    """Choose installed fonts until every character is drawn, or no font is left that draws another one."""
+def _choose(characters: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Choose fonts beside matplotlib's own until every character is drawn; return them, and what none of them draws."""
     left, chosen = _undrawn(characters, OWN), []
     for font in _installed() if left else ():
         rest = _undrawn(left, font)
@@ -44,7 +38,7 @@ def _fallbacks(characters: frozenset[str]) -> tuple[str, ...]:
             left, chosen = rest, [*chosen, font]
         if not left:
             break
-    return tuple(chosen)
+    return tuple(chosen), left
 
 
 @functools.cache

@@ -124,10 +124,14 @@ class Run:
             return History(rows)
 
     @property
+    def epochs_done(self) -> int:
+        """The number of epochs in its history. Raises RunError where that is damaged."""
+        return len(self.history) if (self.folder / RECORDS).is_file() else 0
+
+    @property
     def is_finished(self) -> bool:
         """Whether all its epochs are done, and its report is written."""
-        records, report = self.folder / RECORDS, self.folder / REPORT
-        return records.is_file() and report.is_file() and len(self.history) >= self.config.recipe.epochs
+        return (self.folder / REPORT).is_file() and self.epochs_done >= self.config.recipe.epochs
 
     @property
     def progress(self) -> str:
@@ -135,7 +139,7 @@ class Run:
         epochs = self.config.recipe.epochs
         if self.is_finished:
             return f"finished, {epochs} epochs"
-        return f"{len(self.history) if (self.folder / RECORDS).is_file() else 0} of {epochs} epochs"
+        return f"{self.epochs_done} of {epochs} epochs"
 
     def weights(self, which: str = "best") -> Path:
         """Return the file with the weights of the "best" or the "last" epoch. Raises ArgumentError."""

@@ -11,10 +11,10 @@ from resnext.files import user_path
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.naming import as_variant, get_variant
 from resnext.variants.variant import Variant
-from resnext.weights.layouts import to_torch
+from resnext.weights.layouts import facts_of, to_torch
 from resnext.weights.load import check_fit, check_floats, check_network, check_same_function
 from resnext.weights.opened import OpenedWeights, counters, open_weights
-from resnext.weights.save import TORCH_SUFFIXES, check_file, facts_of, file_metadata, write_weights
+from resnext.weights.save import TORCH_SUFFIXES, check_file, file_metadata, write_weights
 
 
 class Converted(NamedTuple):

@@ -88,28 +88,23 @@ def other_network(source: object, theirs: str, variant: Variant) -> WeightsError
 
 
 def _download(repository: str) -> Path:
-    """Return the weights of a repository, from the cache or the network; its configuration is fetched beside them."""
-    path = _fetch(repository, HUB_FILE)
-    with contextlib.suppress(WeightsError):  # not every repository has one
-        _fetch(repository, HUB_CONFIG)
-    return path
-
-
-def _fetch(repository: str, file: str) -> Path:
+    """Return the weights of a repository: from the cache, or from the network with the configuration beside them."""
     if repository.count("/") != 1:
         raise WeightsError(_NOT_A_REPOSITORY.format(repository))
     try:
         from huggingface_hub import hf_hub_download, try_to_load_from_cache
-        from huggingface_hub.errors import HFValidationError
+        from huggingface_hub.errors import EntryNotFoundError, HFValidationError
     except ImportError as error:
         where = f"https://huggingface.co/{repository}/resolve/main/{HUB_FILE}"
         what = f"downloading {HUB}{repository} (or fetch {where} yourself and pass its path)"
         raise missing_package(what, "huggingface-hub", "hub") from error
     try:
-        cached = try_to_load_from_cache(repository, file)
+        cached = try_to_load_from_cache(repository, HUB_FILE)
         if isinstance(cached, str):
             return Path(cached)
-        return Path(hf_hub_download(repository, file))
+        with contextlib.suppress(EntryNotFoundError):  # not every repository has one
+            hf_hub_download(repository, HUB_CONFIG)
+        return Path(hf_hub_download(repository, HUB_FILE))
     except HFValidationError as error:
         raise WeightsError(_NOT_A_REPOSITORY.format(repository)) from error
     except Exception as error:  # no network, no such repository, no access: many kinds, and they change

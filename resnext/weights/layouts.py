@@ -9,7 +9,7 @@ import functools
 import re
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -241,6 +241,11 @@ def find_variant(shapes: Shapes, layout: Layout) -> Variant | None:
         )
     except ValueError:
         return None
+
+
+def facts_of(variant: Variant) -> dict[str, Any]:
+    """Return what the shapes of a network's weights do not tell."""
+    return {fact: getattr(variant, fact) for fact in UNTRACED}
 
 
 def stem_kernel_name(names: Container[str]) -> str:

@@ -30,6 +30,7 @@ from resnext.weights.layouts import (
     Location,
     Shape,
     Shapes,
+    facts_of,
     find_variant,
     layout_of_file,
     locate,
@@ -57,6 +58,11 @@ class OpenedWeights(NamedTuple):
         return np.asarray(location.build(*(self.tensors.read(name) for name in location.names)), order="C")
 
     @property
+    def shapes(self) -> dict[str, Shape]:
+        """The shape of each weight, by our name."""
+        return {name: location.shape for name, location in self.found.items()}
+
+    @property
     def classes(self) -> int | None:
         """The number of classes of its head; None without one."""
         head = self.found.get(HEAD[1])
@@ -70,24 +76,22 @@ class OpenedWeights(NamedTuple):
 
     def variant(self) -> Variant | None:
         """Return its network, if one that resnext has fits; shapes do not tell everything (`facts` knows more)."""
-        variant = find_variant({name: location.shape for name, location in self.found.items()}, self.layout)
+        variant = find_variant(self.shapes, self.layout)
         return variant and dataclasses.replace(variant, **self.facts())
 
     def facts(self) -> dict[str, Any]:
         """Return the known values of the fields in UNTRACED: as published, or from metadata or the layout."""
         named = get_variant(self.known.variant) if self.known else self.config.variant
         if named and (self.known or self._has_shapes_of(named)):
-            return {fact: getattr(named, fact) for fact in UNTRACED}
+            return facts_of(named)
         if self.layout is OURS:
             return self._own_facts()
-        shapes = {name: location.shape for name, location in self.found.items()}
-        variant = find_variant(shapes, self.layout)
+        variant = find_variant(self.shapes, self.layout)
         return {fact: getattr(variant, fact) for fact in ("shortcut", "stem_pool")} if variant else {}
 
     def _has_shapes_of(self, variant: Variant) -> bool:
         """Whether the weights are those of a network; a configuration beside them may speak of another."""
-        expected = variant_shapes(variant, self.channels, self.classes)
-        return all(name in self.found and self.found[name].shape == shape for name, shape in expected.items())
+        return variant_shapes(variant, self.channels, self.classes).items() <= self.shapes.items()
 
     def _own_facts(self) -> dict[str, Any]:
         if "network" not in self.tensors.metadata:
@@ -151,7 +155,7 @@ def open_weights(source: str | Path, variant: Variant | None = None, key: str | 
 def _no_network(path: Path, shapes: Shapes) -> WeightsError:
     """Return the error for names that are not a network's; it says which of them are in the way of one."""
     inside = {name: shape for name, shape in shapes.items() if shape}
-    prefix = _network_prefix(inside, 0.5)
+    prefix = _network_prefix(inside, least=len(inside) // 2 + 1)
     if prefix:
         others = sorted(name for name in inside if not name.startswith(prefix))
         some = ", ".join(printable(name, 100) for name in others[:5]) + (", ..." if len(others) > 5 else "")
@@ -176,20 +180,17 @@ def without_prefix(shapes: Shapes) -> tuple[str, dict[str, Shape]]:
     ('module.model.', {'bn1.weight': (64,)})
     """
     named = {name: shape for name, shape in shapes.items() if shape or "." in name or "/" in name}
-    prefix = _network_prefix(named, 1.0)
-    return prefix or "", {name.removeprefix(prefix or ""): shape for name, shape in named.items()}
+    prefix = _network_prefix(named, least=len(named)) or ""
+    return prefix, {name.removeprefix(prefix): shape for name, shape in named.items()}
 
 
-def _network_prefix(shapes: Shapes, share: float) -> str | None:
-    """Return the words that more than a share of the names begin with, and that a network's names follow; else None.
-
-    A share of 1 asks for all of the names.
-    """
+def _network_prefix(shapes: Shapes, least: int) -> str | None:
+    """Return the words that at least so many names begin with, and that a network's names follow; else None."""
     prefix, left = "", dict(shapes)
     while left and layout_of_file(left) is None:
         words = Counter(name.partition(".")[0] for name in left if "." in name)
         word, count = words.most_common(1)[0] if words else ("", 0)
-        if count < len(shapes) if share == 1 else count <= share * len(shapes):
+        if count < least:
             return None
         prefix += f"{word}."
         left = {name.removeprefix(f"{word}."): shape for name, shape in left.items() if name.startswith(f"{word}.")}

@@ -13,9 +13,8 @@ import numpy as np
 from resnext.errors import ArgumentError, missing_package
 from resnext.files import user_path, write_atomically
 from resnext.images.preprocessing import Preprocessing
-from resnext.variants.variant import Variant
 from resnext.weights.assign import get_weights
-from resnext.weights.layouts import UNTRACED
+from resnext.weights.layouts import facts_of
 from resnext.weights.published import PublishedWeights
 
 if TYPE_CHECKING:
@@ -76,11 +75,6 @@ def to_bytes(weights: Mapping[str, np.ndarray], metadata: dict[str, str]) -> byt
 def _metadata_of(model: keras.Model) -> dict[str, str]:
     variant, preprocessing = getattr(model, "variant", None), getattr(model, "preprocessing", None)
     return file_metadata(facts_of(variant) if variant else {}, preprocessing)
-
-
-def facts_of(variant: Variant) -> dict[str, Any]:
-    """Return what the shapes of a network's weights do not tell."""
-    return {fact: getattr(variant, fact) for fact in UNTRACED}
 
 
 def file_metadata(
