@@ -43,12 +43,12 @@ PUBLIC = {
     "save_weights", "to_form", "train",
 }  # fmt: skip
 SETTINGS = [
-    "--recipe", "--epochs", "--batch-size", "--learning-rate", "--image-size", "--test-size", "--test-crop",
-    "--interpolation", "--mean", "--std", "--schedule", "--final-rate", "--steps", "--warmup-epochs", "--warmup-start",
-    "--optimizer", "--momentum", "--nesterov", "--weight-decay", "--decay-all", "--accumulate", "--clip-norm", "--ema",
-    "--drop-path", "--zero-gamma", "--loss", "--label-smoothing", "--mixup", "--cutmix", "--crop", "--crop-area",
-    "--pad", "--flip", "--color-jitter", "--lighting", "--rand-augment", "--trivial-augment", "--erasing", "--repeats",
-    "--freeze", "--layer-decay",
+    "--recipe", "--epochs", "--batch-size", "--learning-rate", "--evaluate-every", "--image-size", "--test-size",
+    "--test-crop", "--interpolation", "--mean", "--std", "--schedule", "--final-rate", "--steps", "--warmup-epochs",
+    "--warmup-start", "--optimizer", "--momentum", "--nesterov", "--weight-decay", "--decay-all", "--accumulate",
+    "--clip-norm", "--ema", "--drop-path", "--zero-gamma", "--loss", "--label-smoothing", "--mixup", "--cutmix",
+    "--crop", "--crop-area", "--pad", "--flip", "--color-jitter", "--lighting", "--rand-augment",
+    "--trivial-augment", "--erasing", "--repeats", "--freeze", "--layer-decay",
 ]  # fmt: skip
 COMMANDS = {
     "list": ["PATTERN", "--weights"],

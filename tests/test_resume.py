@@ -494,6 +494,22 @@ def test_too_little_memory_is_one_line(photos, tmp_path):
 
 
 @pytest.mark.once
+def test_epochs_that_are_not_evaluated_are_resumed_as_well(photos, whole, tmp_path):
+    seldom = ["train", photos, *ARGUMENTS, "--evaluate-every", 2]
+    unbroken = resnext(*seldom, "--out", tmp_path / "unbroken")
+    assert [line.split()[1] for line in unbroken.stderr.splitlines() if line.startswith("epoch")] == ["2/3", "3/3"]
+    rows = (tmp_path / "unbroken" / "metrics.csv").read_text().splitlines()
+    every = (whole / "metrics.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["epoch", "2", "3"]
+    assert rows[1].split(",")[4:] == every[2].split(",")[4:]  # validation; the losses are those of two epochs
+    stopped = faulty(STEP, 12, "SIGTERM", *seldom, "--out", tmp_path / "run")
+    assert stopped.returncode == 143, stopped.stderr
+    gone_on = resnext("train", "--resume", tmp_path / "run")
+    assert "resuming after step 12 (0 of 3 epochs evaluated)" in gone_on.stderr
+    assert_same(tmp_path / "run", tmp_path / "unbroken")
+
+
+@pytest.mark.once
 def test_a_finished_run_says_so(whole, photos):
     before = {path: path.read_bytes() for path in whole.iterdir() if path.is_file()}
     process = resnext("train", "--resume", whole)

@@ -69,7 +69,7 @@ def compare(
             run.variant,
             f"{run.parameters / 1e6:.2f} M",
             run.recipe,
-            f"{len(run.history)}",
+            f"{run.history.epochs}",
             f"{100 * best.validation_accuracy:.2f} % (epoch {best.epoch})",
             f"{100 * last.validation_accuracy:.2f} %",
             f"{run.history.seconds:.0f}",

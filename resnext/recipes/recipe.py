@@ -34,6 +34,7 @@ class Recipe:
     Args:
         name: name under which `get_recipe` finds the recipe.
         epochs: passes over the training images.
+        evaluate_every: epochs between two evaluations; the last epoch is always evaluated.
         batch_size: images in one step of the optimizer.
         image_size: side of the training images in pixels; None: the variant's published size.
         test_size: side of the evaluation images in pixels; None: as in training.
@@ -82,6 +83,7 @@ class Recipe:
     epochs: int
     batch_size: int
     learning_rate: float
+    evaluate_every: int = 1
     image_size: int | None = None
     test_size: int | None = None
     test_crop: float = 1.0
@@ -201,7 +203,11 @@ def _one_of(literal) -> tuple[str, Callable[[Any], bool]]:
 # Fields, the allowed values in words, and a function that accepts them. NaN fails every comparison and is refused too.
 _RULES: list[tuple[str, str, Callable[[Any], bool]]] = [
     ("name", "a string", lambda value: isinstance(value, str)),
-    ("epochs batch_size accumulate repeats", "a whole number, at least 1", lambda n: _is_whole(n) and n >= 1),
+    (
+        "epochs evaluate_every batch_size accumulate repeats",
+        "a whole number, at least 1",
+        lambda n: _is_whole(n) and n >= 1,
+    ),
     ("warmup_epochs", "a whole number, at least 0", lambda n: _is_whole(n) and n >= 0),
     ("image_size test_size", "a whole number, at least 1, or None", lambda n: n is None or (_is_whole(n) and n >= 1)),
     (

@@ -1,4 +1,4 @@
-"""What every epoch of a training came to: the rows of `metrics.csv` and `metrics.jsonl`."""
+"""What the epochs of a training came to: the rows of `metrics.csv` and `metrics.jsonl`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ TIMES = ("seconds", "images_per_second")  # never the same twice: not in metrics
 
 
 class EpochRow(NamedTuple):
-    """One epoch: losses in nats, accuracies as shares, the learning rate at its highest."""
+    """An epoch that was evaluated: losses in nats, accuracies as shares.
+
+    Loss and accuracy in training, time and the highest learning rate belong to all epochs since the row before.
+    """
 
     epoch: int
     learning_rate: float
@@ -35,7 +38,7 @@ class EpochRow(NamedTuple):
 
 @dataclass(frozen=True)
 class History:
-    """The rows of the epochs that are done, in order.
+    """The rows of the evaluated epochs, in order.
 
     >>> rows = [EpochRow(epoch, 0.1, 1.0, 0.5, 1.0, accuracy, 1.0, 10.0) for epoch, accuracy in ((1, 0.7), (2, 0.6))]
     >>> History(rows).best.epoch
@@ -49,6 +52,11 @@ class History:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs that are done, up to the last that was evaluated."""
+        return self.rows[-1].epoch if self.rows else 0
 
     @property
     def best(self) -> EpochRow:

@@ -144,7 +144,7 @@ def _facts(config: RunConfig, history: History) -> Iterable[tuple[str, object]]:
             yield "weights to start from", value or "random"
         elif field.name in ("seed", "dtype") or value != field.default:
             yield field.name.replace("_", " "), value
-    yield "time", f"{history.seconds:,.0f} s in {len(history)} epochs"
+    yield "time", f"{history.seconds:,.0f} s in {history.epochs} epochs"
     yield "versions", ", ".join(f"{name} {version}" for name, version in config.versions.items())
 
 

@@ -125,8 +125,8 @@ class Run:
 
     @property
     def epochs_done(self) -> int:
-        """The number of epochs in its history. Raises RunError where that is damaged."""
-        return len(self.history) if (self.folder / RECORDS).is_file() else 0
+        """The number of epochs that are done and evaluated. Raises RunError where that is damaged."""
+        return self.history.epochs if (self.folder / RECORDS).is_file() else 0
 
     @property
     def is_finished(self) -> bool:

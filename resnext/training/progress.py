@@ -48,21 +48,20 @@ class ProgressBar(keras.callbacks.Callback):
         self.began = self.spoke = time.perf_counter()
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.epoch, self.rate = epoch + 1, 0.0
-        self.bar.update(self.task, epoch=self.epoch)
+        self.rate = 0.0
         self.started, self.counted = time.perf_counter(), 0
 
     def on_train_batch_end(self, batch, logs):
         now = time.perf_counter()
         self.done, self.counted = self.done + 1, self.counted + 1
         self.rate = self.counted * self.images_per_step / (now - self.started)
+        epoch, step = divmod(self.done - 1, self.steps)
         said = f"loss {float(logs['loss']):.3f}  train {100 * float(logs['accuracy']):.2f} %  {self.rate:.1f} images/s"
-        self.bar.update(self.task, advance=1, said=said)
+        self.bar.update(self.task, advance=1, epoch=epoch + 1, said=said)
         if batch == 0:
             self.started, self.counted = now, 0  # the first step may compile: the rate is that of the others
         if now - self.spoke >= LINE_EVERY and not self.console.is_terminal:
-            step = (self.done - 1) % self.steps + 1
-            self.print(f"epoch {self.epoch}/{self.epochs}  step {step}/{self.steps}  {said}")
+            self.print(f"epoch {epoch + 1}/{self.epochs}  step {step + 1}/{self.steps}  {said}")
 
     def end_epoch(self, row: EpochRow) -> None:
         """Print the row of an epoch."""

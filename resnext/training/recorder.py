@@ -43,7 +43,13 @@ class TrainingState:
     def to_facts(self) -> dict[str, Any]:
         """Return what a checkpoint holds of it."""
         rows = [row._asdict() for row in self.history.rows]
-        return {"step": self.step, "epochs": len(rows), "rows": rows, "logs": self.logs, "spent": self.seconds()}
+        return {
+            "step": self.step,
+            "epochs": self.history.epochs,
+            "rows": rows,
+            "logs": self.logs,
+            "spent": self.seconds(),
+        }
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> TrainingState:
@@ -95,8 +101,8 @@ class Recorder(keras.callbacks.Callback):
             restore(self.session.classifier, checkpoint.tensors, group)
         self.state = TrainingState.from_facts(checkpoint.facts)
         self.first = self.state.step
-        if self.state.step % self.session.steps:
-            self.metrics = checkpoint.tensors  # Keras clears its metrics when an epoch begins
+        if self.state.step > self.state.history.epochs * self.session.steps and self.session.steps_left():
+            self.metrics = checkpoint.tensors  # Keras clears its metrics when a round of `fit` begins
 
     def on_epoch_begin(self, epoch, logs=None):
         self.state.started, self.first = time.monotonic(), self.state.step
@@ -134,10 +140,10 @@ class Recorder(keras.callbacks.Callback):
         """
         self._check_finite("validation loss", evaluation.loss)
         state, steps, rates = self.state, self.session.steps, self.session.rates
-        epoch = len(state.history)
+        first, last = state.history.epochs, self.session.next_evaluated()
         row = EpochRow(
-            epoch=epoch + 1,
-            learning_rate=max(float(rates(epoch * steps)), float(rates((epoch + 1) * steps))),
+            epoch=last,
+            learning_rate=max(float(rates(epoch * steps)) for epoch in range(first, last + 1)),
             train_loss=state.logs["loss"],
             train_accuracy=state.logs["accuracy"],
             validation_loss=evaluation.loss,

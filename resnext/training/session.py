@@ -165,33 +165,39 @@ class Session:
         self.recorder.restore(checkpoint)
         if self.cluster.is_main:
             state = self.recorder.state
-            done = f"{len(state.history)} of {self.config.recipe.epochs} epochs evaluated"
+            done = f"{state.history.epochs} of {self.config.recipe.epochs} epochs evaluated"
             warn(f"resuming after step {state.step} ({done})")
 
     def run(self) -> None:
-        """Train and evaluate every epoch that is left; whatever ends it, the run folder keeps what was saved."""
+        """Train and evaluate the epochs that are left; whatever ends it, the run folder keeps what was saved."""
         recorder = self.recorder
         with self._outputs() as (bar, events):
-            for epoch in range(len(recorder.state.history), self.config.recipe.epochs):
-                self.train_epoch(epoch)
+            while recorder.state.history.epochs < self.config.recipe.epochs:
+                self.train_epochs()
                 row = self.evaluate_epoch()
                 bar.end_epoch(row)
                 if events:
                     events.end_epoch(row)
             recorder.finish()
 
-    def train_epoch(self, epoch: int) -> None:
-        """Take the steps that are left of an epoch."""
-        left = (epoch + 1) * self.steps - self.recorder.state.step
-        failures: list[BaseException] = []
+    def next_evaluated(self) -> int:
+        """Return the number of the next epoch after which the network is evaluated."""
+        recipe = self.config.recipe
+        return min(self.recorder.state.history.epochs + recipe.evaluate_every, recipe.epochs)
+
+    def steps_left(self) -> int:
+        """Return the number of steps before the next evaluation."""
+        return self.next_evaluated() * self.steps - self.recorder.state.step
+
+    def train_epochs(self) -> None:
+        """Take the steps that are left before the next evaluation."""
+        left, failures = self.steps_left(), []
         if not left:
             return
         try:
             self.classifier.fit(
                 keep_error(self.batches(self.recorder.state.step), failures),  # Keras knows generators only
                 steps_per_epoch=left,
-                initial_epoch=epoch,
-                epochs=epoch + 1,
                 callbacks=[self.recorder, self.progress],
                 shuffle=False,  # the batches are shuffled already
                 verbose=0,
