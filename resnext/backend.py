@@ -8,8 +8,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from resnext.errors import MissingBackendError
+from resnext.errors import ArgumentError, MissingBackendError
 
+NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")  # where Linux has one
 BACKENDS = ("tensorflow", "jax", "torch")
 
 
@@ -45,6 +46,68 @@ def import_keras() -> None:
                 f"Keras's backend {chosen} is not installed: pip install 'resnext[cpu]' for TensorFlow, "
                 "or 'resnext[jax]', or 'resnext[torch]'"
             ) from error
+
+
+def choose_device(device: str | None) -> None:
+    """Let the backend compute on the CPU, on a GPU, or on one GPU of several; it must not be imported yet.
+
+    Args:
+        device: "cpu", "gpu" or "gpu:N"; None leaves the choice to the backend.
+
+    Raises:
+        ArgumentError: another word, or the backend has no GPU to compute on.
+    """
+    if device is None:
+        return
+    if device == "cpu":
+        os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "KERAS_TORCH_DEVICE": "cpu"}
+        return
+    kind, _, number = device.partition(":")
+    if kind != "gpu" or (number and not number.isdecimal()) or device.endswith(":"):
+        raise ArgumentError(f"`device` must be cpu, gpu, or gpu:N for one of several. Received: {device!r}")
+    if number:
+        os.environ["CUDA_VISIBLE_DEVICES"] = number
+    import_keras()
+    if not has_accelerator():
+        raise ArgumentError(f"`device` {device}: {os.environ['KERAS_BACKEND']} finds no such GPU. Allowed here: cpu")
+
+
+def describe_device() -> str:
+    """Return the backend, the device it computes on, and its memory, in words. Imports Keras.
+
+    >>> describe_device()  # doctest: +SKIP
+    'tensorflow on the CPU, 2 cores, 15.6 GB'
+    """
+    import keras
+
+    backend = keras.backend.backend()
+    if has_accelerator():
+        names, memory = _accelerators(backend)
+        count = f"{len(names)} x " if len(names) > 1 else ""
+        return f"{backend} on {count}{names[0]}" + (f", {memory / 1e9:.1f} GB" if memory else "")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    unused = "" if not NVIDIA_DRIVER.exists() else f"; this machine has an NVIDIA GPU, which {backend} does not use"
+    return f"{backend} on the CPU, {cores} cores, {memory / 1e9:.1f} GB{unused}"
+
+
+def _accelerators(backend: str) -> tuple[list[str], int | None]:
+    """Return the names of the accelerators, and the bytes of memory of the first where the backend knows them."""
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        devices = tf.config.list_physical_devices("GPU")
+        return [tf.config.experimental.get_device_details(each).get("device_name", "GPU") for each in devices], None
+    if backend == "jax":
+        import jax
+
+        return [each.device_kind for each in jax.devices()], (jax.devices()[0].memory_stats() or {}).get("bytes_limit")
+    import torch
+
+    if not torch.cuda.is_available():
+        return ["Apple GPU (MPS)"], None
+    names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    return names, torch.cuda.get_device_properties(0).total_memory
 
 
 def has_accelerator() -> bool:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from resnext.backend import import_keras
 from resnext.errors import DataError
+from resnext.recipes.complete import complete
 from resnext.recipes.recipe import Recipe, evaluation_preprocessing, training_preprocessing
 
 REPEATS = 7
@@ -174,8 +175,9 @@ def bench_data(data: str | Path, recipe: Recipe, batch_size: int = 32):
     from resnext.data.batches import images_per_step, reading_threads, training_batches
     from resnext.data.source import open_data
 
-    recipe = dataclasses.replace(recipe, image_size=recipe.image_size or 224, batch_size=batch_size, accumulate=1)
     examples = open_data(data).splits().train
+    recipe = dataclasses.replace(recipe, batch_size=batch_size, accumulate=1)
+    recipe = complete(recipe, images=len(examples), evaluated=0, image_size=224)
     if isinstance(examples.images, np.ndarray):
         raise DataError(f"{data} has no files to read; pass a folder of images")
     for part, work in _work_on_one_core(examples.images, recipe).items():

@@ -67,7 +67,7 @@ def test_a_reader_that_has_seen_enough_is_no_error():
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("arguments", [[], ["trian"], ["train", "digits"], ["train", "digits", "--variant"]])
+@pytest.mark.parametrize("arguments", [[], ["trian"], ["train"], ["train", "digits", "--variant"]])
 def test_misused_command_exits_with_2(arguments):
     process = resnext(*arguments)
     assert process.returncode == 2
@@ -169,7 +169,8 @@ def test_an_interrupt_before_the_first_step_is_one_line_and_leaves_nothing(fault
     command.send_signal(signal.SIGINT)
     process = command.wait(5)
     assert process.returncode == 130
-    assert process.stderr.splitlines()[1:] == ["resnext: stopped by SIGINT; nothing was saved"]
+    assert process.stderr.splitlines()[-1] == "resnext: stopped by SIGINT; nothing was saved"
+    assert process.stderr.count("resnext: ") == 1
     assert not (tmp_path / "new").exists()
 
 

@@ -274,7 +274,7 @@ def test_a_reader_that_has_seen_enough_costs_no_training(photos, whole, tmp_path
     """`resnext train ... 2>&1 | head -1`, without a terminal."""
     command = [sys.executable, "-m", "resnext", "train", photos, *map(str, ARGUMENTS), "--out", tmp_path / "run"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        assert process.stdout.readline().startswith("recipe photos: ")
+        assert process.stdout.readline().startswith("few images: ")
         process.stdout.close()
     assert process.returncode == 141
     assert_same(tmp_path / "run", whole)

@@ -29,7 +29,7 @@ from resnext.cli.weights import convert
 from resnext.distributed import launched
 from resnext.errors import DistributedError, ResNeXtError, RunError, did_you_mean, warn
 from resnext.files import user_path
-from resnext.recipes.naming import get_recipe
+from resnext.recipes.naming import default_recipe, get_recipe
 from resnext.runs.run import Run
 
 
@@ -42,7 +42,8 @@ def _value_of(option: str, arguments: Sequence[str]) -> str | None:
 
 def commands(arguments: Sequence[str]) -> dict[str, Callable[..., None]]:
     """Return all commands; their options default to the values of the recipe, or of the run to resume."""
-    recipe, run = get_recipe(_value_of("--recipe", arguments) or "photos"), _value_of("--resume", arguments)
+    recipe, run = _value_of("--recipe", arguments), _value_of("--resume", arguments)
+    recipe = get_recipe(recipe) if recipe else default_recipe(_value_of("--weights", arguments))
     return {
         "list": list_,
         "info": info,

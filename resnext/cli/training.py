@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import tyro
 from tyro.conf import Positional
 
+from resnext.backend import choose_device
 from resnext.cli.tables import print_table
 from resnext.errors import RunError
 from resnext.files import user_path
@@ -57,7 +58,7 @@ def recipes() -> None:
         entry = get_entry(name)
         known = [f"{run.top1_error} % {run.variant}, {run.data} ({run.source})" for run in entry.published] or ["-"]
         for number, run in enumerate(known):
-            first = (name, entry.title, str(entry.recipe.epochs)) if number == 0 else ("", "", "")
+            first = (name, entry.title, str(entry.recipe.epochs or "by images")) if number == 0 else ("", "", "")
             table.add_row(*first, run)
     print_table(table)
 
@@ -67,11 +68,12 @@ def train_command(defaults: Recipe) -> Callable[..., None]:
 
     def train(
         data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")],
-        variant: str,
-        out: Path,
+        variant: str | None = None,
+        out: Path | None = None,
         run: RunGroup = Options(),
         recipe: RecipeGroup = to_settings(defaults),  # noqa: B008
         workers: int | None = None,
+        device: str | None = None,
         resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None,
     ) -> None:
         """Train a network on a folder of images, or resume a training: resnext train --resume RUN.
@@ -79,15 +81,18 @@ def train_command(defaults: Recipe) -> Callable[..., None]:
         Args:
             data: folder, tar or zip archive: train/<class>/* with test/ or val/ beside it, or <class>/*; or digits,
                 cifar10 or cifar100.
-            variant: network, such as resnext50_32x4d or resnext14_8x4d (see `resnext list`).
-            out: run folder, new or empty.
+            variant: network, such as resnext50_32x4d or resnext14_8x4d (see `resnext list`); by default that of the
+                weights or, without weights, one that suits the images.
+            out: run folder, new or empty; by default runs/DATA-VARIANT-N.
             run: options of the run.
             recipe: settings of the recipe.
             workers: threads that make batches ahead; by default one for each core.
+            device: cpu, gpu or gpu:N; by default a GPU if the backend finds one.
             resume: run folder of a training that was stopped or killed.
         """
         from resnext.training.train import train
 
+        choose_device(device)
         _print_result(train(data, variant, out, recipe=to_recipe(recipe), workers=workers, **dataclasses.asdict(run)))
 
     return train
@@ -106,17 +111,19 @@ def resume_command(folder: Path) -> Callable[..., None]:
         run: tyro.conf.OmitArgPrefixes[Options] = Options(**vars(config.options)),  # noqa: B008 - --remat and --no-remat
         recipe: RecipeGroup = to_settings(config.recipe),  # noqa: B008
         workers: int | None = None,
+        device: str | None = None,
     ) -> None:
         """Resume a training that was stopped or killed, to the same weights as if it had never stopped.
 
         Args:
             resume: run folder.
             data: where the images are now.
-            variant: network of the run; like every option but --workers it may be given again, unchanged.
+            variant: network of the run; like every option but --workers and --device it may be given again, unchanged.
             out: the same folder.
             run: options of the run.
             recipe: settings of its recipe.
             workers: threads that make batches ahead; by default one for each core.
+            device: cpu, gpu or gpu:N; by default a GPU if the backend finds one.
         """
         from resnext.training.train import check_options
         from resnext.training.train import resume as resume_training
@@ -132,6 +139,7 @@ def resume_command(folder: Path) -> Callable[..., None]:
                   f"(epoch {best.epoch}). To evaluate it: resnext evaluate {quote(str(folder))} DATA")  # fmt: skip
             return
         moved = None if data == config.data else data
+        choose_device(device)
         _print_result(
             resume_training(folder, data=moved, workers=workers, variant=expected, recipe=settings, options=given)
         )

@@ -22,6 +22,7 @@ from resnext.images.erasing import random_erase
 from resnext.images.mixing import cutmix, mixup
 from resnext.images.policies import rand_augment, trivial_augment
 from resnext.images.preprocessing import Preprocessing
+from resnext.recipes.complete import CompleteRecipe
 from resnext.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -35,17 +36,19 @@ BOXES = {"sized": random_sized_box, "resized": random_resized_box}
 COUNTS_FROM = 0.2
 
 
-def steps_per_epoch(examples: Examples, recipe: Recipe) -> int:
+def steps_per_epoch(examples: Examples, recipe: CompleteRecipe) -> int:
     """Return the number of batches in one epoch of `training_batches`.
 
+    >>> from resnext.recipes.complete import complete
     >>> examples = Examples(np.zeros((50, 8, 8, 3), np.uint8), np.zeros(50, np.int32), ("a", "b"))
-    >>> steps_per_epoch(examples, Recipe("r", epochs=1, batch_size=16, learning_rate=0.1))
+    >>> recipe = complete(Recipe("r", batch_size=16), images=50, evaluated=10, image_size=8)
+    >>> steps_per_epoch(examples, recipe)
     3
     """
     return len(examples) // images_per_step(examples, recipe) * recipe.accumulate
 
 
-def images_per_step(examples: Examples, recipe: Recipe) -> int:
+def images_per_step(examples: Examples, recipe: CompleteRecipe) -> int:
     """Return the number of images in a step: the recipe's batch size, or all examples if there are fewer.
 
     If the recipe accumulates, this is a multiple of `recipe.accumulate`.
@@ -55,7 +58,7 @@ def images_per_step(examples: Examples, recipe: Recipe) -> int:
 
 def training_batches(
     examples: Examples,
-    recipe: Recipe,
+    recipe: CompleteRecipe,
     preprocessing: Preprocessing,
     seed: int,
     workers: int | None = None,
@@ -92,7 +95,7 @@ def training_batches(
     yield from islice(parts, start % recipe.accumulate, None)
 
 
-def images_of_batch(examples: Examples, recipe: Recipe, seed: int, number: int) -> list[str]:
+def images_of_batch(examples: Examples, recipe: CompleteRecipe, seed: int, number: int) -> list[str]:
     """Return the names of the images in a batch of `training_batches`; images of an array are named by index."""
     size, per_epoch = images_per_step(examples, recipe), len(examples) // images_per_step(examples, recipe)
     epoch, batch = divmod(number // recipe.accumulate, per_epoch)

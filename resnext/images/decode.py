@@ -107,6 +107,13 @@ def read_with_format(source: str | Path | Openable) -> tuple[np.ndarray, str]:
         return np.asarray(_upright(_loaded(image, source))), image.format or "unknown"
 
 
+def read_size(source: str | Path | Openable) -> tuple[int, int]:
+    """Return width and height of the upright image in pixels; only the header is read. Raises ImageError."""
+    with _opened(source) as image:
+        width, height = image.size
+        return (height, width) if image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS else (width, height)
+
+
 def check_header(path: str | Path | Openable) -> None:
     """Raise the ImageError of `read_image` if the header alone shows that the file can't be read."""
     with _opened(path):

@@ -1,6 +1,7 @@
 """The names of the recipes, in the order in which they are listed, and access by name."""
 
 import importlib
+from pathlib import Path
 from typing import NamedTuple
 
 from resnext.errors import ArgumentError, did_you_mean
@@ -29,6 +30,11 @@ def get_recipe(name: str) -> Recipe:
     300
     """
     return get_entry(name).recipe
+
+
+def default_recipe(weights: str | Path | None) -> Recipe:
+    """Return the recipe for weights to start from, or for a start from scratch."""
+    return get_recipe("finetune" if weights else "photos")
 
 
 def get_entry(name: str) -> Entry:

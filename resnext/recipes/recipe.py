@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 from resnext.errors import ArgumentError
 from resnext.images.preprocessing import MEAN, STD, Preprocessing
@@ -31,22 +31,27 @@ def check_dtype(dtype: str) -> None:
 class Recipe:
     """The settings of a training: sizes, schedule, optimizer, loss, augmentation. Shares and probabilities are 0 to 1.
 
+    Where epochs, batch size, learning rate, warm-up or the evaluations are None, `train` chooses them by the number of
+    images (see `resnext.recipes.complete`).
+
     Args:
         name: name under which `get_recipe` finds the recipe.
-        epochs: passes over the training images.
-        evaluate_every: epochs between two evaluations; the last epoch is always evaluated.
-        batch_size: images in one step of the optimizer.
-        image_size: side of the training images in pixels; None: the variant's published size.
+        epochs: passes over the training images; None: 20, or more on small sets.
+        batch_size: images in one step of the optimizer; None: 8 to 128.
+        learning_rate: highest learning rate, reached after the warm-up; None: by the batch size and the optimizer.
+        evaluate_every: epochs between two evaluations; the last epoch is always evaluated. None: about 20 evaluations.
+        image_size: side of the training images in pixels; None: the size of the pretrained weights, the published size
+            of a given variant, or one that suits the images.
         test_size: side of the evaluation images in pixels; None: as in training.
         test_crop: share of the shorter side that the centre crop keeps in evaluation: 0.875 resizes to 256 for 224.
         interpolation: interpolation of resized images, in training and evaluation.
         mean: means of the three channels (0..1) for normalising; this colour also fills empty areas.
         std: standard deviations of the three channels (0..1) for normalising.
-        learning_rate: highest learning rate, reached after the warm-up.
         schedule: course of the learning rate after the warm-up: half a cosine, or steps.
         final_rate: learning rate at the end of the cosine.
         steps: pairs of a share of the epochs and the factor on the learning rate from there on (schedule steps).
-        warmup_epochs: epochs in which the learning rate rises linearly; at most half of a short training.
+        warmup_epochs: epochs in which the learning rate rises linearly; at most half of a short training. None: a tenth
+            of the epochs.
         warmup_start: share of the learning rate at which the warm-up starts.
         optimizer: SGD as in PyTorch and Torch; AdamW (without decay it is Adam); or LAMB (You et al. 2019).
         momentum: momentum of SGD.
@@ -80,10 +85,10 @@ class Recipe:
     """
 
     name: str
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    evaluate_every: int = 1
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    evaluate_every: int | None = 1
     image_size: int | None = None
     test_size: int | None = None
     test_crop: float = 1.0
@@ -93,7 +98,7 @@ class Recipe:
     schedule: Schedule = "cosine"
     final_rate: float = 0.0
     steps: tuple[tuple[float, float], ...] = ()
-    warmup_epochs: int = 0
+    warmup_epochs: int | None = 0
     warmup_start: float = 0.0
     optimizer: Optimizer = "sgd"
     momentum: float = 0.9
@@ -132,7 +137,7 @@ class Recipe:
                     is_valid = False
                 if not is_valid:
                     raise ArgumentError(f"`{field}` must be {allowed}. Received: {value}")
-        if self.batch_size % self.accumulate:
+        if self.batch_size and self.batch_size % self.accumulate:
             raise ArgumentError(
                 f"`accumulate` must divide the batch size, {self.batch_size}, into equal parts. "
                 f"Received: {self.accumulate}"
@@ -146,7 +151,7 @@ class Recipe:
             raise ArgumentError(f"`warmup_epochs` belong to the schedule 'cosine'. Received: {self.warmup_epochs}")
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> "Recipe":
+    def from_json(cls, document: dict[str, Any]) -> Self:
         """Invert `dataclasses.asdict`, also if JSON has turned the tuples into lists."""
         values: dict[str, Any] = {key: _tuples(value) for key, value in document.items()}
         return cls(**values)
@@ -203,19 +208,20 @@ def _one_of(literal) -> tuple[str, Callable[[Any], bool]]:
 # Fields, the allowed values in words, and a function that accepts them. NaN fails every comparison and is refused too.
 _RULES: list[tuple[str, str, Callable[[Any], bool]]] = [
     ("name", "a string", lambda value: isinstance(value, str)),
+    ("accumulate repeats", "a whole number, at least 1", lambda n: _is_whole(n) and n >= 1),
     (
-        "epochs evaluate_every batch_size accumulate repeats",
+        "epochs evaluate_every batch_size",
         "a whole number, at least 1",
-        lambda n: _is_whole(n) and n >= 1,
+        lambda n: n is None or (_is_whole(n) and n >= 1),
     ),
-    ("warmup_epochs", "a whole number, at least 0", lambda n: _is_whole(n) and n >= 0),
+    ("warmup_epochs", "a whole number, at least 0", lambda n: n is None or (_is_whole(n) and n >= 0)),
     ("image_size test_size", "a whole number, at least 1, or None", lambda n: n is None or (_is_whole(n) and n >= 1)),
     (
         "weight_decay final_rate mixup cutmix pad color_jitter lighting",
         "finite and at least 0",
         lambda value: 0 <= value < math.inf,
     ),
-    ("learning_rate", "finite and above 0", lambda value: 0 < value < math.inf),
+    ("learning_rate", "finite and above 0", lambda value: value is None or 0 < value < math.inf),
     ("clip_norm", "finite and above 0, or None", lambda value: value is None or 0 < value < math.inf),
     ("momentum ema label_smoothing drop_path", "at least 0 and below 1", lambda value: 0 <= value < 1),
     ("warmup_start erasing", "from 0 to 1", lambda value: 0 <= value <= 1),

@@ -11,6 +11,7 @@ from typing import Any
 
 from resnext.errors import ArgumentError
 from resnext.images.preprocessing import Preprocessing
+from resnext.recipes.complete import CompleteRecipe
 from resnext.recipes.recipe import Dtype, Recipe, check_dtype
 from resnext.variants.naming import get_variant
 from resnext.variants.variant import Variant
@@ -61,7 +62,7 @@ class RunConfig:
     variant: Variant
     classes: tuple[str, ...]
     preprocessing: Preprocessing
-    recipe: Recipe
+    recipe: CompleteRecipe
     data: str
     options: RunOptions
     versions: dict[str, str]  # of this library, Keras and the backend, whose name is under "backend"
@@ -93,7 +94,7 @@ class RunConfig:
             variant=_variant_from_json(rest.pop("variant")),
             classes=tuple(as_list(rest.pop("classes"))),
             preprocessing=Preprocessing.from_json(rest.pop("preprocessing")),
-            recipe=Recipe.from_json(rest.pop("recipe")),
+            recipe=CompleteRecipe.from_json(rest.pop("recipe")),
             options=options,
             **rest,
         )

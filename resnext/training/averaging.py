@@ -1,4 +1,4 @@
-"""Exponential moving average of the weights, and batch-norm statistics recomputed to match it."""
+"""What a network is evaluated with: an average of its weights, and batch-norm statistics that fit its weights."""
 
 import contextlib
 import functools
@@ -76,6 +76,30 @@ def averaged_weights(classifier: keras.Model, batches: Iterable[np.ndarray], cou
         for variable, average in zip(weights, optimizer._model_variables_moving_average, strict=True):
             variable.assign(_numpy(average))
         precise_statistics(classifier, batches, count)
+        yield
+    finally:
+        for variable, value in kept:
+            variable.assign(value)
+
+
+@contextlib.contextmanager
+def corrected_statistics(classifier: keras.Model, steps: int) -> Iterator[None]:
+    """Take out of the moving statistics what is left of their start, mean 0 and variance 1; restore them after it.
+
+    After few steps that is most of them, and a network that has learned is evaluated as if it had not. As Adam corrects
+    its moments (Kingma and Ba 2015, https://arxiv.org/abs/1412.6980, section 3): (moving - m^t start) / (1 - m^t).
+
+    Args:
+        classifier: model whose batch norms all started there.
+        steps: batches since then, at least 1.
+    """
+    means, variances = _moving(_norms(classifier))
+    momenta = [norm.momentum for norm in _norms(classifier)]
+    kept = [(v, _numpy(v)) for v in (*means, *variances)]
+    starts, shares = [0.0] * len(means) + [1.0] * len(variances), [m**steps for m in (*momenta, *momenta)]
+    try:
+        for (variable, value), start, share in zip(kept, starts, shares, strict=True):
+            variable.assign((value - share * start) / (1.0 - share))
         yield
     finally:
         for variable, value in kept:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import keras
 from keras.optimizers import schedules
 
-from resnext.recipes.recipe import Recipe
+from resnext.recipes.complete import CompleteRecipe
 
 
-def learning_rates(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.schedules.LearningRateSchedule:
+def learning_rates(recipe: CompleteRecipe, steps_per_epoch: int) -> keras.optimizers.schedules.LearningRateSchedule:
     """Return the learning rate of every batch.
 
     Args:
@@ -21,7 +21,7 @@ def learning_rates(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.sch
         # Keras changes the rate after its boundary, we at the first batch of an epoch.
         boundaries = [start - 1 for start in starts]
         return schedules.PiecewiseConstantDecay(boundaries, [recipe.learning_rate * factor for factor in factors])
-    warmup = min(recipe.warmup_epochs, recipe.epochs // 2) * steps_per_epoch
+    warmup = min(recipe.warmup_epochs * steps_per_epoch, recipe.epochs * steps_per_epoch // 2)
     return schedules.CosineDecay(
         initial_learning_rate=recipe.learning_rate * (recipe.warmup_start if warmup else 1.0),
         decay_steps=recipe.epochs * steps_per_epoch - warmup,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.metadata
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -28,7 +27,7 @@ from resnext.runs.evaluate import Evaluation, evaluate_examples
 from resnext.runs.history import EpochRow
 from resnext.runs.report import draw_report
 from resnext.runs.run import EVENTS, Run, command_to_resume, is_run
-from resnext.training.averaging import averaged_weights
+from resnext.training.averaging import averaged_weights, corrected_statistics
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoints, other_images
 from resnext.training.optimizers import build_optimizer
@@ -36,12 +35,13 @@ from resnext.training.progress import ProgressBar
 from resnext.training.recorder import Images, Recorder
 from resnext.training.schedules import learning_rates
 from resnext.training.signals import Stopped, StopRequest
+from resnext.training.start import start_lines
 from resnext.training.state import build, shapes
 from resnext.training.tensorboard import TensorBoard
-from resnext.variants.complexity import complexity
 from resnext.weights.load import load_weights
 
 EVALUATION_BATCH = 256  # images, at most
+UNFIT_BEFORE = 200  # steps: 0.9**200 of the first batch-norm statistics is less than float32 resolves
 STATISTICS_FROM = 32  # batches, at most: for the batch norm of averaged weights
 
 
@@ -215,7 +215,7 @@ class Session:
         """
         trained = self.recorder.seconds_of_steps()
         try:
-            with self._averaged():
+            with self._as_evaluated():
                 evaluation = self.evaluate(self.splits.validation)
                 files = self.recorder.add_row(evaluation, trained)
         except Stopped:
@@ -270,7 +270,7 @@ class Session:
         """Open the terminal, the run folder and the events; close them in order, whatever ends the training."""
         recipe, state, is_main = self.config.recipe, self.recorder.state, self.cluster.is_main
         console = Console(stderr=True, quiet=not is_main)
-        for line in self._start():
+        for line in start_lines(self.config, self.splits, self.network):
             console.print(line, highlight=False, soft_wrap=True, markup=False)
         events = TensorBoard(self.folder / EVENTS) if is_main and self.config.options.tensorboard else None
         is_new = is_main and not is_run(self.folder)
@@ -290,25 +290,6 @@ class Session:
             if events:
                 events.close()
 
-    def _start(self) -> Iterator[str]:
-        """Yield lines that say what is trained, and from where."""
-        recipe = self.config.recipe
-        values = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(recipe).items() if name != "name")
-        yield f"recipe {recipe.name}: {values}"
-        if self.config.options.weights and not self.recorder.state.step:
-            yield f"weights: {self.config.options.weights}"
-        stride = self.config.variant.stages[-1].output_stride
-        if (recipe.image_size or stride) < stride:
-            yield (
-                f"images of {recipe.image_size} pixels are smaller than the {stride} that one value of the last stage "
-                "stands for; use a larger --image-size, or a variant for small images, such as resnext11_4x4d"
-            )
-        if recipe.freeze:
-            trained = sum(math.prod(variable.shape) for variable in self.network.trainable_variables)
-            parameters = complexity(self.config.variant, classes=len(self.config.classes)).parameters
-            stages = f"stage{'s' if len(recipe.freeze) > 1 else ''} {', '.join(map(str, recipe.freeze))}"
-            yield f"frozen: {stages}, with statistics; {trained:,} of {parameters:,} parameters are trained"
-
     def _discard_unsaved(self, run: Run | None) -> None:
         """Remove a run that this session began, if it has nothing to resume from."""
         if run and not checkpoints(self.folder / CHECKPOINTS):
@@ -321,10 +302,15 @@ class Session:
         where = "in the middle of a step" if self.stop.raised else f"after step {self.recorder.state.step}"
         return f" {where}; resume with: {command_to_resume(self.folder)}"
 
-    def _averaged(self) -> contextlib.AbstractContextManager:
-        """Put the average of the weights into the network for a while, where the recipe keeps one."""
+    def _as_evaluated(self) -> contextlib.AbstractContextManager:
+        """Put the average of the weights into the network for a while, where the recipe keeps one, and fit statistics.
+
+        The statistics that come with loaded weights are fit from the start.
+        """
         if not self.config.recipe.ema:
-            return contextlib.nullcontext()
+            steps = self.recorder.state.step
+            unfit = steps < UNFIT_BEFORE and not self.config.options.weights
+            return corrected_statistics(self.classifier, steps) if unfit else contextlib.nullcontext()
 
         def images():
             for images, _ in self.batches():

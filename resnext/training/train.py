@@ -20,19 +20,26 @@ from resnext.errors import ArgumentError, DataError, RunError, warn
 from resnext.files import user_path
 from resnext.images.decode import read_image
 from resnext.images.watchdog import watch_files
-from resnext.recipes.naming import get_recipe
+from resnext.recipes.complete import complete
+from resnext.recipes.naming import default_recipe
 from resnext.recipes.recipe import Recipe, evaluation_preprocessing
 from resnext.runs.config import RunConfig, RunOptions, changes
 from resnext.runs.lock import check_idle, lock
 from resnext.runs.run import CONFIG, Run, check_unused, command_to_resume
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoint_name, other_images, read_checkpoint, read_newest
+from resnext.training.choices import (
+    about_few,
+    find_weights,
+    from_scratch,
+    network_for,
+    network_of_weights,
+    new_folder,
+)
 from resnext.training.signals import stop_on_signals
-from resnext.variants.layer_table import variant_shapes
+from resnext.variants.default import Choice
 from resnext.variants.naming import as_variant
 from resnext.variants.variant import Variant
-from resnext.weights.load import check_weights
-from resnext.weights.opened import open_weights
 
 if TYPE_CHECKING:
     from resnext.data.examples import Splits
@@ -41,8 +48,8 @@ if TYPE_CHECKING:
 
 def train(
     data: str | Path,
-    variant: str | Variant,
-    out: str | Path,
+    variant: str | Variant | None = None,
+    out: str | Path | None = None,
     *,
     recipe: Recipe | None = None,
     workers: int | None = None,
@@ -60,11 +67,14 @@ def train(
     Args:
         data: folder, tar or zip archive `train/<class>/*` with `test/` or `val/` beside it, or `<class>/*`; or one of
             the built-in data sets `digits`, `cifar10`, `cifar100`.
-        variant: name such as `"resnext50_32x4d"`, or a `Variant`.
-        out: run folder, new or empty.
-        recipe: training recipe to use, `get_recipe("photos")` by default; `dataclasses.replace` changes any field.
+        variant: name such as `"resnext50_32x4d"`, or a `Variant`; by default that of the weights or, without weights,
+            one that suits the images.
+        out: run folder, new or empty; by default `runs/DATA-VARIANT-N` with the next number.
+        recipe: training recipe to use: by default "photos", or "finetune" with weights. `dataclasses.replace` changes
+            any field.
         workers: threads that make batches ahead; by default one for each core. The batches are the same.
-        weights: weights to start from, as `ResNeXt` takes them; random by default.
+        weights: weights to start from, as `ResNeXt` takes them; random by default. "auto" is the smallest published
+            ResNeXt or, where that cannot be had, random weights, and says so.
         seed: seed of the initial weights, the order of the images, the augmentation, and a drawn split.
         dtype: Keras dtype policy, such as "mixed_bfloat16".
         remat: recompute the blocks in the backward pass: less memory, more time, the same weights.
@@ -82,15 +92,15 @@ def train(
             share the batches, or one of them has ended.
         Stopped: SIGTERM, SIGINT or SIGUSR1 was received; `resume` continues.
 
-    >>> train("sign-digits", "resnext14_8x4d", "runs/signs").test.top(1)  # doctest: +SKIP
+    >>> train("sign-digits", out="runs/signs").test.top(1)  # doctest: +SKIP
     0.9912
     """
-    folder = user_path(out)
-    variant = as_variant(variant)
-    recipe = recipe or get_recipe("photos")
-    recipe = dataclasses.replace(recipe, image_size=recipe.image_size or variant.image_size)
-    preprocessing = evaluation_preprocessing(recipe)
-    start = _absolute(weights)
+    _check_workers(workers)
+    folder = user_path(out) if out else None
+    if folder and _is_main():
+        check_idle(folder)
+        check_unused(folder)
+    recipe, start, network = _choose_start(variant, recipe, weights)
     options = RunOptions(
         weights=start,
         seed=seed,
@@ -101,26 +111,37 @@ def train(
         tensorboard=tensorboard,
         checkpoint_every=checkpoint_every,
     )
-    _check_workers(workers)
-    if _is_main():
-        check_idle(folder)
-        check_unused(folder)
-    _check_start(variant, recipe, start)
     source = open_data(data, follow_links)
-    if source.contains(folder):
-        raise RunError(
-            f"{folder}: lies inside {data}, where its plots would be read as training images. Choose another --out."
+    with stop_on_signals() as stop, watch_files(warn), contextlib.ExitStack() as locked:
+        splits = source.splits(seed)
+        network = network or network_for(splits.train, recipe.image_size)
+        _check_recipe(network.variant, recipe, start)
+        folder = folder or _new_folder(source, network.variant)
+        _check_outside(folder, source)
+        stop.clean_up.append(locked.enter_context(_lock(folder)))
+        splits = _check_splits(splits, recipe, skip_bad)
+        complete_recipe = complete(
+            recipe,
+            images=len(splits.train),
+            evaluated=len(splits.validation),
+            image_size=network.image_size,
+            pretrained=start is not None,
         )
-    with stop_on_signals() as stop, watch_files(warn), _lock(folder) as release:
-        stop.clean_up.append(release)
-        splits = _check_splits(source.splits(seed), recipe, skip_bad)
+        _say(*network.reason, *about_few(splits, start is not None))
         for words in source.left_out() if _is_main() else ():
             warn(words)
         cluster = initialize()
         from resnext.training.session import Session, installed_versions
 
-        versions = installed_versions(cluster)
-        config = RunConfig(variant, splits.train.classes, preprocessing, recipe, source.name, options, versions)
+        config = RunConfig(
+            network.variant,
+            splits.train.classes,
+            evaluation_preprocessing(complete_recipe),
+            complete_recipe,
+            source.name,
+            options,
+            installed_versions(cluster),
+        )
         return Session.train(folder, config, splits, workers, stop, cluster)
 
 
@@ -179,6 +200,39 @@ def resume(
         return Session.train(folder, config, splits, workers, stop, cluster, checkpoint)
 
 
+def _choose_start(
+    variant: str | Variant | None, recipe: Recipe | None, weights: str | Path | None
+) -> tuple[Recipe, str | None, Choice | None]:
+    """Return recipe, weights and network as far as they are known before the images are; reads no image."""
+    named = as_variant(variant) if variant else None
+    recipe = recipe or default_recipe(weights)
+    start, words = find_weights(weights, named)
+    _say(*words)
+    if start:
+        return recipe, start, network_of_weights(start, named, recipe.image_size)
+    recipe = from_scratch(recipe) if weights else recipe
+    return recipe, None, Choice(named, recipe.image_size or named.image_size) if named else None
+
+
+def _new_folder(source: DataSource, variant: Variant) -> Path:
+    if launched():
+        raise ArgumentError("`out` must be given where several processes train: all of them need the same folder.")
+    return new_folder(source, variant)
+
+
+def _check_outside(folder: Path, source: DataSource) -> None:
+    if source.contains(folder):
+        raise RunError(
+            f"{folder}: lies inside {source}, where its plots would be read as training images. Choose another --out."
+        )
+
+
+def _say(*lines: str) -> None:
+    """Print what was chosen, in the main process."""
+    for line in lines if _is_main() else ():
+        print(line, file=sys.stderr)
+
+
 def check_options(
     folder: Path, config: RunConfig, variant: Variant | None, recipe: Recipe | None, options: RunOptions | None
 ) -> None:
@@ -186,7 +240,7 @@ def check_options(
     if options and options.weights:
         absolute = str(user_path(options.weights).resolve())  # the file may be gone
         same = absolute == config.options.weights
-        options = dataclasses.replace(options, weights=absolute if same else _absolute(options.weights))
+        options = dataclasses.replace(options, weights=absolute if same else find_weights(options.weights, None)[0])
     if changed := changes(config, variant=variant, recipe=recipe, options=options):
         raise RunError(
             f"{folder}: this run was started with {'; '.join(changed)}. Leave these options out, or start a new run "
@@ -223,20 +277,12 @@ def _broadcast(folder: Path, checkpoint: Checkpoint | None, cluster: Cluster) ->
     return read_checkpoint(folder / checkpoint_name(step, epochs))
 
 
-def _absolute(weights: str | Path | None) -> str | None:
-    """Return a file as an absolute path, so that the run can be moved and resumed from elsewhere."""
-    if weights is None:
-        return None
-    path = user_path(weights)
-    return str(path.resolve()) if path.exists() else str(weights)
-
-
 def _check_workers(workers: int | None) -> None:
     if workers is not None and workers < 0:
         raise ArgumentError(f"`workers` must be at least 0. Received: {workers}")
 
 
-def _check_start(variant: Variant, recipe: Recipe, weights: str | None) -> None:
+def _check_recipe(variant: Variant, recipe: Recipe, weights: str | None) -> None:
     if recipe.freeze and weights is None:
         raise ArgumentError(
             "`freeze` keeps stages as they were loaded, and no weights are loaded: pass `weights`. "
@@ -249,10 +295,6 @@ def _check_start(variant: Variant, recipe: Recipe, weights: str | None) -> None:
         )
     if recipe.zero_gamma and variant.shortcut == "none":
         raise ArgumentError("`zero_gamma` must be False without shortcuts: every block would start, and stay, at zero")
-    if weights:  # before Keras is imported, which takes seconds
-        with open_weights(weights, variant) as file:
-            shapes = variant_shapes(variant, 3, variant.default_classes)
-            check_weights(file, shapes, variant, new_head=True)
 
 
 def _check_same(folder: Path, config: RunConfig, facts: dict) -> None:

@@ -6,14 +6,14 @@ import warnings
 from pathlib import Path
 from typing import NamedTuple
 
-from resnext.errors import ArgumentError, WeightsError
+from resnext.errors import ArgumentError
 from resnext.files import user_path
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.naming import as_variant, get_variant
 from resnext.variants.variant import Variant
 from resnext.weights.layouts import facts_of, to_torch
 from resnext.weights.load import check_fit, check_floats, check_network, check_same_function
-from resnext.weights.opened import OpenedWeights, counters, open_weights
+from resnext.weights.opened import counters, open_weights
 from resnext.weights.save import TORCH_SUFFIXES, check_file, file_metadata, write_weights
 
 
@@ -69,7 +69,7 @@ def convert(
         raise ArgumentError(f"{out}: exists already. Choose another --out, or remove it.")
     named = as_variant(variant) if variant else None
     with open_weights(source, named, key) as file:
-        found, variant = file.found, named or _variant_in(file)
+        found, variant = file.found, named or file.known_variant()
         expected = variant_shapes(variant, file.channels, file.classes)
         expected |= {name: () for name in counters(expected) if name in found}
         check_network(file, found, expected, variant)
@@ -87,13 +87,6 @@ def convert(
     else:
         write_weights(out, to_torch(weights, variant), {"format": "pt"})
     return Converted(out, variant, classes, len(weights))
-
-
-def _variant_in(file: OpenedWeights) -> Variant:
-    variant = file.variant()
-    if variant is None:
-        raise WeightsError(f"{file.path}: the shapes of its tensors are those of no network that resnext knows.")
-    return variant
 
 
 def fits_timm(variant: Variant) -> bool:

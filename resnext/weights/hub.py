@@ -1,7 +1,10 @@
 """From a user's name for weights to a file on this machine."""
 
 import contextlib
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from resnext.errors import WeightsError, missing_package, one_line, warn
 from resnext.files import user_path
@@ -102,6 +105,7 @@ def _download(repository: str) -> Path:
         cached = try_to_load_from_cache(repository, HUB_FILE)
         if isinstance(cached, str):
             return Path(cached)
+        _check_reachable()
         with contextlib.suppress(EntryNotFoundError):  # not every repository has one
             hf_hub_download(repository, HUB_CONFIG)
         return Path(hf_hub_download(repository, HUB_FILE))
@@ -114,6 +118,14 @@ def _download(repository: str) -> Path:
             f"Download https://huggingface.co/{repository}/resolve/main/{HUB_FILE} where there is a network, and pass "
             f"its path; or run `hf download {repository} {HUB_FILE}` there and copy its cache folder."
         ) from error
+
+
+def _check_reachable() -> None:
+    """Raise OSError at once where there is no network: huggingface-hub would try again for half a minute."""
+    from huggingface_hub import constants
+
+    if not getproxies():
+        socket.getaddrinfo(urlsplit(constants.ENDPOINT).hostname, None)
 
 
 def _unknown(name: str) -> str:

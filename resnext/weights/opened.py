@@ -89,6 +89,13 @@ class OpenedWeights(NamedTuple):
         variant = find_variant(self.shapes, self.layout)
         return {fact: getattr(variant, fact) for fact in ("shortcut", "stem_pool")} if variant else {}
 
+    def known_variant(self) -> Variant:
+        """Return the network as `variant` does. Raises WeightsError where there is none."""
+        variant = self.variant()
+        if variant is None:
+            raise WeightsError(f"{self.path}: the shapes of its tensors are those of no network that resnext knows.")
+        return variant
+
     def _has_shapes_of(self, variant: Variant) -> bool:
         """Whether the weights are those of a network; a configuration beside them may speak of another."""
         return variant_shapes(variant, self.channels, self.classes).items() <= self.shapes.items()

@@ -14,7 +14,10 @@ from typing import NamedTuple
 
 from resnext.errors import ArgumentError
 from resnext.images.preprocessing import Preprocessing
+from resnext.variants.complexity import complexity
+from resnext.variants.naming import get_variant
 
+FREE = ("apache-2.0", "bsd-3-clause")  # licences that allow every use
 NON_COMMERCIAL = {"cc-by-nc-4.0": "Creative Commons Attribution-NonCommercial 4.0"}
 
 
@@ -95,15 +98,25 @@ def default_weights(variant: str) -> str:
     >>> default_weights("resnet50")
     'resnet50.tv2_in1k'
     """
-    free = ("apache-2.0", "bsd-3-clause")
     entries = (w for w in published_weights().values() if w.variant == variant and w.classes == 1000)
-    tag = next((entry.tag for entry in entries if entry.licence in free and entry.hub), None)
+    tag = next((entry.tag for entry in entries if entry.licence in FREE and entry.hub), None)
     if tag is None:
         raise ArgumentError(
             f"weights='imagenet': no weights of {variant} are published under a licence that allows every use. "
             "Allowed: a file, hf:OWNER/NAME, or a tag that `resnext list --weights` shows."
         )
     return tag
+
+
+def smallest_weights() -> str:
+    """Return the tag of the smallest ResNeXt for ImageNet-1K whose licence allows every use, by its multiply-adds.
+
+    >>> smallest_weights()
+    'seresnext26t_32x4d.bt_in1k'
+    """
+    entries = [w for w in published_weights().values() if w.hub and w.classes == 1000 and w.licence in FREE]
+    entries = [w for w in entries if get_variant(w.variant).cardinality > 1]
+    return min(entries, key=lambda w: complexity(get_variant(w.variant), classes=w.classes).multiply_adds).tag
 
 
 def _weights(tag: str, rows: list[dict[str, str]]) -> PublishedWeights:

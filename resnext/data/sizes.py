@@ -1,0 +1,30 @@
+"""The sizes of the images of a data set, from a sample of their headers."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+
+import numpy as np
+
+from resnext.data.examples import Examples
+from resnext.errors import ImageError
+from resnext.images.decode import read_size
+
+SAMPLED = 200  # images, at most
+
+
+def sample_sizes(examples: Examples) -> list[tuple[int, int]]:
+    """Return width and height in pixels of up to 200 images, evenly spread; those that can't be read are left out."""
+    picked = np.linspace(0, len(examples) - 1, min(SAMPLED, len(examples))).round().astype(int)
+    sizes = []
+    for image in (examples.images[index] for index in picked):
+        with contextlib.suppress(ImageError):
+            sizes.append(image.shape[1::-1] if isinstance(image, np.ndarray) else read_size(image))
+    return sizes
+
+
+def median_side(examples: Examples) -> int:
+    """Return the median of the shorter sides in pixels; 0 if no image can be read."""
+    sides = [min(size) for size in sample_sizes(examples)]
+    return int(statistics.median(sides)) if sides else 0

@@ -1,0 +1,106 @@
+"""What a training is given that its caller leaves open: weights, network, size, folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from resnext.data.sizes import median_side
+from resnext.errors import ArgumentError, MissingPackageError, WeightsError, one_line
+from resnext.files import user_path
+from resnext.recipes.naming import default_recipe
+from resnext.recipes.recipe import Recipe
+from resnext.variants.default import Choice, choose_network
+from resnext.variants.layer_table import variant_shapes
+from resnext.variants.variant import Variant
+from resnext.weights.hub import find_file
+from resnext.weights.load import check_weights
+from resnext.weights.opened import open_weights
+from resnext.weights.published import default_weights, smallest_weights
+
+if TYPE_CHECKING:
+    from resnext.data.examples import Examples, Splits
+    from resnext.data.source import DataSource
+
+AUTO = "auto"
+RUNS = Path("runs")
+FEW_TO_LEARN = 10  # images of a class
+FEW_TO_JUDGE = 50  # images
+
+
+def find_weights(weights: str | Path | None, variant: Variant | None) -> tuple[str | None, list[str]]:
+    """Return the weights that an argument stands for, and what there is to say about them.
+
+    "auto" is the smallest published ResNeXt, or the default weights of a given network, and none at all where those
+    cannot be had. A file becomes an absolute path, so that the run can be moved and resumed from elsewhere.
+    """
+    if weights is None:
+        return None, []
+    if str(weights) != AUTO:
+        path = user_path(weights)
+        return (str(path.resolve()) if path.exists() else str(weights)), []
+    try:
+        tag = default_weights(variant.name) if variant else smallest_weights()
+        find_file(tag, variant)
+    except (ArgumentError, WeightsError, MissingPackageError) as error:
+        return None, [f"--weights auto: training from random weights instead: {one_line(error)}"]
+    return tag, [f"--weights auto: {tag}"]
+
+
+def from_scratch(recipe: Recipe) -> Recipe:
+    """Return the default recipe without weights, with what the caller changed in the one for weights."""
+    finetune, photos = default_recipe(AUTO), default_recipe(None)
+    if recipe.name != finetune.name:
+        return recipe
+    before = dataclasses.asdict(finetune)
+    return dataclasses.replace(
+        photos, **{name: value for name, value in dataclasses.asdict(recipe).items() if value != before[name]}
+    )
+
+
+def network_of_weights(weights: str, variant: Variant | None, image_size: int | None) -> Choice:
+    """Return the network of the weights, and the size they were made for.
+
+    Raises:
+        WeightsError: they cannot be used, are not of the variant, or of no network that is known.
+    """
+    with open_weights(weights, variant) as file:
+        variant = variant or file.known_variant()
+        check_weights(file, variant_shapes(variant, 3, variant.default_classes), variant, new_head=True)
+        known = file.preprocessing()
+    return Choice(variant, image_size or (known.size if known else variant.image_size))
+
+
+def network_for(images: Examples, image_size: int | None) -> Choice:
+    """Return a network that suits the images, at a size that does."""
+    return choose_network(len(images), median_side(images), image_size)
+
+
+def new_folder(source: DataSource, variant: Variant) -> Path:
+    """Return runs/DATA-VARIANT-N, with the lowest N for which there is no such folder yet."""
+    data = Path(source.name).name.split(".")[0] or "data"
+    number = 1
+    while (folder := RUNS / f"{data}-{variant.name}-{number}").exists():
+        number += 1
+    return folder
+
+
+def about_few(splits: Splits, pretrained: bool) -> list[str]:
+    """Return what there is to say about a set that is too small to learn from, or to judge on."""
+    said, train, validation = [], splits.train, splits.validation
+    counts = np.bincount(train.labels, minlength=len(train.classes))
+    if few := int((counts < FEW_TO_LEARN).sum()):
+        advice = "add photos" if pretrained else "add photos, or start from published weights (--weights auto)"
+        said.append(
+            f"few images: {few:,} of {len(counts):,} classes have fewer than {FEW_TO_LEARN} to train on, the fewest "
+            f"{train.classes[counts.argmin()]!r} with {counts.min()}; {advice}"
+        )
+    if len(validation) < FEW_TO_JUDGE:
+        said.append(
+            f"few images: {len(validation)} to evaluate on, so one of them is {100 / len(validation):.1f} points of "
+            "accuracy"
+        )
+    return said

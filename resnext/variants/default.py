@@ -1,0 +1,40 @@
+"""The network for a set of images about which nothing else is known."""
+
+from typing import NamedTuple
+
+from resnext.variants.naming import get_variant
+from resnext.variants.variant import Variant
+
+SMALL, LARGE = "resnext14_8x4d", "resnext50_32x4d"
+GRID = 32  # pixels that one value of the last stage stands for
+# Largest sides in pixels by the number of images: the fewer there are, the less is learned from details.
+SMALLEST, MOST = 64, ((2_000, 64), (10_000, 128))
+LARGE_FROM, LARGE_SIDE = 160, 224  # pixels: images that the large network is for, and what they are resized to
+
+
+class Choice(NamedTuple):
+    """A network, the side of its images in pixels, and the reason in words, if neither was given."""
+
+    variant: Variant
+    image_size: int
+    reason: tuple[str, ...] = ()
+
+
+def choose_network(images: int, side: int, image_size: int | None = None) -> Choice:
+    """Return a network that can be trained from scratch on these images, and the size to resize them to.
+
+    Args:
+        images: number of training images.
+        side: median of their shorter sides in pixels.
+        image_size: size that is given; None chooses one.
+
+    >>> choice = choose_network(200, 100)
+    >>> choice.variant.name, choice.image_size
+    ('resnext14_8x4d', 64)
+    """
+    largest = next((most for below, most in MOST if images < below), LARGE_SIDE)
+    is_large = largest == LARGE_SIDE and (image_size or side) >= LARGE_FROM
+    size = LARGE_SIDE if is_large else min(max(side // GRID * GRID, SMALLEST), largest)
+    name, size = LARGE if is_large else SMALL, image_size or size
+    reason = f"chosen: {name} at {size} pixels, for {images:,} training images of {side} pixels (median shorter side)"
+    return Choice(get_variant(name), size, (reason,))
