@@ -13,7 +13,7 @@ from conftest import COLOURS, resnext, write_photos
 from resnext import save_weights
 from resnext.backend import choose_device, describe_device
 from resnext.data.examples import Examples, Splits
-from resnext.data.sizes import median_side, sample_sizes
+from resnext.data.sizes import median_aspect, median_side, sample_sizes
 from resnext.data.source import open_data
 from resnext.errors import ArgumentError, WeightsError
 from resnext.images.preprocessing import Preprocessing
@@ -102,7 +102,8 @@ def test_sizes_are_those_of_upright_images(tmp_path):
         (tmp_path / name / "2.jpg").write_bytes(b"no image")
     train = open_data(tmp_path).splits().train
     assert set(sample_sizes(train)) <= {(60, 40), (40, 60)}
-    assert median_side(train) == 40
+    assert median_side(sample_sizes(train)) == 40
+    assert median_aspect(sample_sizes(train)) == 1.5
 
 
 def test_the_shortest_command_is_a_whole_one(tmp_path, monkeypatch):
@@ -142,6 +143,18 @@ def test_small_sets_are_said():
         "few images: 42 to evaluate on, so one of them is 2.4 points of accuracy",
     ]
     assert choices.about_few(Splits(few, enough, enough), pretrained=True)[0].endswith("with 3; add photos")
+
+
+@pytest.mark.once
+def test_long_images_are_said():
+    said = choices.about_shapes([(100, 100), (160, 40), (40, 100)], "crop")
+    assert said == [
+        "long images: half of them are at least 2.5 times as long as wide, and only their centre is evaluated; --fit "
+        "squash or --fit pad keeps them whole"
+    ]
+    assert choices.about_shapes([(300, 200), (160, 40), (100, 100)], "crop") == []  # 3:2 is a usual photo
+    assert choices.about_shapes([(160, 40)], "pad") == []
+    assert choices.about_shapes([], "crop") == []
 
 
 @pytest.mark.once

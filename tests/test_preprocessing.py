@@ -297,6 +297,60 @@ def test_a_long_image_below_the_limit_is_not_cut_first():
     np.testing.assert_array_equal(Preprocessing(8, 8).apply(image), whole[:, 110:118])
 
 
+def quarter(width, height, red, size=(160, 40)):
+    """A grey image with a red part: (left, upper, right, lower) in shares."""
+    pixels = np.full((size[1], size[0], 3), 90, np.uint8)
+    left, upper, right, lower = red
+    pixels[round(upper * height) : round(lower * height), round(left * width) : round(right * width)] = (250, 0, 0)
+    return pixels
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_squash_and_pad_keep_the_whole_image(turned):
+    image = quarter(160, 40, (0, 0, 0.25, 1))  # red at the end that a crop of the centre leaves out
+    image = np.ascontiguousarray(image.transpose(1, 0, 2)) if turned else image
+
+    def applied(**how):
+        pixels = Preprocessing(32, 32, **how).apply(image)
+        return pixels.transpose(1, 0, 2) if turned else pixels
+
+    assert (applied()[..., 0] == 90).all()
+    squashed = applied(fit="squash")
+    assert (squashed[:, :6] == (250, 0, 0)).all()
+    assert (squashed[:, 10:] == 90).all()
+    padded = applied(fit="pad", mean=(0.2, 0.4, 0.6))
+    assert (padded[:11] == (51, 102, 153)).all()
+    assert (padded[-11:] == (51, 102, 153)).all()
+    assert (padded[13:19, :6] == (250, 0, 0)).all()
+    assert (padded[13:19, 10:] == 90).all()
+    smaller = Preprocessing(28, 32, fit="squash")  # with a margin, as --test-crop makes one
+    assert smaller.apply(image).shape == (28, 28, 3)
+
+
+@pytest.mark.parametrize("fit", ["squash", "pad"])
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_boxes_of_whole_images_are_boxes_of_the_square(fit, suffix, tmp_path):
+    """A box that is the whole square shows what evaluation sees, and a half of it shows that half."""
+    pixels = quarter(1600, 400, (0, 0, 0.25, 1), (1600, 400))
+    path = saved(Image.fromarray(pixels), tmp_path / f"x{suffix}")
+    preprocessing = Preprocessing(32, 32, fit=fit)
+    for image in (path, pixels):
+        whole = preprocessing.load_crop(image, lambda width, height: (0, 0, width, height))
+        assert abs(whole.astype(int) - preprocessing.apply(pixels)).mean() < 4
+        left = preprocessing.load_crop(image, lambda width, height: (0, height // 4, width // 2, 3 * height // 4))
+        middle = left[12:20]
+        assert (middle[:, :12, 0] > 230).all()
+        assert (abs(middle[:, 20:].astype(int) - 90) < 15).all()
+
+
+@pytest.mark.parametrize("fit", ["squash", "pad"])
+def test_the_longest_images_can_be_kept_whole(fit):
+    for shape in ((1, 10_000, 3), (10_000, 1, 3), (1, 1, 3)):
+        preprocessing = Preprocessing(8, 8, fit=fit)
+        assert preprocessing.apply(np.zeros(shape, np.uint8)).shape == (8, 8, 3)
+        assert preprocessing.load_crop(np.zeros(shape, np.uint8), lambda w, h: (0, 0, w, h)).shape == (8, 8, 3)
+
+
 @pytest.mark.parametrize("image", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3))])
 def test_arrays_that_are_not_images_are_refused(image):
     with pytest.raises(ValueError, match=r"got an array of .*an image is uint8 \(H, W, 3\)"):
@@ -320,6 +374,7 @@ def test_arrays_that_are_not_images_are_refused(image):
         ({"mean": (float("nan"), 0.5, 0.5)}, "got mean="),
         ({"mean": "abc"}, "got mean="),
         ({"std": (0.2, 0, 0.2)}, "got std=.*above 0"),
+        ({"fit": "stretch"}, "got fit='stretch'; allowed: crop, squash, pad"),
     ],
 )
 def test_values_that_are_not_allowed_are_named(values, pattern):
@@ -328,10 +383,12 @@ def test_values_that_are_not_allowed_are_named(values, pattern):
 
 
 def test_json_round_trip():
-    facts = Preprocessing(24, 32, "bicubic", (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    facts = Preprocessing(24, 32, "bicubic", (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "pad")
     document = json.loads(json.dumps(facts.to_json()))
-    assert sorted(document) == ["interpolation", "mean", "resize", "size", "std"]
+    assert sorted(document) == ["fit", "interpolation", "mean", "resize", "size", "std"]
     assert Preprocessing.from_json(document) == facts
+    del document["fit"]  # of an older file
+    assert Preprocessing.from_json(document).fit == "crop"
 
 
 def test_json_with_a_wrong_key_is_refused():

@@ -647,6 +647,27 @@ def test_what_cannot_be_read_is_skipped_when_asked(tmp_path):
 
 
 @pytest.mark.once
+def test_whole_images_are_kept_by_the_run_and_whatever_reads_it(tmp_path):
+    for place, name in ((0, "left"), (120, "right")):
+        (tmp_path / "wide" / name).mkdir(parents=True)
+        for i in range(12):
+            pixels = np.full((40, 160, 3), 60 + i, np.uint8)
+            pixels[:, place : place + 40] = (250, 0, 0)
+            Image.fromarray(pixels).save(tmp_path / "wide" / name / f"{i}.png")
+    options = ("--variant", TINY, "--image-size", 24, "--epochs", 2, "--out", tmp_path / "run")
+    process = resnext("train", tmp_path / "wide", *options, "--fit", "squash")
+    assert "long images" not in process.stderr
+    run = Run.open(tmp_path / "run")
+    assert (run.config.recipe.fit, run.config.preprocessing.fit) == ("squash", "squash")
+    said = re.search(r"test top-1 ([\d.]+) %", process.stdout)[1]
+    assert f"top-1 {said} %" in resnext("evaluate", run.folder, tmp_path / "wide", "--weights", "last").stdout
+    images = sorted((tmp_path / "wide").rglob("0.png"))
+    left, right = (dict(classes) for _, classes in predict(run.folder, images, weights="last"))
+    assert abs(left["left"] - right["left"]) > 1e-3  # a crop of the centre sees the same in both
+    assert re.search(r"images +24 pixels, resized to 24, squash\n", resnext("info", run.folder).stdout)
+
+
+@pytest.mark.once
 def test_links_are_followed_when_asked_by_the_run_and_whatever_reads_its_data(colours, tmp_path):
     for part in ("train", "test"):
         (tmp_path / "linked" / part).mkdir(parents=True)

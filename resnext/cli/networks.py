@@ -108,7 +108,8 @@ def _info_of_run(run: Run) -> None:
     print(f"classes        {len(config.classes):,}: {names}")
     print(f"data           {printable(config.data)}")
     print(f"recipe         {config.recipe.name}")
-    print(f"images         {config.preprocessing.size} pixels, resized to {config.preprocessing.resize}")
+    size, resize, fit = config.preprocessing.size, config.preprocessing.resize, config.preprocessing.fit
+    print(f"images         {size} pixels, resized to {resize}, {fit}")
     if config.options.weights:
         print(f"started from   {config.options.weights}")
     print(f"versions       {', '.join(f'{name} {version}' for name, version in config.versions.items())}")

@@ -17,7 +17,6 @@ from resnext.data.examples import Examples
 from resnext.errors import ImageError, printable
 from resnext.images.colours import color_jitter, lighting
 from resnext.images.crops import flip, pad_and_crop, random_resized_box, random_sized_box
-from resnext.images.decode import read_crop
 from resnext.images.erasing import random_erase
 from resnext.images.mixing import cutmix, mixup
 from resnext.images.policies import rand_augment, trivial_augment
@@ -178,7 +177,7 @@ def _reader(recipe: Recipe, preprocessing: Preprocessing) -> Callable[[Any, np.r
         def box(width: int, height: int) -> tuple[int, int, int, int]:
             return choose_box(width, height, recipe.crop_area, rng)
 
-        return read_crop(image, box, preprocessing.size, preprocessing.interpolation)
+        return preprocessing.load_crop(image, box)
 
     return read
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import statistics
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -24,7 +25,11 @@ def sample_sizes(examples: Examples) -> list[tuple[int, int]]:
     return sizes
 
 
-def median_side(examples: Examples) -> int:
-    """Return the median of the shorter sides in pixels; 0 if no image can be read."""
-    sides = [min(size) for size in sample_sizes(examples)]
-    return int(statistics.median(sides)) if sides else 0
+def median_side(sizes: Sequence[tuple[int, int]]) -> int:
+    """Return the median of the shorter sides; 0 if there are none."""
+    return int(statistics.median(map(min, sizes))) if sizes else 0
+
+
+def median_aspect(sizes: Sequence[tuple[int, int]]) -> float:
+    """Return the median of the longer sides over the shorter ones; 1 if there are none."""
+    return statistics.median(max(size) / min(size) for size in sizes) if sizes else 1.0

@@ -6,17 +6,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from PIL import Image
 
 from resnext.errors import ArgumentError
-from resnext.images.decode import MAX_PIXELS, RESAMPLING, Openable, read_image, to_picture, to_rgb
+from resnext.images.crops import Box
+from resnext.images.decode import MAX_PIXELS, RESAMPLING, Openable, read_crop, read_image, to_picture, to_rgb
 
+Fit = Literal["crop", "squash", "pad"]
+ChooseBox = Callable[[int, int], Box]
 MAX_SIDE = math.isqrt(MAX_PIXELS)  # longest shorter side that an image is resized to, pixels
 
 
@@ -38,6 +41,8 @@ class Preprocessing:
         interpolation: "bilinear" or "bicubic", both antialiased.
         mean: means of the three channels, on the scale 0..1; by default those of ImageNet.
         std: standard deviations of the three channels, on the scale 0..1; by default those of ImageNet.
+        fit: what becomes of an image that is no square: "crop" keeps its centre; "squash" and "pad" keep the whole of
+            it, distorted, or with bars of the mean colour.
 
     Raises:
         ArgumentError: a value is not allowed.
@@ -51,6 +56,7 @@ class Preprocessing:
     interpolation: str = "bilinear"
     mean: tuple[float, float, float] = MEAN
     std: tuple[float, float, float] = STD
+    fit: Fit = "crop"
 
     def __post_init__(self) -> None:
         if not (_is_length(self.size) and _is_length(self.resize) and self.size <= self.resize <= MAX_SIDE):
@@ -64,11 +70,18 @@ class Preprocessing:
             raise ArgumentError(f"got mean={self.mean!r}; pass three numbers from 0 to 1")
         if not (_are_colours(self.std) and min(self.std) > 0):
             raise ArgumentError(f"got std={self.std!r}; pass three numbers above 0, at most 1")
+        if self.fit not in get_args(Fit):
+            raise ArgumentError(f"got fit={self.fit!r}; allowed: {', '.join(get_args(Fit))}")
 
     def apply(self, image: np.ndarray | Image.Image) -> np.ndarray:
-        """Return the centre of `image`, a uint8 array (H, W, 3) or a Pillow image, as uint8 (size, size, 3)."""
+        """Return `image`, a uint8 array (H, W, 3) or a Pillow image, as uint8 (size, size, 3)."""
         picture = to_rgb(image) if isinstance(image, Image.Image) else to_picture(image)
-        picture = self._resized(self._without_long_ends(picture))
+        if self.fit == "crop":
+            picture = self._resized(self._without_long_ends(picture))
+        elif self.fit == "squash":
+            picture = picture.resize((self.resize, self.resize), RESAMPLING[self.interpolation])
+        else:
+            picture = self._padded(picture, self.resize)
         return np.asarray(_centre_crop(picture, self.size, self.size))
 
     def load(self, path: str | Path | Openable) -> np.ndarray:
@@ -80,19 +93,39 @@ class Preprocessing:
         """
         return self.apply(read_image(path, at_least=2 * self.resize))
 
+    def load_crop(self, image: str | Path | Openable | np.ndarray, choose_box: ChooseBox) -> np.ndarray:
+        """Return a box of an image, or of the square that the whole image makes, as uint8 (size, size, 3).
+
+        Args:
+            image: path, member of an archive, or uint8 (H, W, 3).
+            choose_box: function from a width and a height to a box (left, upper, right, lower) inside.
+
+        Raises:
+            ImageError: the image can't be read.
+        """
+        if self.fit == "squash":
+            choose_box = _of_square(choose_box)
+        elif self.fit == "pad":
+            pixels = image if isinstance(image, np.ndarray) else read_image(image, at_least=2 * self.size)
+            longest = min(max(pixels.shape), 2 * self.size)
+            image = np.asarray(self._padded(to_picture(pixels), longest))
+        return read_crop(image, choose_box, self.size, self.interpolation)
+
     def to_json(self) -> dict[str, Any]:
-        """Return the five values, ready for `json.dumps`."""
+        """Return the values, ready for `json.dumps`."""
         return asdict(self) | {"mean": list(self.mean), "std": list(self.std)}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Preprocessing:
         """Invert `to_json`. Raises ArgumentError for a missing (-) or unknown (+) key, or a value that is not allowed.
 
+        `fit` may be missing, as it is in older files.
+
         >>> Preprocessing.from_json(Preprocessing(64, 72).to_json()) == Preprocessing(64, 72)
         True
         """
         names = {field.name for field in fields(cls)}
-        wrong = [f"-{key}" for key in sorted(names - set(document))]
+        wrong = [f"-{key}" for key in sorted(names - {*document, "fit"})]
         wrong += [f"+{key}" for key in sorted(set(document) - names)]
         if wrong:
             raise ArgumentError(f"preprocessing has the wrong keys (- missing, + unknown): {', '.join(wrong)}")
@@ -106,6 +139,15 @@ class Preprocessing:
         if max(picture.size) <= max(longest, min(picture.size)):
             return picture
         return _centre_crop(picture, min(picture.width, longest), min(picture.height, longest))
+
+    def _padded(self, picture: Image.Image, side: int) -> Image.Image:
+        """Return the whole picture on a square of the mean colour."""
+        red, green, blue = (round(255 * mean) for mean in self.mean)
+        square = Image.new("RGB", (side, side), (red, green, blue))
+        width, height = (max(1, round(length * side / max(picture.size))) for length in picture.size)
+        whole = picture.resize((width, height), RESAMPLING[self.interpolation])
+        square.paste(whole, ((side - width) // 2, (side - height) // 2))
+        return square
 
     def _resized(self, picture: Image.Image) -> Image.Image:
         shorter = min(picture.size)
@@ -151,6 +193,17 @@ def preprocess_input(images, data_format: str | None = None, preprocessing: Prep
 def _centre_crop(image: Image.Image, width: int, height: int) -> Image.Image:
     left, top = round((image.width - width) / 2), round((image.height - height) / 2)
     return image.crop((left, top, left + width, top + height))
+
+
+def _of_square(choose_box: ChooseBox) -> ChooseBox:
+    """Return a function that chooses a box of the square to which an image is squashed, in the image's own pixels."""
+
+    def choose(width: int, height: int) -> Box:
+        side = max(width, height)
+        left, upper, right, lower = choose_box(side, side)
+        return left * width // side, upper * height // side, -(-right * width // side), -(-lower * height // side)
+
+    return choose
 
 
 def _is_length(value: object) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Self, get_args
 
 from resnext.errors import ArgumentError
-from resnext.images.preprocessing import MEAN, STD, Preprocessing
+from resnext.images.preprocessing import MEAN, STD, Fit, Preprocessing
 
 # The floating-point dtype policies of Keras.
 Dtype = Literal["float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64"]
@@ -44,6 +44,8 @@ class Recipe:
             of a given variant, or one that suits the images.
         test_size: side of the evaluation images in pixels; None: as in training.
         test_crop: share of the shorter side that the centre crop keeps in evaluation: 0.875 resizes to 256 for 224.
+        fit: what becomes of images that are no squares: the centre, or the box, of a crop is all that is seen; squash
+            and pad keep the whole image, distorted, or with bars of the mean colour. In evaluation as well.
         interpolation: interpolation of resized images, in training and evaluation.
         mean: means of the three channels (0..1) for normalising; this colour also fills empty areas.
         std: standard deviations of the three channels (0..1) for normalising.
@@ -92,6 +94,7 @@ class Recipe:
     image_size: int | None = None
     test_size: int | None = None
     test_crop: float = 1.0
+    fit: Fit = "crop"
     interpolation: Interpolation = "bilinear"
     mean: tuple[float, float, float] = MEAN
     std: tuple[float, float, float] = STD
@@ -166,13 +169,17 @@ def changed(recipe: Recipe) -> dict[str, object]:
 def evaluation_preprocessing(recipe: Recipe) -> Preprocessing:
     """Return the preprocessing for evaluation, which belongs to the trained weights; the recipe must have a size."""
     size = recipe.test_size or recipe.image_size or 0
-    return Preprocessing(size, round(size / recipe.test_crop), recipe.interpolation, recipe.mean, recipe.std)
+    return _preprocessing(recipe, size, round(size / recipe.test_crop))
 
 
 def training_preprocessing(recipe: Recipe) -> Preprocessing:
     """Return the preprocessing for training without random boxes; the recipe must have a size."""
     size = recipe.image_size or 0
-    return Preprocessing(size, size, recipe.interpolation, recipe.mean, recipe.std)
+    return _preprocessing(recipe, size, size)
+
+
+def _preprocessing(recipe: Recipe, size: int, resize: int) -> Preprocessing:
+    return Preprocessing(size, resize, recipe.interpolation, recipe.mean, recipe.std, recipe.fit)
 
 
 def _tuples(value: Any) -> Any:
@@ -235,6 +242,7 @@ _RULES: list[tuple[str, str, Callable[[Any], bool]]] = [
     ("schedule", *_one_of(Schedule)),
     ("loss", *_one_of(Loss)),
     ("crop", *_one_of(Crop)),
+    ("fit", *_one_of(Fit)),
     ("interpolation", *_one_of(Interpolation)),
 ]
 

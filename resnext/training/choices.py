@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from resnext.data.sizes import median_side
+from resnext.data.sizes import median_aspect
 from resnext.errors import ArgumentError, MissingPackageError, WeightsError, one_line
 from resnext.files import user_path
 from resnext.recipes.naming import default_recipe
 from resnext.recipes.recipe import Recipe
-from resnext.variants.default import Choice, choose_network
+from resnext.variants.default import Choice
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.variant import Variant
 from resnext.weights.hub import find_file
@@ -22,11 +23,12 @@ from resnext.weights.opened import open_weights
 from resnext.weights.published import default_weights, smallest_weights
 
 if TYPE_CHECKING:
-    from resnext.data.examples import Examples, Splits
+    from resnext.data.examples import Splits
     from resnext.data.source import DataSource
 
 AUTO = "auto"
 RUNS = Path("runs")
+LONG = 1.5  # a longer side over the shorter one, as of photos of 3:2
 FEW_TO_LEARN = 10  # images of a class
 FEW_TO_JUDGE = 50  # images
 
@@ -74,11 +76,6 @@ def network_of_weights(weights: str, variant: Variant | None, image_size: int | 
     return Choice(variant, image_size or (known.size if known else variant.image_size))
 
 
-def network_for(images: Examples, image_size: int | None) -> Choice:
-    """Return a network that suits the images, at a size that does."""
-    return choose_network(len(images), median_side(images), image_size)
-
-
 def new_folder(source: DataSource, variant: Variant) -> Path:
     """Return runs/DATA-VARIANT-N, with the lowest N for which there is no such folder yet."""
     data = Path(source.name).name.split(".")[0] or "data"
@@ -86,6 +83,17 @@ def new_folder(source: DataSource, variant: Variant) -> Path:
     while (folder := RUNS / f"{data}-{variant.name}-{number}").exists():
         number += 1
     return folder
+
+
+def about_shapes(sizes: Sequence[tuple[int, int]], fit: str) -> list[str]:
+    """Return what there is to say about long images, of which a crop of the centre keeps too little."""
+    aspect = median_aspect(sizes)
+    if fit != "crop" or aspect <= LONG:
+        return []
+    return [
+        f"long images: half of them are at least {aspect:.1f} times as long as wide, and only their centre is "
+        "evaluated; --fit squash or --fit pad keeps them whole"
+    ]
 
 
 def about_few(splits: Splits, pretrained: bool) -> list[str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from resnext.data.builtin import BUILTIN
 from resnext.data.reading import check_images, drop_unreadable
+from resnext.data.sizes import median_side, sample_sizes
 from resnext.data.source import DataSource, open_data
 from resnext.distributed import Cluster, initialize, launched
 from resnext.errors import ArgumentError, DataError, RunError, warn
@@ -30,14 +31,14 @@ from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoint_name, other_images, read_checkpoint, read_newest
 from resnext.training.choices import (
     about_few,
+    about_shapes,
     find_weights,
     from_scratch,
-    network_for,
     network_of_weights,
     new_folder,
 )
 from resnext.training.signals import stop_on_signals
-from resnext.variants.default import Choice
+from resnext.variants.default import Choice, choose_network
 from resnext.variants.naming import as_variant
 from resnext.variants.variant import Variant
 
@@ -114,7 +115,8 @@ def train(
     source = open_data(data, follow_links)
     with stop_on_signals() as stop, watch_files(warn), contextlib.ExitStack() as locked:
         splits = source.splits(seed)
-        network = network or network_for(splits.train, recipe.image_size)
+        sizes = sample_sizes(splits.train)
+        network = network or choose_network(len(splits.train), median_side(sizes), recipe.image_size)
         _check_recipe(network.variant, recipe, start)
         folder = folder or _new_folder(source, network.variant)
         _check_outside(folder, source)
@@ -127,7 +129,7 @@ def train(
             image_size=network.image_size,
             pretrained=start is not None,
         )
-        _say(*network.reason, *about_few(splits, start is not None))
+        _say(*network.reason, *about_shapes(sizes, recipe.fit), *about_few(splits, start is not None))
         for words in source.left_out() if _is_main() else ():
             warn(words)
         cluster = initialize()
