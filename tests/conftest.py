@@ -25,6 +25,7 @@ for name, value in {
 
 from commands import Command  # noqa: E402 - its server has the environment of now
 
+from resnext.data.drawing import Draw  # noqa: E402
 from resnext.data.source import open_data  # noqa: E402
 
 DATA = Path(os.environ.get("RESNEXT_DATA", REPOSITORY.parent / "shared" / "data"))
@@ -97,7 +98,7 @@ def made_once(tmp_path_factory, name: str, make) -> Path:
 
 
 def load_splits(data, seed=0):
-    return open_data(data).splits(seed)
+    return open_data(data).splits(Draw(seed))
 
 
 def load_examples(data, classes):

@@ -79,8 +79,8 @@ def train_command(defaults: Recipe) -> Callable[..., None]:
         """Train a network on a folder of images, or resume a training: resnext train --resume RUN.
 
         Args:
-            data: folder, tar or zip archive: train/<class>/* with test/ or val/ beside it, or <class>/*; or digits,
-                cifar10 or cifar100.
+            data: folder, tar or zip archive: train/<class>/* with test/ or val/ beside it, or <class>/*; a CSV file
+                with the columns file and label; or digits, cifar10 or cifar100.
             variant: network, such as resnext50_32x4d or resnext14_8x4d (see `resnext list`); by default that of the
                 weights or, without weights, one that suits the images.
             out: run folder, new or empty; by default runs/DATA-VARIANT-N.

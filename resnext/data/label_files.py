@@ -9,13 +9,13 @@ val.csv, labels.csv                             with a header: columns for the f
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from resnext.data.archive_members import Member
 from resnext.data.archives import read_text
 from resnext.data.folders import Folder, is_label_file
+from resnext.data.tables import DELIMITERS, FILE_COLUMNS, LABEL_COLUMNS, find_column, rows_of
 from resnext.errors import DataError, printable
 
 NAMES = (
@@ -24,8 +24,6 @@ NAMES = (
 )  # fmt: skip
 NUMBERED = "ILSVRC2012_validation_ground_truth.txt"  # not a valid label file, but often mistaken for one
 KAGGLE_HEADER = "ImageId,PredictionString"
-FILE_COLUMNS = ("file", "filename", "file_name", "image", "image_id", "imageid", "image_name", "path", "id", "name")
-LABEL_COLUMNS = ("label", "labels", "class", "class_name", "classname", "category", "target", "species")
 ALLOWED = (
     f"a label file: {NAMES[0].format(part='val')}, {NAMES[1]}, val.txt with a line `file label` for each image, or "
     "val.csv with the columns file and label"
@@ -63,13 +61,14 @@ def read_labels(file: Path | Member, images: Sequence[str], classes: Sequence[st
     Raises:
         DataError: the file does not have one label for each image, or has numbers that mean other classes.
     """
-    lines = [line.strip() for line in read_text(file).splitlines() if line.strip()]
+    text = read_text(file)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     known = {PurePosixPath(image).stem: image for image in images} | {image: image for image in images}
     if lines[:1] == [KAGGLE_HEADER]:
         # After the image and its class, a line gives the position in the image.
         pairs = [line.replace(",", " ").split()[:2] for line in lines[1:]]
-    elif is_csv(file, lines):
-        pairs = read_columns(file, lines)
+    elif PurePosixPath(str(file)).suffix.lower() == ".csv" and lines and any(mark in lines[0] for mark in DELIMITERS):
+        pairs = read_columns(file, text)
     elif any(_split(line, known) for line in lines):
         pairs = [_split(line, known) or line.split(maxsplit=1) for line in lines]
     else:
@@ -81,29 +80,23 @@ def read_labels(file: Path | Member, images: Sequence[str], classes: Sequence[st
     return _class_names(file, [label_of[image] for image in images], classes)
 
 
-def is_csv(file: Path | Member, lines: Sequence[str]) -> bool:
-    """Return whether a label file has comma-separated columns."""
-    return PurePosixPath(str(file)).suffix.lower() == ".csv" and bool(lines) and "," in lines[0]
-
-
-def read_columns(file: Path | Member, lines: Sequence[str]) -> list[list[str]]:
-    """Return file and label of each row of a CSV file, whose header names both; without a header they come first.
+def read_columns(file: Path | Member, text: str) -> list[list[str]]:
+    """Return file and label of each row of a CSV text, whose header names both; without a header they come first.
 
     Raises:
         DataError: the header names no file or no label.
     """
-    rows = list(csv.reader(lines))
-    header = [word.strip().lower() for word in rows[0]]
-    files = [i for i, word in enumerate(header) if word in FILE_COLUMNS]
-    labels = [i for i, word in enumerate(header) if word in LABEL_COLUMNS]
-    if files and labels:
+    rows = rows_of(text)
+    files, labels = find_column(rows[0], FILE_COLUMNS), find_column(rows[0], LABEL_COLUMNS)
+    if files is not None and labels is not None:
         rows = rows[1:]
-    elif files or labels:
+    elif files is not None or labels is not None:
         raise DataError(
             f"{printable(file)} has the columns {', '.join(rows[0])}; name one of them file and another label"
         )
-    first, second = (files[0], labels[0]) if files and labels else (0, 1)
-    return [[row[i].strip() for i in (first, second) if i < len(row)] for row in rows if row]
+    else:
+        files, labels = 0, 1
+    return [[row[place] for place in (files, labels) if place < len(row)] for row in rows]
 
 
 def _split(line: str, known: Mapping[str, str]) -> list[str] | None:

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from resnext.data.batches import mixed, sampler
+from resnext.data.drawing import Draw
 from resnext.data.source import open_data
 from resnext.errors import ArgumentError
 from resnext.files import user_path, write_atomically
@@ -46,7 +47,7 @@ def preview(data: str | Path, out: str | Path, *, recipe: Recipe, seed: int = 0,
     out = user_path(out)
     if out.suffix.lower() not in (".png", ".jpg") or not out.parent.is_dir():
         raise ArgumentError(f"{out}: can't be written; pass a .png or .jpg file in a folder that exists")
-    examples = open_data(data, follow_links).splits(seed).train
+    examples = open_data(data, follow_links).splits(Draw(seed)).train
     picked = np.linspace(0, len(examples) - 1, min(IMAGES, len(examples))).round().astype(int)
     images = [examples.images[index] for index in picked]
     images = [image if isinstance(image, np.ndarray) else read_image(image) for image in images]

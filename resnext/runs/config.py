@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from resnext.data.drawing import Draw
 from resnext.errors import ArgumentError
 from resnext.images.preprocessing import Preprocessing
 from resnext.recipes.complete import CompleteRecipe
@@ -29,6 +30,10 @@ class RunOptions:
         remat: recompute the blocks in the backward pass: less memory, more time, the same weights.
         skip_bad: images of a part that may be left out because they cannot be read: a number, or a share below 1.
         follow_links: read images through links that lead out of the folder of the data.
+        held_out: share of each class to hold out where the data has no test part; by default one sixth.
+        folds: parts for a cross-validation, of which one is held out, such as 5.
+        fold: which of the folds is held out, counted from 1.
+        group_by: regular expression that finds the group of an image in its path; a group is never split.
         tensorboard: write events for TensorBoard as well.
         checkpoint_every: steps between two checkpoints; by default one is written every five minutes.
 
@@ -42,6 +47,10 @@ class RunOptions:
     remat: bool = False
     skip_bad: float = 0
     follow_links: bool = False
+    held_out: float | None = None
+    folds: int | None = None
+    fold: int | None = None
+    group_by: str | None = None
     tensorboard: bool = False
     checkpoint_every: int | None = None
 
@@ -53,6 +62,12 @@ class RunOptions:
             raise ArgumentError(f"`skip_bad` must be a number of images, or a share below 1. Received: {self.skip_bad}")
         if self.checkpoint_every is not None and self.checkpoint_every < 1:
             raise ArgumentError(f"`checkpoint_every` must be at least 1. Received: {self.checkpoint_every}")
+        _ = self.draw
+
+    @property
+    def draw(self) -> Draw:
+        """How the images to test on are drawn."""
+        return Draw(self.seed, self.held_out, self.folds, self.fold, self.group_by)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from resnext.errors import ArgumentError, DataError, RunError, warn
 from resnext.files import user_path
 from resnext.images.decode import read_image
 from resnext.images.watchdog import watch_files
-from resnext.recipes.complete import complete
+from resnext.recipes.complete import CompleteRecipe, complete
 from resnext.recipes.naming import default_recipe
 from resnext.recipes.recipe import Recipe, evaluation_preprocessing
 from resnext.runs.config import RunConfig, RunOptions, changes
@@ -60,14 +60,18 @@ def train(
     remat: bool = False,
     skip_bad: float = 0,
     follow_links: bool = False,
+    held_out: float | None = None,
+    folds: int | None = None,
+    fold: int | None = None,
+    group_by: str | None = None,
     tensorboard: bool = False,
     checkpoint_every: int | None = None,
 ) -> TrainingResult:
     """Train a network and keep everything about it in a run folder (see `resnext.runs.run`).
 
     Args:
-        data: folder, tar or zip archive `train/<class>/*` with `test/` or `val/` beside it, or `<class>/*`; or one of
-            the built-in data sets `digits`, `cifar10`, `cifar100`.
+        data: folder, tar or zip archive `train/<class>/*` with `test/` or `val/` beside it, or `<class>/*`; a CSV file
+            with the columns file and label; or one of the built-in data sets `digits`, `cifar10`, `cifar100`.
         variant: name such as `"resnext50_32x4d"`, or a `Variant`; by default that of the weights or, without weights,
             one that suits the images.
         out: run folder, new or empty; by default `runs/DATA-VARIANT-N` with the next number.
@@ -82,6 +86,11 @@ def train(
         skip_bad: images of a part that may be left out because they cannot be read: a number, or a share below 1. Every
             image is then read before training.
         follow_links: read images through links that lead out of the folder of the data, as DVC and hub caches have it.
+        held_out: share of each class to hold out where the data has no test part; by default one sixth.
+        folds: parts for a cross-validation, of which `fold`, counted from 1, is held out.
+        fold: see `folds`.
+        group_by: regular expression that finds the group of an image in its path below the class folders; a group is
+            held out as a whole or not at all.
         tensorboard: write events for TensorBoard as well.
         checkpoint_every: steps between two checkpoints; by default one is written every five minutes. There is one
             after every epoch as well.
@@ -109,12 +118,16 @@ def train(
         remat=remat,
         skip_bad=skip_bad,
         follow_links=follow_links,
+        held_out=held_out,
+        folds=folds,
+        fold=fold,
+        group_by=group_by,
         tensorboard=tensorboard,
         checkpoint_every=checkpoint_every,
     )
     source = open_data(data, follow_links)
     with stop_on_signals() as stop, watch_files(warn), contextlib.ExitStack() as locked:
-        splits = source.splits(seed)
+        splits = source.splits(options.draw)
         sizes = sample_sizes(splits.train)
         network = network or choose_network(len(splits.train), median_side(sizes), recipe.image_size)
         _check_recipe(network.variant, recipe, start)
@@ -122,28 +135,15 @@ def train(
         _check_outside(folder, source)
         stop.clean_up.append(locked.enter_context(_lock(folder)))
         splits = _check_splits(splits, recipe, skip_bad)
-        complete_recipe = complete(
-            recipe,
-            images=len(splits.train),
-            evaluated=len(splits.validation),
-            image_size=network.image_size,
-            pretrained=start is not None,
-        )
+        recipe = _complete(recipe, splits, network.image_size, start)
         _say(*network.reason, *about_shapes(sizes, recipe.fit), *about_few(splits, start is not None))
         for words in source.left_out() if _is_main() else ():
             warn(words)
         cluster = initialize()
         from resnext.training.session import Session, installed_versions
 
-        config = RunConfig(
-            network.variant,
-            splits.train.classes,
-            evaluation_preprocessing(complete_recipe),
-            complete_recipe,
-            source.name,
-            options,
-            installed_versions(cluster),
-        )
+        versions, images = installed_versions(cluster), evaluation_preprocessing(recipe)
+        config = RunConfig(network.variant, splits.train.classes, images, recipe, source.name, options, versions)
         return Session.train(folder, config, splits, workers, stop, cluster)
 
 
@@ -188,7 +188,7 @@ def resume(
         checkpoint = read_newest(folder / CHECKPOINTS, warn) if _is_main() else None
         if checkpoint:
             _check_same(folder, config, checkpoint.facts)
-        splits = _check_splits(source.splits(config.options.seed), config.recipe, config.options.skip_bad)
+        splits = _check_splits(source.splits(config.options.draw), config.recipe, config.options.skip_bad)
         if splits.train.classes != config.classes:
             raise DataError(other_images(str(source)))
         cluster = initialize()
@@ -214,6 +214,11 @@ def _choose_start(
         return recipe, start, network_of_weights(start, named, recipe.image_size)
     recipe = from_scratch(recipe) if weights else recipe
     return recipe, None, Choice(named, recipe.image_size or named.image_size) if named else None
+
+
+def _complete(recipe: Recipe, splits: Splits, image_size: int, start: str | None) -> CompleteRecipe:
+    images, evaluated = len(splits.train), len(splits.validation)
+    return complete(recipe, images=images, evaluated=evaluated, image_size=image_size, pretrained=start is not None)
 
 
 def _new_folder(source: DataSource, variant: Variant) -> Path:

@@ -1,0 +1,146 @@
+"""Training images that a CSV file labels: columns for the file, the label and, if wanted, the split and the group.
+
+file,label,split,group
+photos/0001.jpg,cat,train,anna
+photos/0002.jpg,dog,test,berta
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from resnext.data.archive_members import Member
+from resnext.data.archives import read_text
+from resnext.data.folders import Folder, is_image_name, shown
+from resnext.errors import DataError, printable
+
+FILE_COLUMNS = ("file", "filename", "file_name", "image", "image_id", "imageid", "image_name", "path", "id", "name")
+LABEL_COLUMNS = ("label", "labels", "class", "class_name", "classname", "category", "target", "species")
+SPLIT_COLUMNS, GROUP_COLUMNS = ("split", "set", "subset", "part"), ("group", "group_id")
+DELIMITERS = (",", ";", "\t")
+# The tables of training images by their names, the first one that there is.
+NAMES = ("train.csv", "train_labels.csv", "labels.csv", "metadata.csv")
+
+
+class Row(NamedTuple):
+    """An image of the table."""
+
+    image: Path | Member
+    path: str  # below the folder of the data
+    label: str
+    split: str  # as it stands in the table; "" where it has no such column
+    group: str  # likewise
+
+
+def rows_of(text: str) -> list[list[str]]:
+    """Return the rows of a CSV text; the delimiter is the one of its first line."""
+    first = text.split("\n", 1)[0]
+    delimiter = max(DELIMITERS, key=first.count)
+    return [[value.strip() for value in row] for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(row)]
+
+
+def find_column(header: Sequence[str], names: Sequence[str]) -> int | None:
+    """Return the place of the first column that has one of the names."""
+    return next((place for place, word in enumerate(header) if word.strip().lower() in names), None)
+
+
+def find_table(folder: Folder) -> Path | Member | None:
+    """Return the table of training images in a folder: by its name or, if there is only one CSV file, that one.
+
+    A CSV file that has no column for labels, as those of test images in competitions, is none.
+    """
+    found = [name for name, entry in shown(folder).items() if entry is None and name.lower().endswith(".csv")]
+    named = [name for wanted in NAMES for name in found if name.lower() == wanted]
+    for name in named or (found if len(found) == 1 else []):
+        if has_labels(folder.file(name)):
+            return folder.file(name)
+    return None
+
+
+def names_only(file: Path | Member) -> bool:
+    """Return whether a file is a CSV file with a column of files and none of labels, as for a competition's test/."""
+    rows = rows_of(read_text(file)) if str(file).lower().endswith(".csv") else []
+    return bool(rows) and find_column(rows[0], FILE_COLUMNS) is not None and not has_labels(file)
+
+
+def has_labels(file: Path | Member) -> bool:
+    """Return whether the header of a CSV file names a column of files and one of labels."""
+    rows = rows_of(read_text(file))
+    return bool(rows) and None not in (find_column(rows[0], FILE_COLUMNS), find_column(rows[0], LABEL_COLUMNS))
+
+
+def read_table(file: Path | Member, root: Folder, folders: Sequence[Folder]) -> list[Row]:
+    """Return the rows of a table, in the order of their paths.
+
+    An image is named by its path below the folder of the data or, where there is only one of that name, by its name
+    with or without its suffix.
+
+    Args:
+        file: CSV file with a header.
+        root: folder of the data, below which the paths are.
+        folders: folders in it that the images are in.
+
+    Raises:
+        DataError: a column is missing, an image does not exist, or a row is incomplete or contradicts another.
+    """
+    header, *rows = rows_of(read_text(file)) or [[]]
+    places = [find_column(header, names) for names in (FILE_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS, GROUP_COLUMNS)]
+    if None in places[:2]:
+        raise DataError(
+            f"{printable(file)} has the columns {', '.join(header)}; name one of them file and another label"
+        )
+    images = {relative(image, root): image for folder in folders for image in images_below(folder)}
+    names = _names(images)
+    found: dict[str, Row] = {}
+    missing = []
+    for number, row in enumerate(rows, start=2):
+        name, label, split, group = (row[place] if place is not None and place < len(row) else "" for place in places)
+        path = _path(name, images, names)
+        if not (name and label):
+            raise DataError(f"{printable(file)}: row {number} has no {'label' if name else 'file'}; complete it")
+        if path is None:
+            missing.append(name)
+            continue
+        new = Row(images[path], path, label, split, group)
+        if found.setdefault(path, new) != new:
+            raise DataError(f"{printable(file)} has two different rows for {printable(path)}; keep one")
+    if missing:
+        more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
+        raise DataError(
+            f"{printable(file)} names {printable(missing[0])}{more}, which is no image there, or one of several of "
+            "that name; write its path from the folder of the table, or remove the row"
+        )
+    return [found[path] for path in sorted(found)]
+
+
+def images_below(folder: Folder) -> list[Path | Member]:
+    """Return the images below a folder. Links to folders are not followed, so that the search ends."""
+    found = []
+    for name, entry in shown(folder).items():
+        if entry is None and is_image_name(name):
+            found.append(folder.file(name))
+        elif entry and not entry.is_link:
+            found += images_below(entry)
+    return found
+
+
+def relative(image: Path | Member, root: Folder) -> str:
+    """Return the path of an image below a folder, with slashes."""
+    return PurePosixPath(str(image)).relative_to(str(root)).as_posix()
+
+
+def _names(images: Mapping[str, object]) -> dict[str, str]:
+    """Return the path for each name, with and without its suffix, that only one image has."""
+    pairs = [(name, path) for path in images for name in {PurePosixPath(path).name, PurePosixPath(path).stem}]
+    counts = Counter(name for name, _ in pairs)
+    return {name: path for name, path in pairs if counts[name] == 1}
+
+
+def _path(name: str, images: Mapping[str, object], names: Mapping[str, str]) -> str | None:
+    path = PurePosixPath(name.replace("\\", "/")).as_posix()
+    return path if path in images else names.get(PurePosixPath(path).name)
