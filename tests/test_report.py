@@ -11,6 +11,8 @@ import sys
 import urllib.request
 import warnings
 from html.parser import HTMLParser
+from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from resnext import get_recipe, train
 from resnext.runs import fonts, plots
 from resnext.runs.evaluate import Evaluation
 from resnext.runs.plots import CLASSES, MISTAKES, draw_class_accuracy, draw_worst_mistakes
+from resnext.runs.report import draw_report
 
 pytestmark = pytest.mark.once
 
@@ -53,13 +56,13 @@ def evaluation(classes, images=40, seed=0):
     logits = rng.normal(size=(images, classes))
     log_probabilities = (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float32)
     names = tuple(f"class {i}" for i in range(classes))
-    return Evaluation(names, rng.integers(0, classes, images).astype(np.int32), log_probabilities)
+    return Evaluation.of(names, rng.integers(0, classes, images).astype(np.int32), np.array_split(log_probabilities, 3))
 
 
 def test_accuracy_of_classes_and_what_they_are_taken_for():
     labels = np.array([0, 0, 0, 0, 1, 1], np.int32)
     predicted = [0, 0, 0, 1, 1, 1]
-    given = Evaluation(("a", "b", "c"), labels, np.log(np.eye(3)[predicted] * 0.9 + 0.02).astype(np.float32))
+    given = Evaluation.of(("a", "b", "c"), labels, [np.log(np.eye(3)[predicted] * 0.9 + 0.02)])
     assert [tuple(row) for row in given.class_accuracy()] == [("a", 4, 0.75, "b"), ("b", 2, 1, None)]
     (mistake,) = given.mistakes()
     assert (mistake.number, mistake.true, mistake.predicted) == (3, "a", "b")
@@ -70,7 +73,7 @@ def test_names_in_any_script_are_drawn_or_numbered(tmp_path, capsys):
     """By a font that is there; a name that none can draw is numbered, once said, and no glyph is missing."""
     names = ("Größe", "собака", "قط", "\U00012000\U00012001", "x\U0010fffd", "$cash$")
     labels = np.arange(6, dtype=np.int32)
-    given = Evaluation(names, labels, np.log(np.roll(np.eye(6), 1, axis=1) * 0.9 + 0.01).astype(np.float32))
+    given = Evaluation.of(names, labels, [np.log(np.roll(np.eye(6), 1, axis=1) * 0.9 + 0.01)])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         plots.draw_confusion_matrix(given, tmp_path / "a.png")
@@ -86,7 +89,7 @@ def test_names_in_any_script_are_drawn_or_numbered(tmp_path, capsys):
 
 def test_mistakes_come_with_the_highest_loss_first():
     given = evaluation(5)
-    losses = [-given.log_probabilities[mistake.number, given.labels[mistake.number]] for mistake in given.mistakes()]
+    losses = [given.losses[mistake.number] for mistake in given.mistakes()]
     assert losses == sorted(losses, reverse=True)
     assert len(losses) == round(40 * (1 - given.top(1)))
 
@@ -105,8 +108,34 @@ def test_pictures_of_any_number_of_classes_are_of_a_size_to_look_at(classes, tmp
     assert CLASSES < 1000
 
 
+def test_thousands_of_classes_take_memory_by_the_images(tmp_path):
+    """100,000 images of 10,000 classes, of which nothing as large as images times classes is kept or drawn."""
+    import tracemalloc
+
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 10_000, 100_000).astype(np.int32)
+    names = tuple(f"class {i}" for i in range(10_000))
+    batch = np.log(rng.dirichlet(np.ones(10_000), 20)).astype(np.float32)
+    tracemalloc.start()
+    given = Evaluation.of(names, labels, (batch for _ in range(5_000)))
+    assert len(given.class_accuracy()) == 10_000
+    assert len(given.mistakes()) == round(100_000 * (1 - given.top(1)))
+    assert 0 < given.top(5) < 0.01
+    config = SimpleNamespace(preprocessing=None)
+    with (
+        mock.patch("resnext.runs.report.write_report") as write,
+        mock.patch.multiple(plots, draw_learning_curves=mock.DEFAULT, draw_worst_mistakes=mock.DEFAULT),
+    ):
+        _, missing = draw_report(tmp_path, config, None, given, None)
+    assert missing == "no confusion matrix of more than 1,000 classes"
+    assert write.call_args.args[-1] == missing
+    assert set(write.call_args.args[4]) == {"Learning curves", "Accuracy of each class", "Worst mistakes"}
+    assert tracemalloc.get_traced_memory()[1] < 200e6
+    tracemalloc.stop()
+
+
 def test_no_mistakes_are_a_picture_too(tmp_path):
-    perfect = Evaluation(("a", "b"), np.array([0, 1], np.int32), np.log(np.eye(2) * 0.8 + 0.1).astype(np.float32))
+    perfect = Evaluation.of(("a", "b"), np.array([0, 1], np.int32), [np.log(np.eye(2) * 0.8 + 0.1)])
     draw_worst_mistakes(perfect, lambda i: pytest.fail("asked for an image"), tmp_path / "none.png")
     assert (tmp_path / "none.png").stat().st_size > 1000
 

@@ -21,7 +21,7 @@ from safetensors.numpy import load_file
 from resnext import ResNeXt, evaluate, predict, train
 from resnext.errors import ArgumentError, RunError
 from resnext.recipes.naming import get_recipe
-from resnext.runs.evaluate import evaluate_examples
+from resnext.runs.evaluate import Evaluation, evaluate_examples
 from resnext.runs.predict import BATCH_SIZE
 from resnext.runs.run import Run
 from resnext.training.recorder import Recorder
@@ -138,10 +138,13 @@ def test_predict_and_evaluate_agree(trained, colours):
     folder, _ = trained
     evaluation = evaluate(folder, colours)
     files = sorted((colours / "test").glob("*/*.png"))
-    for row, prediction in zip(evaluation.log_probabilities, predict(folder, files, top=3), strict=True):
-        given = dict(prediction.classes)
-        for name, log_probability in zip(evaluation.classes, row, strict=True):
-            assert given[name] == pytest.approx(np.exp(log_probability), abs=1e-4)
+    for i, prediction in enumerate(predict(folder, files, top=3)):
+        given, own = dict(prediction.classes), evaluation.classes[evaluation.labels[i]]
+        assert given[own] == pytest.approx(np.exp(-evaluation.losses[i]), abs=1e-4)
+        assert [*given].index(own) == evaluation.ranks[i] - 1
+        assert prediction.classes[0][0] == evaluation.classes[evaluation.predicted[i]]
+        assert prediction.classes[0][1] == pytest.approx(evaluation.probabilities[i], abs=1e-4)
+    assert i == len(evaluation.labels) - 1
 
 
 @pytest.mark.once
@@ -337,7 +340,7 @@ def test_class_folders_without_a_split_are_judged_on_images_held_out(tmp_path):
 
     def same(evaluation):
         np.testing.assert_array_equal(evaluation.labels, trained.test.labels)
-        np.testing.assert_allclose(evaluation.log_probabilities, trained.test.log_probabilities, atol=1e-4)
+        np.testing.assert_allclose(evaluation.losses, trained.test.losses, atol=1e-4)
 
     same(evaluate(run, data, weights="last"))
     # What comes or goes later makes no training image a test image.
@@ -378,7 +381,7 @@ def test_held_out_paths_may_be_any_bytes_below_a_train_folder(tmp_path):
     quick = dataclasses.replace(QUICK, epochs=1)
     trained = train(tmp_path / "photos", TINY, tmp_path / "run", recipe=quick)
     evaluation = evaluate(tmp_path / "run", tmp_path / "photos", weights="last")
-    np.testing.assert_allclose(evaluation.log_probabilities, trained.test.log_probabilities, atol=1e-4)
+    np.testing.assert_allclose(evaluation.losses, trained.test.losses, atol=1e-4)
 
 
 def test_validation_chooses_the_best_and_test_is_left_for_the_end(tmp_path, monkeypatch):
@@ -394,7 +397,7 @@ def test_validation_chooses_the_best_and_test_is_left_for_the_end(tmp_path, monk
             return evaluation
         right = examples.labels[:, None] == np.arange(3)
         certain = np.log(np.where(right, 0.98, 0.01) if next(accuracies) else np.where(right, 0.02, 0.49))
-        return dataclasses.replace(evaluation, log_probabilities=certain.astype(np.float32))
+        return Evaluation.of(evaluation.classes, evaluation.labels, [certain])
 
     monkeypatch.setattr("resnext.training.session.evaluate_examples", prescribed)
     kept = []
@@ -407,7 +410,7 @@ def test_validation_chooses_the_best_and_test_is_left_for_the_end(tmp_path, monk
     assert "best.safetensors" not in kept[2]
     assert len(trained.test.labels) == 9
     last = evaluate(run, data, weights="last")
-    np.testing.assert_allclose(last.log_probabilities, trained.test.log_probabilities, atol=1e-4)
+    np.testing.assert_allclose(last.losses, trained.test.losses, atol=1e-4)
 
 
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "float64"])
@@ -448,7 +451,7 @@ def test_divergence_keeps_the_epochs_before(colours, tmp_path, monkeypatch):
 
     def diverge(*arguments, **named):
         evaluation = evaluate_examples(*arguments, **named)
-        return dataclasses.replace(evaluation, log_probabilities=evaluation.log_probabilities * next(losses))
+        return dataclasses.replace(evaluation, losses=evaluation.losses * next(losses))
 
     monkeypatch.setattr("resnext.training.session.evaluate_examples", diverge)
     with pytest.raises(TrainingDiverged, match=r"^the validation loss is nan after step 18, in epoch 2: training div"):
@@ -562,8 +565,8 @@ def test_what_is_not_a_number_is_never_right():
     from resnext.runs.evaluate import Evaluation
 
     labels = np.array([0, 1], np.int32)
-    assert Evaluation(("a", "b"), labels, np.full((2, 2), np.nan, np.float32)).top(1) == 0
-    assert Evaluation(("a", "b"), labels, np.log(np.array([[0.9, 0.1], [0.2, 0.8]], np.float32))).top(1) == 1
+    assert Evaluation.of(("a", "b"), labels, [np.full((2, 2), np.nan, np.float32)]).top(1) == 0
+    assert Evaluation.of(("a", "b"), labels, [np.log(np.array([[0.9, 0.1], [0.2, 0.8]], np.float32))]).top(1) == 1
 
 
 def losses(folder):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,55 +25,87 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The predictions of a network on labelled images, and the metrics that follow from them."""
+    """What a network predicts for labelled images: a few numbers for each, however many classes there are."""
 
     classes: tuple[str, ...]
     labels: np.ndarray  # int32 (images,)
-    log_probabilities: np.ndarray  # float32 (images, classes)
+    losses: np.ndarray  # float32 (images,): cross-entropy in nats
+    ranks: np.ndarray  # int32 (images,): place of the own class among all, 1 for the most probable; ties and NaN count
+    predicted: np.ndarray  # int32 (images,): the most probable class
+    probabilities: np.ndarray  # float32 (images,): of the predicted class
+
+    @classmethod
+    def of(cls, classes: tuple[str, ...], labels: np.ndarray, rows: Iterable[np.ndarray]) -> Evaluation:
+        """Return the evaluation of log-probabilities.
+
+        Args:
+            classes: class names.
+            labels: class of each image, int32 (images,).
+            rows: log-probabilities of the next images, float32 (images, classes), part by part; none is kept.
+
+        >>> Evaluation.of(("a", "b"), np.array([0, 0]), [np.log([[0.9, 0.1], [0.2, 0.8]])]).top(1)
+        0.5
+        """
+        parts, first = [], 0
+        for log_probabilities in rows:
+            images = np.arange(len(log_probabilities))
+            own = log_probabilities[images, labels[first : first + len(images)]]
+            not_below = (~(log_probabilities < own[:, None])).sum(axis=1)  # itself, ties, and NaN: never right
+            predicted = log_probabilities.argmax(axis=1)
+            parts.append((-own, not_below, predicted, np.exp(log_probabilities[images, predicted])))
+            first += len(images)
+        losses, ranks, predicted, probabilities = (np.concatenate(values) for values in zip(*parts, strict=True))
+        return cls(
+            classes,
+            labels,
+            losses.astype(np.float32),
+            ranks.astype(np.int32),
+            predicted.astype(np.int32),
+            probabilities.astype(np.float32),
+        )
 
     def top(self, k: int) -> float:
         """Return the share of the images whose class is among the k most probable."""
-        own = self.log_probabilities[range(len(self.labels)), self.labels]
-        not_below = (~(self.log_probabilities < own[:, None])).sum(axis=1)  # itself, ties, and NaN: never right
-        return float((not_below <= k).mean())
+        return float((self.ranks <= k).mean())
 
     @property
     def loss(self) -> float:
         """The mean cross-entropy, in nats."""
-        return float(-self.log_probabilities[range(len(self.labels)), self.labels].mean())
+        return float(self.losses.mean())
 
-    @functools.cached_property
+    @property
     def confusion(self) -> np.ndarray:
         """The number of images of class i that were classified as class j: int (classes, classes)."""
         counts = np.zeros((len(self.classes),) * 2, np.int64)
-        np.add.at(counts, (self.labels, self.log_probabilities.argmax(axis=1)), 1)
+        np.add.at(counts, (self.labels, self.predicted), 1)
         return counts
 
     def class_accuracy(self) -> list[ClassAccuracy]:
         """Return the accuracy of each class that has images, in the order of the classes."""
-        rows = []
-        for label, name in enumerate(self.classes):
-            counts = self.confusion[label]
-            if total := int(counts.sum()):
-                wrong = counts.copy()
-                wrong[label] = 0
-                taken_for = self.classes[int(wrong.argmax())] if wrong.any() else None
-                rows.append(ClassAccuracy(name, total, float(counts[label] / total), taken_for))
-        return rows
+        right = np.bincount(self.labels[self.predicted == self.labels], minlength=len(self.classes))
+        taken_for = self._taken_for()
+        return [
+            ClassAccuracy(self.classes[label], int(total), float(right[label] / total), taken_for.get(label))
+            for label, total in enumerate(np.bincount(self.labels, minlength=len(self.classes)))
+            if total
+        ]
+
+    def _taken_for(self) -> dict[int, str]:
+        """Return the class that each class is most often mistaken for; of several, the first."""
+        wrong = np.flatnonzero(self.predicted != self.labels)
+        pairs, counts = np.unique(np.stack([self.labels[wrong], self.predicted[wrong]]), axis=1, return_counts=True)
+        most: dict[int, tuple[int, str]] = {}
+        for true, predicted, count in zip(*pairs.tolist(), counts.tolist(), strict=True):
+            if count > most.get(true, (0, ""))[0]:
+                most[true] = count, self.classes[predicted]
+        return {true: name for true, (_, name) in most.items()}
 
     def mistakes(self) -> list[Mistake]:
         """Return the images that were misclassified, the one with the highest loss first."""
-        own = self.log_probabilities[range(len(self.labels)), self.labels]
-        predicted = self.log_probabilities.argmax(axis=1)
-        wrong = [i for i in own.argsort(kind="stable") if predicted[i] != self.labels[i]]
+        worst_first = np.argsort(-self.losses, kind="stable")
         return [
-            Mistake(
-                int(i),
-                self.classes[self.labels[i]],
-                self.classes[predicted[i]],
-                math.exp(self.log_probabilities[i, predicted[i]]),
-            )
-            for i in wrong
+            Mistake(int(i), self.classes[self.labels[i]], self.classes[self.predicted[i]], float(self.probabilities[i]))
+            for i in worst_first[self.predicted[worst_first] != self.labels[worst_first]]
         ]
 
 
@@ -162,12 +192,13 @@ def evaluate_examples(
         cluster: processes and devices to use.
     """
     share = cluster.rank, cluster.processes
-    batches = evaluation_batches(examples, preprocessing, batch_size, cluster.devices, share)
-    rows = []
-    for images, valid in batches:
-        check()
-        rows.append(log_probabilities(classifier, images, cluster)[:valid])
-    return Evaluation(examples.classes, examples.labels, np.concatenate(rows))
+
+    def rows() -> Iterator[np.ndarray]:
+        for images, valid in evaluation_batches(examples, preprocessing, batch_size, cluster.devices, share):
+            check()
+            yield log_probabilities(classifier, images, cluster)[:valid]
+
+    return Evaluation.of(examples.classes, examples.labels, rows())
 
 
 def log_probabilities(classifier: keras.Model, images: np.ndarray, cluster: Cluster = SINGLE) -> np.ndarray:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from resnext.runs.history import History
 
 
+MATRIX_CLASSES = 1_000  # of which the matrix still shows something
 MISTAKES = 24  # on a sheet
 CLASSES = 50  # in a plot of accuracies: the best half and the worst where there are more
 

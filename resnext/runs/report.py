@@ -60,17 +60,18 @@ def draw_report(
     """
     image = partial(read_image_of, examples, config.preprocessing)
     drawn: dict[str, Path] = {}
-    missing = None
+    too_many = len(test.classes) > plots.MATRIX_CLASSES
+    missing = f"no confusion matrix of more than {plots.MATRIX_CLASSES:,} classes" if too_many else None
     try:
-        for title, name, draw in (
+        for title, name, draw in [
             ("Learning curves", LEARNING_CURVES, partial(plots.draw_learning_curves, history)),
-            ("Confusion matrix", CONFUSION_MATRIX, partial(plots.draw_confusion_matrix, test)),
+            *([] if too_many else [("Confusion matrix", CONFUSION_MATRIX, partial(plots.draw_confusion_matrix, test))]),
             ("Accuracy of each class", CLASS_ACCURACY, partial(plots.draw_class_accuracy, test)),
             ("Worst mistakes", WORST_MISTAKES, partial(plots.draw_worst_mistakes, test, image)),
-        ):
+        ]:
             draw(folder / name)
             drawn[title] = folder / name
-        write_report(folder / REPORT, config, history, test, drawn)
+        write_report(folder / REPORT, config, history, test, drawn, missing)
     except Exception as error:  # whatever it is, the test result is worth more
         missing = str(error)
         with contextlib.suppress(Exception):
