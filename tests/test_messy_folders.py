@@ -2,13 +2,17 @@
 
 import io
 import shutil
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import COLOURS, load_splits, refusal, resnext, write_photos
 from PIL import Image, ImageCms
 
+from resnext import check_data
 from resnext.data.source import open_data
 from resnext.errors import DataError, ImageError
 from resnext.images.colour_profiles import to_srgb
@@ -49,18 +53,73 @@ def test_every_common_suffix_is_read(name, form, tmp_path):
 
 def test_whatever_is_left_out_is_counted_by_kind(tmp_path):
     data = write_photos(tmp_path / "data", COLOURS, 4)
-    for name in ("x.heic", "y.heic", "notes.txt", "RAW"):
+    for name in ("x.cr3", "y.cr3", "notes.txt", "RAW"):
         (data / "red" / name).write_text("?")
     (data / "red" / "deeper").mkdir()
     (data / "red" / "deeper" / "z.cr2").write_text("?")
-    words = "left out: 2 .heic, 1 .txt, 1 without a suffix, 1 .cr2"
+    words = "left out: 2 .cr3, 1 .txt, 1 without a suffix, 1 .cr2"
     assert sorted(open_data(data).left_out()[0].split(", ")) == sorted(words.split(", "))
     shutil.make_archive(str(tmp_path / "data"), "tar", tmp_path, "data")
-    assert open_data(tmp_path / "data.tar").left_out()[0].startswith("left out: 2 .heic, ")
-    assert "left out: 2 .heic, " in resnext("check-data", data).stdout
+    assert open_data(tmp_path / "data.tar").left_out()[0].startswith("left out: 2 .cr3, ")
+    assert "left out: 2 .cr3, " in resnext("check-data", data).stdout
     process = resnext("train", data, "--variant", "resnet8", "--recipe", "smoke", "--image-size", 16, "--out",
                       tmp_path / "run")  # fmt: skip
-    assert "resnext: left out: 2 .heic, " in process.stderr
+    assert "resnext: left out: 2 .cr3, " in process.stderr
+
+
+def heic(path: Path, orientation: int | None = None) -> Path:
+    """A HEIC photo: 60 x 40 pixels, red on the left."""
+    from pillow_heif import from_pillow
+
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    pixels[:, :30] = (250, 0, 0)
+    exif = Image.Exif()
+    if orientation:
+        exif[0x0112] = orientation
+    path.parent.mkdir(parents=True, exist_ok=True)
+    from_pillow(Image.fromarray(pixels)).save(path, quality=95, exif=exif.tobytes())
+    return path
+
+
+def test_heic_photos_are_read(tmp_path):
+    for name in ("cat", "dog"):
+        for i in range(3):
+            heic(tmp_path / name / f"{i}.{'HEIC' if i else 'heif'}")
+    report = check_data(tmp_path)
+    assert report.parts[0].formats == {"HEIF": 4}
+    assert report.left_out == ()
+    pixels = read_image(tmp_path / "cat" / "1.HEIC").astype(int)
+    assert pixels.shape == (40, 60, 3)
+    assert abs(pixels[:, :28] - (250, 0, 0)).max() < 12
+    assert pixels[:, 32:].max() < 12
+    with open(tmp_path / "cat" / "1.HEIC", "rb") as stream:
+        np.testing.assert_array_equal(read_image(stream), pixels)
+    cut = tmp_path / "cat" / "cut.heic"
+    cut.write_bytes((tmp_path / "cat" / "1.HEIC").read_bytes()[:200])
+    with pytest.raises(ImageError, match=r"cut\.heic: "):
+        read_image(cut)
+
+
+def test_heic_photos_are_counted_where_they_cannot_be_read(tmp_path):
+    for name in ("cat", "dog"):
+        heic(tmp_path / name / "0.heic")
+        for i in range(2):
+            Image.new("RGB", (8, 8), (i, 0, 0)).save(tmp_path / name / f"{i}.png")
+    code = f"""
+import sys
+sys.modules["pillow_heif"] = None
+from resnext import check_data
+from resnext.errors import ImageError
+from resnext.images.decode import read_image
+print(check_data({str(tmp_path)!r}).left_out)
+try:
+    read_image({str(tmp_path / "cat" / "0.heic")!r})
+except ImageError as error:
+    print(error)
+"""
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert "left out: 2 .heic (pip install 'resnext[heic]' to read HEIC)" in process.stdout
+    assert "or PPM image (pip install 'resnext[heic]' to read HEIC)" in process.stdout
 
 
 def test_what_systems_leave_beside_photos_is_never_data(tmp_path):

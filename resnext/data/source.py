@@ -30,6 +30,7 @@ from resnext.data.pools import count_unnamed, drawn_splits, examples_of_table, p
 from resnext.data.tables import read_table
 from resnext.errors import ArgumentError, DataError, printable
 from resnext.files import user_path
+from resnext.images.heif import HEIF_SUFFIXES, HOW
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ class DataSource:
         if table := self.table or table_of(self.root, parts):
             files += Counter({f"without a label in {Path(str(table)).name}": count_unnamed(table, self.root, parts)})
         if files:
-            said.append("left out: " + ", ".join(f"{count:,} {kind}" for kind, count in files.most_common()))
+            how = f" ({HOW})" if any(kind in HEIF_SUFFIXES for kind in files) else ""
+            said.append("left out: " + ", ".join(f"{count:,} {kind}" for kind, count in files.most_common()) + how)
         if part := unlabelled_test(self.root, parts):
             said.append(f"{part}: not used, for it has neither class folders nor a label file")
         return said

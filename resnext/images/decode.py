@@ -17,12 +17,12 @@ from PIL import ExifTags, Image, ImageOps
 
 from resnext.errors import ArgumentError, ImageError, one_line, printable
 from resnext.images.colour_profiles import to_srgb
+from resnext.images.heif import HAS_HEIF, HEIF_SUFFIXES, HOW, heif_formats
 
 # Pillow recognises 40 formats by their first bytes; some of them start external programs, some have had memory bugs.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "PPM")
-IMAGE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .jif .mpo .png .apng .webp .bmp .dib .gif .tif .tiff .avif .ppm .pgm .pbm .pnm".split()  # noqa: SIM905
-)
+SUFFIXES = ".jpg .jpeg .jpe .jfif .jif .mpo .png .apng .webp .bmp .dib .gif .tif .tiff .avif .ppm .pgm .pbm .pnm"
+IMAGE_SUFFIXES = frozenset((*SUFFIXES.split(), *(HEIF_SUFFIXES if HAS_HEIF else ())))
 MAX_PIXELS = 64_000_000  # 192 MB once decoded; Pillow itself refuses images only above 178,956,970
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 END_MARK = b"\xff\xd9"  # of a JPEG
@@ -126,14 +126,16 @@ def _opened(source: str | Path | BinaryIO | Openable, name: str | None = None) -
     name = name or ("image" if hasattr(source, "read") else printable(source))
     being_read[threading.get_ident()] = name, time.monotonic()
     try:
-        with Image.open(_content(source), formats=FORMATS) as image:
+        with Image.open(_content(source), formats=(*FORMATS, *heif_formats())) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise Image.DecompressionBombError
             yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(f"{name}: more than {MAX_PIXELS:,} pixels") from error
     except Image.UnidentifiedImageError as error:
-        raise ImageError(f"{name}: not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image") from error
+        *formats, last = *FORMATS, *heif_formats()
+        more = "" if HAS_HEIF or not name.lower().endswith(HEIF_SUFFIXES) else f" ({HOW})"
+        raise ImageError(f"{name}: not a {', '.join(formats)} or {last} image{more}") from error
     except Exception as error:  # damaged files make Pillow raise OSError, ValueError, SyntaxError, struct.error, ...
         raise ImageError(f"{name}: {one_line(error)}") from error
     finally:
