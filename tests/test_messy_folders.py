@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import struct
 import subprocess
 import sys
 import zipfile
@@ -137,9 +138,11 @@ def test_what_systems_leave_beside_photos_is_never_data(tmp_path):
     ]  # fmt: skip
 
 
-def test_a_jpeg_without_its_end_mark_is_whole_and_one_cut_before_is_not(tmp_path):
+@pytest.mark.parametrize("kind", ["baseline", "progressive", "grey progressive"])
+def test_a_jpeg_without_its_end_mark_is_whole_and_one_cut_before_is_not(kind, tmp_path):
     stream = io.BytesIO()
-    photo((160, 120)).save(stream, "JPEG", quality=90)
+    mode = "L" if "grey" in kind else "RGB"
+    photo((160, 120)).convert(mode).save(stream, "JPEG", quality=90, progressive="progressive" in kind)
     content = stream.getvalue()
     whole = read_image(io.BytesIO(content))
     for cut in (1, 2):
@@ -151,6 +154,12 @@ def test_a_jpeg_without_its_end_mark_is_whole_and_one_cut_before_is_not(tmp_path
     for cut in (3, 4, 6, 8, 10, 20, 50, 500, len(content) // 2):
         with pytest.raises(ImageError):
             read_image(io.BytesIO(content[:-cut]))
+    if "progressive" in kind:  # between two of its scans: all that is there is whole, but not all is there
+        scans = [place for place in range(len(content)) if content[place : place + 2] == b"\xff\xda"]
+        assert len(scans) > 5
+        for place in scans[1:]:
+            with pytest.raises(ImageError):
+                read_image(io.BytesIO(content[: content.rindex(b"\xff\xc4", 0, place)]))
 
 
 # Colours
@@ -172,6 +181,28 @@ def test_colours_are_those_that_a_viewer_shows(mode):
         image.save(stream, "PNG", icc_profile=profile)
         pixel = read_image(io.BytesIO(stream.getvalue()))[0, 0]
         assert np.abs(pixel.astype(int) - expected).max() <= 2, profile[:10]
+
+
+def linear_grey() -> bytes:
+    """A profile of grey levels that are proportional to the light."""
+    xyz = struct.pack(">4s4x3i", b"XYZ ", 63190, 65536, 54061)
+    curve = struct.pack(">4s4xIH2x", b"curv", 1, 256)
+    tags = struct.pack(">I4sII4sII", 2, b"wtpt", 156, len(xyz), b"kTRC", 156 + len(xyz), len(curve))
+    header = struct.pack(">I4s4s4s4s4s12x4s", 156 + len(xyz) + len(curve), b"lcms", b"\x02\x10\0\0", b"mntr", b"GRAY",
+                         b"XYZ ", b"acsp")  # fmt: skip
+    return header.ljust(68, b"\0") + struct.pack(">3i", 63190, 65536, 54061).ljust(60, b"\0") + tags + xyz + curve
+
+
+@pytest.mark.parametrize("mode", ["L", "LA"])
+def test_grey_levels_have_profiles_too(mode):
+    image = Image.new(mode, (8, 8), 128 if mode == "L" else (128, 255))
+    if mode == "LA":
+        image.putpixel((7, 7), (128, 0))
+    stream = io.BytesIO()
+    image.save(stream, "PNG", icc_profile=linear_grey())
+    pixels = read_image(io.BytesIO(stream.getvalue()))
+    assert np.abs(pixels[0, 0].astype(int) - 188).max() <= 2  # 128 / 255 of the light
+    assert (pixels[7, 7] == (255 if mode == "LA" else pixels[0, 0])).all()
 
 
 def test_srgb_itself_costs_no_rounding():

@@ -32,6 +32,8 @@ def to_srgb(image: Image.Image) -> Image.Image:
         return image
     if image.mode == "P":
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if image.mode == "LA":
+        return _grey_with_alpha(image, profile)
     if image.mode not in MODES:
         return image
     target = "RGBA" if image.mode == "RGBA" else "RGB"
@@ -43,6 +45,15 @@ def to_srgb(image: Image.Image) -> Image.Image:
     if transparency is not None and image.mode == "L":  # a level that is transparent, in a PNG
         mask = image.point(lambda level: 0 if level == transparency else 255)
         converted.putalpha(mask)
+    return converted
+
+
+def _grey_with_alpha(image: Image.Image, profile: bytes) -> Image.Image:
+    transform, (grey, alpha) = _transform(profile, "L", "RGB"), image.split()
+    if transform is None:
+        return image
+    converted = transform.apply(grey, Image.new("RGB", image.size))
+    converted.putalpha(alpha)
     return converted
 
 

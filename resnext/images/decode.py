@@ -18,6 +18,7 @@ from PIL import ExifTags, Image, ImageOps
 from resnext.errors import ArgumentError, ImageError, one_line, printable
 from resnext.images.colour_profiles import to_srgb
 from resnext.images.heif import HAS_HEIF, HEIF_SUFFIXES, HOW, heif_formats
+from resnext.images.jpeg_scans import has_all_scans
 
 # Pillow recognises 40 formats by their first bytes; some of them start external programs, some have had memory bugs.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "PPM")
@@ -176,9 +177,11 @@ def _loaded(image: Image.Image, source: str | Path | BinaryIO | Openable) -> Ima
         image.load()
         return image
     except OSError:
-        if image.format not in ("JPEG", "MPO") or image.info.get("progressive"):
+        if image.format not in ("JPEG", "MPO"):
             raise
         content = _bytes(source).rstrip(END_MARK[:1])
+        if image.info.get("progressive") and not has_all_scans(content):
+            raise
         endings = [Image.open(io.BytesIO(content + filler + END_MARK), formats=FORMATS) for filler in FILLERS]
         for ending in endings:
             ending.draft(None, image.size)
