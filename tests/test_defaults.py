@@ -21,9 +21,11 @@ from resnext.model.classifier import image_classifier, image_network
 from resnext.model.network import ResNeXt
 from resnext.recipes.complete import CompleteRecipe, complete
 from resnext.recipes.naming import default_recipe, get_recipe
+from resnext.runs.config import RunConfig, RunOptions
 from resnext.runs.run import Run
 from resnext.training import choices
 from resnext.training.averaging import corrected_statistics
+from resnext.training.start import start_lines
 from resnext.variants.default import choose_network
 from resnext.variants.naming import get_variant
 
@@ -143,6 +145,31 @@ def test_small_sets_are_said():
         "few images: 42 to evaluate on, so one of them is 2.4 points of accuracy",
     ]
     assert choices.about_few(Splits(few, enough, enough), pretrained=True)[0].endswith("with 3; add photos")
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, []),
+        ({"batch_size": 512, "learning_rate": 0.001}, []),
+        (
+            {"batch_size": 512},
+            [
+                "learning rate: 0.008 is that of rsb-a3 for batches of 2,048; for 512, --learning-rate 0.002 is in "
+                "proportion"
+            ],
+        ),
+    ],
+)
+def test_a_rate_for_other_batches_is_said(changes, said):
+    recipe = dataclasses.replace(get_recipe("rsb-a3"), **changes)
+    recipe = complete(recipe, images=9_000, evaluated=9, image_size=32)
+    part = Examples(np.zeros((9, 8, 8, 3), np.uint8), np.zeros(9, np.int32), ("a", "b"))
+    images = Preprocessing(32, 32)
+    config = RunConfig(get_variant("resnet8"), ("a", "b"), images, recipe, "photos", RunOptions(), {})
+    lines = [*start_lines(config, Splits(part, part, part), None)]
+    assert [line for line in lines if line.startswith("learning rate")] == said
 
 
 @pytest.mark.once

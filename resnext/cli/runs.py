@@ -37,7 +37,8 @@ def evaluate(
     shown = {int(label) for label in evaluation.labels}
     absent = [name for i, name in enumerate(evaluation.classes) if i not in shown]
     if absent:
-        print(f"no images of {len(absent)} of {len(evaluation.classes)} classes: {', '.join(absent)}")
+        names = ", ".join(absent[:10]) + (f" and {len(absent) - 10:,} more" if len(absent) > 10 else "")
+        print(f"no images of {len(absent):,} of {len(evaluation.classes):,} classes: {names}")
     print(f"top-1 {100 * evaluation.top(1):.2f} %")
     if len(evaluation.classes) > 5:
         print(f"top-5 {100 * evaluation.top(5):.2f} %")

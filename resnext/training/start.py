@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from resnext.backend import describe_device
 from resnext.data.batches import images_per_step
 from resnext.data.examples import Splits
+from resnext.recipes.complete import CompleteRecipe
+from resnext.recipes.naming import NAMES, get_recipe
 from resnext.recipes.recipe import changed
 from resnext.runs.config import RunConfig
 from resnext.variants.complexity import complexity
@@ -41,6 +43,7 @@ def start_lines(config: RunConfig, splits: Splits, network: keras.Model) -> Iter
     yield f"recipe {recipe.name}: {values}"
     left_out = f"; {rest} images are left out of each epoch, others each time" if rest else ""
     yield f"steps: {recipe.epochs * steps:,} of {per_step} images, {steps:,} in each epoch{left_out}"
+    yield from _about_rate(recipe)
     stride = variant.stages[-1].output_stride
     if recipe.image_size < stride:
         yield (
@@ -51,3 +54,16 @@ def start_lines(config: RunConfig, splits: Splits, network: keras.Model) -> Iter
         trained = sum(math.prod(variable.shape) for variable in network.trainable_variables)
         stages = f"stage{'s' if len(recipe.freeze) > 1 else ''} {', '.join(map(str, recipe.freeze))}"
         yield f"frozen: {stages}, with statistics; {trained:,} of {parameters:,} parameters are trained"
+
+
+def _about_rate(recipe: CompleteRecipe) -> Iterator[str]:
+    """Say if a recipe's own learning rate is used for batches of another size."""
+    own = get_recipe(recipe.name) if recipe.name in NAMES else None
+    if not (own and own.batch_size and own.learning_rate):
+        return
+    if own.learning_rate == recipe.learning_rate and own.batch_size != recipe.batch_size:
+        proportional = own.learning_rate * recipe.batch_size / own.batch_size
+        yield (
+            f"learning rate: {own.learning_rate:g} is that of {own.name} for batches of {own.batch_size:,}; for "
+            f"{recipe.batch_size:,}, --learning-rate {proportional:.2g} is in proportion"
+        )
