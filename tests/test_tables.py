@@ -147,6 +147,26 @@ def test_a_name_of_several_images_needs_its_path(tmp_path):
     assert len(open_data(table(tmp_path / "t.csv", "file,label", *rows)).splits().train) == 4
 
 
+def test_a_table_reaches_no_image_outside_its_folder(tmp_path):
+    flat(tmp_path / "out", 2)
+    flat(tmp_path / "in", 4)
+    for name in ("../out/00.png", str(tmp_path / "out" / "01.png"), "sub/../../out/00.png", "elsewhere/00.png"):
+        with pytest.raises(DataError, match=r"which is no image there"):
+            open_data(table(tmp_path / "in" / "t.csv", "file,label", f"{name},cat", "01.png,dog")).splits()
+    (tmp_path / "in" / "link.png").symlink_to(tmp_path / "out" / "00.png")
+    with pytest.raises(DataError, match=r"link.png is a link that leads out of .*; pass --follow-links"):
+        open_data(table(tmp_path / "in" / "t.csv", "file,label", "link.png,cat", "01.png,dog")).splits()
+    rows = [f"{tmp_path / 'in' / f'{i:02}.png'},{'cat' if i % 2 else 'dog'}" for i in range(4)]  # absolute, and inside
+    assert len(open_data(table(tmp_path / "in" / "t.csv", "file,label", *rows)).splits().train) == 2
+
+
+def test_images_without_a_group_are_groups_of_their_own(tmp_path):
+    flat(tmp_path)
+    rows = [f"{file},{label}{',anna' if i < 4 else ','}" for i, (file, label) in enumerate(LABELS.items())]
+    table(tmp_path / "labels.csv", "file,label,group", *rows)
+    assert len(open_data(tmp_path).splits(Draw(held_out=0.34)).test) == 4
+
+
 def test_images_that_a_table_does_not_name_are_counted(tmp_path):
     flat(tmp_path)
     table(tmp_path / "labels.csv", "file,label", *[f"{file},{label}" for file, label in [*LABELS.items()][:10]])

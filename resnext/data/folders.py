@@ -79,7 +79,11 @@ class DiskFolder:
 
     def find(self, path: str) -> Path | None:
         found = self.path / path
-        return found if found.is_file() else None
+        if not found.is_file():
+            return None
+        if self.root is not None and not os.path.realpath(found).startswith(os.path.realpath(self.root) + os.sep):
+            self._refuse(found)
+        return found
 
     def _folder(self, name: str, is_link: bool) -> Folder:
         return DiskFolder(self.path / name, self.root, is_link)
@@ -88,10 +92,13 @@ class DiskFolder:
         if self.root is None or not path.is_symlink():
             return
         if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.root)):
-            raise DataError(
-                f"{printable(path)} is a link that leads out of {printable(self.root)}; pass --follow-links to read "
-                "it, or copy its target there"
-            )
+            self._refuse(path)
+
+    def _refuse(self, path: Path) -> None:
+        raise DataError(
+            f"{printable(path)} is a link that leads out of {printable(self.root)}; pass --follow-links to read it, or "
+            "copy its target there"
+        )
 
 
 def shown(folder: Folder) -> dict[str, Folder | None]:

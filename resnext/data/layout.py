@@ -25,7 +25,7 @@ def parts_of(root: Folder) -> dict[str, Folder]:
 
 
 def all_parts(root: Folder) -> dict[str, Folder]:
-    kaggle = next(filter(None, (_below(root, names) for names in KAGGLE)), None)
+    kaggle = next(filter(None, (below(root, names) for names in KAGGLE)), None)
     parts = {}
     for name, folder in shown(kaggle or root).items():
         part = PARTS.get(name.lower())
@@ -36,7 +36,7 @@ def all_parts(root: Folder) -> dict[str, Folder]:
     return parts
 
 
-def _below(root: Folder, names: Sequence[str]) -> Folder | None:
+def below(root: Folder, names: Sequence[str]) -> Folder | None:
     """Return the folder at this path, or None if it does not exist."""
     folder: Folder | None = root
     for name in names:

@@ -13,8 +13,8 @@ from resnext.data.class_folders import examples_of_folders, images_by_class, lab
 from resnext.data.drawing import Draw, groups_of, held_out_mask
 from resnext.data.examples import Examples, Splits
 from resnext.data.folders import Folder, is_image_name, shown
-from resnext.data.layout import LAYOUTS, PARTS, parts_of
-from resnext.data.tables import Row, find_table, images_below, read_table, relative
+from resnext.data.layout import LAYOUTS, PARTS, below, parts_of
+from resnext.data.tables import Row, find_table, read_table, relative
 from resnext.errors import ArgumentError, DataError, printable
 
 
@@ -46,6 +46,7 @@ def pool_of(root: Folder, table: Path | Member | None, group_by: str | None) -> 
 
 
 def drawn_splits(pool: Pool, draw: Draw) -> Splits:
+    """Hold out some of the images to train on. Raises DataError where none of them, or all of a class, would be."""
     train, paths = pool.train, pool.paths
     mask = held_out_mask(train.labels, pool.groups, draw)
     if not mask.any():
@@ -78,7 +79,8 @@ def table_of(root: Folder, parts: dict[str, Folder]) -> Path | Member | None:
 
 
 def pool_of_table(table: Path | Member, root: Folder, parts: dict[str, Folder], group_by: str | None) -> Pool:
-    rows = read_table(table, root, [parts.get("train", root)])
+    """Return the images that a table labels, as `pool_of` does; parts beside it count where it has no splits."""
+    rows = read_table(table, root, parts.get("train", root))
     by_part = _rows_by_part(table, rows)
     train = by_part.pop("train", [])
     if not train:
@@ -89,7 +91,7 @@ def pool_of_table(table: Path | Member, root: Folder, parts: dict[str, Folder], 
         others = {part: folder for part, folder in parts.items() if part != "train"}
         examples = {part: labelled(folder, root, classes) for part, folder in others.items()}
     paths = [row.path for row in train]
-    groups = [row.group for row in train] if any(row.group for row in rows) else None
+    groups = [row.group or row.path for row in train] if any(row.group for row in rows) else None
     if groups and group_by:
         raise ArgumentError(f"--group-by: {printable(table)} has a column of groups already. Leave it out.")
     return Pool(
@@ -99,16 +101,15 @@ def pool_of_table(table: Path | Member, root: Folder, parts: dict[str, Folder], 
 
 def count_unnamed(table: Path | Member, root: Folder, parts: dict[str, Folder]) -> int:
     """Return the number of images that a table does not name, in the folders of those that it names."""
-    folder = parts.get("train", root)
-    named = {PurePosixPath(row.path) for row in read_table(table, root, [folder])}
-    folders = {path.parent for path in named}
-    found = [PurePosixPath(relative(image, root)) for image in images_below(folder)]
-    return sum(path not in named and path.parent in folders for path in found)
+    named = {PurePosixPath(row.path) for row in read_table(table, root, parts.get("train", root))}
+    folders = {path.parent: below(root, path.parent.parts) for path in named}
+    found = [path / name for path, folder in folders.items() if folder for name in shown(folder) if is_image_name(name)]
+    return sum(path not in named for path in found)
 
 
 def examples_of_table(table: Path | Member, root: Folder, parts: dict[str, Folder], classes: Sequence[str]) -> Examples:
     """Return the rows of the test split or, without one, of the validation split, or the parts beside it, or all."""
-    by_part = _rows_by_part(table, read_table(table, root, [parts.get("train", root)]))
+    by_part = _rows_by_part(table, read_table(table, root, parts.get("train", root)))
     others = parts.get("test") or parts.get("validation")
     if others and set(by_part) <= {"train"}:
         return labelled(others, root, classes)

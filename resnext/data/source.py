@@ -129,7 +129,7 @@ class DataSource:
             return None
         folder = parts.get("train", self.root)
         if table := self.table or table_of(self.root, parts):
-            folder, label_of = self.root, {row.path: row.label for row in read_table(table, self.root, [folder])}
+            folder, label_of = self.root, {row.path: row.label for row in read_table(table, self.root, folder)}
         else:
             label_of = {path: path.split("/")[0] for path in paths}
         found = {path: folder.find(path) if path in label_of else None for path in paths}

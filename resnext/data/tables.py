@@ -8,9 +8,10 @@ photos/0002.jpg,dog,test,berta
 from __future__ import annotations
 
 import csv
+import functools
 import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -74,16 +75,16 @@ def has_labels(file: Path | Member) -> bool:
     return bool(rows) and None not in (find_column(rows[0], FILE_COLUMNS), find_column(rows[0], LABEL_COLUMNS))
 
 
-def read_table(file: Path | Member, root: Folder, folders: Sequence[Folder]) -> list[Row]:
+def read_table(file: Path | Member, root: Folder, folder: Folder) -> list[Row]:
     """Return the rows of a table, in the order of their paths.
 
-    An image is named by its path below the folder of the data or, where there is only one of that name, by its name
-    with or without its suffix.
+    An image is named by its path below the folder of the data or, where only one of the training images has it, by its
+    name, with or without its suffix.
 
     Args:
         file: CSV file with a header.
         root: folder of the data, below which the paths are.
-        folders: folders in it that the images are in.
+        folder: folder in it that has the training images.
 
     Raises:
         DataError: a column is missing, an image does not exist, or a row is incomplete or contradicts another.
@@ -94,19 +95,18 @@ def read_table(file: Path | Member, root: Folder, folders: Sequence[Folder]) -> 
         raise DataError(
             f"{printable(file)} has the columns {', '.join(header)}; name one of them file and another label"
         )
-    images = {relative(image, root): image for folder in folders for image in images_below(folder)}
-    names = _names(images)
+    images = _Images(root, folder)
     found: dict[str, Row] = {}
     missing = []
     for number, row in enumerate(rows, start=2):
         name, label, split, group = (row[place] if place is not None and place < len(row) else "" for place in places)
-        path = _path(name, images, names)
         if not (name and label):
             raise DataError(f"{printable(file)}: row {number} has no {'label' if name else 'file'}; complete it")
-        if path is None:
+        path, image = images.find(name)
+        if image is None:
             missing.append(name)
             continue
-        new = Row(images[path], path, label, split, group)
+        new = Row(image, path, label, split, group)
         if found.setdefault(path, new) != new:
             raise DataError(f"{printable(file)} has two different rows for {printable(path)}; keep one")
     if missing:
@@ -116,6 +116,32 @@ def read_table(file: Path | Member, root: Folder, folders: Sequence[Folder]) -> 
             "that name; write its path from the folder of the table, or remove the row"
         )
     return [found[path] for path in sorted(found)]
+
+
+class _Images:
+    """The images that a table may name; a folder is searched for names only when a path is not found."""
+
+    def __init__(self, root: Folder, folder: Folder):
+        self.root, self.folder = root, folder
+
+    def find(self, name: str) -> tuple[str, Path | Member | None]:
+        """Return the path and the file of an image, or None as the file."""
+        path = PurePosixPath(name.replace("\\", "/"))
+        if path.is_absolute() and path.is_relative_to(str(self.root)):
+            path = path.relative_to(str(self.root))
+        is_inside = not path.is_absolute() and ".." not in path.parts
+        if is_inside and is_image_name(path.name) and (image := self.root.find(path.as_posix())):
+            return path.as_posix(), image
+        image = self.by_name.get(path.name) if len(path.parts) == 1 else None  # another folder has another image
+        return (relative(image, self.root), image) if image else ("", None)
+
+    @functools.cached_property
+    def by_name(self) -> dict[str, Path | Member]:
+        """The training images by their names, with and without suffixes, that only one of them has."""
+        images = images_below(self.folder)
+        pairs = [(name, image) for image in images for name in {Path(str(image)).name, Path(str(image)).stem}]
+        counts = Counter(name for name, _ in pairs)
+        return {name: image for name, image in pairs if counts[name] == 1}
 
 
 def images_below(folder: Folder) -> list[Path | Member]:
@@ -132,15 +158,3 @@ def images_below(folder: Folder) -> list[Path | Member]:
 def relative(image: Path | Member, root: Folder) -> str:
     """Return the path of an image below a folder, with slashes."""
     return PurePosixPath(str(image)).relative_to(str(root)).as_posix()
-
-
-def _names(images: Mapping[str, object]) -> dict[str, str]:
-    """Return the path for each name, with and without its suffix, that only one image has."""
-    pairs = [(name, path) for path in images for name in {PurePosixPath(path).name, PurePosixPath(path).stem}]
-    counts = Counter(name for name, _ in pairs)
-    return {name: path for name, path in pairs if counts[name] == 1}
-
-
-def _path(name: str, images: Mapping[str, object], names: Mapping[str, str]) -> str | None:
-    path = PurePosixPath(name.replace("\\", "/")).as_posix()
-    return path if path in images else names.get(PurePosixPath(path).name)
