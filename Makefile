@@ -21,8 +21,8 @@ help:
 	@echo "make clean  remove the environment"
 
 demo: $(VENV)/installed-tensorflow
-	KERAS_BACKEND=tensorflow $(VENV)/bin/resnext train digits --variant resnext14_8x4d --image-size 32 \
-		--epochs 24 --learning-rate 0.02 --out runs/demo-$$(date +%Y%m%d-%H%M%S)
+	KERAS_BACKEND=tensorflow $(VENV)/bin/resnext train digits --image-size 32 --crop centre \
+		--out runs/demo-$$(date +%Y%m%d-%H%M%S)
 
 test: $(BACKENDS:%=$(VENV)/installed-%)
 	@for backend in $(BACKENDS); do \
