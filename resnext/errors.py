@@ -114,6 +114,15 @@ def printable(name: object, limit: int | None = None) -> str:
     return shown if limit is None or len(shown) <= limit else f"{shown[:limit]}..."
 
 
+def counted(number: int, word: str) -> str:
+    """Return a number of things in words.
+
+    >>> counted(1, "epoch"), counted(1200, "image")
+    ('1 epoch', '1,200 images')
+    """
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
 def did_you_mean(word: str, known: list[str] | tuple[str, ...]) -> str:
     """Return a sentence with the known word that is most like a misspelt one, after a blank; "" where none is.
 

@@ -369,7 +369,11 @@ def test_kaggles_copy_of_imagenet_is_taken_as_it_is(tmp_path, top, form):
             "v1.JPEG 1\nv2.JPEG n03\n",
             r"mixes names of classes and other labels \(1\); use class names only$",
         ),
-        ("val.csv", "file,size\nv1.JPEG,3\n", "has the columns file, size; name one of them file and another label$"),
+        (
+            "val.csv",
+            "file,size\nv1.JPEG,3\n",
+            "the columns file, size in its first line, and none for label; call one ",
+        ),
         ("val.txt", "v1.JPEG n02\nv2.JPEG n002\n", r"training has not seen: 'n002' \(did you mean 'n02'\?\)$"),
         ("val.txt", "n02\nn04\n", r"val.txt has classes that training has not seen: 'n04'"),
         ("LOC_val_solution.csv", KAGGLE + "v3,n01 1 2 3 4\n", r"names v3, which does not exist"),
@@ -425,7 +429,7 @@ def test_label_files_that_are_no_text_are_refused(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"val.txt can't be read as text: 'utf-8' codec"):
         load_splits(root)
     monkeypatch.setattr(archives, "MAX_TEXT", 2)
-    with pytest.raises(DataError, match=r"val.txt can't be read as text: more than 2 bytes$"):
+    with pytest.raises(DataError, match=r"val.txt can't be read as text: more than 2 bytes\. Save it in UTF-8$"):
         load_splits(root)
 
 

@@ -67,7 +67,8 @@ def test_bad_files_and_duplicates_are_named(photos, tmp_path, form):
     ]
     assert lines[-2].startswith(f"can't be read: {top}/train/b/cut.jpg: ")
     assert (
-        lines[-1] == f"can't be read: {top}/test/[a]/text.png: not a JPEG, PNG, WEBP, BMP, GIF, TIFF, AVIF or PPM image"
+        lines[-1]
+        == f"can't be read: {top}/test/[a]/text.png: not a JPEG, PNG, WEBP, BMP, GIF, TIFF, AVIF, PPM or HEIF image"
     )
 
 

@@ -85,9 +85,10 @@ def test_what_is_given_stays():
 )
 def test_the_default_network_follows_the_images(images, side, given, variant, size):
     choice = choose_network(images, side, given)
+    many = {200: "fewer than 2,000", 5_000: "fewer than 10,000", 50_000: "10,000 or more"}[images]
     assert (choice.variant.name, choice.image_size) == (variant, size)
     assert choice.reason == (
-        f"chosen: {variant} at {size} pixels, for {images:,} training images of {side} pixels (median shorter side)",
+        f"chosen: {variant} at {size} pixels, for {many} training images of {side} pixels (median shorter side)",
     )
 
 
@@ -116,18 +117,18 @@ def test_the_shortest_command_is_a_whole_one(tmp_path, monkeypatch):
     lines = process.stderr.splitlines()
     backend = keras.backend.backend()
     assert lines[0] == (
-        "chosen: resnext14_8x4d at 64 pixels, for 30 training images of 24 pixels (median shorter side)"
+        "chosen: resnext14_8x4d at 64 pixels, for fewer than 2,000 training images of 24 pixels (median shorter side)"
     )
     assert lines[1] == "few images: 6 to evaluate on, so one of them is 16.7 points of accuracy"
     assert re.fullmatch(rf"device: {backend} on the CPU, \d+ cores, [\d.]+ GB", lines[2])
     assert lines[3] == "data: 30 images of 3 classes to train on, 6 to evaluate on"
     assert lines[4] == "network: resnext14_8x4d at 64 pixels, 3,942,211 parameters, float32"
     assert lines[5].startswith("recipe photos: epochs 1, batch_size 8, learning_rate 0.0125, ")
-    assert lines[6] == ("steps: 3 of 8 images, 3 in each epoch; 6 images are left out of each epoch, others each time")
-    run = Run.open("runs/my photos-resnext14_8x4d-1")
+    assert lines[6] == ("steps: 3 of 8 images each, 3 in each epoch; each epoch leaves 6 images out, others each time")
+    run = Run.open("runs/my photos.v2-resnext14_8x4d-1")
     assert (run.config.recipe.batch_size, run.config.recipe.learning_rate) == (8, 0.0125)
     assert choices.new_folder(open_data(photos), get_variant("resnext14_8x4d")) == Path(
-        "runs/my photos-resnext14_8x4d-2"
+        "runs/my photos.v2-resnext14_8x4d-2"
     )
 
 
@@ -138,13 +139,15 @@ def test_small_sets_are_said():
         return Examples(np.zeros((len(labels), 8, 8, 3), np.uint8), labels, ("cat", "dog", "owl"))
 
     enough, few = examples((30, 30, 30)), examples((3, 30, 9))
-    assert choices.about_few(Splits(enough, enough, enough), pretrained=False) == []
-    assert choices.about_few(Splits(few, few, few), pretrained=False) == [
-        "few images: 2 of 3 classes have fewer than 10 to train on, the fewest 'cat' with 3; add photos, or start from "
+    assert choices.about_few(Splits(enough, enough, enough), is_tuning=False) == []
+    assert choices.about_few(Splits(few, few, few), is_tuning=False) == [
+        "few images: fewer than 10 to train on for 2 of 3 classes, the fewest 'cat' with 3; add photos, or start from "
         "published weights (--weights auto)",
         "few images: 42 to evaluate on, so one of them is 2.4 points of accuracy",
     ]
-    assert choices.about_few(Splits(few, enough, enough), pretrained=True)[0].endswith("with 3; add photos")
+    (last,) = choices.about_few(Splits(enough, examples((60, 0, 0)), enough), is_tuning=False)
+    assert last == "few images: none to evaluate on for 2 of 3 classes, the first 'dog'"
+    assert choices.about_few(Splits(few, enough, enough), is_tuning=True)[0].endswith("with 3; add photos")
 
 
 @pytest.mark.once

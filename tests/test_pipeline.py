@@ -223,7 +223,7 @@ def test_image_that_cannot_be_read_reaches_the_consumer_as_it_is(tmp_path, batch
     with pytest.raises(ImageError) as caught:
         next(batches(examples))
     assert type(caught.value) is ImageError
-    assert str(caught.value) == f"{tmp_path}/b/1.png: not a JPEG, PNG, WEBP, BMP, GIF, TIFF, AVIF or PPM image"
+    assert str(caught.value) == f"{tmp_path}/b/1.png: not a JPEG, PNG, WEBP, BMP, GIF, TIFF, AVIF, PPM or HEIF image"
 
 
 # Evaluation batches

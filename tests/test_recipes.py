@@ -103,6 +103,8 @@ def test_sizes_and_colours_follow_the_recipe():
         evaluation_preprocessing(recipe).size,
         evaluation_preprocessing(recipe).resize,
     ) == (176, 224, 232)
+    whole = dataclasses.replace(get_recipe("finetune"), image_size=224, fit="pad")  # nothing of it is cropped
+    assert (evaluation_preprocessing(whole).size, evaluation_preprocessing(whole).resize) == (224, 224)
     recipe = dataclasses.replace(get_recipe("paper-imagenet"), image_size=224)
     assert (
         evaluation_preprocessing(recipe).size,

@@ -121,14 +121,18 @@ def test_a_table_beside_labelled_parts_and_unlabelled_test_images(tmp_path):
     [
         (
             ["file,kind", "00.png,cat"],
-            r"labels.csv has the columns file, kind; name one of them file and another label",
+            r"has the columns file, kind in its first line, and none for label; call one file .or",
         ),
-        (["file,label", "00.png,cat", "99.png,dog", "98.png,dog"], r"names 99.png and 1 more, which is no image there"),
+        (
+            ["file,label", "00.png,cat", "99.png,dog", "98.png,dog"],
+            r"2 of 3 rows name no image, or one of .*, the first of them 99.png",
+        ),
         (["file,label", "00.png,cat", "00.png,dog"], r"has two different rows for 00.png; keep one"),
         (["file,label", "00.png,cat", "01.png"], r"row 3 has no label; complete it"),
         (["file,label", "00.png,cat", ",dog"], r"row 3 has no file; complete it"),
         (["file,label", "00.png,cat", "01.png,cat"], r"has one class only, 'cat'; training needs two or more"),
         (["file,label"], r"names no images to train on; write a row `file,label` for each"),
+        ([""], r"labels.csv is empty; write a header `file,label`, and a row for each image"),
         (["file,label,split", "00.png,cat,test"], r"names no images to train on"),
     ],
 )
@@ -141,7 +145,7 @@ def test_tables_that_cannot_be_used_are_named(rows, words, tmp_path):
 def test_a_name_of_several_images_needs_its_path(tmp_path):
     for folder in ("a", "b"):
         flat(tmp_path / "photos" / folder, 3)
-    with pytest.raises(DataError, match=r"names 00.png, which is no image there, or one of several of that name"):
+    with pytest.raises(DataError, match=r"1 of 1 rows name no image, or one of .*, the first of them 00.png"):
         open_data(table(tmp_path / "t.csv", "file,label", "00.png,cat")).splits()
     rows = [f"photos/{folder}/{i:02}.png,{folder}" for folder in "ab" for i in range(3)]
     assert len(open_data(table(tmp_path / "t.csv", "file,label", *rows)).splits().train) == 4
@@ -151,7 +155,7 @@ def test_a_table_reaches_no_image_outside_its_folder(tmp_path):
     flat(tmp_path / "out", 2)
     flat(tmp_path / "in", 4)
     for name in ("../out/00.png", str(tmp_path / "out" / "01.png"), "sub/../../out/00.png", "elsewhere/00.png"):
-        with pytest.raises(DataError, match=r"which is no image there"):
+        with pytest.raises(DataError, match=r"1 of 2 rows name no image"):
             open_data(table(tmp_path / "in" / "t.csv", "file,label", f"{name},cat", "01.png,dog")).splits()
     (tmp_path / "in" / "link.png").symlink_to(tmp_path / "out" / "00.png")
     with pytest.raises(DataError, match=r"link.png is a link that leads out of .*; pass --follow-links"):
@@ -239,6 +243,18 @@ def test_groups_are_never_split_and_classes_stay_balanced():
             assert np.sum(masks, axis=0).tolist() == [1] * 600
 
 
+def test_the_smallest_share_holds_out_a_group_and_an_empty_fold_is_refused(tmp_path):
+    labels, groups = np.repeat([0, 1], 6), ["a", "a", "a", "b", "b", "b"] * 2
+    assert held_out_mask(labels, groups, Draw()).sum() == 6
+    assert held_out_mask(labels, groups, Draw(held_out=0.01)).sum() == 6
+    for name in ("cat", "dog"):
+        flat(tmp_path / name, 3)
+    with pytest.raises(DataError, match=r"^fold 9 of 9 is empty, for there are too few images in a class; use fewer"):
+        open_data(tmp_path).splits(Draw(folds=9, fold=9))
+    with pytest.raises(DataError, match=r"^fold 3 of 3 is empty, for there are too few groups in a class; use fewer"):
+        open_data(tmp_path).splits(Draw(folds=3, fold=3, group_by="0"))
+
+
 def test_a_group_that_is_all_of_a_class_is_trained_on():
     labels, groups = np.array([0, 0, 0, 0, 1, 1]), ["a", "b", "c", "d", "e", "e"]
     for fold in (1, 2):
@@ -248,8 +264,9 @@ def test_a_group_that_is_all_of_a_class_is_trained_on():
 def test_groups_are_found_in_paths(tmp_path):
     assert groups_of(["cat/anna_1.jpg", "dog/anna_2.jpg"], r"/(\w+?)_") == ["anna", "anna"]
     assert groups_of(["cat/07-1.jpg"], r"\d+") == ["07"]
-    with pytest.raises(DataError, match=r"finds no group in 1 of 2 paths, the first cat/x.jpg"):
-        groups_of(["cat/x.jpg", "dog/1.jpg"], r"\d")
+    for pattern in (r"\d", r"(\d)|cat"):
+        with pytest.raises(DataError, match=r"finds no group in 1 of 2 paths, the first cat/x.jpg"):
+            groups_of(["cat/x.jpg", "dog/1.jpg"], pattern)
     for name in ("cat", "dog"):
         for person in ("anna", "berta", "carla"):
             for i in range(3):

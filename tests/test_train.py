@@ -180,7 +180,7 @@ def test_wrong_image_stops_predict_after_the_ones_before(trained, colours, tmp_p
     bad.write_text("not an image")
     process = resnext("predict", folder, good, bad)
     assert process.stdout.startswith(f"{good}: red")
-    assert refusal(process) == f"{bad}: not a JPEG, PNG, WEBP, BMP, GIF, TIFF, AVIF or PPM image"
+    assert refusal(process) == f"{bad}: not a JPEG, PNG, WEBP, BMP, GIF, TIFF, AVIF, PPM or HEIF image"
     process = resnext("predict", folder, good, tmp_path / "nope.jpg")
     assert (refusal(process), process.stdout) == (f"{tmp_path / 'nope.jpg'}: does not exist. Pass image files.", "")
     assert refusal(resnext("predict", folder)) == "no image was passed; usage: resnext predict RUN IMAGE..."
@@ -668,6 +668,10 @@ def test_whole_images_are_kept_by_the_run_and_whatever_reads_it(tmp_path):
     left, right = (dict(classes) for _, classes in predict(run.folder, images, weights="last"))
     assert abs(left["left"] - right["left"]) > 1e-3  # a crop of the centre sees the same in both
     assert re.search(r"images +24 pixels, resized to 24, squash\n", resnext("info", run.folder).stdout)
+    tuned = resnext("train", tmp_path / "wide", "--weights", run.folder, "--epochs", 1, "--seed", 1, "--out",
+                    tmp_path / "tuned")  # fmt: skip
+    assert "weights: trained with --fit squash, and this is --fit crop\n" in tuned.stderr
+    assert re.search(r"weights: trained on [1-4] of the 4 images that are held out now; to hold out", tuned.stderr)
 
 
 @pytest.mark.once

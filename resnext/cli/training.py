@@ -14,7 +14,7 @@ from tyro.conf import Positional
 
 from resnext.backend import choose_device
 from resnext.cli.tables import print_table
-from resnext.errors import RunError
+from resnext.errors import RunError, counted
 from resnext.files import user_path
 from resnext.recipes.recipe import Recipe
 from resnext.runs.config import RunOptions
@@ -79,10 +79,8 @@ def train_command(defaults: Recipe) -> Callable[..., None]:
         """Train a network on a folder of images, or resume a training: resnext train --resume RUN.
 
         Args:
-            data: folder, tar or zip archive: train/<class>/* with test/ or val/ beside it, or <class>/*; a CSV file
-                with the columns file and label; or digits, cifar10 or cifar100.
-            variant: network, such as resnext50_32x4d or resnext14_8x4d (see `resnext list`); by default that of the
-                weights or, without weights, one that suits the images.
+            data: folder or archive (train/<class>/* with test/ or val/, or <class>/*), CSV file, digits or cifar10.
+            variant: network (see `resnext list`); by default that of the weights, or one that suits the images.
             out: run folder, new or empty; by default runs/DATA-VARIANT-N.
             run: options of the run.
             recipe: settings of the recipe.
@@ -148,7 +146,7 @@ def resume_command(folder: Path) -> Callable[..., None]:
 
 
 def _print_result(result: TrainingResult) -> None:
-    print(f"test top-1 {100 * result.test.top(1):.2f} % of {len(result.test.labels)} images (last epoch)")
+    print(f"test top-1 {100 * result.test.top(1):.2f} % of {counted(len(result.test.labels), 'image')} (last epoch)")
     print(
         f"best validation top-1 {100 * result.best_validation_accuracy:.2f} % (epoch {result.best_epoch}), "
         f"saved in {result.folder}"

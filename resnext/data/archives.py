@@ -91,7 +91,7 @@ def read_text(file: Path | Member) -> str:
             raise ValueError(f"more than {MAX_TEXT:,} bytes")
         return content.decode("utf-8-sig")
     except (OSError, ValueError) as error:
-        raise DataError(f"{printable(file)} can't be read as text: {error}") from error
+        raise DataError(f"{printable(file)} can't be read as text: {error}. Save it in UTF-8") from error
 
 
 def _insert(content: dict[str, Any], parts: list[str], member: Member | None) -> None:

@@ -63,14 +63,14 @@ class Draw:
 
 def groups_of(paths: Sequence[str], pattern: str) -> list[str]:
     """Return the group of each path that a regular expression finds. Raises DataError where it finds none."""
-    found = [re.search(pattern, path) for path in paths]
-    without = [path for path, match in zip(paths, found, strict=True) if not match]
+    found = [match and match[min(match.re.groups, 1)] for match in (re.search(pattern, path) for path in paths)]
+    without = [path for path, group in zip(paths, found, strict=True) if group is None]
     if without:
         raise DataError(
             f"--group-by {pattern!r} finds no group in {len(without):,} of {len(paths):,} paths, the first "
             f"{printable(without[0])}"
         )
-    return [str(match[1] if match.re.groups else match[0]) for match in found if match]
+    return [str(group) for group in found]
 
 
 def held_out_mask(labels: np.ndarray, groups: Sequence[str] | None, draw: Draw) -> np.ndarray:
@@ -91,7 +91,7 @@ def _of_classes(labels: np.ndarray, draw: Draw) -> np.ndarray:
     mask = np.zeros(len(labels), bool)
     for indices in _by_class(labels):
         order = np.random.default_rng(draw.seed).permutation(len(indices))
-        wanted = int(draw.held_out * len(indices)) if draw.held_out else len(indices) // TEST_SHARE
+        wanted = round(draw.held_out * len(indices)) if draw.held_out else len(indices) // TEST_SHARE
         count = min(max(wanted, 1), len(indices) - 1)
         mask[indices[order[:count]]] = True
     return mask
@@ -127,6 +127,9 @@ def _of_groups(labels: np.ndarray, groups: Sequence[str], draw: Draw) -> np.ndar
         cost = ((then**2 - now**2) / goals).sum(axis=1)
         bins[group] = int(cost.argmin())
         filled[bins[group], classes] += counts
+    if not draw.folds and not (bins == 0).any():  # a share below the smallest group
+        smallest = [group for group in order[np.argsort(sizes[order], kind="stable")] if bins[group] > 0]
+        bins[smallest[:1]] = 0
     return bins[numbers] == (draw.fold or 1) - 1
 
 

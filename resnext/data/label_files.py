@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from resnext.data.archive_members import Member
 from resnext.data.archives import read_text
 from resnext.data.folders import Folder, is_label_file
-from resnext.data.tables import DELIMITERS, FILE_COLUMNS, LABEL_COLUMNS, find_column, rows_of
+from resnext.data.tables import DELIMITERS, FILE_COLUMNS, LABEL_COLUMNS, find_column, missing_column, rows_of
 from resnext.errors import DataError, printable
 
 NAMES = (
@@ -91,9 +91,7 @@ def read_columns(file: Path | Member, text: str) -> list[list[str]]:
     if files is not None and labels is not None:
         rows = rows[1:]
     elif files is not None or labels is not None:
-        raise DataError(
-            f"{printable(file)} has the columns {', '.join(rows[0])}; name one of them file and another label"
-        )
+        raise missing_column(file, rows[0])
     else:
         files, labels = 0, 1
     return [[row[place] for place in (files, labels) if place < len(row)] for row in rows]

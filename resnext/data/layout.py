@@ -14,7 +14,10 @@ PARTS = {"train": "train", "test": "test"} | dict.fromkeys(("val", "valid", "val
 SUFFIXES = " ".join(sorted(IMAGE_SUFFIXES))
 # The folders that contain the parts of ImageNet in Kaggle's copy, whose test/ has no labels.
 KAGGLE = (("ILSVRC", "Data", "CLS-LOC"), ("Data", "CLS-LOC"))
-LAYOUTS = f"DATA/<class>/*, or DATA/train/<class>/* with DATA/test/ or DATA/val/; images end in {SUFFIXES}"
+LAYOUTS = (
+    f"DATA/<class>/*, or DATA/train/<class>/* with DATA/test/ or DATA/val/, or a CSV file of files and labels; images "
+    f"end in {SUFFIXES}"
+)
 
 
 def parts_of(root: Folder) -> dict[str, Folder]:

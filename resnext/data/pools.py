@@ -49,6 +49,11 @@ def drawn_splits(pool: Pool, draw: Draw) -> Splits:
     """Hold out some of the images to train on. Raises DataError where none of them, or all of a class, would be."""
     train, paths = pool.train, pool.paths
     mask = held_out_mask(train.labels, pool.groups, draw)
+    if not mask.any() and draw.folds:
+        raise DataError(
+            f"fold {draw.fold} of {draw.folds} is empty, for there are too few "
+            f"{'images' if pool.groups is None else 'groups'} in a class; use fewer --folds"
+        )
     if not mask.any():
         raise DataError(
             f"every class has one {'image' if pool.groups is None else 'group'} only, which leaves none to test on; "
@@ -84,7 +89,10 @@ def pool_of_table(table: Path | Member, root: Folder, parts: dict[str, Folder], 
     by_part = _rows_by_part(table, rows)
     train = by_part.pop("train", [])
     if not train:
-        raise DataError(f"{printable(table)} names no images to train on; write a row `file,label` for each")
+        raise DataError(
+            f"{printable(table)} names no images to train on; write a row `file,label` for each, and in a column "
+            "split, train for some"
+        )
     classes = tuple(sorted({row.label for row in train}))
     examples = {part: _examples_of_rows(rows, classes, table) for part, rows in by_part.items()}
     if not examples:

@@ -27,7 +27,10 @@ def check_images(examples: Examples, read: Callable[[Path | Member], object] = c
     """
     bad = [fault for fault in _faults(examples, read) if fault]
     if bad:
-        raise DataError(f"{len(bad)} of {len(examples)} images can't be read: {_first(bad)}")
+        raise DataError(
+            f"{len(bad)} of {len(examples)} images can't be read: {_first(bad)}. Repair or remove them; train leaves "
+            f"them out with --skip-bad {len(bad)}"
+        )
 
 
 def drop_unreadable(examples: Examples, limit: float) -> tuple[Examples, list[str]]:

@@ -32,6 +32,8 @@ from resnext.errors import ArgumentError, DataError, printable
 from resnext.files import user_path
 from resnext.images.heif import HEIF_SUFFIXES, HOW
 
+TABLES = (".csv", ".tsv")
+
 
 @dataclass(frozen=True)
 class DataSource:
@@ -50,7 +52,15 @@ class DataSource:
     table: Path | Member | None = None
 
     def __str__(self) -> str:
-        return printable(self.location or self.name)
+        return printable(self.table or self.location or self.name)
+
+    @property
+    def title(self) -> str:
+        """A short name for run folders: that of the folder, or of the file without its suffix."""
+        path = self.table or self.location
+        if not isinstance(path, Path) or path.is_dir():
+            return Path(self.name).name or "data"
+        return path.name.removesuffix(archive_suffix(path) or path.suffix) or "data"
 
     def contains(self, path: Path) -> bool:
         """Return whether a path is inside the folder whose images are read; a table names its own."""
@@ -97,7 +107,7 @@ class DataSource:
         if has_others and draw.is_given:
             raise ArgumentError(
                 f"--held-out, --folds and --group-by draw images to test on, and {self} has some already. Leave them "
-                "out, or pass its train/ folder as DATA."
+                "out, or pass only the images to train on."
             )
 
     def examples(self, classes: Sequence[str]) -> Examples:
@@ -155,7 +165,7 @@ def open_data(data: str | Path, follow_links: bool = False) -> DataSource:
     if path is None:
         return DataSource(str(data))
     name = str(data) if is_builtin else str(path.resolve())
-    if path.suffix.lower() == ".csv" and path.is_file():
+    if path.suffix.lower() in TABLES and path.is_file():
         return DataSource(name, DiskFolder(path.parent, None if follow_links else path.parent), path.parent, path)
     if path.is_dir():
         return DataSource(name, unwrapped(DiskFolder(path, None if follow_links else path)), path)
@@ -163,6 +173,6 @@ def open_data(data: str | Path, follow_links: bool = False) -> DataSource:
         return DataSource(name, unwrapped(read_archive(path)), path)
     problem = "is neither a folder nor an archive" if path.exists() else "does not exist"
     raise DataError(
-        f"{printable(path)} {problem}; pass a folder of images, an archive ({' '.join(ARCHIVES)}) or the name of a "
-        f"built-in data set: {', '.join(BUILTIN)}"
+        f"{printable(path)} {problem}; pass a folder of images, an archive ({' '.join(ARCHIVES)}), a table "
+        f"({' '.join(TABLES)}) or the name of a built-in data set: {', '.join(BUILTIN)}"
     )

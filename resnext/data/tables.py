@@ -92,9 +92,7 @@ def read_table(file: Path | Member, root: Folder, folder: Folder) -> list[Row]:
     header, *rows = rows_of(read_text(file)) or [[]]
     places = [find_column(header, names) for names in (FILE_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS, GROUP_COLUMNS)]
     if None in places[:2]:
-        raise DataError(
-            f"{printable(file)} has the columns {', '.join(header)}; name one of them file and another label"
-        )
+        raise missing_column(file, header)
     images = _Images(root, folder)
     found: dict[str, Row] = {}
     missing = []
@@ -110,12 +108,24 @@ def read_table(file: Path | Member, root: Folder, folder: Folder) -> list[Row]:
         if found.setdefault(path, new) != new:
             raise DataError(f"{printable(file)} has two different rows for {printable(path)}; keep one")
     if missing:
-        more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
         raise DataError(
-            f"{printable(file)} names {printable(missing[0])}{more}, which is no image there, or one of several of "
-            "that name; write its path from the folder of the table, or remove the row"
+            f"{printable(file)}: {len(missing):,} of {len(rows):,} rows name no image, or one of several of that name, "
+            f"the first of them {printable(missing[0])}; write paths from the folder of the table, or remove the rows"
         )
     return [found[path] for path in sorted(found)]
+
+
+def missing_column(file: Path | Member, header: Sequence[str]) -> DataError:
+    """Return the error for a table without a column for files, or without one for labels."""
+    if not any(header):
+        return DataError(f"{printable(file)} is empty; write a header `file,label`, and a row for each image")
+    missing = [
+        kind for kind, names in (("file", FILE_COLUMNS), ("label", LABEL_COLUMNS)) if find_column(header, names) is None
+    ]
+    return DataError(
+        f"{printable(file)} has the columns {', '.join(header)} in its first line, and none for "
+        f"{' or '.join(missing)}; call one file (or image, path, id, ...) and one label (or class, category, ...)"
+    )
 
 
 class _Images:

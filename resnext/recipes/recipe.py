@@ -43,9 +43,10 @@ class Recipe:
         image_size: side of the training images in pixels; None: the size of the pretrained weights, the published size
             of a given variant, or one that suits the images.
         test_size: side of the evaluation images in pixels; None: as in training.
-        test_crop: share of the shorter side that the centre crop keeps in evaluation: 0.875 resizes to 256 for 224.
-        fit: what becomes of images that are no squares: the centre, or the box, of a crop is all that is seen; squash
-            and pad keep the whole image, distorted, or with bars of the mean colour. In evaluation as well.
+        test_crop: share of the shorter side that the centre crop keeps in evaluation: 0.875 resizes to 256 for 224;
+            squash and pad crop nothing.
+        fit: what becomes of images that are not square, in training and evaluation: crop keeps a part; squash and pad
+            keep the whole image, distorted, or with bars of the mean colour.
         interpolation: interpolation of resized images, in training and evaluation.
         mean: means of the three channels (0..1) for normalising; this colour also fills empty areas.
         std: standard deviations of the three channels (0..1) for normalising.
@@ -169,7 +170,7 @@ def changed(recipe: Recipe) -> dict[str, object]:
 def evaluation_preprocessing(recipe: Recipe) -> Preprocessing:
     """Return the preprocessing for evaluation, which belongs to the trained weights; the recipe must have a size."""
     size = recipe.test_size or recipe.image_size or 0
-    return _preprocessing(recipe, size, round(size / recipe.test_crop))
+    return _preprocessing(recipe, size, round(size / recipe.test_crop) if recipe.fit == "crop" else size)
 
 
 def training_preprocessing(recipe: Recipe) -> Preprocessing:

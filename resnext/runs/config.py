@@ -23,8 +23,8 @@ class RunOptions:
     """How a training is run, beside its recipe; every one of these is part of the run, and resuming keeps it.
 
     Args:
-        weights: weights to start from: a file, a run folder, hf:OWNER/NAME, or the tag of published weights; random by
-            default.
+        weights: weights to start from: a file, a run folder, hf:OWNER/NAME, the tag of published weights, or auto for
+            the smallest published ResNeXt; random by default.
         seed: seed of the initial weights, the order of the images, the augmentation and a drawn split.
         dtype: Keras dtype policy.
         remat: recompute the blocks in the backward pass: less memory, more time, the same weights.

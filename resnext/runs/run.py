@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resnext.backend import import_keras
-from resnext.errors import ArgumentError, RunError
+from resnext.errors import ArgumentError, RunError, counted
 from resnext.files import user_path, write_atomically
 from resnext.runs.config import RunConfig, as_list
 from resnext.runs.history import EpochRow, History
@@ -138,8 +138,8 @@ class Run:
         """How far it has come: "finished, 20 epochs", or "12 of 20 epochs"."""
         epochs = self.config.recipe.epochs
         if self.is_finished:
-            return f"finished, {epochs} epochs"
-        return f"{self.epochs_done} of {epochs} epochs"
+            return f"finished, {counted(epochs, 'epoch')}"
+        return f"{self.epochs_done} of {counted(epochs, 'epoch')}"
 
     def weights(self, which: str = "best") -> Path:
         """Return the file with the weights of the "best" or the "last" epoch. Raises ArgumentError."""

@@ -14,6 +14,7 @@ from resnext.errors import ArgumentError, MissingPackageError, WeightsError, one
 from resnext.files import user_path
 from resnext.recipes.naming import default_recipe
 from resnext.recipes.recipe import Recipe
+from resnext.runs.run import Run, is_run
 from resnext.variants.default import Choice
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.variant import Variant
@@ -78,7 +79,7 @@ def network_of_weights(weights: str, variant: Variant | None, image_size: int | 
 
 def new_folder(source: DataSource, variant: Variant) -> Path:
     """Return runs/DATA-VARIANT-N, with the lowest N for which there is no such folder yet."""
-    data = Path(source.name).name.split(".")[0] or "data"
+    data = source.title
     number = 1
     while (folder := RUNS / f"{data}-{variant.name}-{number}").exists():
         number += 1
@@ -96,19 +97,49 @@ def about_shapes(sizes: Sequence[tuple[int, int]], fit: str) -> list[str]:
     ]
 
 
-def about_few(splits: Splits, pretrained: bool) -> list[str]:
-    """Return what there is to say about a set that is too small to learn from, or to judge on."""
+def about_few(splits: Splits, is_tuning: bool) -> list[str]:
+    """Return what there is to say about a set that is too small to learn from, or to judge on.
+
+    Args:
+        splits: images of the training.
+        is_tuning: whether weights to start from were asked for.
+    """
     said, train, validation = [], splits.train, splits.validation
     counts = np.bincount(train.labels, minlength=len(train.classes))
     if few := int((counts < FEW_TO_LEARN).sum()):
-        advice = "add photos" if pretrained else "add photos, or start from published weights (--weights auto)"
+        advice = "add photos" if is_tuning else "add photos, or start from published weights (--weights auto)"
         said.append(
-            f"few images: {few:,} of {len(counts):,} classes have fewer than {FEW_TO_LEARN} to train on, the fewest "
+            f"few images: fewer than {FEW_TO_LEARN} to train on for {few:,} of {len(counts):,} classes, the fewest "
             f"{train.classes[counts.argmin()]!r} with {counts.min()}; {advice}"
         )
     if len(validation) < FEW_TO_JUDGE:
         said.append(
             f"few images: {len(validation)} to evaluate on, so one of them is {100 / len(validation):.1f} points of "
             "accuracy"
+        )
+    without = np.flatnonzero(np.bincount(validation.labels, minlength=len(validation.classes)) == 0)
+    if len(without):
+        said.append(
+            f"few images: none to evaluate on for {len(without):,} of {len(counts):,} classes, the first "
+            f"{validation.classes[without[0]]!r}"
+        )
+    return said
+
+
+def about_weights(start: str | None, recipe: Recipe, source: DataSource, splits: Splits) -> list[str]:
+    """Return what there is to say about the run that weights come from: its data, and how it fits images."""
+    folder = Path(start or "")
+    folder = folder.parent if folder.is_file() else folder
+    if not start or not is_run(folder):
+        return []
+    said, run = [], Run.open(folder)
+    if run.config.preprocessing.fit != recipe.fit:
+        fit = run.config.preprocessing.fit
+        said.append(f"weights: trained with --fit {fit}, and this is --fit {recipe.fit}")
+    seen = {*splits.held_out} - {*run.held_out} if run.config.data == source.name else ()
+    if seen:
+        said.append(
+            f"weights: trained on {len(seen):,} of the {len(splits.held_out):,} images that are held out now; to hold "
+            f"out the same as that run, pass its --seed {run.config.options.seed}, --held-out, --folds and --group-by"
         )
     return said

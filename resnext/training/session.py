@@ -16,7 +16,7 @@ from rich.console import Console
 from resnext.data.batches import images_of_batch, images_per_step, steps_per_epoch, training_batches
 from resnext.data.examples import Examples, Splits, fingerprint
 from resnext.distributed import Cluster, is_lost_peer, shutdown
-from resnext.errors import ArgumentError, DataError, OutOfMemoryError, PeerLostError, RunError, warn
+from resnext.errors import ArgumentError, DataError, ImageError, OutOfMemoryError, PeerLostError, RunError, warn
 from resnext.model.classifier import image_classifier, image_network, keras_config
 from resnext.model.features import freeze
 from resnext.model.network import ResNeXtModel
@@ -257,6 +257,11 @@ class Session:
             return PeerLostError(
                 f"process {cluster.rank} of {cluster.processes}: another process has ended. Start all of them again "
                 f"with: {command_to_resume(self.folder)}"
+            )
+        if isinstance(error, ImageError):
+            return ImageError(
+                f"{error}. Repair or remove it (resnext check-data finds all of them), or start with --skip-bad, which "
+                "leaves them out"
             )
         if is_out_of_memory(error):
             return OutOfMemoryError(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from resnext.backend import describe_device
 from resnext.data.batches import images_per_step
 from resnext.data.examples import Splits
+from resnext.errors import counted
 from resnext.recipes.complete import CompleteRecipe
 from resnext.recipes.naming import NAMES, get_recipe
 from resnext.recipes.recipe import changed
@@ -33,16 +34,16 @@ def start_lines(config: RunConfig, splits: Splits, network: keras.Model) -> Iter
     steps, rest = divmod(len(train), per_step)
     yield f"device: {describe_device()}"
     yield (
-        f"data: {len(train):,} images of {len(config.classes):,} classes to train on, {len(splits.validation):,} to "
-        f"evaluate on"
+        f"data: {counted(len(train), 'image')} of {len(config.classes):,} classes to train on, "
+        f"{len(splits.validation):,} to evaluate on"
     )
     yield f"network: {variant.name} at {recipe.image_size} pixels, {parameters:,} parameters, {config.options.dtype}"
     if config.options.weights:
         yield f"weights: {config.options.weights}"
     values = ", ".join(f"{name} {value}" for name, value in changed(recipe).items())
     yield f"recipe {recipe.name}: {values}"
-    left_out = f"; {rest} images are left out of each epoch, others each time" if rest else ""
-    yield f"steps: {recipe.epochs * steps:,} of {per_step} images, {steps:,} in each epoch{left_out}"
+    left_out = f"; each epoch leaves {counted(rest, 'image')} out, others each time" if rest else ""
+    yield (f"steps: {recipe.epochs * steps:,} of {counted(per_step, 'image')} each, {steps:,} in each epoch{left_out}")
     yield from _about_rate(recipe)
     stride = variant.stages[-1].output_stride
     if recipe.image_size < stride:

@@ -32,6 +32,7 @@ from resnext.training.checkpoints import Checkpoint, checkpoint_name, other_imag
 from resnext.training.choices import (
     about_few,
     about_shapes,
+    about_weights,
     find_weights,
     from_scratch,
     network_of_weights,
@@ -136,7 +137,8 @@ def train(
         stop.clean_up.append(locked.enter_context(_lock(folder)))
         splits = _check_splits(splits, recipe, skip_bad)
         recipe = _complete(recipe, splits, network.image_size, start)
-        _say(*network.reason, *about_shapes(sizes, recipe.fit), *about_few(splits, start is not None))
+        _say(*network.reason, *about_weights(start, recipe, source, splits))
+        _say(*about_shapes(sizes, recipe.fit), *about_few(splits, weights is not None))
         for words in source.left_out() if _is_main() else ():
             warn(words)
         cluster = initialize()

@@ -32,9 +32,10 @@ def choose_network(images: int, side: int, image_size: int | None = None) -> Cho
     >>> choice.variant.name, choice.image_size
     ('resnext14_8x4d', 64)
     """
-    largest = next((most for below, most in MOST if images < below), LARGE_SIDE)
+    limit, largest = next(((below, most) for below, most in MOST if images < below), (None, LARGE_SIDE))
     is_large = largest == LARGE_SIDE and (image_size or side) >= LARGE_FROM
     size = LARGE_SIDE if is_large else min(max(side // GRID * GRID, SMALLEST), largest)
     name, size = LARGE if is_large else SMALL, image_size or size
-    reason = f"chosen: {name} at {size} pixels, for {images:,} training images of {side} pixels (median shorter side)"
+    many = f"fewer than {limit:,}" if limit else f"{MOST[-1][0]:,} or more"
+    reason = f"chosen: {name} at {size} pixels, for {many} training images of {side} pixels (median shorter side)"
     return Choice(get_variant(name), size, (reason,))
