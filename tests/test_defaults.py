@@ -23,7 +23,7 @@ from resnext.recipes.complete import CompleteRecipe, complete
 from resnext.recipes.naming import default_recipe, get_recipe
 from resnext.runs.config import RunConfig, RunOptions
 from resnext.runs.run import Run
-from resnext.training import choices
+from resnext.training import choices, remarks
 from resnext.training.averaging import corrected_statistics
 from resnext.training.start import start_lines
 from resnext.variants.default import choose_network
@@ -139,15 +139,15 @@ def test_small_sets_are_said():
         return Examples(np.zeros((len(labels), 8, 8, 3), np.uint8), labels, ("cat", "dog", "owl"))
 
     enough, few = examples((30, 30, 30)), examples((3, 30, 9))
-    assert choices.about_few(Splits(enough, enough, enough), is_tuning=False) == []
-    assert choices.about_few(Splits(few, few, few), is_tuning=False) == [
+    assert remarks.about_few(Splits(enough, enough, enough), is_tuning=False) == []
+    assert remarks.about_few(Splits(few, few, few), is_tuning=False) == [
         "few images: fewer than 10 to train on for 2 of 3 classes, the fewest 'cat' with 3; add photos, or start from "
         "published weights (--weights auto)",
         "few images: 42 to evaluate on, so one of them is 2.4 points of accuracy",
     ]
-    (last,) = choices.about_few(Splits(enough, examples((60, 0, 0)), enough), is_tuning=False)
+    (last,) = remarks.about_few(Splits(enough, examples((60, 0, 0)), enough), is_tuning=False)
     assert last == "few images: none to evaluate on for 2 of 3 classes, the first 'dog'"
-    assert choices.about_few(Splits(few, enough, enough), is_tuning=True)[0].endswith("with 3; add photos")
+    assert remarks.about_few(Splits(few, enough, enough), is_tuning=True)[0].endswith("with 3; add photos")
 
 
 @pytest.mark.once
@@ -177,30 +177,30 @@ def test_a_rate_for_other_batches_is_said(changes, said):
 
 @pytest.mark.once
 def test_long_images_are_said():
-    said = choices.about_shapes([(100, 100), (160, 40), (40, 100)], "crop")
+    said = remarks.about_shapes([(100, 100), (160, 40), (40, 100)], "crop")
     assert said == [
         "long images: half of them are at least 2.5 times as long as wide, and only their centre is evaluated; --fit "
         "squash or --fit pad keeps them whole"
     ]
-    assert choices.about_shapes([(300, 200), (160, 40), (100, 100)], "crop") == []  # 3:2 is a usual photo
-    assert choices.about_shapes([(160, 40)], "pad") == []
-    assert choices.about_shapes([], "crop") == []
+    assert remarks.about_shapes([(300, 200), (160, 40), (100, 100)], "crop") == []  # 3:2 is a usual photo
+    assert remarks.about_shapes([(160, 40)], "pad") == []
+    assert remarks.about_shapes([], "crop") == []
 
 
 @pytest.mark.once
 def test_weights_auto_are_the_smallest_published_or_none(monkeypatch):
     monkeypatch.setattr(choices, "find_file", lambda tag, variant: None)
-    assert choices.find_weights("auto", None) == (
+    assert choices.choose_weights("auto", None) == (
         "seresnext26t_32x4d.bt_in1k", ["--weights auto: seresnext26t_32x4d.bt_in1k"]
     )  # fmt: skip
-    assert choices.find_weights("auto", get_variant("resnet50"))[0] == "resnet50.tv2_in1k"
-    assert choices.find_weights("auto", get_variant("resnext14_8x4d"))[0] is None
+    assert choices.choose_weights("auto", get_variant("resnet50"))[0] == "resnet50.tv2_in1k"
+    assert choices.choose_weights("auto", get_variant("resnext14_8x4d"))[0] is None
 
     def offline(tag, variant):
         raise WeightsError("no network")
 
     monkeypatch.setattr(choices, "find_file", offline)
-    assert choices.find_weights("auto", None) == (
+    assert choices.choose_weights("auto", None) == (
         None, ["--weights auto: training from random weights instead: no network"]
     )  # fmt: skip
     tuned = dataclasses.replace(default_recipe("auto"), epochs=7)

@@ -396,7 +396,7 @@ def test_the_whole_command_may_be_sent_again(photos, whole, tmp_path):
     arguments = ("train", photos, "--variant", "resnet8", "--image-size", 24, "--epochs", 1, *options)
     assert resnext(*arguments, "--out", run).returncode == 0
     again = resnext(*arguments, "--out", run, "--resume", run, "--workers", 0)
-    assert "finished, 1 epochs" in again.stdout
+    assert "finished, 1 epoch" in again.stdout
     (run / REPORT).unlink()
     again = resnext(*arguments, "--out", run, "--resume", run, "--workers", 0)
     assert again.returncode == 0, again.stderr

@@ -30,14 +30,12 @@ from resnext.runs.run import CONFIG, Run, check_unused, command_to_resume
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoint_name, other_images, read_checkpoint, read_newest
 from resnext.training.choices import (
-    about_few,
-    about_shapes,
-    about_weights,
-    find_weights,
+    choose_weights,
     from_scratch,
     network_of_weights,
     new_folder,
 )
+from resnext.training.remarks import about_few, about_shapes, about_weights
 from resnext.training.signals import stop_on_signals
 from resnext.variants.default import Choice, choose_network
 from resnext.variants.naming import as_variant
@@ -210,7 +208,7 @@ def _choose_start(
     """Return recipe, weights and network as far as they are known before the images are; reads no image."""
     named = as_variant(variant) if variant else None
     recipe = recipe or default_recipe(weights)
-    start, words = find_weights(weights, named)
+    start, words = choose_weights(weights, named)
     _say(*words)
     if start:
         return recipe, start, network_of_weights(start, named, recipe.image_size)
@@ -249,7 +247,7 @@ def check_options(
     if options and options.weights:
         absolute = str(user_path(options.weights).resolve())  # the file may be gone
         same = absolute == config.options.weights
-        options = dataclasses.replace(options, weights=absolute if same else find_weights(options.weights, None)[0])
+        options = dataclasses.replace(options, weights=absolute if same else choose_weights(options.weights, None)[0])
     if changed := changes(config, variant=variant, recipe=recipe, options=options):
         raise RunError(
             f"{folder}: this run was started with {'; '.join(changed)}. Leave these options out, or start a new run "
