@@ -29,12 +29,7 @@ from resnext.runs.lock import check_idle, lock
 from resnext.runs.run import CONFIG, Run, check_unused, command_to_resume
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoint_name, other_images, read_checkpoint, read_newest
-from resnext.training.choices import (
-    choose_weights,
-    from_scratch,
-    network_of_weights,
-    new_folder,
-)
+from resnext.training.choices import choose_weights, from_scratch, network_of_weights, new_folder
 from resnext.training.remarks import about_few, about_shapes, about_weights
 from resnext.training.signals import stop_on_signals
 from resnext.variants.default import Choice, choose_network
