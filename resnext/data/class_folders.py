@@ -51,6 +51,7 @@ def images_by_class(part: Folder, may_be_empty: bool = False) -> dict[str, list[
 
 
 def examples_of_folders(images: dict[str, list[Path | Member]], classes: Sequence[str], where: object) -> Examples:
+    """Return the images of `images_by_class`, one class after another, labelled by `classes`."""
     labels = np.repeat(labels_of(images, classes, where), [len(files) for files in images.values()])
     return Examples([*chain(*images.values())], labels, tuple(classes))
 

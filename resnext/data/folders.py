@@ -81,24 +81,24 @@ class DiskFolder:
         found = self.path / path
         if not found.is_file():
             return None
-        if self.root is not None and not os.path.realpath(found).startswith(os.path.realpath(self.root) + os.sep):
-            self._refuse(found)
+        self._check_target(found)  # a folder on the way may be a link
         return found
 
     def _folder(self, name: str, is_link: bool) -> Folder:
         return DiskFolder(self.path / name, self.root, is_link)
 
     def _check_inside(self, path: Path) -> None:
-        if self.root is None or not path.is_symlink():
+        if path.is_symlink():
+            self._check_target(path)
+
+    def _check_target(self, path: Path) -> None:
+        if self.root is None:
             return
         if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.root)):
-            self._refuse(path)
-
-    def _refuse(self, path: Path) -> None:
-        raise DataError(
-            f"{printable(path)} is a link that leads out of {printable(self.root)}; pass --follow-links to read it, or "
-            "copy its target there"
-        )
+            raise DataError(
+                f"{printable(path)} is a link that leads out of {printable(self.root)}; pass --follow-links to read "
+                "it, or copy its target there"
+            )
 
 
 def shown(folder: Folder) -> dict[str, Folder | None]:

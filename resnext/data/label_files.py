@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from resnext.data.archive_members import Member
 from resnext.data.archives import read_text
 from resnext.data.folders import Folder, is_label_file
-from resnext.data.tables import DELIMITERS, FILE_COLUMNS, LABEL_COLUMNS, find_column, missing_column, rows_of
+from resnext.data.tables import DELIMITERS, file_and_label, missing_column, rows_of
 from resnext.errors import DataError, printable
 
 NAMES = (
@@ -86,8 +86,8 @@ def read_columns(file: Path | Member, text: str) -> list[list[str]]:
     Raises:
         DataError: the header names no file or no label.
     """
-    rows = rows_of(text)
-    files, labels = find_column(rows[0], FILE_COLUMNS), find_column(rows[0], LABEL_COLUMNS)
+    rows = [*rows_of(text)]
+    files, labels = file_and_label(rows[0])
     if files is not None and labels is not None:
         rows = rows[1:]
     elif files is not None or labels is not None:

@@ -28,6 +28,7 @@ def parts_of(root: Folder) -> dict[str, Folder]:
 
 
 def all_parts(root: Folder) -> dict[str, Folder]:
+    """Return what `parts_of` does, and a test/ without labels as well. Raises DataError where two are one part."""
     kaggle = next(filter(None, (below(root, names) for names in KAGGLE)), None)
     parts = {}
     for name, folder in shown(kaggle or root).items():

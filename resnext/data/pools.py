@@ -30,7 +30,7 @@ class Pool(NamedTuple):
 def pool_of(root: Folder, table: Path | Member | None, group_by: str | None) -> Pool:
     """Return the images to train on, before some are held out, and the parts that the data itself has."""
     parts = parts_of(root)
-    if table := table or table_of(root, parts):
+    if table := table_of(root, parts, table):
         return pool_of_table(table, root, parts, group_by)
     if parts and "train" not in parts:
         others = [name for name, folder in shown(root).items() if folder and name.lower() not in PARTS]
@@ -69,8 +69,10 @@ def drawn_splits(pool: Pool, draw: Draw) -> Splits:
     return Splits(kept, held_out, held_out, tuple(paths[i] for i in parts[1]))
 
 
-def table_of(root: Folder, parts: dict[str, Folder]) -> Path | Member | None:
-    """Return the table of a folder whose training images are in no class folders."""
+def table_of(root: Folder, parts: dict[str, Folder], named: Path | Member | None) -> Path | Member | None:
+    """Return the table that DATA names, or that of a folder whose training images are in no class folders."""
+    if named:
+        return named
     folder = parts.get("train", root)
     if parts and "train" not in parts:
         return None

@@ -74,7 +74,7 @@ class DataSource:
             return []
         parts = all_parts(self.root)
         said, files = [], count_left_out(self.root, [*parts.values()])
-        if table := self.table or table_of(self.root, parts):
+        if table := table_of(self.root, parts, self.table):
             files += Counter({f"without a label in {Path(str(table)).name}": count_unnamed(table, self.root, parts)})
         if files:
             how = f" ({HOW})" if any(kind in HEIF_SUFFIXES for kind in files) else ""
@@ -123,7 +123,7 @@ class DataSource:
             test = load_builtin(self.name).test
             return Examples(test.images, labels_of(test.classes, classes, self.name)[test.labels], tuple(classes))
         parts = parts_of(self.root)
-        if table := self.table or table_of(self.root, parts):
+        if table := table_of(self.root, parts, self.table):
             return examples_of_table(table, self.root, parts, classes)
         if set(parts) == {"train"}:
             raise DataError(f"{self} has train but neither test nor val; to evaluate on it pass {parts['train']}")
@@ -138,7 +138,7 @@ class DataSource:
         if self.root is None or parts.keys() - {"train"}:
             return None
         folder = parts.get("train", self.root)
-        if table := self.table or table_of(self.root, parts):
+        if table := table_of(self.root, parts, self.table):
             folder, label_of = self.root, {row.path: row.label for row in read_table(table, self.root, folder)}
         else:
             label_of = {path: path.split("/")[0] for path in paths}

@@ -11,7 +11,7 @@ import csv
 import functools
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -38,11 +38,18 @@ class Row(NamedTuple):
     group: str  # likewise
 
 
-def rows_of(text: str) -> list[list[str]]:
-    """Return the rows of a CSV text; the delimiter is the one of its first line."""
+def rows_of(text: str) -> Iterator[list[str]]:
+    """Yield the rows of a CSV text; the delimiter is the one of its first line."""
     first = text.split("\n", 1)[0]
     delimiter = max(DELIMITERS, key=first.count)
-    return [[value.strip() for value in row] for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(row)]
+    for row in csv.reader(io.StringIO(text), delimiter=delimiter):
+        if any(row):
+            yield [value.strip() for value in row]
+
+
+def file_and_label(header: Sequence[str]) -> tuple[int | None, int | None]:
+    """Return the places of the columns for files and for labels."""
+    return find_column(header, FILE_COLUMNS), find_column(header, LABEL_COLUMNS)
 
 
 def find_column(header: Sequence[str], names: Sequence[str]) -> int | None:
@@ -65,14 +72,19 @@ def find_table(folder: Folder) -> Path | Member | None:
 
 def names_only(file: Path | Member) -> bool:
     """Return whether a file is a CSV file with a column of files and none of labels, as for a competition's test/."""
-    rows = rows_of(read_text(file)) if str(file).lower().endswith(".csv") else []
-    return bool(rows) and find_column(rows[0], FILE_COLUMNS) is not None and not has_labels(file)
+    if not str(file).lower().endswith(".csv"):
+        return False
+    files, labels = file_and_label(_header(file))
+    return files is not None and labels is None
 
 
 def has_labels(file: Path | Member) -> bool:
     """Return whether the header of a CSV file names a column of files and one of labels."""
-    rows = rows_of(read_text(file))
-    return bool(rows) and None not in (find_column(rows[0], FILE_COLUMNS), find_column(rows[0], LABEL_COLUMNS))
+    return None not in file_and_label(_header(file))
+
+
+def _header(file: Path | Member) -> list[str]:
+    return next(rows_of(read_text(file)), [])
 
 
 def read_table(file: Path | Member, root: Folder, folder: Folder) -> list[Row]:
@@ -89,8 +101,8 @@ def read_table(file: Path | Member, root: Folder, folder: Folder) -> list[Row]:
     Raises:
         DataError: a column is missing, an image does not exist, or a row is incomplete or contradicts another.
     """
-    header, *rows = rows_of(read_text(file)) or [[]]
-    places = [find_column(header, names) for names in (FILE_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS, GROUP_COLUMNS)]
+    header, *rows = [*rows_of(read_text(file))] or [[]]
+    places = [*file_and_label(header), find_column(header, SPLIT_COLUMNS), find_column(header, GROUP_COLUMNS)]
     if None in places[:2]:
         raise missing_column(file, header)
     images = _Images(root, folder)
@@ -119,9 +131,8 @@ def missing_column(file: Path | Member, header: Sequence[str]) -> DataError:
     """Return the error for a table without a column for files, or without one for labels."""
     if not any(header):
         return DataError(f"{printable(file)} is empty; write a header `file,label`, and a row for each image")
-    missing = [
-        kind for kind, names in (("file", FILE_COLUMNS), ("label", LABEL_COLUMNS)) if find_column(header, names) is None
-    ]
+    places = zip(("file", "label"), file_and_label(header), strict=True)
+    missing = [kind for kind, place in places if place is None]
     return DataError(
         f"{printable(file)} has the columns {', '.join(header)} in its first line, and none for "
         f"{' or '.join(missing)}; call one file (or image, path, id, ...) and one label (or class, category, ...)"

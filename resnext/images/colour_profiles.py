@@ -32,28 +32,20 @@ def to_srgb(image: Image.Image) -> Image.Image:
         return image
     if image.mode == "P":
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    if image.mode == "LA":
-        return _grey_with_alpha(image, profile)
-    if image.mode not in MODES:
+    colours = image.getchannel("L") if image.mode == "LA" else image
+    if colours.mode not in MODES:
         return image
-    target = "RGBA" if image.mode == "RGBA" else "RGB"
-    transform = _transform(profile, image.mode, target)
+    target = "RGBA" if colours.mode == "RGBA" else "RGB"
+    transform = _transform(profile, colours.mode, target)
     if transform is None:
         return image
     transparency = image.info.get("transparency")
-    converted = transform.apply(image, Image.new(target, image.size))
-    if transparency is not None and image.mode == "L":  # a level that is transparent, in a PNG
+    converted = transform.apply(colours, Image.new(target, image.size))
+    if image.mode == "LA":
+        converted.putalpha(image.getchannel("A"))
+    elif transparency is not None and image.mode == "L":  # a level that is transparent, in a PNG
         mask = image.point(lambda level: 0 if level == transparency else 255)
         converted.putalpha(mask)
-    return converted
-
-
-def _grey_with_alpha(image: Image.Image, profile: bytes) -> Image.Image:
-    transform, (grey, alpha) = _transform(profile, "L", "RGB"), image.split()
-    if transform is None:
-        return image
-    converted = transform.apply(grey, Image.new("RGB", image.size))
-    converted.putalpha(alpha)
     return converted
 
 

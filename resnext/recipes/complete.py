@@ -31,7 +31,7 @@ class CompleteRecipe(Recipe):
 
     def __post_init__(self):
         super().__post_init__()
-        for field in ("epochs", "batch_size", "learning_rate", "evaluate_every", "image_size", "warmup_epochs"):
+        for field in CompleteRecipe.__annotations__:
             if getattr(self, field) is None:
                 raise ArgumentError(f"`{field}` must be a number. Received: None")
 

@@ -43,7 +43,7 @@ def start_lines(config: RunConfig, splits: Splits, network: keras.Model) -> Iter
     values = ", ".join(f"{name} {value}" for name, value in changed(recipe).items())
     yield f"recipe {recipe.name}: {values}"
     left_out = f"; each epoch leaves {counted(rest, 'image')} out, others each time" if rest else ""
-    yield (f"steps: {recipe.epochs * steps:,} of {counted(per_step, 'image')} each, {steps:,} in each epoch{left_out}")
+    yield f"steps: {recipe.epochs * steps:,} of {counted(per_step, 'image')} each, {steps:,} in each epoch{left_out}"
     yield from _about_rate(recipe)
     stride = variant.stages[-1].output_stride
     if recipe.image_size < stride:
