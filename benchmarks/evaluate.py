@@ -37,8 +37,8 @@ def measure(data: Path, batch: int, batches: int) -> dict:
     from resnext import fold
     from resnext.data.examples import Examples
     from resnext.images.preprocessing import Preprocessing
+    from resnext.inference.evaluate import evaluate_examples, outputs_of
     from resnext.model.classifier import image_classifier, image_network
-    from resnext.runs.evaluate import evaluate_examples, log_probabilities
 
     files = sorted(path for path in data.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
     paths = list(itertools.islice(itertools.cycle(files), batch * batches))
@@ -46,12 +46,12 @@ def measure(data: Path, batch: int, batches: int) -> dict:
     examples = Examples(paths, np.zeros(len(paths), np.int32), tuple(map(str, range(1000))))
     classifier = image_classifier(fold(image_network("resnext50_32x4d", 1000, preprocessing)), preprocessing)
     images = np.stack([preprocessing.load(path) for path in paths[:batch]])
-    log_probabilities(classifier, images)
+    outputs_of(classifier, images)
     ratios = []
     for _ in range(3):
         started = time.perf_counter()
         for _ in range(batches):
-            log_probabilities(classifier, images)
+            outputs_of(classifier, images)
         bare = time.perf_counter() - started
         started = time.perf_counter()
         evaluate_examples(classifier, examples, preprocessing, batch)

@@ -14,7 +14,10 @@ __version__ = "0.1.0"
 
 # Public names and the modules they live in: imported at first use, so that `resnext --help` does not wait for Keras.
 _HOMES = {
+    "EvaluationOptions": "inference.evaluate",
     "GroupedConv2D": "layers.convolution",
+    "Model": "inference.model",
+    "PredictionOptions": "inference.predict",
     "Preprocessing": "images.preprocessing",
     "Recipe": "recipes.recipe",
     "ResNeXt": "model.network",
@@ -25,7 +28,7 @@ _HOMES = {
     "complexity": "variants.complexity",
     "convert": "weights.convert",
     "decode_predictions": "weights.imagenet_classes",
-    "evaluate": "runs.evaluate",
+    "evaluate": "inference.evaluate",
     "fold": "model.folding",
     "freeze": "model.features",
     "get_recipe": "recipes.naming",
@@ -33,7 +36,7 @@ _HOMES = {
     "list_variants": "variants.naming",
     "list_weights": "weights.published",
     "load_weights": "weights.load",
-    "predict": "runs.predict",
+    "predict": "inference.predict",
     "preprocess_input": "images.preprocessing",
     "preview": "data.preview",
     "resume": "training.train",
@@ -43,7 +46,10 @@ _HOMES = {
 }
 
 __all__ = [
+    "EvaluationOptions",
     "GroupedConv2D",
+    "Model",
+    "PredictionOptions",
     "Preprocessing",
     "Recipe",
     "ResNeXt",
@@ -75,6 +81,9 @@ if TYPE_CHECKING:
     from resnext.data.check import check_data
     from resnext.data.preview import preview
     from resnext.images.preprocessing import Preprocessing, preprocess_input
+    from resnext.inference.evaluate import EvaluationOptions, evaluate
+    from resnext.inference.model import Model
+    from resnext.inference.predict import PredictionOptions, predict
     from resnext.layers.convolution import GroupedConv2D
     from resnext.model.features import backbone, freeze
     from resnext.model.folding import fold
@@ -83,8 +92,6 @@ if TYPE_CHECKING:
     from resnext.recipes.naming import get_recipe
     from resnext.recipes.recipe import Recipe
     from resnext.runs.compare import compare
-    from resnext.runs.evaluate import evaluate
-    from resnext.runs.predict import predict
     from resnext.training.train import resume, train
     from resnext.variants.complexity import complexity
     from resnext.variants.naming import get_variant, list_variants

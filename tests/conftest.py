@@ -1,10 +1,12 @@
 """What the tests share: small photos, the data sets if they are there, the command line, gradients on any backend."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -95,6 +97,31 @@ def made_once(tmp_path_factory, name: str, make) -> Path:
             make(folder)
             (folder / "made").touch()
     return folder
+
+
+@pytest.fixture(scope="session")
+def colours(trained):
+    """The photos of that run."""
+    return trained[0].parent / "photos"
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """One run by the command line, and what it printed."""
+
+    def make(folder):
+        write_photos(folder / "photos" / "train", COLOURS, 24)
+        write_photos(folder / "photos" / "test", COLOURS, 4)
+        process = resnext(
+            "train", folder / "photos", "--variant", "resnext14_2x4d", "--out", folder / "colours",
+            "--image-size", 32, "--epochs", 6, "--batch-size", 8, "--learning-rate", 0.003, "--seed", 1,
+        )  # fmt: skip
+        assert process.returncode == 0, process.stderr
+        (folder / "printed.json").write_text(json.dumps([process.stdout, process.stderr]))
+
+    folder = made_once(tmp_path_factory, "trained", make)
+    stdout, stderr = json.loads((folder / "printed.json").read_text())
+    return folder / "colours", SimpleNamespace(stdout=stdout, stderr=stderr)
 
 
 def load_splits(data, seed=0):

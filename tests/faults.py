@@ -1,6 +1,6 @@
 """The command line with a fault in it: python faults.py FUNCTION N FAULT resnext-arguments...
 
-At the N-th call of the function, such as `os:fsync` or `resnext.runs.evaluate:log_probabilities`, the process gets a
+At the N-th call of the function, such as `os:fsync` or `resnext.inference.evaluate:outputs_of`, the process gets a
 signal, hangs, or meets a full disk or memory; from there on, if N ends in "+".
 """
 

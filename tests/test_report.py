@@ -19,11 +19,12 @@ import pytest
 from conftest import COLOURS, refusal, resnext, write_photos
 from PIL import Image
 
-from resnext import get_recipe, train
+from resnext import evaluate, get_recipe, train
+from resnext.metrics.evaluation import Evaluation
 from resnext.runs import fonts, plots
-from resnext.runs.evaluate import Evaluation
 from resnext.runs.plots import CLASSES, MISTAKES, draw_class_accuracy, draw_worst_mistakes
 from resnext.runs.report import draw_report
+from resnext.runs.run import Run
 
 pytestmark = pytest.mark.once
 
@@ -59,11 +60,21 @@ def evaluation(classes, images=40, seed=0):
     return Evaluation.of(names, rng.integers(0, classes, images).astype(np.int32), np.array_split(log_probabilities, 3))
 
 
+def test_temperature_of_an_epoch_is_that_of_its_validation_images(run):
+    last = Run.open(run).history.last
+    given = evaluate(run, Run.open(run).config.data, weights="last")
+    assert given.temperature != 1
+    assert last.temperature == pytest.approx(given.temperature, rel=1e-3)
+
+
 def test_accuracy_of_classes_and_what_they_are_taken_for():
     labels = np.array([0, 0, 0, 0, 1, 1], np.int32)
     predicted = [0, 0, 0, 1, 1, 1]
     given = Evaluation.of(("a", "b", "c"), labels, [np.log(np.eye(3)[predicted] * 0.9 + 0.02)])
-    assert [tuple(row) for row in given.class_accuracy()] == [("a", 4, 0.75, "b"), ("b", 2, 1, None)]
+    assert [(row.name, row.images, row.recall, row.taken_for) for row in given.class_metrics()] == [
+        ("a", 4, 0.75, "b"),
+        ("b", 2, 1, None),
+    ]
     (mistake,) = given.mistakes()
     assert (mistake.number, mistake.true, mistake.predicted) == (3, "a", "b")
     assert mistake.probability == pytest.approx(0.92, abs=1e-6)
@@ -118,7 +129,7 @@ def test_thousands_of_classes_take_memory_by_the_images(tmp_path):
     batch = np.log(rng.dirichlet(np.ones(10_000), 20)).astype(np.float32)
     tracemalloc.start()
     given = Evaluation.of(names, labels, (batch for _ in range(5_000)))
-    assert len(given.class_accuracy()) == 10_000
+    assert len(given.class_metrics()) == 10_000
     assert len(given.mistakes()) == round(100_000 * (1 - given.top(1)))
     assert 0 < given.top(5) < 0.01
     config = SimpleNamespace(preprocessing=None)

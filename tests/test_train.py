@@ -14,15 +14,17 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from conftest import COLOURS, made_once, refusal, resnext, write_photos
+from conftest import COLOURS, refusal, resnext, write_photos
 from PIL import Image
 from safetensors.numpy import load_file
 
 from resnext import ResNeXt, evaluate, predict, train
 from resnext.errors import ArgumentError, RunError
+from resnext.inference.evaluate import evaluate_examples
+from resnext.inference.model import Model
+from resnext.inference.predict import BATCH_SIZE, PredictionOptions
+from resnext.metrics.evaluation import Evaluation
 from resnext.recipes.naming import get_recipe
-from resnext.runs.evaluate import Evaluation, evaluate_examples
-from resnext.runs.predict import BATCH_SIZE
 from resnext.runs.run import Run
 from resnext.training.recorder import Recorder
 from resnext.variants.naming import get_variant
@@ -33,31 +35,6 @@ QUICK = dataclasses.replace(get_recipe("photos"), image_size=24, epochs=3, batch
 FILES = {"config.json", "held-out.json", "metrics.csv", "metrics.jsonl", "last.safetensors", "best.safetensors",
          "checkpoints", "learning-curves.png", "confusion-matrix.png", "class-accuracy.png", "worst-mistakes.png",
          "report.html"}  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def colours(trained):
-    """The photos of that run."""
-    return trained[0].parent / "photos"
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """One run by the command line, and what it printed."""
-
-    def make(folder):
-        write_photos(folder / "photos" / "train", COLOURS, 24)
-        write_photos(folder / "photos" / "test", COLOURS, 4)
-        process = resnext(
-            "train", folder / "photos", "--variant", "resnext14_2x4d", "--out", folder / "colours",
-            "--image-size", 32, "--epochs", 6, "--batch-size", 8, "--learning-rate", 0.003, "--seed", 1,
-        )  # fmt: skip
-        assert process.returncode == 0, process.stderr
-        (folder / "printed.json").write_text(json.dumps([process.stdout, process.stderr]))
-
-    folder = made_once(tmp_path_factory, "trained", make)
-    stdout, stderr = json.loads((folder / "printed.json").read_text())
-    return folder / "colours", SimpleNamespace(stdout=stdout, stderr=stderr)
 
 
 def test_train_learns_and_says_so(trained):
@@ -83,7 +60,7 @@ def test_run_folder_holds_everything(trained):
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == list("123456")
     assert list(rows[0]) == ["epoch", "learning_rate", "train_loss", "train_accuracy", "validation_loss",
-                             "validation_accuracy"]  # fmt: skip
+                             "validation_accuracy", "temperature"]  # fmt: skip
     for picture in ("learning-curves.png", "confusion-matrix.png"):
         with Image.open(folder / picture) as image:
             assert min(image.size) > 300
@@ -99,10 +76,10 @@ def test_last_and_best_are_the_weights_they_say(trained, colours):
 
 def test_evaluate_prints_the_accuracy_that_training_printed(trained, colours):
     folder, process = trained
-    printed = re.search(r"test (top-1 [\d.]+ %)", process.stdout)[1]
+    printed = re.search(r"test top-1 ([\d.]+ %)", process.stdout)[1]
     evaluation = resnext("evaluate", folder, colours, "--weights", "last")
-    assert printed in evaluation.stdout.splitlines()
-    assert "12 images" in evaluation.stdout
+    assert re.search(rf"^top-1 +{printed} \(", evaluation.stdout, re.MULTILINE)
+    assert "12 images, last weights; in parentheses: 95 % intervals\n" in evaluation.stdout
 
 
 @pytest.mark.once
@@ -127,8 +104,9 @@ def test_predict_names_the_colour(trained, colours):
     process = resnext("predict", folder, *images, "--top", 2)
     assert process.returncode == 0, process.stderr
     lines = process.stdout.splitlines()
-    assert re.fullmatch(rf"{images[0]}: red [\d.]+ %, \w+ [\d.]+ %", lines[0])
-    assert lines[1].startswith(f"{images[1]}: blue ")
+    assert re.fullmatch(rf"{images[0]} +[\d.]+ % red +[\d.]+ % \w+", lines[0])
+    assert re.match(rf"{images[1]} +[\d.]+ % blue ", lines[1])
+    assert re.search(r"^resnext: 2 images in [\d.]+ s, [\d.]+ images/s$", process.stderr, re.MULTILINE)
     (prediction,) = predict(folder, images[:1])
     assert prediction.classes[0][0] == "red"
     assert sum(probability for _, probability in prediction.classes) == pytest.approx(1, abs=1e-5)
@@ -138,7 +116,7 @@ def test_predict_and_evaluate_agree(trained, colours):
     folder, _ = trained
     evaluation = evaluate(folder, colours)
     files = sorted((colours / "test").glob("*/*.png"))
-    for i, prediction in enumerate(predict(folder, files, top=3)):
+    for i, prediction in enumerate(predict(folder, files, options=PredictionOptions(top=3))):
         given, own = dict(prediction.classes), evaluation.classes[evaluation.labels[i]]
         assert given[own] == pytest.approx(np.exp(-evaluation.losses[i]), abs=1e-4)
         assert [*given].index(own) == evaluation.ranks[i] - 1
@@ -152,12 +130,12 @@ def test_predict_keeps_the_order_over_batches(trained, colours):
     folder, _ = trained
     images = sorted(colours.glob("train/*/*.png"))[::3]
     assert len(images) > BATCH_SIZE
-    given = list(predict(folder, images, top=3))
-    assert [prediction.image for prediction in given] == images
-    alone = [next(predict(folder, [image], top=3)) for image in images[::8]]
+    three = PredictionOptions(top=3)
+    given = list(predict(folder, images, options=three))
+    assert [prediction.image for prediction in given] == [*map(str, images)]
+    alone = [next(predict(folder, [image], options=three)) for image in images[::8]]
     for whole, single in zip(given[::8], alone, strict=True):
         assert dict(whole.classes) == pytest.approx(dict(single.classes), abs=1e-4)
-    assert list(predict(folder, [])) == []
 
 
 def test_remat_trains_the_same_network(colours, tmp_path):
@@ -171,19 +149,6 @@ def test_remat_trains_the_same_network(colours, tmp_path):
     assert plain.keys() == remat.keys()
     for name, array in plain.items():
         np.testing.assert_allclose(remat[name], array, rtol=1e-2, atol=2e-3, err_msg=name)
-
-
-@pytest.mark.once
-def test_wrong_image_stops_predict_after_the_ones_before(trained, colours, tmp_path):
-    folder, _ = trained
-    good, bad = colours / "test" / "red" / "001.png", tmp_path / "bad.jpg"
-    bad.write_text("not an image")
-    process = resnext("predict", folder, good, bad)
-    assert process.stdout.startswith(f"{good}: red")
-    assert refusal(process) == f"{bad}: not a JPEG, PNG, WEBP, BMP, GIF, TIFF, AVIF, PPM or HEIF image"
-    process = resnext("predict", folder, good, tmp_path / "nope.jpg")
-    assert (refusal(process), process.stdout) == (f"{tmp_path / 'nope.jpg'}: does not exist. Pass image files.", "")
-    assert refusal(resnext("predict", folder)) == "no image was passed; usage: resnext predict RUN IMAGE..."
 
 
 @pytest.mark.once
@@ -258,7 +223,7 @@ def test_damaged_runs_are_refused(trained, colours, tmp_path):
     folder, _ = trained
     with pytest.raises(RunError, match=r"not a run folder \(no config.json\)"):
         Run.open(tmp_path)
-    assert "not a run folder" in refusal(resnext("predict", tmp_path, "x.png"))
+    assert "a folder without best.safetensors, model" in refusal(resnext("predict", tmp_path, "x.png"))
     document = json.loads((folder / "config.json").read_text())
     preprocessing, recipe = document["preprocessing"], document["recipe"]
     changes = [
@@ -298,7 +263,7 @@ def test_wrong_options_of_evaluate_and_predict_are_refused(trained, colours):
     folder, _ = trained
     words = "`batch_size` must be at least 1. Received: 0"
     assert refusal(resnext("evaluate", folder, colours, "--batch-size", 0)) == words
-    assert refusal(resnext("predict", folder, "x.png", "--top", 0)) == "`top` must be at least 1. Received: 0"
+    assert refusal(resnext("predict", folder, colours, "--top", 0)) == "`top` must be at least 1. Received: 0"
 
 
 @pytest.mark.once
@@ -319,7 +284,7 @@ def test_a_network_larger_than_its_weights_is_refused_before_it_is_built(trained
     (tmp_path / "config.json").write_text(json.dumps({**document, "variant": "resnext152_9999x9999d"}))
     (tmp_path / "best.safetensors").write_bytes((folder / "best.safetensors").read_bytes())
     with pytest.raises(RunError, match=r"bytes, too few for resnext152_9999x9999d with 3 classes \(at least"):
-        Run.open(tmp_path).classifier()
+        Model.open(tmp_path).build()
 
 
 def test_same_seed_same_run(colours, tmp_path):
@@ -424,7 +389,7 @@ def test_dtype_is_the_runs(colours, tmp_path, dtype):
         return
     train(colours, TINY, tmp_path / "run", recipe=QUICK, dtype=dtype)
     run = Run.open(tmp_path / "run")
-    classifier = run.classifier()
+    (classifier,) = Model.open(run.folder).build()
     assert run.config.options.dtype == dtype
     network = next(layer for layer in classifier.layers if isinstance(layer, keras.Model))
     assert network.get_layer("stem_conv").dtype_policy.name == dtype
@@ -445,7 +410,7 @@ def test_divergence_is_one_line(colours, tmp_path):
 
 def test_divergence_keeps_the_epochs_before(colours, tmp_path, monkeypatch):
     from resnext.errors import TrainingDiverged
-    from resnext.runs.evaluate import evaluate_examples
+    from resnext.inference.evaluate import evaluate_examples
 
     losses = iter([1, np.nan])
 
@@ -562,8 +527,6 @@ def test_a_class_name_is_no_formula_and_a_picture_costs_no_result(tmp_path):
 
 @pytest.mark.once
 def test_what_is_not_a_number_is_never_right():
-    from resnext.runs.evaluate import Evaluation
-
     labels = np.array([0, 1], np.int32)
     assert Evaluation.of(("a", "b"), labels, [np.full((2, 2), np.nan, np.float32)]).top(1) == 0
     assert Evaluation.of(("a", "b"), labels, [np.log(np.array([[0.9, 0.1], [0.2, 0.8]], np.float32))]).top(1) == 1
@@ -663,9 +626,9 @@ def test_whole_images_are_kept_by_the_run_and_whatever_reads_it(tmp_path):
     run = Run.open(tmp_path / "run")
     assert (run.config.recipe.fit, run.config.preprocessing.fit) == ("squash", "squash")
     said = re.search(r"test top-1 ([\d.]+) %", process.stdout)[1]
-    assert f"top-1 {said} %" in resnext("evaluate", run.folder, tmp_path / "wide", "--weights", "last").stdout
+    assert f" {said} % (" in resnext("evaluate", run.folder, tmp_path / "wide", "--weights", "last").stdout
     images = sorted((tmp_path / "wide").rglob("0.png"))
-    left, right = (dict(classes) for _, classes in predict(run.folder, images, weights="last"))
+    left, right = (dict(each.classes) for each in predict(run.folder, images, weights="last"))
     assert abs(left["left"] - right["left"]) > 1e-3  # a crop of the centre sees the same in both
     assert re.search(r"images +24 pixels, resized to 24, squash\n", resnext("info", run.folder).stdout)
     tuned = resnext("train", tmp_path / "wide", "--weights", run.folder, "--epochs", 1, "--seed", 1, "--out",

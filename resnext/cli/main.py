@@ -19,10 +19,11 @@ import tyro
 
 from resnext.backend import BACKENDS, installed_backend
 from resnext.cli.data import check_data, preview_command
+from resnext.cli.inference import evaluate, predict
 from resnext.cli.interrupts import Interrupts
 from resnext.cli.measure import bench
 from resnext.cli.networks import info, list_
-from resnext.cli.runs import compare, evaluate, predict
+from resnext.cli.runs import compare
 from resnext.cli.spectator import Spectator
 from resnext.cli.training import recipes, resume_command, train_command
 from resnext.cli.weights import convert

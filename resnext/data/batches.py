@@ -5,22 +5,22 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import chain, islice, takewhile
-from pathlib import Path
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from resnext.data.examples import Examples
-from resnext.errors import ImageError, printable
+from resnext.errors import printable
 from resnext.images.colours import color_jitter, lighting
 from resnext.images.crops import flip, pad_and_crop, random_resized_box, random_sized_box
 from resnext.images.erasing import random_erase
 from resnext.images.mixing import cutmix, mixup
 from resnext.images.policies import rand_augment, trivial_augment
 from resnext.images.preprocessing import Preprocessing
+from resnext.images.views import Views
 from resnext.recipes.complete import CompleteRecipe
 from resnext.recipes.recipe import Recipe
 
@@ -237,18 +237,20 @@ def _repeated(order: grain.MapDataset[int], times: int) -> grain.MapDataset[int]
 
 def evaluation_batches(
     examples: Examples,
-    preprocessing: Preprocessing,
+    preprocessing: Preprocessing | Views,
     batch_size: int,
     multiple: int = 1,
     share: tuple[int, int] = (0, 1),
 ) -> Iterable[tuple[np.ndarray, int]]:
     """Return all images once, in order, as batches: uint8 (batch, size, size, 3) and the number of images that count.
 
+    Of views the batches are (batch, views, size, size, 3).
+
     The last batch is filled up with copies of its last image, so that no backend compiles a second shape.
 
     Args:
         examples: labelled images.
-        preprocessing: preprocessing of the images.
+        preprocessing: preprocessing of the images, or their views.
         batch_size: images in a batch; reduced to the number of examples if there are fewer.
         multiple: number to whose next multiple the batch is enlarged.
         share: index of the part of the rows of every batch to make, and the number of parts.
@@ -268,40 +270,12 @@ def evaluation_batches(
     return _grain().MapDataset.range(-(-count // batch)).map(make).to_iter_dataset(_read_ahead())
 
 
-def prediction_batches(
-    paths: Sequence[Path], preprocessing: Preprocessing, batch_size: int
-) -> Iterable[tuple[np.ndarray, int, ImageError | None]]:
-    """Return batches of files like `evaluation_batches`, with a third value: the error of the first unreadable image.
-
-    That image follows those that count. Nothing is raised, so the images before a damaged one are still predicted.
-    """
-
-    def read(index: int) -> np.ndarray | ImageError:
-        try:
-            return preprocessing.load(paths[index])
-        except ImageError as error:
-            return error
-
-    def until_error(images: Sequence[np.ndarray | ImageError]) -> tuple[np.ndarray, int, ImageError | None]:
-        error = next((image for image in images if isinstance(image, ImageError)), None)
-        readable = [*takewhile(lambda image: image is not error, images)]
-        nothing = np.zeros((preprocessing.size, preprocessing.size, 3), np.uint8)
-        return _filled(readable or [nothing], batch_size), len(readable), error
-
-    images = _grain().MapDataset.range(len(paths)).map(read)
-    return images.batch(batch_size, batch_fn=until_error).to_iter_dataset(_read_ahead())
-
-
-def _filled(images: Sequence[Any], batch_size: int) -> np.ndarray:
-    return np.stack([*images, *[images[-1]] * (batch_size - len(images))])
-
-
-def read_image_of(examples: Examples, preprocessing: Preprocessing, index: int) -> np.ndarray:
+def read_image_of(examples: Examples, preprocessing: Preprocessing | Views, index: int) -> np.ndarray:
     """Return the image of an example as it is evaluated, uint8 (size, size, 3)."""
     return _read(examples.images[index], preprocessing)
 
 
-def _read(image, preprocessing: Preprocessing) -> np.ndarray:
+def _read(image, preprocessing: Preprocessing | Views) -> np.ndarray:
     return preprocessing.apply(image) if isinstance(image, np.ndarray) else preprocessing.load(image)
 
 

@@ -25,7 +25,7 @@ def count_left_out(root: Folder, parts: Sequence[Folder]) -> Counter[str]:
             counts += _count(folder)
         if not folders:  # of images, which a file labels
             others = (name for name in shown(part) if not (is_label_file(name) or is_image_name(name)))
-            counts += Counter(map(_kind, others))
+            counts += Counter(map(kind_of, others))
     return counts
 
 
@@ -38,7 +38,7 @@ def _count(folder: Folder) -> Counter[str]:
         elif entry:
             counts += _count(entry)
         elif not is_image_name(name):
-            counts[_kind(name)] += 1
+            counts[kind_of(name)] += 1
     return counts
 
 
@@ -54,5 +54,6 @@ def _files(folder: Folder) -> int:
     return sum(_files(entry) if entry else 1 for entry in folder.entries().values() if not (entry and entry.is_link))
 
 
-def _kind(name: str) -> str:
+def kind_of(name: str) -> str:
+    """Return what a file is counted as: its suffix."""
     return PurePosixPath(name).suffix.lower() or "without a suffix"

@@ -1,6 +1,7 @@
 """The network with an image in front: uint8 in, logits out; and Keras's configuration around it."""
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -8,8 +9,11 @@ from keras import layers
 
 from resnext.errors import ArgumentError
 from resnext.images.preprocessing import Preprocessing
+from resnext.layers.initializer import filled_later
+from resnext.model.folding import fold
 from resnext.model.network import ResNeXt, ResNeXtModel
 from resnext.variants.variant import Variant
+from resnext.weights.load import load_weights
 
 
 @contextlib.contextmanager
@@ -39,7 +43,7 @@ def image_network(
         classes: number of classes.
         preprocessing: how its images are prepared.
         weights: weights to start from, as `ResNeXt` accepts them; random by default.
-        size: side of its images; if it is not the preprocessing's, the network accepts any size.
+        size: side of its images; if it is not the preprocessing's, such as 0, the network accepts any size.
 
     Raises:
         ArgumentError: the weights belong to images that are normalised in another way.
@@ -58,10 +62,49 @@ def image_network(
     return network
 
 
+def trained_classifiers(
+    variant: Variant,
+    classes: int,
+    preprocessings: Sequence[Preprocessing],
+    weights: str | Path,
+    dtype: str,
+    outputs: Sequence[str] = ("logits",),
+) -> list[keras.Model]:
+    """Build a trained network, folded, once, and the model around it for each size of images.
+
+    Args:
+        variant: network of the weights.
+        classes: number of classes.
+        preprocessings: sizes and normalisation of the images.
+        weights: file of weights.
+        dtype: Keras dtype policy.
+        outputs: "logits", "embedding" and "map", as in `Model.build`.
+
+    Raises:
+        WeightsError: the weights do not fit.
+    """
+    first, *others = preprocessings
+    size = first.size if all(other.size == first.size for other in others) else None
+    with keras_config(dtype, "channels_last"):
+        with filled_later():
+            network = image_network(variant, classes, first, size=size or 0)
+        load_weights(network, weights)
+        network = _with_outputs(fold(network), outputs)
+        return [image_classifier(network, each) for each in preprocessings]
+
+
+def _with_outputs(network: keras.Model, outputs: Sequence[str]) -> keras.Model:
+    """Return the network with other outputs: a tensor, or a list of them."""
+    pool = network.get_layer("avg_pool")
+    tensors = {"logits": network.output, "embedding": pool.output, "map": pool.input}
+    chosen = [tensors[name] for name in outputs]
+    return keras.Model(network.input, chosen if len(chosen) > 1 else chosen[0], name=network.name)
+
+
 def image_classifier(network: keras.Model, preprocessing: Preprocessing) -> keras.Model:
     """Build the model around a network whose first operation normalises images.
 
-    Shapes: uint8 (batch, size, size, 3) -> float (batch, classes).
+    Shapes: uint8 (batch, size, size, 3) -> float (batch, classes), or whatever the network returns.
     """
     size, mean, std = preprocessing.size, preprocessing.mean, preprocessing.std
     images = keras.Input((size, size, 3), dtype="uint8", name="images")

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import keras
@@ -59,6 +59,16 @@ class ResNeXtModel(keras.Model):
     @preprocessing.setter
     def preprocessing(self, preprocessing: Preprocessing | None) -> None:
         self.arguments["preprocessing"] = None if preprocessing is None else preprocessing.to_json()
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of the classes, for the file of the weights; None until they are set."""
+        names = self.arguments.get("class_names")
+        return None if names is None else tuple(names)
+
+    @class_names.setter
+    def class_names(self, names: Sequence[str]) -> None:
+        self.arguments["class_names"] = list(names)
 
     def quantize(self, mode=None, config=None, filters=None, **arguments):
         """Quantise the classifier: Keras quantises dense layers and has no quantised convolutions (docs/keras.md)."""

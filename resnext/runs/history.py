@@ -26,6 +26,7 @@ class EpochRow(NamedTuple):
     validation_accuracy: float
     seconds: float
     images_per_second: float
+    temperature: float = 1.0  # that calibrates the probabilities of the validation images; 1 in rows of older runs
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> EpochRow:

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resnext.errors import missing_package
+from resnext.metrics.calibration import calibration_error, reliability
 from resnext.runs.fonts import families, legible
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from resnext.runs.evaluate import Evaluation
+    from resnext.metrics.evaluation import Evaluation
     from resnext.runs.history import History
 
 
@@ -75,14 +76,15 @@ def draw_confusion_matrix(evaluation: Evaluation, path: Path) -> None:
 
 def draw_class_accuracy(evaluation: Evaluation, path: Path) -> None:
     """Plot the accuracy of every class, best first; of many classes the best and the worst."""
-    rows = sorted(evaluation.class_accuracy(), key=lambda row: (-row.accuracy, row.name))
+    rows = [row for row in evaluation.class_metrics() if row.images]
+    rows.sort(key=lambda row: (-row.recall, row.name))
     names = dict(zip(evaluation.classes, legible(evaluation.classes), strict=True))
     left_out = len(rows) - CLASSES
     if left_out > 0:
         rows = rows[: CLASSES // 2] + rows[-CLASSES // 2 :]
     figure = _figure(width=8, height=1.2 + 0.24 * len(rows))
     axes = figure.subplots()
-    axes.barh(range(len(rows)), [100 * row.accuracy for row in rows], color="tab:blue")
+    axes.barh(range(len(rows)), [100 * row.recall for row in rows], color="tab:blue")
     labels = [f"{names[row.name]} ({row.images})" for row in rows]
     axes.set_yticks(range(len(rows)), labels, **_plain(labels))
     axes.set(xlabel="accuracy (%)", xlim=(0, 100), ylim=(len(rows) - 0.4, -0.6))
@@ -90,6 +92,33 @@ def draw_class_accuracy(evaluation: Evaluation, path: Path) -> None:
     if left_out > 0:
         axes.axhline(CLASSES // 2 - 0.5, color="grey", linestyle=":")
         axes.set_title(f"the best and the worst of {left_out + CLASSES} classes")
+    figure.savefig(path, dpi=120)
+
+
+def draw_reliability(evaluation: Evaluation, temperature: float, path: Path) -> None:
+    """Plot how often the network is right against how sure it says it is (Guo et al. 2017, figure 1).
+
+    Args:
+        evaluation: evaluation of the images.
+        temperature: at which `evaluation.calibrated` is, drawn as a second line where it is not 1.
+        path: plot to write.
+    """
+    figure = _figure(width=5, height=6.2)
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    above.plot((0, 100), (0, 100), ":", color="grey")
+    right = evaluation.predicted == evaluation.labels
+    lines = [("as predicted", evaluation.probabilities)]
+    lines += [(f"at temperature {temperature:.2f}", evaluation.calibrated)] if temperature != 1 else []
+    for number, (name, probabilities) in enumerate(lines):
+        bins = [each for each in reliability(probabilities, right) if each.images]
+        error = 100 * calibration_error(probabilities, right)
+        x, y = [100 * each.probability for each in bins], [100 * each.accuracy for each in bins]
+        above.plot(x, y, "o-", color=f"C{number}", label=f"{name}: error {error:.2f} %")
+        below.bar(x, [each.images for each in bins], width=3, color=f"C{number}", alpha=0.6)
+    above.set(ylabel="accuracy (%)", xlim=(0, 100), ylim=(0, 100))
+    below.set(xlabel="probability of the predicted class (%)", ylabel="images")
+    above.grid(alpha=0.3)
+    above.legend(loc="upper left")
     figure.savefig(path, dpi=120)
 
 

@@ -2,45 +2,26 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnext.data.batches import read_image_of
-from resnext.files import write_atomically
 from resnext.recipes.recipe import changed
 from resnext.runs import plots
 from resnext.runs.history import EpochRow, History
+from resnext.runs.page import classes_table, pairs_table, picture, section, table, write_page
 from resnext.runs.run import CLASS_ACCURACY, CONFUSION_MATRIX, LEARNING_CURVES, REPORT, WORST_MISTAKES
 from resnext.variants.complexity import complexity
 
 if TYPE_CHECKING:
     from resnext.data.examples import Examples
+    from resnext.metrics.evaluation import Evaluation
     from resnext.runs.config import RunConfig
-    from resnext.runs.evaluate import Evaluation
-
-
-STYLE = """
-:root { color-scheme: light dark; --line: #8884; --soft: #8882; }
-body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1rem; max-width: 62rem; }
-h1 { margin-bottom: 0; font-size: 1.6rem; overflow-wrap: anywhere; }
-h2 { margin: 2.2rem 0 .6rem; font-size: 1.2rem; }
-.result { font-size: 1.1rem; margin-top: .2rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
-td.number, th.number { text-align: right; }
-td { overflow-wrap: anywhere; }
-img { max-width: 100%; height: auto; background: white; border-radius: 4px; }
-pre { background: var(--soft); padding: .6rem; overflow-x: auto; border-radius: 4px; }
-summary { cursor: pointer; }
-"""
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def draw_report(
@@ -103,32 +84,16 @@ def write_report(
         f"{100 * best.validation_accuracy:.2f} % (epoch {best.epoch})"
     )
     sections = [
-        _section("Network and data", _pairs(_facts(config, history))),
-        _section(f"Recipe: {config.recipe.name}", _pairs(changed(config.recipe).items())),
-        *(_section(name, _picture(name, file)) for name, file in images.items()),
-        _section("Pictures", f"<p>{escape(missing)}</p>") if missing else "",
-        _section("Classes", _classes(test)),
-        _section("Epochs", f"<details><summary>{len(history)} rows</summary>{_epochs(history)}</details>"),
-        _section("Use it", f"<pre>{escape(_commands(path, config))}</pre>"),
+        section("Network and data", pairs_table(_facts(config, history))),
+        section(f"Recipe: {config.recipe.name}", pairs_table(changed(config.recipe).items())),
+        *(section(name, picture(name, file)) for name, file in images.items()),
+        section("Pictures", f"<p>{escape(missing)}</p>") if missing else "",
+        section("Classes", classes_table(test)),
+        section("Epochs", f"<details><summary>{len(history)} rows</summary>{_epochs(history)}</details>"),
+        section("Use it", f"<pre>{escape(_commands(path, config))}</pre>"),
     ]
     title = f"{config.variant.name} on {Path(config.data).name}"
-    page = f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<h1>{escape(title)}</h1>
-<p class="result">{escape(result)}</p>
-{"".join(sections)}
-</body>
-</html>
-"""
-    write_atomically(path, page.encode("utf-8", "replace"))
+    write_page(path, title, result, sections)
 
 
 def _facts(config: RunConfig, history: History) -> Iterable[tuple[str, object]]:
@@ -156,41 +121,7 @@ def _commands(path: Path, config: RunConfig) -> str:
     return f"resnext evaluate {run} {quote(config.data)}\nresnext predict {run} IMAGE..."
 
 
-def _section(title: str, content: str) -> str:
-    return f"<section>\n<h2>{escape(title)}</h2>\n{content}\n</section>\n"
-
-
-def _pairs(pairs: Iterable[tuple[str, object]]) -> str:
-    rows = (f'<tr><th scope="row">{escape(name)}</th><td>{escape(str(value))}</td></tr>' for name, value in pairs)
-    return f'<div class="wide"><table>{"".join(rows)}</table></div>'
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequence[int]) -> str:
-    """Return a table whose columns in `numbers` are right-aligned."""
-
-    def cell(kind: str, column: int, value: object, more: str = "") -> str:
-        flush = ' class="number"' if column in numbers else ""
-        return f"<{kind}{flush}{more}>{escape(str(value))}</{kind}>"
-
-    top = "".join(cell("th", column, name, ' scope="col"') for column, name in enumerate(head))
-    body = "".join(f"<tr>{''.join(cell('td', i, value) for i, value in enumerate(row))}</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _classes(test: Evaluation) -> str:
-    rows = [
-        (row.name, f"{row.images:,}", f"{100 * row.accuracy:.2f}", row.taken_for or "-")
-        for row in test.class_accuracy()
-    ]
-    return _table(("class", "images", "accuracy (%)", "most often mistaken for"), rows, numbers=(1, 2))
-
-
 def _epochs(history: History) -> str:
     names = [name.replace("_", " ") for name in EpochRow._fields]
     rows = [[f"{value:.6g}" for value in row] for row in history.rows]
-    return _table(names, rows, numbers=range(len(names)))
-
-
-def _picture(name: str, path: Path) -> str:
-    data = base64.b64encode(path.read_bytes()).decode()
-    return f'<img alt="{escape(name)}" src="data:image/png;base64,{data}">'
+    return table(names, rows, numbers=range(len(names)))

@@ -23,17 +23,13 @@ import json
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from resnext.backend import import_keras
 from resnext.errors import ArgumentError, RunError, counted
 from resnext.files import user_path, write_atomically
 from resnext.runs.config import RunConfig, as_list
 from resnext.runs.history import EpochRow, History
 from resnext.variants.complexity import complexity
-
-if TYPE_CHECKING:
-    import keras
 
 CONFIG = "config.json"
 HELD_OUT = "held-out.json"
@@ -56,7 +52,8 @@ class Run:
         folder: run folder.
         config: its configuration.
 
-    >>> Run.open("runs/signs").classifier("best").predict(images)  # doctest: +SKIP
+    >>> Run.open("runs/signs").config.classes  # doctest: +SKIP
+    ('0', '1', '2')
     """
 
     def __init__(self, folder: Path, config: RunConfig):
@@ -147,26 +144,25 @@ class Run:
             raise ArgumentError(f"`weights` must be one of best, last. Received: {which!r}")
         return self.folder / WEIGHTS[which]
 
-    def classifier(self, which: str = "best") -> keras.Model:
-        """Build the trained network, folded: uint8 (batch, size, size, 3) -> logits (batch, classes).
+    def check_size(self, path: Path) -> None:
+        """Refuse a run without weights, or whose network is larger than they are, before memory is allocated for it.
 
         Args:
-            which: weights of the "best" or the "last" epoch.
+            path: file of its weights.
 
         Raises:
-            RunError, WeightsError: the weights cannot be used.
+            RunError: as said.
         """
-        config, path = self.config, self.weights(which)
-        _check_size(path, config)
-        import_keras()
-        from resnext.model.classifier import image_classifier, image_network, keras_config
-        from resnext.model.folding import fold
-        from resnext.weights.load import load_weights
-
-        with keras_config(config.options.dtype, "channels_last"):
-            network = image_network(config.variant, len(config.classes), config.preprocessing)
-            load_weights(network, path)
-            return image_classifier(fold(network), config.preprocessing)
+        config = self.config
+        if not path.is_file():
+            raise RunError(f"{path}: no such weights file. No epoch of the run is finished, or the file was removed.")
+        name, cost = config.variant.name, complexity(config.variant, classes=len(config.classes))
+        least = 2 * (cost.parameters + cost.moving_statistics)  # bytes, in half precision
+        if path.stat().st_size < least:
+            raise RunError(
+                f"{path}: {path.stat().st_size:,} bytes, too few for {name} with {len(config.classes)} classes "
+                f"(at least {least:,}). The file or the folder's {CONFIG} is damaged."
+            )
 
 
 def command_to_resume(folder: Path) -> str:
@@ -212,16 +208,3 @@ def _reading(path: Path) -> Iterator[Any]:
         yield path.read_bytes().decode("utf-8", "surrogateescape")
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise RunError(f"{path}: damaged, or written by another version of resnext ({error}).") from error
-
-
-def _check_size(path: Path, config: RunConfig) -> None:
-    """Refuse a run without weights, or whose network is larger than they are, before memory is allocated for it."""
-    if not path.is_file():
-        raise RunError(f"{path}: no such weights file. No epoch of the run is finished, or the file was removed.")
-    name, cost = config.variant.name, complexity(config.variant, classes=len(config.classes))
-    least = 2 * (cost.parameters + cost.moving_statistics)  # bytes, in half precision
-    if path.stat().st_size < least:
-        raise RunError(
-            f"{path}: {path.stat().st_size:,} bytes, too few for {name} with {len(config.classes)} classes "
-            f"(at least {least:,}). The file or the folder's {CONFIG} is damaged."
-        )

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from resnext.errors import TrainingDiverged
-from resnext.runs.evaluate import Evaluation
+from resnext.metrics.evaluation import Evaluation
 from resnext.runs.history import EpochRow, History
 from resnext.runs.run import METRICS, RECORDS, WEIGHTS
 from resnext.training.checkpoints import Checkpoint, Saver, Tensors, checkpoint_name
@@ -150,6 +150,7 @@ class Recorder(keras.callbacks.Callback):
             validation_accuracy=evaluation.top(1),
             seconds=state.seconds(),
             images_per_second=(state.step - self.first) * self.images.per_step / trained,
+            temperature=evaluation.temperature,
         )
         state.history = state.history.with_row(row)
         weights = weights_to_bytes(self.session.network)

@@ -17,13 +17,14 @@ from resnext.data.batches import images_of_batch, images_per_step, steps_per_epo
 from resnext.data.examples import Examples, Splits, fingerprint
 from resnext.distributed import Cluster, is_lost_peer, shutdown
 from resnext.errors import ArgumentError, DataError, ImageError, OutOfMemoryError, PeerLostError, RunError, warn
+from resnext.inference.evaluate import evaluate_examples
+from resnext.metrics.evaluation import Evaluation
 from resnext.model.classifier import image_classifier, image_network, keras_config
 from resnext.model.features import freeze
 from resnext.model.network import ResNeXtModel
 from resnext.model.recompute import recompute
 from resnext.recipes.recipe import Recipe, training_preprocessing
 from resnext.runs.config import RunConfig
-from resnext.runs.evaluate import Evaluation, evaluate_examples
 from resnext.runs.history import EpochRow
 from resnext.runs.report import draw_report
 from resnext.runs.run import EVENTS, Run, command_to_resume, is_run
@@ -340,7 +341,9 @@ def build_network(config: RunConfig, weights: str | None) -> ResNeXtModel:
         last_gamma=0.0 if recipe.zero_gamma else variant.last_gamma,
     )
     classes, size = len(config.classes), recipe.image_size
-    return freeze(image_network(variant, classes, config.preprocessing, weights, size), recipe.freeze)
+    network = image_network(variant, classes, config.preprocessing, weights, size)
+    network.class_names = config.classes
+    return freeze(network, recipe.freeze)
 
 
 def compile_classifier(classifier: keras.Model, network: keras.Model, recipe: Recipe, rates) -> None:

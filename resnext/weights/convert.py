@@ -80,7 +80,8 @@ def convert(
         weights = {name: file.value(location) for name, location in found.items()}
         for note in file.notes:
             warnings.warn(note, stacklevel=2)
-        metadata = file_metadata(facts_of(named) if named else file.facts(), file.preprocessing(), file.known)
+        facts = facts_of(named) if named else file.facts()
+        metadata = file_metadata(facts, file.preprocessing(), file.known, file.class_names())
         classes = file.classes
     if to == "resnext":
         write_weights(out, weights, metadata)

@@ -21,6 +21,7 @@ class HubConfig(NamedTuple):
 
     variant: Variant | None
     preprocessing: Preprocessing | None
+    class_names: tuple[str, ...] | None = None
 
 
 def read_hub_config(weights: Path) -> HubConfig:
@@ -36,9 +37,23 @@ def read_hub_config(weights: Path) -> HubConfig:
         document = json.loads(path.read_bytes())
         if not isinstance(document, dict) or "architecture" not in document:  # that of another library, or of a run
             return HubConfig(None, None)
-        return HubConfig(_variant(document["architecture"]), _preprocessing(document.get("pretrained_cfg")))
+        names = document.get("label_names")
+        return HubConfig(
+            _variant(document["architecture"]),
+            _preprocessing(document.get("pretrained_cfg")),
+            checked_names(names) if names else None,
+        )
     except (OSError, ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError) as error:
         raise WeightsError(f"{path}: damaged ({one_line(error)}). Restore it, or move {weights.name} away.") from error
+
+
+def checked_names(names: Any) -> tuple[str, ...]:
+    """Return names of classes as a tuple. Raises ValueError unless they are different words."""
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise ValueError("class names must be a list of words")
+    if len(set(names)) < len(names):
+        raise ValueError("two class names are the same")
+    return tuple(names)
 
 
 def _variant(architecture: Any) -> Variant | None:

@@ -18,7 +18,7 @@ from resnext.variants.layer_table import variant_shapes
 from resnext.variants.naming import get_variant
 from resnext.variants.variant import Variant
 from resnext.weights.hub import find_file, say_licence
-from resnext.weights.hub_config import HubConfig, read_hub_config
+from resnext.weights.hub_config import HubConfig, checked_names, read_hub_config
 from resnext.weights.layouts import (
     COUNTER,
     HEAD,
@@ -123,6 +123,16 @@ class OpenedWeights(NamedTuple):
         except (ValueError, TypeError, RecursionError) as error:
             raise WeightsError(f"{self.path}: its description of the images is damaged ({error}).") from error
         return self.config.preprocessing or (self.known.preprocessing if self.known else None)
+
+    def class_names(self) -> tuple[str, ...] | None:
+        """Return the names of its classes, from the file or a configuration beside it; None if they are unknown."""
+        names = self.config.class_names
+        try:
+            if self.layout is OURS and "classes" in self.tensors.metadata:
+                names = checked_names(json.loads(self.tensors.metadata["classes"]))
+        except (ValueError, RecursionError) as error:
+            raise WeightsError(f"{self.path}: its class names are damaged ({error}).") from error
+        return names if names and len(names) == self.classes else None
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,13 +74,17 @@ def to_bytes(weights: Mapping[str, np.ndarray], metadata: dict[str, str]) -> byt
 
 def _metadata_of(model: keras.Model) -> dict[str, str]:
     variant, preprocessing = getattr(model, "variant", None), getattr(model, "preprocessing", None)
-    return file_metadata(facts_of(variant) if variant else {}, preprocessing)
+    facts = facts_of(variant) if variant else {}
+    return file_metadata(facts, preprocessing, class_names=getattr(model, "class_names", None))
 
 
 def file_metadata(
-    facts: dict[str, Any], preprocessing: Preprocessing | None, known: PublishedWeights | None = None
+    facts: dict[str, Any],
+    preprocessing: Preprocessing | None,
+    known: PublishedWeights | None = None,
+    class_names: Sequence[str] | None = None,
 ) -> dict[str, str]:
-    """Return what a file holds beside its tensors: facts of the network, its images, and the tag of its weights."""
+    """Return what a file holds beside its tensors: facts of the network, its images and classes, and its tag."""
     metadata = {"format": "resnext"}
     if facts:
         metadata["network"] = json.dumps(facts)
@@ -88,6 +92,8 @@ def file_metadata(
         metadata["preprocessing"] = json.dumps(preprocessing.to_json())
     if known:
         metadata["weights"] = known.tag
+    if class_names:
+        metadata["classes"] = json.dumps(class_names)
     return metadata
 
 

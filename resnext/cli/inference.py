@@ -1,0 +1,168 @@
+"""Commands that use a trained network: evaluate, predict."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+import tyro
+from tyro.conf import Positional
+
+from resnext.cli.progress import bar
+from resnext.errors import ArgumentError, ImageError, counted, printable, warn
+from resnext.inference.evaluate import Evaluated, EvaluationOptions, evaluate_model
+from resnext.inference.model import Model
+from resnext.inference.results import (
+    NAMES,
+    PAGE,
+    absent,
+    check_folder,
+    metric_text,
+    to_csv,
+    to_document,
+    write_folder,
+)
+from resnext.inference.rows import Format
+from resnext.metrics.side_by_side import side_by_side
+
+Flag: TypeAlias = tyro.conf.FlagCreatePairsOff[bool]
+ModelArgument: TypeAlias = Annotated[Positional[str], tyro.conf.arg(metavar="MODEL")]
+
+
+def evaluate(
+    model: ModelArgument,
+    data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")],
+    weights: str | None = None,
+    test_time: tyro.conf.FlagCreatePairsOff[tyro.conf.OmitArgPrefixes[EvaluationOptions]] = EvaluationOptions(),  # noqa: B008
+    batch_size: int = 64,
+    follow_links: Flag = False,
+    against: str | None = None,
+    format: Literal["table", "json", "csv"] = "table",
+    out: Path | None = None,
+) -> None:
+    """Evaluate a trained network on labelled images, with 95 % intervals.
+
+    Args:
+        model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network.
+        data: folder with test/ or val/, or with class folders; archive, CSV file, or digits, cifar10, cifar100.
+        weights: best or last of a run; of a network by name a file, hf:OWNER/NAME or a tag.
+        test_time: how images are seen.
+        batch_size: images in a batch.
+        follow_links: read images through links that lead out of the folder of the data.
+        against: second model, evaluated on the same images: McNemar's test, and what each gets right alone.
+        format: what is printed.
+        out: new folder for all numbers, the prediction for each image, plots, and a page.
+    """
+    if out:
+        check_folder(out)
+    opened, other = Model.open(model, weights), Model.open(against) if against else None
+    with bar("evaluating") as done:
+        evaluated = evaluate_model(opened, data, batch_size, follow_links, test_time, done)
+    document = to_document(opened, data, evaluated)
+    if other:
+        with bar("evaluating the second") as done:
+            second = evaluate_model(other, data, batch_size, follow_links, test_time, done)
+        document["against"] = _against(opened, evaluated, other, second)
+    if format == "json":
+        print(json.dumps(document, indent=1))
+    elif format == "csv":
+        print(to_csv(document), end="")
+    else:
+        _print_evaluation(document, opened, evaluated)
+    if out:
+        missing = write_folder(out, document, opened, evaluated)
+        warn(f"written: {printable(out / PAGE)}{f' (without plots: {missing})' if missing else ''}")
+
+
+def _against(first: Model, evaluated: Evaluated, second: Model, other: Evaluated) -> dict[str, Any]:
+    """Return how two models do on the same images."""
+    if [*map(str, evaluated.examples.images)] != [*map(str, other.examples.images)]:
+        raise ArgumentError(
+            f"{first.name} and {second.name} held out different images of this data. Pass images that neither was "
+            "trained on."
+        )
+    one, two = evaluated.evaluation, other.evaluation
+    table = side_by_side(one.predicted == one.labels, two.predicted == two.labels)
+    return {"model": second.name, "top1": two.top(1), **table._asdict()}
+
+
+def _print_evaluation(document: dict[str, Any], model: Model, evaluated: Evaluated) -> None:
+    names = absent(evaluated)
+    if names:
+        shown = ", ".join(map(printable, names[:10])) + (f" and {len(names) - 10:,} more" if len(names) > 10 else "")
+        print(f"no images of {len(names):,} of {len(evaluated.evaluation.classes):,} classes: {shown}")
+    for name, entry in document["metrics"].items():
+        print(f"{NAMES[name]:18} {metric_text(name, entry)}")
+    if model.temperature != 1:
+        error = 100 * document["calibration"]["ece_at_temperature"]
+        print(f"{'':18} {error:.2f} % at the temperature of the run, {model.temperature:.3f}")
+    if document["published"]:
+        print("published          top-1 {top1} %, top-5 {top5} %".format(**document["published"]))
+    weights = f", {Path(model.source).stem} weights" if model.run else ""
+    print(f"{counted(len(evaluated.evaluation), 'image')}{weights}; in parentheses: 95 % intervals")
+    if against := document.get("against"):
+        print(f"against {against['model']}: top-1 {100 * against['top1']:.2f} %")
+        print(
+            f"both right {against['both']:,}, only the first {against['only_first']:,}, only the second "
+            f"{against['only_second']:,}, neither {against['neither']:,}; McNemar's exact test: p = {against['p']:.3g}"
+        )
+
+
+def predict(
+    model: ModelArgument,
+    images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="INPUT...")],
+    weights: str | None = None,
+    top: int = 5,
+    threshold: float | None = None,
+    calibrated: Flag = False,
+    follow_links: Flag = False,
+    format: Format | None = None,
+    out: Path | None = None,
+    embeddings: Path | None = None,
+) -> None:
+    """Classify images: a row for each, in their order. An image that can't be read is a row with its error.
+
+    Args:
+        model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network.
+        images: image files, folders, patterns such as 'photos/*.jpg', tar and zip archives, or - for a list of paths.
+        weights: best or last of a run; of a network by name a file, hf:OWNER/NAME or a tag.
+        top: number of classes in a row.
+        threshold: probability below which the answer is "unknown".
+        calibrated: calibrate probabilities by the temperature that is kept with the run.
+        follow_links: read images through links that lead out of a folder.
+        format: table, jsonl, csv or parquet; by default that of the suffix of --out, or a table.
+        out: new file to write to instead of standard output.
+        embeddings: new .npy or .parquet file for the pooled features of each image.
+    """
+    from resnext.inference.predict import PredictionOptions, predict
+    from resnext.inference.rows import open_embeddings, open_rows
+
+    options = PredictionOptions(top, threshold, calibrated, embeddings is not None, follow_links)
+    left_out, images_done, errors = Counter(), 0, 0
+    predictions = predict(model, images, weights=weights, options=options, left_out=left_out)
+    on_terminal = out is None and sys.stdout.isatty()
+    with (
+        open_rows(format, out, top) as rows,
+        open_embeddings(embeddings) as embed,
+        bar("predicting", is_shown=not on_terminal) as done,
+    ):
+        started = time.perf_counter()
+        for prediction in predictions:
+            rows.write(prediction)
+            embed(prediction)
+            images_done, errors = images_done + 1, errors + (prediction.error is not None)
+            done(images_done, None)
+    _say_how_it_went(images_done, time.perf_counter() - started, left_out)
+    if errors:
+        raise ImageError(f"{errors:,} of {counted(images_done, 'image')} can't be read; their rows say why")
+
+
+def _say_how_it_went(images: int, seconds: float, left_out: Counter[str]) -> None:
+    if left_out:
+        warn("left out: " + ", ".join(f"{count:,} {kind}" for kind, count in left_out.most_common()))
+    if images > 1:
+        warn(f"{images:,} images in {seconds:.1f} s, {images / seconds:.1f} images/s")

@@ -1,0 +1,39 @@
+"""A bar on standard error for commands that go through images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+@contextmanager
+def bar(what: str, is_shown: bool = True) -> Iterator[Callable[[int, int | None], None]]:
+    """Show a bar on a terminal, and nothing elsewhere.
+
+    Args:
+        what: what is done, such as "evaluating".
+        is_shown: whether there is room for it: not where rows go to the same terminal.
+
+    Yields:
+        A function to call with the number of images that are done, and of all if it is known.
+    """
+    console = Console(stderr=True)
+    columns = (
+        TextColumn(what),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} images"),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not (console.is_terminal and is_shown)) as shown:
+        task = shown.add_task("", total=None, rate="")
+
+        def done(images: int, total: int | None = None) -> None:
+            speed = shown.tasks[0].speed
+            shown.update(task, completed=images, total=total, rate=f"{speed:.1f} images/s" if speed else "")
+
+        yield done

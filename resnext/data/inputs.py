@@ -1,0 +1,168 @@
+"""Images to classify, one after another: from files, folders, patterns, archives, and a list on a stream."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from io import BufferedReader, BytesIO
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from resnext.data.archive_members import Member
+from resnext.data.archives import ZIP, archive_suffix
+from resnext.data.folders import DROPPINGS, DiskFolder, Folder, is_image_name, shown
+from resnext.data.left_out import kind_of
+from resnext.data.tar_archive import tar_members
+from resnext.data.zip_archive import zip_members
+from resnext.errors import ArgumentError, one_line
+from resnext.files import user_path
+
+STREAM = "-"  # the argument that stands for the list on the stream
+CHUNK = 65_536  # bytes of a list that are read at once
+MAX_NAME = 65_536  # bytes of a name in a list
+
+T = TypeVar("T")
+
+
+class Input(NamedTuple):
+    """An image: its name as the user will see it, and where it is; or why it can't be had."""
+
+    name: str
+    source: Path | Member | None
+    error: str | None = None
+
+
+def find_inputs(
+    arguments: Iterable[str | Path],
+    left_out: Counter[str],
+    stream: BufferedReader | BytesIO | None = None,
+    follow_links: bool = False,
+) -> Iterator[Input]:
+    """Yield the images that arguments name, in their order; folders and archives are read while they are gone through.
+
+    A folder stands for the images at any depth in it, sorted by name; an archive for its images in its own order; a
+    pattern such as `photos/**/*.jpg` for the files that match it, sorted. What is named itself is taken for an image,
+    whatever its suffix.
+
+    Args:
+        arguments: paths and patterns; "-" for the list.
+        left_out: where files in folders and archives that are no images are counted by their suffix.
+        stream: list of paths, each on a line of its own or ended by a zero byte.
+        follow_links: whether links may lead out of a folder.
+    """
+    for argument in arguments:
+        if str(argument) == STREAM:
+            for name in _listed(stream):
+                yield from _named(name, left_out, follow_links)
+        elif _is_pattern(argument):
+            matches = sorted(glob.iglob(os.path.expanduser(str(argument)), recursive=True))
+            if not matches:
+                yield Input(str(argument), None, "no file matches this pattern")
+            for name in matches:
+                yield from _named(name, left_out, follow_links)
+        else:
+            yield from _named(str(argument), left_out, follow_links)
+
+
+def check_inputs(arguments: Sequence[str | Path]) -> None:
+    """Refuse arguments of which none exists, before anything slow begins. Raises ArgumentError."""
+    if not arguments:
+        raise ArgumentError("no image was passed. Pass image files, folders, patterns, archives, or - for a list.")
+    missing = [str(each) for each in arguments if str(each) != STREAM and not _exists(each)]
+    if len(missing) == len(arguments):
+        more = f", nor do the other {len(missing) - 1}" if len(missing) > 1 else ""
+        raise ArgumentError(f"{missing[0]}: does not exist{more}. Pass image files, folders, patterns or archives.")
+
+
+def read_ahead(
+    items: Iterable[Input], read: Callable[[Input], T], threads: int, ahead: int
+) -> Iterator[tuple[Input, T]]:
+    """Yield each item and what `read` returns for it, in order; threads read some items ahead, and no more.
+
+    Args:
+        items: what to read, taken one by one.
+        read: function that runs in a thread.
+        threads: number of threads.
+        ahead: items that are read before they are asked for.
+    """
+    waiting: deque[tuple[Input, Future[T]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for item in items:
+                waiting.append((item, pool.submit(read, item)))
+                if len(waiting) > ahead:
+                    first, result = waiting.popleft()
+                    yield first, result.result()
+            while waiting:
+                first, result = waiting.popleft()
+                yield first, result.result()
+        finally:
+            for _, result in waiting:
+                result.cancel()
+
+
+def _named(name: str, left_out: Counter[str], follow_links: bool) -> Iterator[Input]:
+    path = user_path(name)
+    try:
+        if path.is_dir():
+            yield from _below(DiskFolder(path, None if follow_links else path), left_out)
+        elif path.is_file() and archive_suffix(path):
+            yield from _inside(path, left_out)
+        else:
+            yield Input(name, path)
+    except Exception as error:  # a folder without permission, a damaged archive: the others can still be read
+        yield Input(name, None, one_line(error).removeprefix(f"{name}: "))
+
+
+def _below(folder: Folder, left_out: Counter[str]) -> Iterator[Input]:
+    for name, below in shown(folder).items():
+        path = f"{folder}/{name}"
+        try:
+            if below and below.is_link:  # so that the search ends
+                left_out["links to folders"] += 1
+            elif below:
+                yield from _below(below, left_out)
+            elif is_image_name(name):
+                yield Input(path, folder.file(name))  # type: ignore[arg-type]
+            else:
+                left_out[kind_of(name)] += 1
+        except Exception as error:
+            yield Input(path, None, one_line(error).removeprefix(f"{path}: "))
+
+
+def _inside(archive: Path, left_out: Counter[str]) -> Iterator[Input]:
+    suffix = archive_suffix(archive)
+    for parts, member in zip_members(archive) if suffix == ZIP else tar_members(archive, suffix or ""):
+        if member is None or any(part.lower() in DROPPINGS for part in parts):
+            continue
+        if is_image_name(parts[-1]):
+            yield Input(str(member), member)
+        else:
+            left_out[kind_of(parts[-1])] += 1
+
+
+def _listed(stream: BufferedReader | BytesIO | None) -> Iterator[str]:
+    """Yield the paths of a list as they come: its lines, or what zero bytes end."""
+    if stream is None:
+        raise ArgumentError("- stands for a list on standard input, and there is none. Pass paths.")
+    rest, end = b"", b"\n"
+    while chunk := stream.read1(CHUNK):  # what is there: the list may grow while it is read
+        if b"\0" in chunk:
+            end = b"\0"
+        *names, rest = (rest + chunk).split(end)
+        if len(rest) > MAX_NAME:
+            raise ArgumentError(f"the list has a line of more than {MAX_NAME:,} bytes. Pass one path on each line.")
+        yield from map(os.fsdecode, filter(None, (name.rstrip(b"\r") for name in names)))
+    if rest.strip():
+        yield os.fsdecode(rest)
+
+
+def _is_pattern(argument: str | Path) -> bool:
+    return glob.has_magic(str(argument)) and not os.path.lexists(user_path(argument))
+
+
+def _exists(argument: str | Path) -> bool:
+    return _is_pattern(argument) or os.path.lexists(user_path(argument))

@@ -1,0 +1,1 @@
+"""A trained network in use: opened by one door, evaluated, asked, explained."""

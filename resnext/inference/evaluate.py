@@ -1,0 +1,247 @@
+"""Evaluate a trained network on labelled images."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from resnext.data.batches import evaluation_batches
+from resnext.data.examples import Examples
+from resnext.data.reading import check_images
+from resnext.data.source import DataSource, open_data
+from resnext.distributed import SINGLE, Cluster
+from resnext.errors import ArgumentError, DataError, printable
+from resnext.images.preprocessing import Preprocessing
+from resnext.images.views import Views
+from resnext.inference.model import Model, at_size
+from resnext.metrics.evaluation import Evaluation
+from resnext.runs.run import Run
+
+if TYPE_CHECKING:
+    import keras
+
+Check = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """How images are seen in an evaluation, beside the model's own preprocessing.
+
+    Args:
+        size: sides of the images in pixels; of several sizes the logits are averaged. By default the model's own.
+        crop: share of the shorter side that the crop keeps; by default the model's own.
+        interpolation: "bilinear" or "bicubic"; by default the model's own.
+        crops: 1, or 10 for centre, corners and their mirror images.
+        flip: whether to average each image with its mirror image.
+        only_data_classes: whether the network chooses among the classes of the data only, as in the "1K-way" columns
+            of the paper's Table 6 for a network of 5,000 classes.
+
+    Raises:
+        ArgumentError: a value that is not allowed.
+    """
+
+    size: tuple[int, ...] = ()
+    crop: float | None = None
+    interpolation: str | None = None
+    crops: int = 1
+    flip: bool = False
+    only_data_classes: bool = False
+
+    def views(self, preprocessing: Preprocessing) -> list[Views]:
+        """Return the views of each image, for each size."""
+        sizes = self.size or (None,)
+        each = [at_size(preprocessing, size, self.crop, self.interpolation) for size in sizes]
+        return [Views(size, self.crops, self.flip) for size in each]
+
+
+class Evaluated(NamedTuple):
+    """An evaluation, the images that it was made on, and how they were seen."""
+
+    evaluation: Evaluation
+    examples: Examples
+    views: list[Views]
+
+
+def evaluate(
+    model: str | Path | Model,
+    data: str | Path,
+    *,
+    weights: str | None = None,
+    batch_size: int = 64,
+    follow_links: bool = False,
+    options: EvaluationOptions = EvaluationOptions(),
+) -> Evaluation:
+    """Evaluate a trained network on a folder of images: its test/ or val/, or the class folders themselves.
+
+    Classes are matched by name, so that a folder with fewer classes, or in another order, is evaluated correctly. Of
+    class folders that a run was trained on, moved or not, only the images that it held out are used.
+
+    Args:
+        model: run folder, tag of published weights, `hf:OWNER/NAME`, file of weights, or name of a network.
+        data: folder of images, archive or built-in data set, as `train` accepts them.
+        weights: as in `Model.open`: of a run "best" or "last"; of a network by its name the weights themselves.
+        batch_size: images in a batch.
+        follow_links: as for `train`; a run's own choice counts as well.
+        options: sizes, crops and classes, where they are not the model's own.
+
+    Raises:
+        ArgumentError, RunError, WeightsError, DataError, ImageError: as the message says.
+
+    >>> evaluate("runs/signs", "sign-digits").top(1)  # doctest: +SKIP
+    0.9912
+    """
+    return evaluate_model(Model.open(model, weights), data, batch_size, follow_links, options).evaluation
+
+
+def evaluate_model(
+    model: Model,
+    data: str | Path,
+    batch_size: int = 64,
+    follow_links: bool = False,
+    options: EvaluationOptions = EvaluationOptions(),
+    done: Callable[[int, int], None] = lambda images, total: None,
+) -> Evaluated:
+    """Do what `evaluate` does, and return the images as well.
+
+    Args:
+        model: opened model.
+        data: as in `evaluate`.
+        batch_size: as in `evaluate`.
+        follow_links: as in `evaluate`.
+        options: as in `evaluate`.
+        done: called with the number of images that are evaluated, and of all, after each batch.
+    """
+    if batch_size < 1:
+        raise ArgumentError(f"`batch_size` must be at least 1. Received: {batch_size}")
+    views = options.views(model.preprocessing)
+    examples = examples_for(model, open_data(data, follow_links or _follows_links(model)))
+    check_images(examples)
+    columns = np.unique(examples.labels) if options.only_data_classes else None
+    if columns is not None:
+        names = tuple(examples.classes[i] for i in columns)
+        examples = Examples(examples.images, np.searchsorted(columns, examples.labels).astype(np.int32), names)
+    classifiers = model.build([each.preprocessing for each in views])
+    readers = [each if len(each) > 1 else each.preprocessing for each in views]
+    at_once = max(1, batch_size // len(views[0]))
+    streams = [
+        scores(classifier, examples, reader, at_once) for classifier, reader in zip(classifiers, readers, strict=True)
+    ]
+
+    def rows() -> Iterator[np.ndarray]:
+        images = 0
+        for logits in zip(*streams, strict=True):
+            mean = np.mean(logits, axis=0)
+            yield log_softmax(mean if columns is None else mean[:, columns])
+            images += len(mean)
+            done(images, len(examples))
+
+    return Evaluated(Evaluation.of(examples.classes, examples.labels, rows(), model.temperature), examples, views)
+
+
+def _follows_links(model: Model) -> bool:
+    return model.run is not None and model.run.config.options.follow_links
+
+
+def examples_for(model: Model, source: DataSource) -> Examples:
+    """Return the images to evaluate a model on: those that its training held out of the data, or all of other data.
+
+    Raises:
+        DataError: images are gone, or of classes that the model does not have.
+    """
+    if model.run:
+        return _examples_of_run(source, model.run)
+    if model.wordnet_ids is None:
+        return source.examples(model.classes)
+    for names in (model.wordnet_ids, tuple(map(str, range(len(model.classes))))):  # as ImageNet and ImageNet-V2 do
+        with contextlib.suppress(DataError):
+            return dataclasses.replace(source.examples(names), classes=model.classes)
+    return source.examples(model.classes)
+
+
+def _examples_of_run(source: DataSource, run: Run) -> Examples:
+    held_out, classes = run.held_out, run.config.classes
+    found = source.held_out(held_out, classes) if held_out else None
+    if found:
+        examples, missing = found
+        if not missing:
+            return examples
+        moved = 2 * len(missing) < len(held_out)  # other folders may have a few files of the same names
+        if moved or source.name == run.config.data:
+            raise DataError(
+                f"{len(missing)} of the {len(held_out)} images that the training held out are gone, the first of them "
+                f"{printable(missing[0])}; put them back, or pass a folder that the run was not trained on"
+            )
+    return source.examples(classes)
+
+
+def evaluate_examples(
+    classifier: keras.Model,
+    examples: Examples,
+    preprocessing: Preprocessing,
+    batch_size: int,
+    check: Check = lambda: None,
+    cluster: Cluster = SINGLE,
+) -> Evaluation:
+    """Evaluate a classifier on examples, in order, on all devices.
+
+    Args:
+        classifier: model from images to logits.
+        examples: labelled images.
+        preprocessing: how its images are prepared.
+        batch_size: images in a batch.
+        check: called before each batch; it may raise.
+        cluster: processes and devices to use.
+    """
+    rows = map(log_softmax, scores(classifier, examples, preprocessing, batch_size, check, cluster))
+    return Evaluation.of(examples.classes, examples.labels, rows)
+
+
+def scores(
+    classifier: keras.Model,
+    examples: Examples,
+    reader: Preprocessing | Views,
+    batch_size: int,
+    check: Check = lambda: None,
+    cluster: Cluster = SINGLE,
+) -> Iterable[np.ndarray]:
+    """Yield the logits of examples batch by batch, float32 (batch, classes); of views their mean."""
+    share = cluster.rank, cluster.processes
+    for images, valid in evaluation_batches(examples, reader, batch_size, cluster.devices, share):
+        check()
+        (logits,) = outputs_of(classifier, images.reshape(-1, *images.shape[-3:]), cluster)
+        views = images.shape[1] if images.ndim == 5 else 1  # the original code sums logits, too
+        yield logits.reshape(-1, views, logits.shape[-1]).mean(axis=1)[:valid]
+
+
+def outputs_of(classifier: keras.Model, images: np.ndarray, cluster: Cluster = SINGLE) -> Sequence[np.ndarray]:
+    """Compute the outputs of uint8 (batch, size, size, 3), from this process's rows of the batch, as float32."""
+    with _no_gradients():
+        outputs = cluster.predict(classifier, images)
+    return [np.array(output, np.float32) for output in (outputs if isinstance(outputs, list) else [outputs])]
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Return log-probabilities, float32 (images, classes).
+
+    >>> log_softmax(np.zeros((1, 4), np.float32)).tolist()[0][0].__round__(4)
+    -1.3863
+    """
+    logits = logits - logits.max(axis=1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+
+def _no_gradients() -> contextlib.AbstractContextManager:
+    """Spare PyTorch the bookkeeping for gradients."""
+    import keras
+
+    if keras.backend.backend() != "torch":
+        return contextlib.nullcontext()
+    import torch
+
+    return torch.inference_mode()

@@ -1,0 +1,188 @@
+"""The one door to a trained network: a run, published weights, or a file of weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from resnext.backend import import_keras
+from resnext.errors import ArgumentError, WeightsError, did_you_mean
+from resnext.files import user_path
+from resnext.images.preprocessing import Preprocessing
+from resnext.runs.run import WEIGHTS, Run, is_run
+from resnext.variants.layer_table import variant_shapes
+from resnext.variants.naming import get_variant, list_variants
+from resnext.variants.variant import Variant
+from resnext.weights.hub import HUB
+from resnext.weights.imagenet_classes import imagenet_classes
+from resnext.weights.load import check_weights
+from resnext.weights.opened import OpenedWeights, open_weights
+from resnext.weights.published import PublishedWeights, default_weights, find_weights
+
+if TYPE_CHECKING:
+    import keras
+
+Output = Literal["logits", "embedding", "map"]
+RESIZED = 0.875  # share of the shorter side that the crop keeps, where nothing is known about the images
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network before it is built: what it is, what it tells apart, and how its images are prepared.
+
+    >>> Model.open("runs/signs").build().predict(images)  # doctest: +SKIP
+    """
+
+    name: str  # as the user has it: a run folder, a tag, a file
+    variant: Variant
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    source: Path  # of its weights
+    dtype: str = "float32"
+    temperature: float = 1.0  # that makes its probabilities those of the validation images; 1 where it is unknown
+    wordnet_ids: tuple[str, ...] | None = None  # of ImageNet's classes, whose folders have these names
+    run: Run | None = None
+    published: PublishedWeights | None = None
+
+    @classmethod
+    def open(cls, model: str | Path | Model, weights: str | None = None) -> Model:
+        """Open a trained network; no backend is imported, and nothing is built yet.
+
+        Args:
+            model: run folder; tag of published weights; `hf:OWNER/NAME`; file of weights; or name of a network, whose
+                weights the second argument gives.
+            weights: of a run "best" (the default) or "last"; of a network by its name a file, `hf:OWNER/NAME` or a tag.
+
+        Raises:
+            ArgumentError: no such model, or a network without weights.
+            RunError, WeightsError: it cannot be used.
+
+        >>> Model.open("runs/signs").classes[:2]  # doctest: +SKIP
+        ('0', '1')
+        """
+        if isinstance(model, Model):
+            return model
+        if is_run(user_path(model)):
+            return _of_run(Run.open(model), weights)
+        if weights in WEIGHTS:
+            raise ArgumentError(f"{model}: not a run folder, and only a run has {weights} weights. {_ALLOWED}")
+        name = str(model)
+        if weights is None:
+            _check_source(name)
+            return _of_weights(name, name, None)
+        variant = get_variant(name)
+        return _of_weights(f"{name} ({weights})", weights, variant)
+
+    def build(
+        self, preprocessings: Sequence[Preprocessing] | None = None, outputs: Sequence[Output] = ("logits",)
+    ) -> list[keras.Model]:
+        """Build the network, folded, with its weights: once, behind one input for each size.
+
+        Args:
+            preprocessings: sizes and normalisation of the images; by default the model's own.
+            outputs: "logits" (batch, classes); "embedding" (batch, channels), the pooled features before the head;
+                "map" (batch, height, width, channels), the features before the pool.
+
+        Returns:
+            Models from uint8 (batch, size, size, 3) to the outputs, for several of them a list.
+
+        Raises:
+            RunError, WeightsError: the weights cannot be used.
+        """
+        if self.run:
+            self.run.check_size(self.source)
+        import_keras()
+        from resnext.model.classifier import trained_classifiers
+
+        sizes = preprocessings or [self.preprocessing]
+        return trained_classifiers(self.variant, len(self.classes), sizes, self.source, self.dtype, outputs)
+
+
+_ALLOWED = (
+    "Pass a run folder, a file of weights, hf:OWNER/NAME, the tag of published weights (resnext list --weights), or a "
+    "network by name with --weights."
+)
+
+
+def _check_source(name: str) -> None:
+    """Refuse what is no source of weights. Raises ArgumentError."""
+    if name.startswith(HUB) or user_path(name).exists() or find_weights(name):
+        return
+    try:
+        variant = get_variant(name)
+    except ArgumentError:
+        hint = did_you_mean(name, [*list_variants(), *map(str, Path().glob("runs/*"))])
+        raise ArgumentError(f"{name}: no such model.{hint} {_ALLOWED}") from None
+    try:
+        known = f", such as {default_weights(variant.name)}"
+    except ArgumentError:
+        known = ""
+    raise ArgumentError(f"{name}: a network without weights. Pass --weights FILE, hf:OWNER/NAME or a tag{known}.")
+
+
+def _of_run(run: Run, weights: str | None) -> Model:
+    which = weights or "best"
+    path, config = run.weights(which), run.config
+    row = (run.history.best if which == "best" else run.history.last) if run.epochs_done else None
+    return Model(
+        str(run.folder),
+        config.variant,
+        config.classes,
+        config.preprocessing,
+        path,
+        config.options.dtype,
+        row.temperature if row else 1.0,
+        run=run,
+    )
+
+
+def _of_weights(name: str, source: str, variant: Variant | None) -> Model:
+    with open_weights(source, variant) as file:
+        variant = variant or file.known_variant()
+        classes = file.classes
+        if classes is None:
+            raise WeightsError(f"{file.path}: has no head, so it tells no classes apart. Pass weights with a head.")
+        check_weights(file, variant_shapes(variant, 3, classes), variant)
+        ids, names = _class_names(file, classes)
+        preprocessing = file.preprocessing() or _usual(variant)
+        return Model(name, variant, names, preprocessing, file.path, wordnet_ids=ids, published=file.known)
+
+
+def _class_names(file: OpenedWeights, classes: int) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+    """Return WordNet's numbers, where the classes are ImageNet-1K's, and the names of the classes, or their indices."""
+    names = file.class_names()
+    if names:
+        return None, names
+    if classes == len(imagenet_classes()):
+        ids, names = zip(*imagenet_classes(), strict=True)
+        return ids, names
+    return None, tuple(map(str, range(classes)))
+
+
+def _usual(variant: Variant) -> Preprocessing:
+    """Return ImageNet's preprocessing at the published size of a network."""
+    return Preprocessing(variant.image_size, round(variant.image_size / RESIZED))
+
+
+def at_size(
+    preprocessing: Preprocessing, size: int | None, crop: float | None, interpolation: str | None
+) -> Preprocessing:
+    """Return a preprocessing with another size, share of the shorter side that the crop keeps, or interpolation.
+
+    Raises:
+        ArgumentError: a value that is not allowed.
+
+    >>> at_size(Preprocessing(224, 256), 320, 1.0, None).resize
+    320
+    """
+    if crop is not None and not 0 < crop <= 1:
+        raise ArgumentError(f"`crop` must be above 0 and at most 1. Received: {crop}")
+    share = crop or preprocessing.size / preprocessing.resize
+    side = size or preprocessing.size
+    resize = preprocessing.resize if (size, crop) == (None, None) else round(side / share)
+    return dataclasses.replace(
+        preprocessing, size=side, resize=resize, interpolation=interpolation or preprocessing.interpolation
+    )

@@ -1,0 +1,181 @@
+"""What a trained network sees in images."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from resnext.data.batches import reading_threads
+from resnext.data.inputs import Input, check_inputs, find_inputs, read_ahead
+from resnext.errors import ArgumentError, ImageError
+from resnext.images.preprocessing import Preprocessing
+from resnext.inference.evaluate import log_softmax, outputs_of
+from resnext.inference.model import Model, Output
+
+BATCH_SIZE = 16  # larger batches than 8 are no faster (docs/performance.md)
+UNKNOWN = "unknown"
+
+
+class Prediction(NamedTuple):
+    """An image and its most probable classes, most probable first; or why it can't be read."""
+
+    image: str
+    classes: list[tuple[str, float]]  # name and probability
+    error: str | None = None
+    is_known: bool = True  # whether the most probable class reaches the threshold
+    embedding: np.ndarray | None = None  # float32 (channels,)
+
+    @property
+    def answer(self) -> str | None:
+        """The most probable class, "unknown" below the threshold, or None for an image that can't be read."""
+        if self.error is not None:
+            return None
+        return self.classes[0][0] if self.is_known else UNKNOWN
+
+
+@dataclass(frozen=True)
+class PredictionOptions:
+    """How images are classified.
+
+    Args:
+        top: number of classes to return.
+        threshold: probability below which the answer is "unknown".
+        calibrated: whether probabilities are calibrated by the temperature that is kept with the run.
+        embeddings: whether to return the pooled features of each image, too.
+        follow_links: whether links may lead out of a folder of images.
+
+    Raises:
+        ArgumentError: a value that is not allowed.
+    """
+
+    top: int = 5
+    threshold: float | None = None
+    calibrated: bool = False
+    embeddings: bool = False
+    follow_links: bool = False
+
+    def __post_init__(self) -> None:
+        if self.top < 1:
+            raise ArgumentError(f"`top` must be at least 1. Received: {self.top}")
+        if self.threshold is not None and not 0 < self.threshold <= 1:
+            raise ArgumentError(f"`threshold` must be above 0 and at most 1. Received: {self.threshold}")
+
+    def temperature(self, model: Model) -> float:
+        """Return the number to divide the logits by. Raises ArgumentError where the model has none."""
+        if not self.calibrated:
+            return 1.0
+        if model.temperature == 1:
+            raise ArgumentError(
+                f"{model.name}: has no temperature to calibrate by; only runs have one. Leave --calibrated out."
+            )
+        return model.temperature
+
+
+def predict(
+    model: str | Path | Model,
+    images: str | Path | Iterable[str | Path],
+    *,
+    weights: str | None = None,
+    options: PredictionOptions = PredictionOptions(),
+    left_out: Counter[str] | None = None,
+) -> Iterator[Prediction]:
+    """Classify images, in order; the next ones are read while the network computes.
+
+    An image that can't be read is a prediction with its error. At any number of images the memory stays the same.
+
+    Args:
+        model: run folder, tag of published weights, `hf:OWNER/NAME`, file of weights, or name of a network.
+        images: image files, folders, patterns such as "photos/*.jpg", tar and zip archives, or "-" for a list of paths
+            on standard input.
+        weights: as in `Model.open`: of a run "best" or "last"; of a network by its name the weights themselves.
+        options: number of classes, threshold, calibration, embeddings.
+        left_out: counter of the files in folders and archives that are no images, by suffix.
+
+    Raises:
+        ArgumentError, RunError, WeightsError: before the first image.
+
+    >>> next(predict("runs/signs", ["hand.jpg"])).classes[0]  # doctest: +SKIP
+    ('7', 0.98)
+    """
+    arguments = [images] if isinstance(images, str | Path) else list(images)
+    opened = Model.open(model, weights)
+    check_inputs(arguments)
+    classifier = Classifier(opened, options)
+    stream = getattr(sys.stdin, "buffer", None)
+    inputs = find_inputs(arguments, Counter() if left_out is None else left_out, stream, options.follow_links)
+    read = Reading(opened.preprocessing)
+    threads = reading_threads()
+    return classifier.predict(read_ahead(inputs, read, threads, ahead=BATCH_SIZE * 2 + threads))
+
+
+class Reading(NamedTuple):
+    """Reads images; what can't be read becomes an error to return."""
+
+    preprocessing: Preprocessing
+
+    def __call__(self, image: Input) -> np.ndarray | str:
+        """Return uint8 (size, size, 3), or why the image can't be read."""
+        if image.source is None:
+            return image.error or "can't be read"
+        try:
+            return self.preprocessing.load(image.source)
+        except ImageError as error:
+            return reason_of(error, str(image.source))
+
+
+def reason_of(error: ImageError, name: str) -> str:
+    """Return the reason of an error without the name of the image before it."""
+    _, found, reason = str(error).partition(f"{name}: ")
+    return reason if found else str(error).partition(": ")[2] or str(error)
+
+
+@dataclass
+class Classifier:
+    """A network that classifies batches of images that have been read.
+
+    Args:
+        model: opened model, which is built.
+        options: as in `predict`.
+    """
+
+    model: Model
+    options: PredictionOptions
+    _batch: int = field(default=0, init=False)  # images at once: those of the first batch, so nothing compiles twice
+
+    def __post_init__(self) -> None:
+        self.temperature = self.options.temperature(self.model)
+        outputs: Sequence[Output] = ("logits", "embedding") if self.options.embeddings else ("logits",)
+        (self.network,) = self.model.build(outputs=outputs)
+
+    def predict(self, images: Iterable[tuple[Input, np.ndarray | str]]) -> Iterator[Prediction]:
+        """Yield the prediction for each image, or its error, in order."""
+        images = iter(images)
+        while part := list(islice(images, BATCH_SIZE)):
+            yield from self.predict_batch([image.name for image, _ in part], [pixels for _, pixels in part])
+
+    def predict_batch(self, names: Sequence[str], images: Sequence[np.ndarray | str]) -> Iterator[Prediction]:
+        """Yield the prediction for each image of a batch, uint8 (size, size, 3), or its error in place of one."""
+        pixels = [image for image in images if not isinstance(image, str)]
+        rows = iter(self._rows(np.stack(pixels)) if pixels else ())
+        for name, image in zip(names, images, strict=True):
+            yield Prediction(name, [], image) if isinstance(image, str) else self._prediction(name, *next(rows))
+
+    def _rows(self, images: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        self._batch = max(self._batch, len(images))
+        filled = np.concatenate([images, np.repeat(images[-1:], self._batch - len(images), axis=0)])
+        logits, *more = (output[: len(images)] for output in outputs_of(self.network, filled))
+        probabilities = np.exp(log_softmax(logits / np.float32(self.temperature)))
+        return zip(probabilities, more[0] if more else [None] * len(images), strict=True)
+
+    def _prediction(self, name: str, probabilities: np.ndarray, embedding: np.ndarray | None) -> Prediction:
+        best = np.argsort(-probabilities, kind="stable")[: self.options.top]
+        classes = [(self.model.classes[i], float(probabilities[i])) for i in best]
+        is_known = self.options.threshold is None or classes[0][1] >= self.options.threshold
+        return Prediction(name, classes, None, is_known, embedding)

@@ -1,0 +1,211 @@
+"""The result of an evaluation as a document, as a table of rows, and as a folder with a page."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from resnext.data.batches import name_of_image, read_image_of
+from resnext.errors import ArgumentError, printable
+from resnext.files import user_path, write_atomically
+from resnext.inference.evaluate import Evaluated
+from resnext.inference.model import Model
+from resnext.metrics.calibration import calibration_error
+from resnext.runs import plots
+from resnext.runs.page import classes_table, pairs_table, picture, section, write_page
+
+EVALUATION = "evaluation.json"
+METRICS = "metrics.csv"
+PREDICTIONS = "predictions.csv"
+PAGE = "index.html"
+NAMES = {
+    "top1": "top-1",
+    "top5": "top-5",
+    "macro_f1": "macro F1",
+    "balanced_accuracy": "balanced accuracy",
+    "log_loss": "log loss",
+    "ece": "calibration error",
+}
+
+
+def to_document(model: Model, data: str | Path, evaluated: Evaluated) -> dict[str, Any]:
+    """Return all that an evaluation came to, ready for `json.dumps`: shares from 0 to 1, the log loss in nats.
+
+    Args:
+        model: model that was evaluated.
+        data: data that it was evaluated on.
+        evaluated: result of `evaluate_model`.
+    """
+    evaluation, views = evaluated.evaluation, evaluated.views
+    values, intervals = evaluation.metrics(), evaluation.intervals()
+    return {
+        "model": model.name,
+        "data": str(data),
+        "images": len(evaluation),
+        "preprocessing": [each.preprocessing.to_json() for each in views],
+        "views": len(views[0]) * len(views),
+        "metrics": {name: {"value": values[name], "interval": intervals[name]} for name in values},
+        "calibration": {
+            "temperature": model.temperature,
+            "ece_at_temperature": calibration_error(evaluation.calibrated, evaluation.predicted == evaluation.labels),
+            "best_temperature": evaluation.temperature,
+        },
+        "published": published(model, evaluated),
+        "absent_classes": absent(evaluated),
+        "classes": [row._asdict() for row in evaluation.class_metrics()],
+        "confusions": [*_confusions(evaluated)],
+    }
+
+
+def published(model: Model, evaluated: Evaluated) -> dict[str, float] | None:
+    """Return the published accuracy in % for the same preprocessing and one view; None where there is none."""
+    views = evaluated.views
+    if model.published is None or len(views) > 1 or len(views[0]) > 1:
+        return None
+    same = views[0].preprocessing
+    for preprocessing, top1, top5 in model.published.accuracies:
+        if preprocessing == same and top1 is not None and top5 is not None:
+            return {"top1": top1, "top5": top5}
+    return None
+
+
+def absent(evaluated: Evaluated) -> list[str]:
+    """Return the classes that no image is of."""
+    shown = {*evaluated.evaluation.labels.tolist()}
+    return [name for i, name in enumerate(evaluated.evaluation.classes) if i not in shown]
+
+
+def _confusions(evaluated: Evaluated) -> Iterator[dict[str, Any]]:
+    """Yield each pair of a true and another predicted class that occurs, the most frequent first."""
+    evaluation = evaluated.evaluation
+    wrong = np.flatnonzero(evaluation.predicted != evaluation.labels)
+    pairs = np.stack([evaluation.labels[wrong], evaluation.predicted[wrong]])
+    (true, predicted), counts = np.unique(pairs, axis=1, return_counts=True)
+    for i in np.argsort(-counts, kind="stable"):
+        names = (evaluation.classes[int(labels[i])] for labels in (true, predicted))
+        yield dict(zip(("true", "predicted", "images"), (*names, int(counts[i])), strict=True))
+
+
+def to_csv(document: dict[str, Any]) -> str:
+    """Return the metrics of `to_document`: a row for each, first over all classes, then of each class."""
+    rows = [(name, "", entry["value"], *entry["interval"]) for name, entry in document["metrics"].items()]
+    for row in document["classes"]:
+        rows += [(name, row["name"], row[name], "", "") for name in ("images", "precision", "recall", "f1")]
+    return _csv(("metric", "class", "value", "low", "high"), rows)
+
+
+def write_folder(folder: str | Path, document: dict[str, Any], model: Model, evaluated: Evaluated) -> str | None:
+    """Write an evaluation into a folder: numbers, the prediction for each image, plots, and a page of it all.
+
+    Args:
+        folder: new or empty folder.
+        document: what `to_document` returned.
+        model: model that was evaluated.
+        evaluated: result of `evaluate_model`.
+
+    Returns:
+        Why plots are missing, if they are.
+
+    Raises:
+        ArgumentError: the folder has files already.
+    """
+    folder = user_path(folder)
+    check_folder(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / EVALUATION, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    _write(folder / METRICS, to_csv(document))
+    _write(folder / PREDICTIONS, _csv(("image", "class", "predicted", "probability", "loss", "rank"), _rows(evaluated)))
+    drawn, missing = _draw(folder, model, evaluated)
+    facts = [(name, document[name]) for name in ("model", "data", "images", "views")]
+    facts += [(NAMES[name], metric_text(name, entry)) for name, entry in document["metrics"].items()]
+    if document["published"]:
+        facts.append(("published top-1, top-5", "{top1} %, {top5} %".format(**document["published"])))
+    write_page(
+        folder / PAGE,
+        f"{Path(model.name).name} on {Path(str(document['data'])).name}",
+        f"top-1 {metric_text('top1', document['metrics']['top1'])}, {document['images']:,} images",
+        [
+            section("Result", pairs_table(facts)),
+            *(section(title, picture(title, path)) for title, path in drawn.items()),
+            section("Pictures", f"<p>{escape(missing)}</p>") if missing else "",
+            section("Classes", classes_table(evaluated.evaluation)),
+        ],
+    )
+    return missing
+
+
+def check_folder(folder: Path) -> None:
+    """Raise ArgumentError unless files can be written into a folder without touching others."""
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        what = "is a file" if folder.is_file() else "holds other files"
+        raise ArgumentError(f"{printable(folder)}: {what}. Pass a new or an empty folder as --out.")
+
+
+def _draw(folder: Path, model: Model, evaluated: Evaluated) -> tuple[dict[str, Path], str | None]:
+    """Draw the plots; nothing that goes wrong here costs the numbers."""
+    evaluation, examples, views = evaluated
+    image = partial(read_image_of, examples, views[0].preprocessing)
+    pictures: dict[str, tuple[str, Callable[[Path], None]]] = {
+        "Confusion matrix": ("confusion-matrix.png", partial(plots.draw_confusion_matrix, evaluation)),
+        "Accuracy of each class": ("class-accuracy.png", partial(plots.draw_class_accuracy, evaluation)),
+        "Reliability": ("reliability.png", partial(plots.draw_reliability, evaluation, model.temperature)),
+        "Worst mistakes": ("worst-mistakes.png", partial(plots.draw_worst_mistakes, evaluation, image)),
+    }
+    missing = None
+    if len(evaluation.classes) > plots.MATRIX_CLASSES:
+        del pictures["Confusion matrix"]
+        missing = f"no confusion matrix of more than {plots.MATRIX_CLASSES:,} classes"
+    drawn = {}
+    try:
+        for title, (name, draw) in pictures.items():
+            draw(folder / name)
+            drawn[title] = folder / name
+    except Exception as error:
+        missing = printable(error)
+    return drawn, missing
+
+
+def _rows(evaluated: Evaluated) -> Iterator[tuple[object, ...]]:
+    """Yield image, class, predicted class, its probability, loss and rank of the own class."""
+    evaluation, examples, _ = evaluated
+    columns = zip(
+        evaluation.labels.tolist(),
+        evaluation.predicted.tolist(),
+        evaluation.probabilities.tolist(),
+        evaluation.losses.tolist(),
+        evaluation.ranks.tolist(),
+        strict=True,
+    )
+    for i, (label, predicted, *numbers) in enumerate(columns):
+        yield name_of_image(examples, i), evaluation.classes[label], evaluation.classes[predicted], *numbers
+
+
+def metric_text(name: str, entry: dict[str, Any]) -> str:
+    """Return a metric and its interval in words.
+
+    >>> metric_text("top1", {"value": 0.5, "interval": (0.25, 0.75)})
+    '50.00 % (25.00 to 75.00)'
+    """
+    scale, digits, unit = (1, 4, "") if name == "log_loss" else (100, 2, " %")
+    value, low, high = (f"{scale * number:.{digits}f}" for number in (entry["value"], *entry["interval"]))
+    return f"{value}{unit} ({low} to {high})"
+
+
+def _csv(head: tuple[str, ...], rows: Any) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _write(path: Path, text: str) -> None:
+    write_atomically(path, text.encode("utf-8", "surrogateescape"))

@@ -1,0 +1,265 @@
+"""Predictions as rows of text or of a file, written while they come."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any, Literal, Protocol
+
+import numpy as np
+
+from resnext.errors import ArgumentError, missing_package, printable
+from resnext.files import user_path
+from resnext.inference.predict import BATCH_SIZE, Prediction
+
+Format = Literal["table", "jsonl", "csv", "parquet"]
+BY_SUFFIX: dict[str, Format] = {".txt": "table", ".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+ROWS = 4_096  # of a Parquet file that are written at once
+
+
+class Rows(Protocol):
+    """Something to write predictions to."""
+
+    def write(self, prediction: Prediction) -> None: ...
+
+    def close(self) -> None:
+        """Write what is left."""
+        ...
+
+
+@contextlib.contextmanager
+def open_rows(form: Format | None, out: str | Path | None, top: int) -> Iterator[Rows]:
+    """Open the place for predictions; whatever ends the writing, the file has all rows up to there.
+
+    Args:
+        form: format; by default that of the suffix of `out`, or a table.
+        out: new file; None for standard output.
+        top: classes of each image.
+
+    Raises:
+        ArgumentError: the file exists, or its suffix says nothing, or Parquet is asked for on standard output.
+        MissingPackageError: Parquet without pyarrow.
+    """
+    path = None if out is None else user_path(out)
+    form = form or ("table" if path is None else BY_SUFFIX.get(path.suffix.lower()))
+    if form is None:
+        raise ArgumentError(f"{path}: the suffix names no format. Use {', '.join(BY_SUFFIX)}, or pass --format.")
+    if form == "parquet":
+        if path is None:
+            raise ArgumentError("--format parquet needs a file to write: pass --out FILE.parquet")
+        _check_new(path)
+        rows = ParquetRows(path, _columns(top))
+    else:
+        text = sys.stdout if path is None else _new_text(path)
+        rows = {"table": TableRows, "jsonl": JsonRows, "csv": CsvRows}[form](text, top, is_own=path is not None)
+    with contextlib.closing(rows):
+        yield rows
+
+
+def _check_new(path: Path) -> None:
+    """Refuse a file that cannot be written, or that would be lost. Raises ArgumentError."""
+    if path.exists() or not path.parent.is_dir():
+        reason = "exists already" if path.exists() else "its folder does not exist"
+        raise ArgumentError(f"{printable(path)}: {reason}. Pass a new file in an existing folder.")
+
+
+def _new_text(path: Path) -> IO[str]:
+    _check_new(path)
+    return path.open("x", encoding="utf-8", errors="surrogateescape", newline="")
+
+
+class _TextRows:
+    """Parent of rows of text: as many classes as asked for, on standard output or in a file of their own."""
+
+    def __init__(self, text: IO[str], top: int, is_own: bool):
+        self.text, self.top, self.is_own = text, top, is_own
+
+    def close(self) -> None:
+        if self.is_own:
+            self.text.close()
+        else:
+            self.text.flush()
+
+
+class TableRows(_TextRows):
+    """For people: columns as wide as the first rows need, and an error in place of the classes."""
+
+    def __init__(self, text: IO[str], top: int, is_own: bool):
+        super().__init__(text, top, is_own)
+        self.waiting: list[tuple[str, list[str]]] | None = []
+        self.widths: list[int] = []
+
+    def write(self, prediction: Prediction) -> None:
+        cells = [f"{100 * share:6.2f} % {printable(name)}" for name, share in prediction.classes]
+        if prediction.error is not None:
+            cells = [f"error: {printable(prediction.error)}"]
+        elif not prediction.is_known:
+            cells = [prediction.answer or "", *cells]
+        row = printable(prediction.image), cells
+        if self.waiting is None:
+            self._print(*row)
+        else:
+            self.waiting.append(row)
+            if len(self.waiting) == BATCH_SIZE:
+                self._print_waiting()
+
+    def close(self) -> None:
+        self._print_waiting()
+        super().close()
+
+    def _print_waiting(self) -> None:
+        rows, self.waiting = self.waiting or [], None
+        lines = [[image, *([] if cells[0].startswith("error: ") else cells)] for image, cells in rows]
+        columns = max(map(len, lines), default=0)
+        self.widths = self.widths or [max(len(line[i]) for line in lines if len(line) > i) for i in range(columns)]
+        for row in rows:
+            self._print(*row)
+
+    def _print(self, image: str, cells: list[str]) -> None:
+        widths = [*self.widths, *[0] * len(cells)]
+        line = "  ".join(cell.ljust(width) for cell, width in zip([image, *cells], widths, strict=False))
+        self.text.write(line.rstrip() + "\n")
+
+
+class JsonRows(_TextRows):
+    """A JSON document on each line."""
+
+    def write(self, prediction: Prediction) -> None:
+        classes = [{"class": name, "probability": share} for name, share in prediction.classes]
+        row = {"image": prediction.image, "class": prediction.answer, "classes": classes, "error": prediction.error}
+        self.text.write(json.dumps(row) + "\n")
+
+
+class CsvRows(_TextRows):
+    """Comma-separated values: image, answer, its probability, the classes and probabilities that follow, error."""
+
+    def __init__(self, text: IO[str], top: int, is_own: bool):
+        super().__init__(text, top, is_own)
+        self.columns = _columns(top)
+        self.writer = csv.DictWriter(text, list(self.columns), lineterminator="\n")
+        self.writer.writeheader()
+
+    def write(self, prediction: Prediction) -> None:
+        self.writer.writerow(_flat(prediction))
+
+
+def _columns(top: int) -> dict[str, type]:
+    columns: dict[str, type] = {"image": str, "answer": str}
+    for place in range(1, top + 1):
+        columns |= {f"class_{place}": str, f"probability_{place}": float}
+    return {**columns, "error": str}
+
+
+def _flat(prediction: Prediction) -> dict[str, Any]:
+    """Return a prediction as one row without lists."""
+    row: dict[str, Any] = {"image": prediction.image, "answer": prediction.answer, "error": prediction.error}
+    for place, (name, share) in enumerate(prediction.classes, 1):
+        row |= {f"class_{place}": name, f"probability_{place}": share}
+    return row
+
+
+class ParquetRows:
+    """A Parquet file, a group of rows after another."""
+
+    def __init__(self, path: Path, columns: dict[str, type], embedding: int = 0):
+        try:
+            import pyarrow as arrow
+            import pyarrow.parquet as parquet
+        except ModuleNotFoundError as error:
+            raise missing_package("writing Parquet", "pyarrow", "parquet") from error
+        kinds = {str: arrow.string(), float: arrow.float32()}
+        fields = [(name, kinds[kind]) for name, kind in columns.items()]
+        fields += [("embedding", arrow.list_(arrow.float32(), embedding))] if embedding else []
+        self.schema, self.waiting = arrow.schema(fields), []
+        self.writer = parquet.ParquetWriter(path, self.schema)
+
+    def write(self, prediction: Prediction) -> None:
+        row = {name: value for name, value in _flat(prediction).items() if name in self.schema.names}
+        row = {name: _valid(value) if isinstance(value, str) else value for name, value in row.items()}
+        if prediction.embedding is not None:
+            row["embedding"] = prediction.embedding
+        self.waiting.append(row)
+        if len(self.waiting) == ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+        self.writer.close()
+
+    def _flush(self) -> None:
+        if self.waiting:
+            import pyarrow as arrow
+
+            self.writer.write_table(arrow.Table.from_pylist(self.waiting, self.schema))
+            self.waiting = []
+
+
+class NumpyRows:
+    """Embeddings as one array, float32 (images, channels), and a CSV file beside it that names the images."""
+
+    def __init__(self, path: Path, channels: int):
+        names = path.with_suffix(".csv")
+        _check_new(names)
+        self.file, self.count, self.channels = path.open("xb"), 0, channels
+        self._write_header()
+        self.names = CsvRows(_new_text(names), 1, is_own=True)
+
+    def write(self, prediction: Prediction) -> None:
+        self.file.write(np.asarray(prediction.embedding, "<f4").tobytes())
+        self.count += 1
+        self.names.write(prediction._replace(classes=prediction.classes[:1]))
+
+    def close(self) -> None:
+        self.file.seek(0)
+        self._write_header()
+        self.file.close()
+        self.names.close()
+
+    def _write_header(self) -> None:
+        """Write the header, which has room for any number of images: it is written again at the end."""
+        header = {"descr": "<f4", "fortran_order": False, "shape": (self.count, self.channels)}
+        np.lib.format.write_array_header_1_0(self.file, header)  # pyright: ignore[reportArgumentType]
+
+
+@contextlib.contextmanager
+def open_embeddings(out: str | Path | None) -> Iterator[Callable[[Prediction], None]]:
+    """Open the place for embeddings; images that can't be read have none.
+
+    Args:
+        out: new .npy or .parquet file; None writes none.
+
+    Raises:
+        ArgumentError: another kind of file, or it exists.
+        MissingPackageError: Parquet without pyarrow.
+    """
+    if out is None:
+        yield lambda prediction: None
+        return
+    path, rows = user_path(out), []
+    if path.suffix not in (".npy", ".parquet"):
+        raise ArgumentError(f"{printable(path)}: embeddings are written as .npy or .parquet. Choose such a name.")
+    _check_new(path)
+
+    def write(prediction: Prediction) -> None:
+        if prediction.embedding is None:
+            return
+        if not rows:
+            channels = len(prediction.embedding)
+            columns = {"image": str, "answer": str, "probability_1": float}
+            rows.append(NumpyRows(path, channels) if path.suffix == ".npy" else ParquetRows(path, columns, channels))
+        rows[0].write(prediction)
+
+    try:
+        yield write
+    finally:
+        for each in rows:
+            each.close()
+
+
+def _valid(text: str) -> str:
+    """Return text that is valid Unicode: bytes of a path that are none are escaped."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,0 +1,204 @@
+"""The predictions of a network for labelled images, and what they are worth."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from resnext.metrics.calibration import best_temperature, calibration_error, losses_at, probability_at
+
+RESAMPLES = 1_000  # of the bootstrap
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a network predicts for labelled images: a few numbers for each, however many classes there are."""
+
+    classes: tuple[str, ...]
+    labels: np.ndarray  # int32 (images,)
+    losses: np.ndarray  # float32 (images,): cross-entropy in nats
+    ranks: np.ndarray  # int32 (images,): place of the own class among all, 1 for the most probable; ties and NaN count
+    predicted: np.ndarray  # int32 (images,): the most probable class
+    probabilities: np.ndarray  # float32 (images,): of the predicted class
+    calibrated: np.ndarray  # float32 (images,): the same at the given temperature
+    losses_by_temperature: np.ndarray  # float64 (temperatures,): the mean loss at each of `calibration.TEMPERATURES`
+
+    @classmethod
+    def of(
+        cls, classes: tuple[str, ...], labels: np.ndarray, rows: Iterable[np.ndarray], temperature: float = 1.0
+    ) -> Evaluation:
+        """Return the evaluation of log-probabilities.
+
+        Args:
+            classes: class names.
+            labels: class of each image, int32 (images,).
+            rows: log-probabilities of the next images, float32 (images, classes), part by part; none is kept.
+            temperature: number by which logits are divided for calibrated probabilities.
+
+        >>> Evaluation.of(("a", "b"), np.array([0, 0]), [np.log([[0.9, 0.1], [0.2, 0.8]])]).top(1)
+        0.5
+        """
+        parts, first, totals = [], 0, np.zeros(())
+        for log_probabilities in rows:
+            images = np.arange(len(log_probabilities))
+            own_labels = labels[first : first + len(images)]
+            own = log_probabilities[images, own_labels]
+            not_below = (~(log_probabilities < own[:, None])).sum(axis=1)  # itself, ties, and NaN: never right
+            predicted = log_probabilities.argmax(axis=1)
+            best = np.exp(log_probabilities[images, predicted])
+            calibrated = best if temperature == 1 else probability_at(temperature, log_probabilities, predicted)
+            parts.append((-own, not_below, predicted, best, calibrated))
+            totals = totals + losses_at(log_probabilities, own_labels).sum(axis=1)
+            first += len(images)
+        losses, ranks, predicted, best, calibrated = (np.concatenate(values) for values in zip(*parts, strict=True))
+        return cls(
+            classes,
+            labels,
+            losses.astype(np.float32),
+            ranks.astype(np.int32),
+            predicted.astype(np.int32),
+            best.astype(np.float32),
+            calibrated.astype(np.float32),
+            totals / len(losses),
+        )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def top(self, k: int) -> float:
+        """Return the share of the images whose class is among the k most probable."""
+        return float((self.ranks <= k).mean())
+
+    @property
+    def loss(self) -> float:
+        """The mean cross-entropy, in nats."""
+        return float(self.losses.mean())
+
+    @property
+    def temperature(self) -> float:
+        """The number that the logits are to be divided by for the lowest loss on these images (Guo et al. 2017)."""
+        return best_temperature(self.losses_by_temperature)
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """The number of images of class i that were classified as class j: int (classes, classes)."""
+        counts = np.zeros((len(self.classes),) * 2, np.int64)
+        np.add.at(counts, (self.labels, self.predicted), 1)
+        return counts
+
+    def metrics(self) -> dict[str, float]:
+        """Return the metrics by name: shares from 0 to 1, and the log loss in nats.
+
+        `macro_f1` is the mean F1 of the classes that have images or predictions, `balanced_accuracy` the mean recall of
+        those that have images, `ece` the expected calibration error in 15 bins (Guo et al. 2017).
+        """
+        counts = _Counts.of(len(self.classes), self.labels, self.predicted)
+        values = {"top1": self.top(1)} | ({"top5": self.top(5)} if len(self.classes) > 5 else {})
+        values |= {
+            "macro_f1": float(counts.f1[counts.images + counts.predictions > 0].mean()),
+            "balanced_accuracy": float(counts.recall[counts.images > 0].mean()),
+            "log_loss": self.loss,
+            "ece": calibration_error(self.probabilities, self.predicted == self.labels),
+        }
+        return values
+
+    def intervals(self, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, tuple[float, float]]:
+        """Return the 95 % interval of each metric by the percentile bootstrap: images are drawn again with replacement.
+
+        Args:
+            resamples: number of draws; fewer are made of more than 100,000 images.
+            seed: seed of the draws.
+        """
+        draws = np.random.default_rng(seed)
+        resamples = max(100, min(resamples, 100_000_000 // len(self)))
+        values = [[*self._take(draws.integers(len(self), size=len(self))).metrics().values()] for _ in range(resamples)]
+        tail = 50 * (1 - CONFIDENCE)
+        low, high = np.percentile(values, (tail, 100 - tail), axis=0).tolist()
+        return dict(zip(self.metrics(), zip(low, high, strict=True), strict=True))
+
+    def _take(self, images: np.ndarray) -> Evaluation:
+        """Return the evaluation of some of the images."""
+        names = ("labels", "losses", "ranks", "predicted", "probabilities", "calibrated")
+        return dataclasses.replace(self, **{name: getattr(self, name)[images] for name in names})
+
+    def class_metrics(self) -> list[ClassMetrics]:
+        """Return what is known of each class that has images or predictions, in the order of the classes."""
+        counts, taken_for = _Counts.of(len(self.classes), self.labels, self.predicted), self._taken_for()
+        columns = (counts.images, counts.precision, counts.recall, counts.f1)
+        images, precision, recall, f1 = (column.tolist() for column in columns)
+        return [
+            ClassMetrics(name, images[i], precision[i], recall[i], f1[i], taken_for.get(i))
+            for i, name in enumerate(self.classes)
+            if images[i] or counts.predictions[i]
+        ]
+
+    def _taken_for(self) -> dict[int, str]:
+        """Return the class that each class is most often mistaken for; of several, the first."""
+        wrong = np.flatnonzero(self.predicted != self.labels)
+        pairs, counts = np.unique(np.stack([self.labels[wrong], self.predicted[wrong]]), axis=1, return_counts=True)
+        most: dict[int, tuple[int, str]] = {}
+        for true, predicted, count in zip(*pairs.tolist(), counts.tolist(), strict=True):
+            if count > most.get(true, (0, ""))[0]:
+                most[true] = count, self.classes[predicted]
+        return {true: name for true, (_, name) in most.items()}
+
+    def mistakes(self) -> list[Mistake]:
+        """Return the images that were misclassified, the one with the highest loss first."""
+        worst_first = np.argsort(-self.losses, kind="stable")
+        return [
+            Mistake(int(i), self.classes[self.labels[i]], self.classes[self.predicted[i]], float(self.probabilities[i]))
+            for i in worst_first[self.predicted[worst_first] != self.labels[worst_first]]
+        ]
+
+
+class ClassMetrics(NamedTuple):
+    """One class: its images, shares of them and of its predictions, and the class it is most often mistaken for.
+
+    A share of nothing is 0: the precision of a class that was never predicted, the recall of one without images.
+    """
+
+    name: str
+    images: int
+    precision: float  # right among those predicted as this class
+    recall: float  # right among the images of this class: its accuracy
+    f1: float  # harmonic mean of the two
+    taken_for: str | None
+
+
+class Mistake(NamedTuple):
+    """A misclassified image: its index among the examples, its class, the predicted class and its probability."""
+
+    number: int
+    true: str
+    predicted: str
+    probability: float
+
+
+class _Counts(NamedTuple):
+    """Counts of each class, int64 (classes,)."""
+
+    images: np.ndarray
+    predictions: np.ndarray
+    right: np.ndarray
+
+    @classmethod
+    def of(cls, classes: int, labels: np.ndarray, predicted: np.ndarray) -> _Counts:
+        chosen = (labels, predicted, labels[labels == predicted])
+        return cls(*(np.bincount(values, minlength=classes) for values in chosen))
+
+    @property
+    def precision(self) -> np.ndarray:
+        return self.right / self.predictions.clip(1)
+
+    @property
+    def recall(self) -> np.ndarray:
+        return self.right / self.images.clip(1)
+
+    @property
+    def f1(self) -> np.ndarray:
+        return 2 * self.right / (self.images + self.predictions).clip(1)

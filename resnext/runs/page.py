@@ -1,0 +1,95 @@
+"""Pages in one file that open anywhere and load nothing else."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+
+from resnext.files import write_atomically
+from resnext.metrics.evaluation import Evaluation
+
+STYLE = """
+:root { color-scheme: light dark; --line: #8884; --soft: #8882; }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1rem; max-width: 62rem; }
+h1 { margin-bottom: 0; font-size: 1.6rem; overflow-wrap: anywhere; }
+h2 { margin: 2.2rem 0 .6rem; font-size: 1.2rem; }
+.result { font-size: 1.1rem; margin-top: .2rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
+td.number, th.number { text-align: right; }
+td { overflow-wrap: anywhere; }
+img { max-width: 100%; height: auto; background: white; border-radius: 4px; }
+pre { background: var(--soft); padding: .6rem; overflow-x: auto; border-radius: 4px; }
+summary { cursor: pointer; }
+"""
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def write_page(path: Path, title: str, result: str, sections: Iterable[str]) -> None:
+    """Write a page.
+
+    Args:
+        path: page to write.
+        title: its title; this and all other words are escaped.
+        result: what it comes to, in one line.
+        sections: what `section` returned.
+    """
+    page = f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)}</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<h1>{escape(title)}</h1>
+<p class="result">{escape(result)}</p>
+{"".join(sections)}
+</body>
+</html>
+"""
+    write_atomically(path, page.encode("utf-8", "replace"))
+
+
+def section(title: str, content: str) -> str:
+    """Return a section of a page. The title is escaped; the content is HTML."""
+    return f"<section>\n<h2>{escape(title)}</h2>\n{content}\n</section>\n"
+
+
+def pairs_table(pairs: Iterable[tuple[str, object]]) -> str:
+    """Return a table of names and values."""
+    rows = (f'<tr><th scope="row">{escape(name)}</th><td>{escape(str(value))}</td></tr>' for name, value in pairs)
+    return f'<div class="wide"><table>{"".join(rows)}</table></div>'
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequence[int]) -> str:
+    """Return a table whose columns in `numbers` are right-aligned."""
+
+    def cell(kind: str, column: int, value: object, more: str = "") -> str:
+        flush = ' class="number"' if column in numbers else ""
+        return f"<{kind}{flush}{more}>{escape(str(value))}</{kind}>"
+
+    top = "".join(cell("th", column, name, ' scope="col"') for column, name in enumerate(head))
+    body = "".join(f"<tr>{''.join(cell('td', i, value) for i, value in enumerate(row))}</tr>" for row in rows)
+    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def classes_table(evaluation: Evaluation) -> str:
+    """Return a table of the classes, in %."""
+    rows = [
+        (row.name, f"{row.images:,}", *(f"{100 * share:.2f}" for share in row[2:5]), row.taken_for or "-")
+        for row in evaluation.class_metrics()
+    ]
+    head = ("class", "images", "precision (%)", "recall (%)", "F1 (%)", "most often mistaken for")
+    return table(head, rows, numbers=(1, 2, 3, 4))
+
+
+def picture(name: str, path: Path) -> str:
+    """Return a .png file as a part of the page."""
+    data = base64.b64encode(path.read_bytes()).decode()
+    return f'<img alt="{escape(name)}" src="data:image/png;base64,{data}">'
