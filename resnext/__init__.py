@@ -29,6 +29,7 @@ _HOMES = {
     "convert": "weights.convert",
     "decode_predictions": "weights.imagenet_classes",
     "evaluate": "inference.evaluate",
+    "explain": "inference.explain",
     "fold": "model.folding",
     "freeze": "model.features",
     "get_recipe": "recipes.naming",
@@ -61,6 +62,7 @@ __all__ = [
     "convert",
     "decode_predictions",
     "evaluate",
+    "explain",
     "fold",
     "freeze",
     "get_recipe",
@@ -82,6 +84,7 @@ if TYPE_CHECKING:
     from resnext.data.preview import preview
     from resnext.images.preprocessing import Preprocessing, preprocess_input
     from resnext.inference.evaluate import EvaluationOptions, evaluate
+    from resnext.inference.explain import explain
     from resnext.inference.model import Model
     from resnext.inference.predict import PredictionOptions, predict
     from resnext.layers.convolution import GroupedConv2D

@@ -37,10 +37,10 @@ KERAS_AT_THE_TOP = (
 
 
 PUBLIC = {
-    "EvaluationOptions", "GroupedConv2D", "Model", "PredictionOptions", "Preprocessing", "Recipe", "ResNeXt", "Variant", "backbone", "check_data", "compare",
-    "complexity", "convert", "decode_predictions", "evaluate", "fold", "freeze", "get_recipe", "get_variant",
-    "list_variants", "list_weights", "load_weights", "predict", "preprocess_input", "preview", "resume",
-    "save_weights", "to_form", "train",
+    "EvaluationOptions", "GroupedConv2D", "Model", "PredictionOptions", "Preprocessing", "Recipe", "ResNeXt",
+    "Variant", "backbone", "check_data", "compare", "complexity", "convert", "decode_predictions", "evaluate",
+    "explain", "fold", "freeze", "get_recipe", "get_variant", "list_variants", "list_weights", "load_weights",
+    "predict", "preprocess_input", "preview", "resume", "save_weights", "to_form", "train",
 }  # fmt: skip
 SETTINGS = [
     "--recipe", "--epochs", "--batch-size", "--learning-rate", "--evaluate-every", "--image-size", "--test-size",
@@ -62,6 +62,7 @@ COMMANDS = {
     "compare": ["RUN...", "--out"],
     "predict": ["MODEL", "INPUT...", "--weights", "--top", "--threshold", "--calibrated", "--follow-links", "--format",
                 "--out", "--embeddings"],
+    "explain": ["MODEL", "INPUT...", "--out", "--weights", "--class", "--raw", "--paths", "--block"],
     "check-data": ["DATA", "--follow-links"],
     "convert": ["SOURCE", "--out", "--to", "--variant", "--key"],
     "preview": ["DATA", "--out", "--seed", "--follow-links", *SETTINGS],

@@ -1,4 +1,4 @@
-"""Commands that use a trained network: evaluate, predict."""
+"""Commands that use a trained network: evaluate, predict, explain."""
 
 from __future__ import annotations
 
@@ -157,8 +157,12 @@ def predict(
             images_done, errors = images_done + 1, errors + (prediction.error is not None)
             done(images_done, None)
     _say_how_it_went(images_done, time.perf_counter() - started, left_out)
+    _check_errors(images_done, errors)
+
+
+def _check_errors(images: int, errors: int) -> None:
     if errors:
-        raise ImageError(f"{errors:,} of {counted(images_done, 'image')} can't be read; their rows say why")
+        raise ImageError(f"{errors:,} of {counted(images, 'image')} can't be read; their rows say why")
 
 
 def _say_how_it_went(images: int, seconds: float, left_out: Counter[str]) -> None:
@@ -166,3 +170,60 @@ def _say_how_it_went(images: int, seconds: float, left_out: Counter[str]) -> Non
         warn("left out: " + ", ".join(f"{count:,} {kind}" for kind, count in left_out.most_common()))
     if images > 1:
         warn(f"{images:,} images in {seconds:.1f} s, {images / seconds:.1f} images/s")
+
+
+def explain(
+    model: ModelArgument,
+    images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="INPUT...")],
+    out: Path,
+    weights: str | None = None,
+    class_name: Annotated[str | None, tyro.conf.arg(name="class", metavar="NAME")] = None,
+    raw: Flag = False,
+    paths: Flag = False,
+    block: str | None = None,
+) -> None:
+    """Show where a network looks: class activation maps over photos; or which paths of a block answer to which class.
+
+    Args:
+        model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network.
+        images: as in predict; for the paths, one DATA of labelled images as in evaluate.
+        out: new folder for the pictures and a table.
+        weights: best or last of a run; of a network by name a file, hf:OWNER/NAME or a tag.
+        class_name: class to explain; by default the one predicted for each image.
+        raw: write each map as .npy, too, in logits.
+        paths: show the strength of each of a block's paths for each class, instead of maps.
+        block: block whose paths to show, such as stage5_block3; by default the last.
+    """
+    check_folder(out)
+    if paths:
+        _explain_paths(model, images, out, weights, block)
+        return
+    from resnext.inference.explain import explain, write_explanations
+
+    left_out, done, errors = Counter(), 0, 0
+    opened = Model.open(model, weights)
+    explanations = explain(opened, images, class_name=class_name, left_out=left_out)
+    started = time.perf_counter()
+    for each, picture in write_explanations(out, explanations, opened.preprocessing, raw):
+        done, errors = done + 1, errors + (each.error is not None)
+        what = f"error: {each.error}" if each.error else f"{each.name} {100 * each.probability:.2f} %  {picture}"
+        print(f"{printable(each.image)}  {what}")
+    _say_how_it_went(done, time.perf_counter() - started, left_out)
+    _check_errors(done, errors)
+
+
+def _explain_paths(model: str, data: tuple[str, ...], out: Path, weights: str | None, block: str | None) -> None:
+    from resnext.inference.paths import path_strengths, write_paths
+
+    if len(data) != 1:
+        raise ArgumentError(f"--paths needs one DATA of labelled images. Received: {len(data)}")
+    with bar("measuring paths") as done:
+        found = path_strengths(model, data[0], weights=weights, block=block, done=done)
+    overall = found.strengths.mean(axis=0)
+    for name, row in zip(found.classes, found.strengths, strict=True):
+        best = (row / overall).argsort()[::-1][:3]
+        print(
+            f"{printable(name)}: " + ", ".join(f"path {i + 1} ({row[i] / overall[i]:.2f} times its mean)" for i in best)
+        )
+    for path in write_paths(out, found):
+        warn(f"written: {printable(path)}")

@@ -19,7 +19,7 @@ import tyro
 
 from resnext.backend import BACKENDS, installed_backend
 from resnext.cli.data import check_data, preview_command
-from resnext.cli.inference import evaluate, predict
+from resnext.cli.inference import evaluate, explain, predict
 from resnext.cli.interrupts import Interrupts
 from resnext.cli.measure import bench
 from resnext.cli.networks import info, list_
@@ -53,6 +53,7 @@ def commands(arguments: Sequence[str]) -> dict[str, Callable[..., None]]:
         "evaluate": evaluate,
         "compare": compare,
         "predict": predict,
+        "explain": explain,
         "check-data": check_data,
         "convert": convert,
         "preview": preview_command(recipe),
@@ -96,7 +97,7 @@ def _prepare() -> None:
     _silence_other_ranks()
     if not os.environ.get("KERAS_BACKEND"):
         os.environ["KERAS_BACKEND"] = _backend_of_run(sys.argv) or installed_backend()
-    if sys.argv[1:2] in (["train"], ["evaluate"], ["predict"], ["bench"]):
+    if sys.argv[1:2] in (["train"], ["evaluate"], ["predict"], ["explain"], ["bench"]):
         _ask_for_huge_pages()
 
 

@@ -99,6 +99,20 @@ class Preprocessing:
         """Return the image file at `path`, uint8 (H, W, 3), with at least twice the pixels that resizing needs."""
         return read_image(path, at_least=2 * self.resize)
 
+    def seen(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """Return the box of an image that the network sees, in its pixels: left, upper, right, lower.
+
+        With "pad" the box is larger than an image that is no square.
+
+        >>> Preprocessing(size=224, resize=256).seen(512, 256)
+        (144.0, 16.0, 368.0, 240.0)
+        """
+        share = self.size / self.resize
+        sides = {"crop": (min(width, height),) * 2, "squash": (width, height), "pad": (max(width, height),) * 2}
+        across, down = (share * side for side in sides[self.fit])
+        left, upper = (width - across) / 2, (height - down) / 2
+        return left, upper, left + across, upper + down
+
     def load_crop(self, image: str | Path | Openable | np.ndarray, choose_box: ChooseBox) -> np.ndarray:
         """Return a box of an image, or of the square that the whole image makes, as uint8 (size, size, 3).
 

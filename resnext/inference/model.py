@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from resnext.backend import import_keras
 from resnext.errors import ArgumentError, WeightsError, did_you_mean
@@ -77,14 +77,17 @@ class Model:
         return _of_weights(f"{name} ({weights})", weights, variant)
 
     def build(
-        self, preprocessings: Sequence[Preprocessing] | None = None, outputs: Sequence[Output] = ("logits",)
+        self,
+        preprocessings: Sequence[Preprocessing] | None = None,
+        outputs: Sequence[Output | Callable[[keras.Model], Any]] = ("logits",),
     ) -> list[keras.Model]:
         """Build the network, folded, with its weights: once, behind one input for each size.
 
         Args:
             preprocessings: sizes and normalisation of the images; by default the model's own.
             outputs: "logits" (batch, classes); "embedding" (batch, channels), the pooled features before the head;
-                "map" (batch, height, width, channels), the features before the pool.
+                "map" (batch, height, width, channels), the features before the pool; or functions from the folded
+                network to a tensor in it.
 
         Returns:
             Models from uint8 (batch, size, size, 3) to the outputs, for several of them a list.

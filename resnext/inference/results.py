@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -99,7 +99,7 @@ def to_csv(document: dict[str, Any]) -> str:
     rows = [(name, "", entry["value"], *entry["interval"]) for name, entry in document["metrics"].items()]
     for row in document["classes"]:
         rows += [(name, row["name"], row[name], "", "") for name in ("images", "precision", "recall", "f1")]
-    return _csv(("metric", "class", "value", "low", "high"), rows)
+    return csv_text(("metric", "class", "value", "low", "high"), rows)
 
 
 def write_folder(folder: str | Path, document: dict[str, Any], model: Model, evaluated: Evaluated) -> str | None:
@@ -122,7 +122,9 @@ def write_folder(folder: str | Path, document: dict[str, Any], model: Model, eva
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / EVALUATION, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     _write(folder / METRICS, to_csv(document))
-    _write(folder / PREDICTIONS, _csv(("image", "class", "predicted", "probability", "loss", "rank"), _rows(evaluated)))
+    _write(
+        folder / PREDICTIONS, csv_text(("image", "class", "predicted", "probability", "loss", "rank"), _rows(evaluated))
+    )
     drawn, missing = _draw(folder, model, evaluated)
     facts = [(name, document[name]) for name in ("model", "data", "images", "views")]
     facts += [(NAMES[name], metric_text(name, entry)) for name, entry in document["metrics"].items()]
@@ -199,7 +201,8 @@ def metric_text(name: str, entry: dict[str, Any]) -> str:
     return f"{value}{unit} ({low} to {high})"
 
 
-def _csv(head: tuple[str, ...], rows: Any) -> str:
+def csv_text(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return rows as comma-separated values."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)

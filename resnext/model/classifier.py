@@ -1,10 +1,12 @@
 """The network with an image in front: uint8 in, logits out; and Keras's configuration around it."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
+import numpy as np
 from keras import layers
 
 from resnext.errors import ArgumentError
@@ -14,6 +16,8 @@ from resnext.model.folding import fold
 from resnext.model.network import ResNeXt, ResNeXtModel
 from resnext.variants.variant import Variant
 from resnext.weights.load import load_weights
+
+SCALES = ("excitation_sigmoid", "eca_image")  # layers of the two kinds of attention that return the factors
 
 
 @contextlib.contextmanager
@@ -68,7 +72,7 @@ def trained_classifiers(
     preprocessings: Sequence[Preprocessing],
     weights: str | Path,
     dtype: str,
-    outputs: Sequence[str] = ("logits",),
+    outputs: Sequence[str | Callable[[keras.Model], Any]] = ("logits",),
 ) -> list[keras.Model]:
     """Build a trained network, folded, once, and the model around it for each size of images.
 
@@ -78,7 +82,7 @@ def trained_classifiers(
         preprocessings: sizes and normalisation of the images.
         weights: file of weights.
         dtype: Keras dtype policy.
-        outputs: "logits", "embedding" and "map", as in `Model.build`.
+        outputs: "logits", "embedding" and "map", as in `Model.build`, or functions from the network to a tensor in it.
 
     Raises:
         WeightsError: the weights do not fit.
@@ -93,11 +97,36 @@ def trained_classifiers(
         return [image_classifier(network, each) for each in preprocessings]
 
 
-def _with_outputs(network: keras.Model, outputs: Sequence[str]) -> keras.Model:
+def head_weights(classifier: keras.Model) -> tuple[np.ndarray, np.ndarray]:
+    """Return kernel (channels, classes) and bias (classes,) of the head of a model that `image_classifier` built."""
+    network = next(layer for layer in classifier.layers if isinstance(layer, keras.Model))
+    kernel, bias = network.get_layer("predictions").get_weights()
+    return kernel, bias
+
+
+def path_weights(classifier: keras.Model, block: str) -> np.ndarray:
+    """Return the kernel of a block's transition, (channels of all paths, channels of the block)."""
+    network = next(layer for layer in classifier.layers if isinstance(layer, keras.Model))
+    return network.get_layer(f"{block}_transition_conv").get_weights()[0][0, 0]
+
+
+def paths_before_transition(block: str, network: keras.Model) -> Any:
+    """Return the tensor of a block's transformed paths, side by side: (batch, height, width, channels of all paths)."""
+    inputs = network.get_layer(f"{block}_transition_conv").input
+    return inputs[0] if isinstance(inputs, list | tuple) else inputs
+
+
+def attention_scale(block: str, network: keras.Model) -> Any:
+    """Return the tensor by which a block's attention multiplies the channels: (batch, 1, 1, channels of the block)."""
+    names = {layer.name for layer in network.layers}
+    return network.get_layer(next(f"{block}_{end}" for end in SCALES if f"{block}_{end}" in names)).output
+
+
+def _with_outputs(network: keras.Model, outputs: Sequence[str | Callable[[keras.Model], Any]]) -> keras.Model:
     """Return the network with other outputs: a tensor, or a list of them."""
     pool = network.get_layer("avg_pool")
     tensors = {"logits": network.output, "embedding": pool.output, "map": pool.input}
-    chosen = [tensors[name] for name in outputs]
+    chosen = [tensors[output] if isinstance(output, str) else output(network) for output in outputs]
     return keras.Model(network.input, chosen if len(chosen) > 1 else chosen[0], name=network.name)
 
 

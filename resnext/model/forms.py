@@ -6,6 +6,7 @@ from resnext.model.network import ResNeXt, ResNeXtModel
 from resnext.variants.layer_table import stage_of
 from resnext.weights.assign import get_weights, set_weights
 
+BESIDE = ("preprocessing", "class_names")  # what a network remembers beside the arguments of `ResNeXt`
 EQUAL_FORMS = ("a", "b", "c")
 
 
@@ -34,8 +35,8 @@ def to_form(model: ResNeXtModel, form: str) -> ResNeXtModel:
     convolution = next(layer for layer in stem if layer.name.endswith("_conv"))
     with keras_config(convolution.dtype_policy, convolution.data_format):
         arguments = {**model.arguments, "variant": model.variant, "form": form, "name": model.name}
-        preprocessing = arguments.pop("preprocessing", None)
+        beside = {name: arguments.pop(name) for name in BESIDE if name in arguments}
         other = ResNeXt(input_tensor=stem[0].input, **arguments)
     set_weights(other, get_weights(model))
-    other.arguments["preprocessing"] = preprocessing
+    other.arguments |= beside
     return other

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,19 +131,72 @@ def draw_worst_mistakes(evaluation: Evaluation, image: Callable[[int], np.ndarra
         image: function from an index to the image as the network saw it, uint8 (size, size, 3).
         path: plot to write.
     """
-    mistakes = evaluation.mistakes()[:MISTAKES]
     names = dict(zip(evaluation.classes, legible(evaluation.classes), strict=True))
-    figure = _figure(width=9, height=1 + 2 * max(1, -(-len(mistakes) // 6)))
-    if not mistakes:
-        figure.text(0.5, 0.5, "no mistakes", ha="center")
-    for place, mistake in enumerate(mistakes):
-        axes = figure.add_subplot(-(-len(mistakes) // 6), 6, place + 1)
-        axes.imshow(image(mistake.number))
+    pictures = []
+    for mistake in evaluation.mistakes()[:MISTAKES]:
         true, predicted = (shorten(names[name], 16) for name in (mistake.true, mistake.predicted))
         said = f"{true}\nnot {predicted} ({100 * mistake.probability:.0f} %)"
+        pictures.append((said, image(mistake.number)))
+    draw_sheet(pictures, path, without="no mistakes")
+
+
+def draw_sheet(pictures: Sequence[tuple[str, np.ndarray]], path: Path, without: str = "no images") -> None:
+    """Draw a contact sheet.
+
+    Args:
+        pictures: words over each picture, and its pixels, uint8 (height, width, 3).
+        path: plot to write.
+        without: words where there is no picture.
+    """
+    rows = -(-len(pictures) // 6)
+    figure = _figure(width=9, height=1 + 2 * max(1, rows))
+    if not pictures:
+        figure.text(0.5, 0.5, without, ha="center")
+    for place, (said, pixels) in enumerate(pictures):
+        axes = figure.add_subplot(rows, 6, place + 1)
+        axes.imshow(pixels)
         axes.set_title(said, fontsize=8, **_plain([said]))
         axes.set_axis_off()
     figure.savefig(path, dpi=120)
+
+
+def draw_paths(strengths: np.ndarray, classes: Sequence[str], title: str, path: Path) -> None:
+    """Plot how strongly each path answers to each class, against its mean over the classes.
+
+    Args:
+        strengths: mean strength of each path for the images of each class, float (classes, paths).
+        classes: names of the classes.
+        title: words over the plot.
+        path: plot to write.
+    """
+    import numpy as np
+
+    overall = strengths.mean(axis=0)
+    ratios = np.log2(np.maximum(strengths, 1e-9) / np.maximum(overall, 1e-9))
+    count, paths = strengths.shape
+    width, height = min(5 + 0.24 * paths, 40), min(3.2 + 0.24 * count, 40)
+    figure = _figure(width=width, height=height)
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1.2, max(1.5, 0.24 * count)))
+    above.bar(range(1, paths + 1), overall, color="tab:blue")
+    above.set(ylabel="strength", title=title)
+    limit = max(0.5, float(np.abs(ratios).max()))
+    extent = (0.5, paths + 0.5, count - 0.5, -0.5)
+    picture = below.imshow(ratios, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", extent=extent)
+    figure.colorbar(picture, ax=below, label="against the mean (powers of two)")
+    below.set(xlabel="path")
+    if count <= 100:
+        names = legible(tuple(classes))
+        below.set_yticks(range(count), names, **_plain(names))
+    if count <= 25 and paths <= 64:
+        for i, j in np.ndindex(count, paths):
+            said = f"{2 ** ratios[i, j]:.1f}"
+            below.text(j + 1, i, said, ha="center", va="center", fontsize=5)
+    figure.savefig(path, dpi=150)
+
+
+def colours(values: np.ndarray) -> np.ndarray:
+    """Return colours, float (..., 3) from 0 to 255, for values from 0 to 1: dark to bright."""
+    return 255 * _matplotlib("matplotlib").colormaps["inferno"](values)[..., :3]
 
 
 def _plain(names: Sequence[str]) -> dict[str, Any]:
@@ -156,8 +210,11 @@ def shorten(name: str, length: int) -> str:
 
 
 def _figure(width: float, height: float):
+    return _matplotlib("matplotlib.figure").Figure(figsize=(width, height), layout="constrained")
+
+
+def _matplotlib(module: str) -> Any:
     try:
-        from matplotlib.figure import Figure
+        return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise missing_package("drawing plots", "matplotlib", "plots") from error
-    return Figure(figsize=(width, height), layout="constrained")
