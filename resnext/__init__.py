@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 
 # Public names and the modules they live in: imported at first use, so that `resnext --help` does not wait for Keras.
 _HOMES = {
+    "BatchPredictor": "inference.batch_predictor",
     "EvaluationOptions": "inference.evaluate",
     "GroupedConv2D": "layers.convolution",
     "Model": "inference.model",
@@ -47,6 +48,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "BatchPredictor",
     "EvaluationOptions",
     "GroupedConv2D",
     "Model",
@@ -83,6 +85,7 @@ if TYPE_CHECKING:
     from resnext.data.check import check_data
     from resnext.data.preview import preview
     from resnext.images.preprocessing import Preprocessing, preprocess_input
+    from resnext.inference.batch_predictor import BatchPredictor
     from resnext.inference.evaluate import EvaluationOptions, evaluate
     from resnext.inference.explain import explain
     from resnext.inference.model import Model

@@ -37,10 +37,10 @@ KERAS_AT_THE_TOP = (
 
 
 PUBLIC = {
-    "EvaluationOptions", "GroupedConv2D", "Model", "PredictionOptions", "Preprocessing", "Recipe", "ResNeXt",
-    "Variant", "backbone", "check_data", "compare", "complexity", "convert", "decode_predictions", "evaluate",
-    "explain", "fold", "freeze", "get_recipe", "get_variant", "list_variants", "list_weights", "load_weights",
-    "predict", "preprocess_input", "preview", "resume", "save_weights", "to_form", "train",
+    "BatchPredictor", "EvaluationOptions", "GroupedConv2D", "Model", "PredictionOptions", "Preprocessing", "Recipe",
+    "ResNeXt", "Variant", "backbone", "check_data", "compare", "complexity", "convert", "decode_predictions",
+    "evaluate", "explain", "fold", "freeze", "get_recipe", "get_variant", "list_variants", "list_weights",
+    "load_weights", "predict", "preprocess_input", "preview", "resume", "save_weights", "to_form", "train",
 }  # fmt: skip
 SETTINGS = [
     "--recipe", "--epochs", "--batch-size", "--learning-rate", "--evaluate-every", "--image-size", "--test-size",

@@ -69,7 +69,7 @@ class DiskFolder:
     def entries(self) -> dict[str, Folder | None]:
         self.checked()
         with os.scandir(self.path) as found:
-            shown = sorted((e.name, e.is_dir(), e.is_symlink()) for e in found if not e.name.startswith("."))
+            shown = sorted((e.name, _is_folder(e), e.is_symlink()) for e in found if not e.name.startswith("."))
         return {name: self._folder(name, is_link) if is_dir else None for name, is_dir, is_link in shown}
 
     def file(self, name: str) -> Path:
@@ -99,6 +99,13 @@ class DiskFolder:
                 f"{printable(path)} is a link that leads out of {printable(self.root)}; pass --follow-links to read "
                 "it, or copy its target there"
             )
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def shown(folder: Folder) -> dict[str, Folder | None]:

@@ -112,7 +112,8 @@ def predict(
     inputs = find_inputs(arguments, Counter() if left_out is None else left_out, stream, options.follow_links)
     read = Reading(opened.preprocessing)
     threads = reading_threads()
-    return classifier.predict(read_ahead(inputs, read, threads, ahead=BATCH_SIZE * 2 + threads))
+    images_read = read_ahead(inputs, read, threads, ahead=BATCH_SIZE * 2 + threads)
+    return classifier.predict((image.name, pixels) for image, pixels in images_read)
 
 
 class Reading(NamedTuple):
@@ -154,18 +155,18 @@ class Classifier:
         outputs: Sequence[Output] = ("logits", "embedding") if self.options.embeddings else ("logits",)
         (self.network,) = self.model.build(outputs=outputs)
 
-    def predict(self, images: Iterable[tuple[Input, np.ndarray | str]]) -> Iterator[Prediction]:
-        """Yield the prediction for each image, or its error, in order."""
+    def predict(self, images: Iterable[tuple[str, np.ndarray | str]]) -> Iterator[Prediction]:
+        """Yield the prediction for each image, in order.
+
+        Args:
+            images: name of each image, and its pixels, uint8 (size, size, 3), or why it can't be read.
+        """
         images = iter(images)
         while part := list(islice(images, BATCH_SIZE)):
-            yield from self.predict_batch([image.name for image, _ in part], [pixels for _, pixels in part])
-
-    def predict_batch(self, names: Sequence[str], images: Sequence[np.ndarray | str]) -> Iterator[Prediction]:
-        """Yield the prediction for each image of a batch, uint8 (size, size, 3), or its error in place of one."""
-        pixels = [image for image in images if not isinstance(image, str)]
-        rows = iter(self._rows(np.stack(pixels)) if pixels else ())
-        for name, image in zip(names, images, strict=True):
-            yield Prediction(name, [], image) if isinstance(image, str) else self._prediction(name, *next(rows))
+            pixels = [image for _, image in part if not isinstance(image, str)]
+            rows = iter(self._rows(np.stack(pixels)) if pixels else ())
+            for name, image in part:
+                yield Prediction(name, [], image) if isinstance(image, str) else self._prediction(name, *next(rows))
 
     def _rows(self, images: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         self._batch = max(self._batch, len(images))
