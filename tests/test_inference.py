@@ -1,6 +1,7 @@
 """A trained network in use: the one door, evaluate and predict, against scikit-learn, SciPy and numbers by hand."""
 
 import csv
+import dataclasses
 import json
 import shutil
 import tarfile
@@ -16,13 +17,14 @@ from resnext.errors import ArgumentError, WeightsError
 from resnext.images.preprocessing import Preprocessing
 from resnext.images.views import Views
 from resnext.inference.batch_predictor import BatchPredictor
-from resnext.inference.evaluate import EvaluationOptions
+from resnext.inference.evaluate import EvaluationOptions, evaluate_model
 from resnext.inference.model import Model, at_size
 from resnext.inference.predict import PredictionOptions
+from resnext.inference.results import to_document
 from resnext.metrics.calibration import BINS, TEMPERATURES, calibration_error, reliability
 from resnext.metrics.evaluation import Evaluation
 from resnext.metrics.side_by_side import side_by_side
-from resnext.weights.published import default_weights
+from resnext.weights.published import Accuracy, PublishedWeights, default_weights
 
 pytestmark = pytest.mark.once
 
@@ -211,6 +213,23 @@ def test_results_as_json_csv_and_a_page(trained, colours, tmp_path):
     assert refusal(resnext("evaluate", folder, colours, "--out", tmp_path)) == (
         f"{tmp_path}: holds other files. Pass a new or an empty folder as --out."
     )
+
+
+def test_published_numbers_stand_beside_ours(weights, tmp_path):
+    """Where the images are seen as they were for the published numbers."""
+    model = Model.open(str(weights))
+    accuracies = (Accuracy(Preprocessing(64, 72), 70.0, 90.0), Accuracy(model.preprocessing, 71.5, 91.25))
+    known = PublishedWeights("resnext14_2x4d.some_in1k", "mit", 1000, accuracies, None)
+    write_photos(tmp_path / "photos", {"n01440764": (1, 2, 3)}, 2)
+
+    def published(**options):
+        model_of_it = dataclasses.replace(model, published=known)
+        evaluated = evaluate_model(model_of_it, tmp_path / "photos", options=EvaluationOptions(**options))
+        return to_document(model_of_it, "photos", evaluated)["published"]
+
+    assert published() == {"top1": 71.5, "top5": 91.25}
+    assert published(size=(64,), interpolation="bilinear") == {"top1": 70.0, "top5": 90.0}
+    assert published(flip=True) is None
 
 
 def test_a_second_model_on_the_same_images(trained, colours):

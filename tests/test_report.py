@@ -166,8 +166,18 @@ class Page(HTMLParser):
         self.said.append(data.strip())
 
 
-def test_the_page_has_everything_and_asks_for_nothing(run):
-    text = (run / "report.html").read_text()
+@pytest.fixture(scope="module")
+def evaluated(run):
+    """The page of an evaluation of that run."""
+    folder = run.parent / "evaluated"
+    data = Run.open(run).config.data
+    process = resnext("evaluate", run, data, "--out", folder)
+    assert process.returncode == 0, process.stderr
+    return folder / "index.html"
+
+
+def checked(text):
+    """A page with four pictures that loads nothing and runs nothing."""
     page = Page(text)
     kinds = [tag for tag, _ in page.tags]
     assert "script" not in kinds
@@ -178,6 +188,18 @@ def test_the_page_has_everything_and_asks_for_nothing(run):
     assert all("scope" in attrs for tag, attrs in page.tags if tag == "th")
     (policy,) = [attrs["content"] for tag, attrs in page.tags if attrs.get("http-equiv") == "Content-Security-Policy"]
     assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    return page
+
+
+def test_the_page_of_an_evaluation_has_everything_too(evaluated):
+    page = checked(evaluated.read_text())
+    for words in ("macro F1", "calibration error", "Reliability", "recall (%)", "a & b", HOSTILE.replace("/", "∕")):
+        assert any(words in said for said in page.said), words
+
+
+def test_the_page_has_everything_and_asks_for_nothing(run):
+    text = (run / "report.html").read_text()
+    page = checked(text)
     for words in ("resnext14_2x4d", "Recipe: smoke", "learning_rate", "0.003", "validation accuracy", "a & b", "blue"):
         assert any(words in said for said in page.said), words
     assert HOSTILE.replace("/", "∕") in page.said
@@ -206,9 +228,10 @@ def test_the_page_opens_in_a_browser_without_a_network(run, tmp_path, width):
 
 
 @needs_browser
-def test_the_browser_shows_names_as_text_and_loads_every_picture(run, tmp_path):
+@pytest.mark.parametrize("page", ["report", "evaluation"])
+def test_the_browser_shows_names_as_text_and_loads_every_picture(run, evaluated, tmp_path, page):
     with driven(tmp_path) as ask:
-        ask("url", {"url": f"file://{run}/report.html"})
+        ask("url", {"url": f"file://{run / 'report.html' if page == 'report' else evaluated}"})
 
         def value(script):
             return ask("execute/sync", {"script": f"return {script}", "args": []})
@@ -319,6 +342,20 @@ def test_compare_shows_runs_and_draws_their_curves(run, tmp_path):
         assert f"{100 * best:.2f} %" in line
     assert process.stdout.endswith(f"plot: {out}\n")
     assert out.read_text().lstrip().startswith("<?xml")
+
+
+def test_compare_gives_mean_and_deviation_of_seeds(run, tmp_path):
+    for seed, accuracy in ((0, 0.5), (1, 0.7)):
+        folder = tmp_path / f"seed{seed}"
+        shutil.copytree(run, folder)
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, "seed": seed}))
+        row = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
+        (folder / "metrics.jsonl").write_text(json.dumps({**row, "validation_accuracy": accuracy}) + "\n")
+    process = resnext("compare", tmp_path / "seed0", tmp_path / "seed1")
+    said = "60.00 % (deviation 14.14)"
+    assert process.stdout.splitlines()[-1] == f"2 seeds, seed0, seed1: best validation {said}, last {said}"
+    assert "seeds" not in resnext("compare", tmp_path / "seed0", run).stdout
 
 
 def test_runs_of_one_name_are_told_apart_by_their_paths(run, tmp_path):

@@ -25,13 +25,14 @@ def compare(
     """
     from rich.table import Table
 
-    from resnext.runs.compare import compare
+    from resnext.runs.compare import by_seed, compare
 
     runs, problems = _readable(runs)
     if problems and not runs:
         raise RunError("\n".join(problems))
     table = Table("run", "variant", "parameters", "recipe", "epochs", "best validation", "last", "seconds", box=None)
-    for run in compare(runs, out):
+    summaries = compare(runs, out)
+    for run in summaries:
         best, last = run.history.best, run.history.last
         table.add_row(
             run.name,
@@ -44,6 +45,9 @@ def compare(
             f"{run.history.seconds:.0f}",
         )
     print_table(table)
+    for group in by_seed(summaries):
+        best, last = (f"{100 * mean:.2f} % (deviation {100 * spread:.2f})" for mean, spread in group[1:])
+        print(f"{len(group.runs)} seeds, {', '.join(group.runs)}: best validation {best}, last {last}")
     if out:
         print(f"plot: {out}")
     if problems:

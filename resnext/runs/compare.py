@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import dataclasses
+import json
+import statistics
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from resnext.errors import ArgumentError
 from resnext.files import user_path
+from resnext.runs.config import RunConfig
 from resnext.runs.history import History
 from resnext.runs.plots import draw_comparison
 from resnext.runs.run import Run
@@ -23,6 +28,38 @@ class RunSummary:
     recipe: str
     parameters: int
     history: History
+    config: RunConfig
+
+
+class Seeds(NamedTuple):
+    """Runs that differ in their seed only: mean and sample standard deviation of their validation accuracies."""
+
+    runs: tuple[str, ...]
+    best: tuple[float, float]
+    last: tuple[float, float]
+
+
+def by_seed(summaries: Sequence[RunSummary]) -> list[Seeds]:
+    """Return the groups of runs that differ in their seed only, those of one run left out."""
+    groups: dict[str, list[RunSummary]] = {}
+    for summary in summaries:
+        config = summary.config
+        same = dataclasses.replace(config, options=dataclasses.replace(config.options, seed=0))
+        groups.setdefault(json.dumps(same.to_json(), sort_keys=True), []).append(summary)
+    return [
+        Seeds(
+            tuple(run.name for run in runs),
+            _mean_and_deviation(run.history.best.validation_accuracy for run in runs),
+            _mean_and_deviation(run.history.last.validation_accuracy for run in runs),
+        )
+        for runs in groups.values()
+        if len({run.config.options.seed for run in runs}) > 1
+    ]
+
+
+def _mean_and_deviation(values: Iterable[float]) -> tuple[float, float]:
+    found = [*values]
+    return statistics.mean(found), statistics.stdev(found)
 
 
 def compare(runs: Iterable[str | Path], out: str | Path | None = None) -> list[RunSummary]:
@@ -50,7 +87,7 @@ def compare(runs: Iterable[str | Path], out: str | Path | None = None) -> list[R
         run = Run.open(folder)
         config = run.config
         parameters = complexity(config.variant, classes=len(config.classes)).parameters
-        summaries.append(RunSummary(name, config.variant.name, config.recipe.name, parameters, run.history))
+        summaries.append(RunSummary(name, config.variant.name, config.recipe.name, parameters, run.history, config))
     if out:
         draw_comparison([(summary.name, summary.history) for summary in summaries], out)
     return summaries
