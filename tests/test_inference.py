@@ -230,6 +230,8 @@ def test_published_numbers_stand_beside_ours(weights, tmp_path):
     assert published() == {"top1": 71.5, "top5": 91.25}
     assert published(size=(64,), interpolation="bilinear") == {"top1": 70.0, "top5": 90.0}
     assert published(flip=True) is None
+    with pytest.raises(ArgumentError, match=r"`size` must be a tuple of sizes, such as \(320,\)\. Received: 64"):
+        published(size=64)
 
 
 def test_a_second_model_on_the_same_images(trained, colours):

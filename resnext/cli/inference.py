@@ -13,6 +13,8 @@ import tyro
 from tyro.conf import Positional
 
 from resnext.cli.progress import bar
+from resnext.data.batches import name_of_image
+from resnext.data.examples import Examples
 from resnext.errors import ArgumentError, ImageError, counted, printable, warn
 from resnext.inference.evaluate import Evaluated, EvaluationOptions, evaluate_model
 from resnext.inference.model import Model
@@ -80,7 +82,7 @@ def evaluate(
 
 def _against(first: Model, evaluated: Evaluated, second: Model, other: Evaluated) -> dict[str, Any]:
     """Return how two models do on the same images."""
-    if [*map(str, evaluated.examples.images)] != [*map(str, other.examples.images)]:
+    if _names_of(evaluated.examples) != _names_of(other.examples):
         raise ArgumentError(
             f"{first.name} and {second.name} held out different images of this data. Pass images that neither was "
             "trained on."
@@ -88,6 +90,11 @@ def _against(first: Model, evaluated: Evaluated, second: Model, other: Evaluated
     one, two = evaluated.evaluation, other.evaluation
     table = side_by_side(one.predicted == one.labels, two.predicted == two.labels)
     return {"model": second.name, "top1": two.top(1), **table._asdict()}
+
+
+def _names_of(examples: Examples) -> list[str]:
+    """Return the path of each image, or its index in an array."""
+    return [name_of_image(examples, i) for i in range(len(examples))]
 
 
 def _print_evaluation(document: dict[str, Any], model: Model, evaluated: Evaluated) -> None:
@@ -101,9 +108,11 @@ def _print_evaluation(document: dict[str, Any], model: Model, evaluated: Evaluat
         error = 100 * document["calibration"]["ece_at_temperature"]
         print(f"{'':18} {error:.2f} % at the temperature of the run, {model.temperature:.3f}")
     if document["published"]:
-        print("published          top-1 {top1} %, top-5 {top5} %".format(**document["published"]))
+        print("on ImageNet-1K     top-1 {top1} %, top-5 {top5} % (published)".format(**document["published"]))
     weights = f", {Path(model.source).stem} weights" if model.run else ""
-    print(f"{counted(len(evaluated.evaluation), 'image')}{weights}; in parentheses: 95 % intervals")
+    sizes = ", ".join(str(each.preprocessing.size) for each in evaluated.views)
+    views = f", {document['views']} views of each" if document["views"] > 1 else ""
+    print(f"{counted(document['images'], 'image')} at {sizes} pixels{views}{weights}; in parentheses: 95 % intervals")
     if against := document.get("against"):
         print(f"against {against['model']}: top-1 {100 * against['top1']:.2f} %")
         print(

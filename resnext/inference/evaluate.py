@@ -55,6 +55,8 @@ class EvaluationOptions:
 
     def views(self, preprocessing: Preprocessing) -> list[Views]:
         """Return the views of each image, for each size."""
+        if not isinstance(self.size, tuple):
+            raise ArgumentError(f"`size` must be a tuple of sizes, such as (320,). Received: {self.size!r}")
         sizes = self.size or (None,)
         each = [at_size(preprocessing, size, self.crop, self.interpolation) for size in sizes]
         return [Views(size, self.crops, self.flip) for size in each]

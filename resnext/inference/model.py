@@ -150,7 +150,7 @@ def _of_weights(name: str, source: str, variant: Variant | None) -> Model:
             raise WeightsError(f"{file.path}: has no head, so it tells no classes apart. Pass weights with a head.")
         check_weights(file, variant_shapes(variant, 3, classes), variant)
         ids, names = _class_names(file, classes)
-        preprocessing = file.preprocessing() or _usual(variant)
+        preprocessing = _as_published(file.preprocessing() or _usual(variant), file.known)
         return Model(name, variant, names, preprocessing, file.path, wordnet_ids=ids, published=file.known)
 
 
@@ -163,6 +163,14 @@ def _class_names(file: OpenedWeights, classes: int) -> tuple[tuple[str, ...] | N
         ids, names = zip(*imagenet_classes(), strict=True)
         return ids, names
     return None, tuple(map(str, range(classes)))
+
+
+def _as_published(preprocessing: Preprocessing, known: PublishedWeights | None) -> Preprocessing:
+    """Return the preprocessing with which an accuracy was published, where a file's own is not one of these."""
+    published = [accuracy.preprocessing for accuracy in known.accuracies] if known else []
+    if known is None or preprocessing in published:
+        return preprocessing
+    return dataclasses.replace(known.preprocessing, mean=preprocessing.mean, std=preprocessing.std)
 
 
 def _usual(variant: Variant) -> Preprocessing:

@@ -129,7 +129,8 @@ def write_folder(folder: str | Path, document: dict[str, Any], model: Model, eva
     facts = [(name, document[name]) for name in ("model", "data", "images", "views")]
     facts += [(NAMES[name], metric_text(name, entry)) for name, entry in document["metrics"].items()]
     if document["published"]:
-        facts.append(("published top-1, top-5", "{top1} %, {top5} %".format(**document["published"])))
+        published_text = "{top1} %, {top5} %".format(**document["published"])
+        facts.append(("published on ImageNet-1K: top-1, top-5", published_text))
     write_page(
         folder / PAGE,
         f"{Path(model.name).name} on {Path(str(document['data'])).name}",
