@@ -31,6 +31,7 @@ _HOMES = {
     "decode_predictions": "weights.imagenet_classes",
     "evaluate": "inference.evaluate",
     "explain": "inference.explain",
+    "export": "exporting.export",
     "fold": "model.folding",
     "freeze": "model.features",
     "get_recipe": "recipes.naming",
@@ -65,6 +66,7 @@ __all__ = [
     "decode_predictions",
     "evaluate",
     "explain",
+    "export",
     "fold",
     "freeze",
     "get_recipe",
@@ -84,6 +86,7 @@ __all__ = [
 if TYPE_CHECKING:
     from resnext.data.check import check_data
     from resnext.data.preview import preview
+    from resnext.exporting.export import export
     from resnext.images.preprocessing import Preprocessing, preprocess_input
     from resnext.inference.batch_predictor import BatchPredictor
     from resnext.inference.evaluate import EvaluationOptions, evaluate

@@ -75,6 +75,10 @@ class PeerLostError(ResNeXtError, RuntimeError):
     exit_code = 75  # EX_TEMPFAIL: to be tried again
 
 
+class ExportError(ResNeXtError, RuntimeError):
+    """An exported file does not compute what the network does; it was not kept."""
+
+
 class MissingPackageError(ResNeXtError, ImportError):
     """A function needs a package that is not installed; the message gives the command that installs it."""
 

@@ -1,6 +1,10 @@
 """Writing of files that are complete or absent, even after a power failure."""
 
+import contextlib
+import glob
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -35,3 +39,41 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+_temporary: set[Path] = set()
+
+
+@contextlib.contextmanager
+def temporary_folder(beside: Path) -> Iterator[Path]:
+    """Make a folder beside a path for what will replace it; it is removed at the end, whatever ends the block.
+
+    What a process that was killed has left for the same path is removed, too.
+    """
+    for left in beside.parent.glob(f".{glob.escape(beside.name)}.*"):
+        if left.suffix[1:].isdigit() and left.is_dir() and not _is_running(int(left.suffix[1:])):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = beside.with_name(f".{beside.name}.{os.getpid()}")
+    folder.mkdir()
+    _temporary.add(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        _temporary.discard(folder)
+
+
+def remove_temporary_folders() -> None:
+    """Remove the folders of `temporary_folder` before the process ends in the middle of their blocks."""
+    for folder in [*_temporary]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # of another user
+        return True
+    return True

@@ -10,6 +10,7 @@ import threading
 import time
 from typing import NoReturn
 
+from resnext.files import remove_temporary_folders
 from resnext.training.signals import SIGNALS, StopRequest, active_request, exit_code, stopped_by
 
 SOON = 0.7  # seconds that a command has to end by itself
@@ -30,7 +31,7 @@ class Interrupts:
     """
 
     def __init__(self):
-        self.count = 0  # interrupts outside a training
+        self.number = 0  # of the signal that came outside a training
         self.ending = threading.Lock()  # taken by the thread that ends the process
         self.stderr = os.dup(2)  # standard error itself is silent while a backend is imported
         sys.unraisablehook = _show_unraisable
@@ -38,12 +39,13 @@ class Interrupts:
         os.set_blocking(writes, False)
         signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
         threading.Thread(target=self._watch, args=(reads,), daemon=True).start()
-        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as a shell arranges for jobs in the background
-            signal.signal(signal.SIGINT, self._interrupt)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) != signal.SIG_IGN:  # as a shell arranges for jobs in the background
+                signal.signal(number, self._interrupt)
 
     def _interrupt(self, number: int, frame) -> NoReturn:
-        self.count += 1
-        raise KeyboardInterrupt
+        self.number = number
+        raise KeyboardInterrupt if number == signal.SIGINT else stopped_by(number)
 
     def _watch(self, pipe: int) -> None:
         with os.fdopen(pipe, "rb", buffering=0) as signals:
@@ -74,6 +76,7 @@ class Interrupts:
                 clean_up()
             request.raised = stopped_by(number)
             line = str(request.described(request.raised))
+        remove_temporary_folders()
         self._print(line)
         os._exit(exit_code(number))
 

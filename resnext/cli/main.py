@@ -19,6 +19,7 @@ import tyro
 
 from resnext.backend import BACKENDS, installed_backend
 from resnext.cli.data import check_data, preview_command
+from resnext.cli.export import export
 from resnext.cli.inference import evaluate, explain, predict
 from resnext.cli.interrupts import Interrupts
 from resnext.cli.measure import bench
@@ -32,6 +33,7 @@ from resnext.errors import DistributedError, ResNeXtError, RunError, did_you_mea
 from resnext.files import user_path
 from resnext.recipes.naming import default_recipe, get_recipe
 from resnext.runs.run import Run
+from resnext.training.signals import exit_code
 
 
 def _value_of(option: str, arguments: Sequence[str]) -> str | None:
@@ -54,6 +56,7 @@ def commands(arguments: Sequence[str]) -> dict[str, Callable[..., None]]:
         "compare": compare,
         "predict": predict,
         "explain": explain,
+        "export": export,
         "check-data": check_data,
         "convert": convert,
         "preview": preview_command(recipe),
@@ -80,8 +83,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:
-        if interrupts.count:  # TensorFlow hands on an interrupt as an error of its own
-            interrupts.leave(130, "interrupted")
+        if interrupts.number:  # TensorFlow hands on an interrupt as an error of its own
+            interrupts.leave(exit_code(interrupts.number), "interrupted")
         if not isinstance(error, ResNeXtError | OSError):
             raise  # a bug in resnext
         interrupts.leave(getattr(error, "exit_code", 1), str(error))
@@ -97,7 +100,7 @@ def _prepare() -> None:
     _silence_other_ranks()
     if not os.environ.get("KERAS_BACKEND"):
         os.environ["KERAS_BACKEND"] = _backend_of_run(sys.argv) or installed_backend()
-    if sys.argv[1:2] in (["train"], ["evaluate"], ["predict"], ["explain"], ["bench"]):
+    if sys.argv[1:2] in (["train"], ["evaluate"], ["predict"], ["explain"], ["export"], ["bench"]):
         _ask_for_huge_pages()
 
 

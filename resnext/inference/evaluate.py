@@ -19,6 +19,7 @@ from resnext.distributed import SINGLE, Cluster
 from resnext.errors import ArgumentError, DataError, printable
 from resnext.images.preprocessing import Preprocessing
 from resnext.images.views import Views
+from resnext.inference.engines import Engine
 from resnext.inference.model import Model, at_size
 from resnext.metrics.evaluation import Evaluation
 from resnext.runs.run import Run
@@ -221,8 +222,10 @@ def scores(
         yield logits.reshape(-1, views, logits.shape[-1]).mean(axis=1)[:valid]
 
 
-def outputs_of(classifier: keras.Model, images: np.ndarray, cluster: Cluster = SINGLE) -> Sequence[np.ndarray]:
+def outputs_of(classifier: keras.Model | Engine, images: np.ndarray, cluster: Cluster = SINGLE) -> Sequence[np.ndarray]:
     """Compute the outputs of uint8 (batch, size, size, 3), from this process's rows of the batch, as float32."""
+    if isinstance(classifier, Engine):
+        return [classifier.predict_on_batch(images)]
     with _no_gradients():
         outputs = cluster.predict(classifier, images)
     return [np.array(output, np.float32) for output in (outputs if isinstance(outputs, list) else [outputs])]

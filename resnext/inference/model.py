@@ -12,6 +12,7 @@ from resnext.backend import import_keras
 from resnext.errors import ArgumentError, WeightsError, did_you_mean
 from resnext.files import user_path
 from resnext.images.preprocessing import Preprocessing
+from resnext.inference.engines import EXPORTED, Engine, open_engine
 from resnext.runs.run import WEIGHTS, Run, is_run
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.naming import get_variant, list_variants
@@ -46,6 +47,7 @@ class Model:
     wordnet_ids: tuple[str, ...] | None = None  # of ImageNet's classes, whose folders have these names
     run: Run | None = None
     published: PublishedWeights | None = None
+    engine: Engine | None = None  # of an exported file, which is its own runtime
 
     @classmethod
     def open(cls, model: str | Path | Model, weights: str | None = None) -> Model:
@@ -70,6 +72,8 @@ class Model:
         if weights in WEIGHTS:
             raise ArgumentError(f"{model}: not a run folder, and only a run has {weights} weights. {_ALLOWED}")
         name = str(model)
+        if user_path(model).suffix in EXPORTED and user_path(model).exists() and weights is None:
+            return _of_exported(user_path(model))
         if weights is None:
             _check_source(name)
             return _of_weights(name, name, None)
@@ -95,6 +99,8 @@ class Model:
         Raises:
             RunError, WeightsError: the weights cannot be used.
         """
+        if self.engine:
+            return [self._engine_for(preprocessings, outputs)]
         if self.run:
             self.run.check_size(self.source)
         import_keras()
@@ -102,6 +108,17 @@ class Model:
 
         sizes = preprocessings or [self.preprocessing]
         return trained_classifiers(self.variant, len(self.classes), sizes, self.source, self.dtype, outputs)
+
+    def _engine_for(self, preprocessings: Sequence[Preprocessing] | None, outputs: Sequence[Any]) -> Any:
+        """Return the runtime of an exported file. Raises ArgumentError for what only a network can do."""
+        sizes = {each.size for each in preprocessings or [self.preprocessing]}
+        if tuple(outputs) != ("logits",) or sizes != {self.preprocessing.size}:
+            what = "other sizes" if tuple(outputs) == ("logits",) else "embeddings and maps"
+            raise ArgumentError(
+                f"{self.name}: an exported file has one size and gives probabilities only; for {what} pass the model "
+                "that it was exported from."
+            )
+        return self.engine
 
 
 _ALLOWED = (
@@ -140,6 +157,12 @@ def _of_run(run: Run, weights: str | None) -> Model:
         row.temperature if row else 1.0,
         run=run,
     )
+
+
+def _of_exported(path: Path) -> Model:
+    engine = open_engine(path)
+    known = engine.description
+    return Model(str(path), known.variant, known.classes, known.preprocessing, path, engine=engine)
 
 
 def _of_weights(name: str, source: str, variant: Variant | None) -> Model:

@@ -1,0 +1,45 @@
+"""Write a trained network in another program's format: export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from resnext.errors import printable
+from resnext.exporting.export import LABELS, Format
+from resnext.exporting.options import Normalisation
+
+
+def export(
+    model: Annotated[Positional[str], tyro.conf.arg(metavar="MODEL")],
+    out: Path,
+    format: Format | None = None,
+    weights: str | None = None,
+    normalisation: Normalisation = "inside",
+    maps: tyro.conf.FlagCreatePairsOff[bool] = False,
+    images: Path | None = None,
+) -> None:
+    """Export a trained network: one file with its classes and the normalisation of images, checked in its own runtime.
+
+    Args:
+        model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network.
+        out: file to write, .onnx; labels.txt is written beside it.
+        format: onnx; by default that of the suffix.
+        weights: best or last of a run; of a network by name a file, hf:OWNER/NAME or a tag.
+        normalisation: inside the file, which then takes uint8 images, or outside.
+        maps: class activation maps as a second output.
+        images: file, folder or archive of images to compare the file with the network on.
+    """
+    from resnext.exporting.export import export
+    from resnext.exporting.options import ExportOptions
+
+    options = ExportOptions(normalisation, maps)
+    done = export(model, out, format=format, weights=weights, options=options, images=images)
+    print(f"exported: {printable(done.path)} ({done.path.stat().st_size / 1e6:.1f} MB), {LABELS}")
+    print(
+        f"checked in its runtime on {done.images} images ({printable(done.source)}): largest difference of a "
+        f"probability {done.difference:.1e}"
+    )

@@ -1,0 +1,176 @@
+"""Export a trained network, open it again in its own runtime, and compare the two, before anything is replaced."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.metadata
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+
+from resnext.data.inputs import find_inputs
+from resnext.data.source import open_data
+from resnext.errors import ArgumentError, DataError, ExportError, ImageError, printable
+from resnext.exporting.options import ExportOptions
+from resnext.files import sync_folder, temporary_folder, user_path
+from resnext.inference.engines import Description, open_engine
+from resnext.inference.evaluate import examples_for, log_softmax, outputs_of
+from resnext.inference.model import Model
+
+Format = Literal["onnx"]
+SUFFIXES: dict[str, str] = {"onnx": ".onnx"}
+LABELS = "labels.txt"
+CLOSE = 1e-5  # largest difference of a probability in float32
+IMAGES = 17  # that are compared, in batches of 1, 3 and 17
+
+
+class Exported(NamedTuple):
+    """What `export` has written, and how it was checked."""
+
+    path: Path
+    difference: float  # largest, of a probability
+    images: int
+    source: str  # of the images
+
+
+def export(
+    model: str | Path | Model,
+    out: str | Path,
+    *,
+    format: Format | None = None,
+    weights: str | None = None,
+    options: ExportOptions = ExportOptions(),  # noqa: B008 - frozen
+    images: str | Path | Iterable[str | Path] | None = None,
+) -> Exported:
+    """Write a trained network in the format of another program, with batch norm folded and the classes in it.
+
+    The file is written beside its place, opened in its own runtime, and compared with the network on images in batches
+    of 1, 3 and 17. Only then it replaces what was there before.
+
+    Args:
+        model: run folder, tag of published weights, `hf:OWNER/NAME`, file of weights, or name of a network.
+        out: file to write; labels.txt is written beside it.
+        format: "onnx"; by default that of the suffix.
+        weights: as in `Model.open`.
+        options: normalisation inside or outside; activation maps.
+        images: images to compare on; by default those that the run held out, or random ones where they are gone.
+
+    Raises:
+        ArgumentError, RunError, WeightsError: before anything is written.
+        ExportError: the file computes something else.
+
+    >>> export("runs/signs", "signs.onnx").difference < 1e-5  # doctest: +SKIP
+    True
+    """
+    path = user_path(out)
+    chosen = _format(format, path)
+    opened = Model.open(model, weights)
+    _check_target(path, opened)
+    writers = {"onnx": "resnext.exporting.to_onnx"}
+    writer = importlib.import_module(writers[chosen])
+    with temporary_folder(path) as folder:
+        written = folder / path.name
+        writer.write(opened, describe(opened, options), options, written)
+        pixels, source = sample(opened, images)
+        difference = largest_difference(opened, written, pixels)
+        if not difference <= CLOSE:
+            raise ExportError(
+                f"{path}: its probabilities differ from the network's by up to {difference:.1e}, more than {CLOSE:g}; "
+                "it was not kept. Please report this."
+            )
+        labels = folder / LABELS
+        labels.write_text("".join(f"{name}\n" for name in opened.classes), encoding="utf-8")
+        os.replace(written, path)
+        os.replace(labels, path.with_name(LABELS))
+    sync_folder(path.parent)
+    return Exported(path, difference, len(pixels), source)
+
+
+def _format(format: str | None, path: Path) -> str:
+    """Return the format that is asked for, or that the suffix names. Raises ArgumentError."""
+    by_suffix = {suffix: name for name, suffix in SUFFIXES.items()}
+    chosen = format or by_suffix.get(path.suffix.lower())
+    if chosen is None:
+        raise ArgumentError(f"{path}: the suffix names no format. Use {', '.join(by_suffix)}, or pass --format.")
+    if chosen not in get_args(Format):
+        raise ArgumentError(f"`format` must be one of {', '.join(get_args(Format))}. Received: {chosen!r}")
+    if path.suffix.lower() != SUFFIXES[chosen]:
+        raise ArgumentError(f"{path}: {chosen} files end in {SUFFIXES[chosen]}. Choose such a name.")
+    return chosen
+
+
+def _check_target(path: Path, model: Model) -> None:
+    """Refuse a place that cannot be written to, or whose labels are those of another network. Raises ArgumentError."""
+    if path.is_dir() or not path.parent.is_dir():
+        reason = "is a folder" if path.is_dir() else "its folder does not exist"
+        raise ArgumentError(f"{printable(path)}: {reason}. Pass a file in an existing folder.")
+    labels = path.with_name(LABELS)
+    if labels.exists() and labels.read_bytes() != "".join(f"{name}\n" for name in model.classes).encode():
+        raise ArgumentError(f"{printable(labels)}: belongs to a network of other classes. Choose another folder.")
+
+
+def describe(model: Model, options: ExportOptions) -> Description:
+    """Return what the file says of itself."""
+    facts = {"model": Path(model.name).name, "resnext": importlib.metadata.version("resnext")}
+    if model.run:
+        config = model.run.config
+        facts |= {"recipe": config.recipe.name, "data": Path(config.data).name, "started_from": config.options.weights}
+        facts |= {"versions": config.versions}
+    if model.published:
+        facts |= {"weights": model.published.tag, "licence": model.published.licence}
+    kind = "uint8" if options.normalisation == "inside" else "normalised"
+    return Description(model.variant, model.classes, model.preprocessing, kind, facts)
+
+
+def sample(model: Model, images: str | Path | Iterable[str | Path] | None) -> tuple[np.ndarray, str]:
+    """Return images to compare on, uint8 (images, size, size, 3), and where they are from."""
+    if images is not None:
+        arguments = [images] if isinstance(images, str | Path) else list(images)
+        found = (each.source for each in find_inputs(arguments, Counter()) if each.source is not None)
+        pixels = list(islice(_readable(model, found), IMAGES))
+        if not pixels:
+            raise ArgumentError(f"{printable(arguments[0])}: no image to compare on can be read. Pass others.")
+        return _repeated(pixels), str(arguments[0])
+    if model.run:
+        data = model.run.config.data
+        try:
+            found = examples_for(model, open_data(data)).images
+            step = max(1, len(found) // IMAGES)
+            pixels = list(islice(_readable(model, found[::step]), IMAGES))
+        except (DataError, ArgumentError):
+            pixels = []
+        if pixels:
+            return _repeated(pixels), data
+    size = model.preprocessing.size
+    return np.random.default_rng(0).integers(0, 256, (IMAGES, size, size, 3), np.uint8), "random pixels"
+
+
+def _readable(model: Model, images: Iterable) -> Iterator[np.ndarray]:
+    for image in images:
+        try:
+            is_array = isinstance(image, np.ndarray)
+            yield model.preprocessing.apply(image) if is_array else model.preprocessing.load(image)
+        except ImageError:
+            continue
+
+
+def _repeated(pixels: list[np.ndarray]) -> np.ndarray:
+    return np.stack([pixels[i % len(pixels)] for i in range(IMAGES)])
+
+
+def largest_difference(model: Model, path: Path, pixels: np.ndarray) -> float:
+    """Return the largest difference of a probability between the network and its file, in batches of 1, 3 and 17."""
+    exact = dataclasses.replace(model, dtype="float32")
+    (network,), engine = exact.build(), open_engine(path)
+    differences = []
+    for batch in (1, 3, IMAGES):
+        theirs = np.exp(engine.predict_on_batch(pixels[:batch]))
+        (logits,) = outputs_of(network, pixels[:batch])
+        differences.append(np.abs(theirs - np.exp(log_softmax(logits))).max())
+    return float(np.max(differences))  # NaN where one is

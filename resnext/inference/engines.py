@@ -1,0 +1,131 @@
+"""Exported networks in their own runtimes, behind the method by which Keras's models are asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from resnext.errors import WeightsError, missing_package, one_line
+from resnext.images.preprocessing import Preprocessing
+from resnext.variants.variant import Variant
+from resnext.weights.hub_config import checked_names
+
+Input = Literal["uint8", "normalised"]
+MAX_METADATA = 8_000_000  # characters
+ONNX = ".onnx"
+EXPORTED = (ONNX,)  # suffixes
+
+
+@dataclass(frozen=True)
+class Description:
+    """What an exported file says of itself, as `resnext export` writes it.
+
+    Args:
+        variant: network.
+        classes: names of the classes.
+        preprocessing: how images are prepared up to the input.
+        input: "uint8" where the file normalises images itself, else "normalised".
+        facts: recipe, source, versions and licence, for people.
+    """
+
+    variant: Variant
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    input: Input
+    facts: dict[str, Any]
+
+    def to_metadata(self) -> dict[str, str]:
+        """Return the description as words by names."""
+        import dataclasses
+
+        document = {
+            "variant": dataclasses.asdict(self.variant),
+            "classes": list(self.classes),
+            "preprocessing": self.preprocessing.to_json(),
+            "input": self.input,
+            **self.facts,
+        }
+        return {name: json.dumps(value, ensure_ascii=False) for name, value in document.items()}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], path: Path) -> Description:
+        """Return the description in a file's metadata. Raises WeightsError where there is none, or it is damaged."""
+        try:
+            if sum(map(len, metadata.values())) > MAX_METADATA:
+                raise ValueError(f"more than {MAX_METADATA:,} characters")
+            document = {name: json.loads(value) for name, value in metadata.items()}
+            kind = document.pop("input")
+            if kind not in ("uint8", "normalised"):
+                raise ValueError(f"input {kind!r}")
+            return cls(
+                Variant.from_json(document.pop("variant")),
+                checked_names(document.pop("classes")),
+                Preprocessing.from_json(document.pop("preprocessing")),
+                kind,
+                document,
+            )
+        except KeyError as error:
+            raise WeightsError(
+                f"{path}: was not exported by resnext (it has no {error.args[0]}). Pass a file of `resnext export`."
+            ) from error
+        except (ValueError, TypeError, RecursionError) as error:
+            raise WeightsError(f"{path}: its description is damaged ({one_line(error)}). Export it again.") from error
+
+
+class Engine:
+    """Parent of runtimes: uint8 images in, log-probabilities out, which are logits, too."""
+
+    description: Description
+
+    def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
+        """Return float32 (batch, classes) for uint8 (batch, size, size, 3)."""
+        if self.description.input == "normalised":
+            mean, std = (np.array(value, np.float32) for value in self._statistics())
+            images = ((images / np.float32(255) - mean) / std).transpose(0, 3, 1, 2)
+        with np.errstate(divide="ignore"):  # a probability of 0
+            return np.log(self.probabilities(images))
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """Return float32 (batch, classes) for what the file has as its input."""
+        raise NotImplementedError
+
+    def _statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        return self.description.preprocessing.mean, self.description.preprocessing.std
+
+
+class OnnxRuntime(Engine):
+    """A network in ONNX Runtime.
+
+    Args:
+        path: .onnx file.
+
+    Raises:
+        WeightsError: the file is damaged, or was not exported by resnext.
+        MissingPackageError: onnxruntime is not installed.
+    """
+
+    def __init__(self, path: Path):
+        try:
+            import onnxruntime
+        except ModuleNotFoundError as error:
+            raise missing_package("a network in ONNX", "onnxruntime", "onnx") from error
+        onnxruntime.set_default_logger_severity(3)  # errors only: they are raised as well
+        try:
+            self.session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+            metadata = self.session.get_modelmeta().custom_metadata_map
+        except Exception as error:  # of many kinds, by what is damaged
+            raise WeightsError(f"{path}: ONNX Runtime can't open it ({one_line(error)}). Export it again.") from error
+        self.description = Description.from_metadata(metadata, path)
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        return self.session.run(["probabilities"], {"images": images})[0]
+
+
+def open_engine(path: Path) -> Engine:
+    """Open an exported file in its runtime. Raises WeightsError, MissingPackageError."""
+    return OnnxRuntime(path)
