@@ -4,7 +4,8 @@ import contextlib
 import glob
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 
@@ -41,7 +42,24 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-_temporary: set[Path] = set()
+_at_sudden_end: list[Callable[[], object]] = []
+
+
+@contextlib.contextmanager
+def at_sudden_end(function: Callable[[], object]) -> Iterator[None]:
+    """Have a function called if the process ends in the middle of the block, while Python can't run its `finally`."""
+    _at_sudden_end.append(function)
+    try:
+        yield
+    finally:
+        _at_sudden_end.remove(function)
+
+
+def clean_up() -> None:
+    """Call the functions of `at_sudden_end`, the last one first."""
+    for function in reversed([*_at_sudden_end]):
+        with contextlib.suppress(Exception):
+            function()
 
 
 @contextlib.contextmanager
@@ -55,18 +73,12 @@ def temporary_folder(beside: Path) -> Iterator[Path]:
             shutil.rmtree(left, ignore_errors=True)
     folder = beside.with_name(f".{beside.name}.{os.getpid()}")
     folder.mkdir()
-    _temporary.add(folder)
+    remove = partial(shutil.rmtree, folder, ignore_errors=True)
     try:
-        yield folder
+        with at_sudden_end(remove):
+            yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        _temporary.discard(folder)
-
-
-def remove_temporary_folders() -> None:
-    """Remove the folders of `temporary_folder` before the process ends in the middle of their blocks."""
-    for folder in [*_temporary]:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove()
 
 
 def _is_running(process: int) -> bool:

@@ -75,7 +75,7 @@ def test_pictures_sheets_and_maps_are_written(trained, colours, tmp_path):
     (tmp_path / "photos" / "a" / "b.png").write_text("not an image")
     process = resnext("explain", folder, tmp_path / "photos", "--out", tmp_path / "out", "--raw", "--class", "red")
     assert process.returncode == 1
-    assert process.stderr.splitlines()[-1] == "resnext: 1 of 27 images can't be read; their rows say why"
+    assert process.stderr.splitlines()[-1] == "resnext: 1 of 27 images can't be read; its row says why"
     assert "b.png  error: not a JPEG" in process.stdout
     out = tmp_path / "out"
     assert [path.name for path in sorted(out.glob("sheet-*.png"))] == ["sheet-001.png", "sheet-002.png"]
@@ -143,3 +143,33 @@ def test_paths_are_drawn_and_counted(trained, colours, tmp_path):
     save_weights(ResNeXt("resnet20", classes=3), tmp_path / "plain.safetensors")
     with pytest.raises(ArgumentError, match=r"resnet20: its blocks have one path\. Pass a network of a higher card"):
         path_strengths(tmp_path / "plain.safetensors", colours)
+
+
+def test_odd_names_lists_and_places_of_explain(trained, colours, tmp_path, monkeypatch):
+    import io
+    import os
+    import sys
+
+    folder, _ = trained
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    for name in (os.fsdecode(b"x\xff.png"), "a\nline.png", "$cash$.png"):
+        (odd / name).write_bytes((colours / "test" / "red" / "000.png").read_bytes())
+    process = resnext("explain", folder, odd, "--out", tmp_path / "out")
+    assert process.returncode == 0, process.stderr
+    assert len((tmp_path / "out" / "explanations.csv").read_text().splitlines()) == 1 + 3 + 1  # a name of two lines
+    assert (tmp_path / "out" / "sheet-001.png").exists()
+    assert refusal(resnext("explain", folder, tmp_path, "--out", tmp_path / "maps")) == (
+        f"{tmp_path / 'maps'}: lies in {tmp_path}, whose images are explained. Choose another --out."
+    )
+    assert refusal(resnext("explain", folder, odd, "--out", tmp_path / "maps", "--block", "stage5_block1")) == (
+        "--block is for --paths. Pass both, or leave it out."
+    )
+    assert refusal(resnext("explain", folder, colours, "--out", tmp_path / "maps", "--paths", "--raw")) == (
+        "--paths shows all classes and writes no maps. Leave --class and --raw out."
+    )
+    (tmp_path / "none").mkdir()
+    assert "no images in" in refusal(resnext("explain", folder, tmp_path / "none", "--out", tmp_path / "maps"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{odd}/$cash$.png\n".encode())))
+    (listed,) = explain(folder, "-")
+    assert listed.name == "red"

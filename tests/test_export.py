@@ -66,6 +66,7 @@ FAMILIES = [
 ]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("name", "size", "form", "fields"), FAMILIES, ids=lambda value: str(value))
 def test_graph_computes_what_the_network_does(name, size, form, fields):
     variant = dataclasses.replace(get_variant(name), **fields)
@@ -139,6 +140,7 @@ def test_normalisation_outside_and_maps(trained, colours, tmp_path):
     assert dict(prediction.classes)["red"] == pytest.approx(probabilities[0, 2], abs=1e-5)
 
 
+@pytest.mark.once
 def test_a_file_that_computes_something_else_is_not_kept(trained, tmp_path, monkeypatch):
     """What was there before stays, and nothing is left of the other."""
     path = tmp_path / "a.onnx"
@@ -155,6 +157,7 @@ def test_a_file_that_computes_something_else_is_not_kept(trained, tmp_path, monk
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.onnx"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("fault", "status"), [("SIGTERM", 143), ("SIGINT", 130), ("deaf", 143)])
 def test_an_interrupted_export_leaves_nothing(trained, tmp_path, fault, status):
     """Also where a signal comes while compiled code runs, and Python's own cleaning up does not."""
@@ -169,6 +172,7 @@ def test_an_interrupted_export_leaves_nothing(trained, tmp_path, fault, status):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.once
 def test_what_a_killed_export_left_is_removed_by_the_next(trained, tmp_path):
     (tmp_path / ".a.onnx.999999999").mkdir()
     (tmp_path / ".a.onnx.999999999" / "a.onnx").write_bytes(b"half")
@@ -177,6 +181,7 @@ def test_what_a_killed_export_left_is_removed_by_the_next(trained, tmp_path):
     assert {entry.name for entry in tmp_path.iterdir()} == {"a.onnx", "labels.txt", ".a.onnx.old"}
 
 
+@pytest.mark.once
 def test_damaged_and_foreign_files_are_refused(exported, tmp_path):
     path, _ = exported
     content = path.read_bytes()
@@ -203,6 +208,7 @@ def test_damaged_and_foreign_files_are_refused(exported, tmp_path):
     assert "no such model" in missing
 
 
+@pytest.mark.once
 def test_places_that_cannot_be_written_are_refused(trained, tmp_path):
     folder, _ = trained
     assert refusal(resnext("export", folder, "--out", tmp_path / "a.pb")) == (

@@ -99,6 +99,7 @@ PICKLE = pickle.dumps(Runs())
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 HALF = {kind: saved(kind=kind)[: len(saved(kind=kind)) // 2] for kind in ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")}
 
+BYTES = os.fsdecode(b"\xff\xfe.png")
 # What is read, and what is not and why.
 GOOD: dict[str, bytes | Callable[[], bytes]] = {
     "plain.jpg": saved(kind="JPEG"),
@@ -133,7 +134,7 @@ GOOD: dict[str, bytes | Callable[[], bytes]] = {
     "=cmd|' !A0.png": saved(),
     "-rf.png": saved(),
     "[a]*?.png": saved(),
-    os.fsdecode(b"\xff\xfe.png"): saved(),
+    BYTES: saved(),
 }
 BAD: dict[str, tuple[bytes | Callable[[], bytes], str]] = {
     "empty.jpg": (b"", "empty file"),
@@ -208,9 +209,11 @@ def test_each_has_its_row_in_predict(trained, hostile, links):
     assert len(GOOD) + len(BAD) + len(SPECIAL) >= 40
     process = resnext("predict", folder, hostile, links, hostile / "readme.svg", "--format", "jsonl")
     read = [json.loads(line) for line in process.stdout.splitlines()]
+    names = {name: name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for name in GOOD}
+    assert names[BYTES] == r"\xff\xfe.png"  # bytes that are no UTF-8, in JSON
     rows = {row["image"].removeprefix(f"{hostile}/").removeprefix(f"{links}/"): row for row in read}
-    assert rows.keys() == {*GOOD, *BAD, *SPECIAL, *LINKS, "readme.svg"}
-    assert {name: rows[name]["error"] for name in GOOD if rows[name]["error"] is not None} == {}
+    assert rows.keys() == {*names.values(), *BAD, *SPECIAL, *LINKS, "readme.svg"}
+    assert {name: rows[name]["error"] for name in names.values() if rows[name]["error"] is not None} == {}
     expected = {name: reason for name, (_, reason) in BAD.items()} | SPECIAL | LINKS | {"readme.svg": UNKNOWN_KIND}
     for name, reason in expected.items():
         assert rows[name]["class"] is None, name

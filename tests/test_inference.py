@@ -4,23 +4,27 @@ import csv
 import dataclasses
 import json
 import shutil
+import signal
 import tarfile
+import time
 import zipfile
 
 import numpy as np
 import pytest
+from commands import Command
 from conftest import COLOURS, refusal, resnext, write_photos
 from PIL import Image
 
 from resnext import ResNeXt, evaluate, predict, save_weights
+from resnext.data.examples import Examples
 from resnext.errors import ArgumentError, WeightsError
 from resnext.images.preprocessing import Preprocessing
 from resnext.images.views import Views
 from resnext.inference.batch_predictor import BatchPredictor
-from resnext.inference.evaluate import EvaluationOptions, evaluate_model
+from resnext.inference.evaluate import Evaluated, EvaluationOptions
 from resnext.inference.model import Model, at_size
 from resnext.inference.predict import PredictionOptions
-from resnext.inference.results import to_document
+from resnext.inference.results import published
 from resnext.metrics.calibration import BINS, TEMPERATURES, calibration_error, reliability
 from resnext.metrics.evaluation import Evaluation
 from resnext.metrics.side_by_side import side_by_side
@@ -215,23 +219,43 @@ def test_results_as_json_csv_and_a_page(trained, colours, tmp_path):
     )
 
 
-def test_published_numbers_stand_beside_ours(weights, tmp_path):
+def test_published_numbers_stand_beside_ours(weights):
     """Where the images are seen as they were for the published numbers."""
     model = Model.open(str(weights))
     accuracies = (Accuracy(Preprocessing(64, 72), 70.0, 90.0), Accuracy(model.preprocessing, 71.5, 91.25))
     known = PublishedWeights("resnext14_2x4d.some_in1k", "mit", 1000, accuracies, None)
-    write_photos(tmp_path / "photos", {"n01440764": (1, 2, 3)}, 2)
+    model = dataclasses.replace(model, published=known)
+    labels = np.arange(1000, dtype=np.int32)
+    evaluation = Evaluation.of(model.classes, labels, [np.log(np.full((1000, 1000), 1e-3, np.float32))])
 
-    def published(**options):
-        model_of_it = dataclasses.replace(model, published=known)
-        evaluated = evaluate_model(model_of_it, tmp_path / "photos", options=EvaluationOptions(**options))
-        return to_document(model_of_it, "photos", evaluated)["published"]
+    def shown(evaluation, **options):
+        views = EvaluationOptions(**options).views(model.preprocessing)
+        return published(model, Evaluated(evaluation, Examples([], labels, model.classes), views))
 
-    assert published() == {"top1": 71.5, "top5": 91.25}
-    assert published(size=(64,), interpolation="bilinear") == {"top1": 70.0, "top5": 90.0}
-    assert published(flip=True) is None
+    assert shown(evaluation) == {"top1": 71.5, "top5": 91.25}
+    assert shown(evaluation, size=(64,), interpolation="bilinear") == {"top1": 70.0, "top5": 90.0}
+    assert shown(evaluation, flip=True) is None
+    assert shown(evaluation._take(np.arange(500))) is None  # other data
     with pytest.raises(ArgumentError, match=r"`size` must be a tuple of sizes, such as \(320,\)\. Received: 64"):
-        published(size=64)
+        shown(evaluation, size=64)
+    with pytest.raises(
+        ArgumentError, match=r"`size` must be at least 1, and size / crop at most 8,000\. Received: size=0"
+    ):
+        shown(evaluation, size=(0,))
+
+
+def test_models_that_cannot_be_compared_are_refused_before_they_are_evaluated(trained, weights, colours, tmp_path):
+    folder, _ = trained
+    assert refusal(resnext("evaluate", folder, colours, "--against", weights, "--out", tmp_path / "out")) == (
+        f"{folder} and {weights} tell other classes apart. Pass models of the same classes."
+    )
+    assert not (tmp_path / "out").exists()
+    shutil.copytree(folder, tmp_path / "other")
+    held_out = [path.relative_to(colours / "train").as_posix() for path in (colours / "train").glob("red/*.png")]
+    (tmp_path / "other" / "held-out.json").write_text(json.dumps(held_out))
+    message = "held out different images of this data. Pass images that neither was trained on."
+    assert message in refusal(resnext("evaluate", folder, colours / "train", "--against", tmp_path / "other"))
+    assert "can't be made (" in refusal(resnext("evaluate", folder, colours, "--out", "/proc/nothing"))
 
 
 def test_a_second_model_on_the_same_images(trained, colours):
@@ -446,13 +470,64 @@ def test_predictions_and_embeddings_in_files(trained, colours, tmp_path):
     (given,) = predict(folder, rows[0]["image"], options=PredictionOptions(embeddings=True))
     np.testing.assert_allclose(given.embedding, array[0], rtol=1e-4, atol=1e-4)
     assert refusal(resnext(*arguments, "--out", tmp_path / "a.csv")) == (
-        f"{tmp_path / 'a.csv'}: exists already. Pass a new file in an existing folder."
+        f"{tmp_path / 'a.csv'}: exists already. Pass a new file in a folder of yours."
     )
     assert "the suffix names no format" in refusal(resnext(*arguments, "--out", tmp_path / "a.xml"))
     assert "needs a file to write" in refusal(resnext(*arguments, "--format", "parquet"))
     assert "embeddings are written as .npy or .parquet" in refusal(
         resnext(*arguments, "--embeddings", tmp_path / "a.txt")
     )
+
+
+def test_outputs_are_checked_before_anything_is_computed(trained, colours, tmp_path):
+    arguments = ("predict", trained[0], colours / "test")
+    same = "predictions and embeddings can't go to the same file, and beside a .npy the names go to a .csv."
+    for out, embeddings in (("b.csv", "b.npy"), ("d.parquet", "d.parquet")):
+        given = [f"--out={tmp_path / out}", f"--embeddings={tmp_path / embeddings}"]
+        assert same in refusal(resnext(*arguments, *given))
+    (tmp_path / "e.csv").symlink_to("nowhere")
+    assert "e.csv: exists already." in refusal(resnext(*arguments, "--out", tmp_path / "e.csv"))
+    assert "its folder does not exist, or can't be written to" in refusal(resnext(*arguments, "--out", "/proc/x/a.csv"))
+    assert [path.name for path in tmp_path.iterdir()] == ["e.csv"]
+
+
+def test_nothing_to_classify_is_an_error(trained, tmp_path):
+    (tmp_path / "notes.txt").write_text("no image")
+    process = resnext("predict", trained[0], tmp_path)
+    assert process.returncode == 1
+    assert process.stderr.splitlines() == [
+        "resnext: left out: 1 .txt",
+        f"resnext: no images in {tmp_path}. Pass images, or folders that have some.",
+    ]
+
+
+def test_rows_end_with_the_classes_and_patterns_name_an_image_once(trained, colours, tmp_path):
+    process = resnext("predict", trained[0], f"{colours}/test/**", "--top", 50, "--format", "csv")
+    head, *rows = process.stdout.splitlines()
+    assert head.count("class_") == 3
+    assert len(rows) == 12
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.csv", "a.jsonl"])
+def test_rows_are_kept_when_the_process_ends_suddenly(trained, colours, tmp_path, name):
+    """Python can't run its own cleaning up while compiled code runs; the rows up to there are in the file."""
+    many = [colours / "test" / "red" / "000.png"] * 40
+    out, features = tmp_path / name, tmp_path / "b.npy"
+    place = ("resnext.inference.predict:outputs_of", 3, "deaf")
+    command = Command("predict", trained[0], *many, "--out", out, "--embeddings", features, fault=place)
+    deadline = time.monotonic() + 60
+    while not (features.exists() and features.stat().st_size > 16 * 2048 * 4) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    command.send_signal(signal.SIGINT)
+    process = command.wait()
+    assert process.returncode == 130, process.stderr
+    if name == "a.parquet":
+        rows = pytest.importorskip("pyarrow.parquet").read_table(out).num_rows
+    else:
+        rows = len(out.read_text().splitlines()) - (name == "a.csv")
+    assert rows == 32
+    assert np.load(features).shape == (32, 2048)
 
 
 def test_many_images_take_no_more_memory(trained, tmp_path):

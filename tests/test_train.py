@@ -79,7 +79,7 @@ def test_evaluate_prints_the_accuracy_that_training_printed(trained, colours):
     printed = re.search(r"test top-1 ([\d.]+ %)", process.stdout)[1]
     evaluation = resnext("evaluate", folder, colours, "--weights", "last")
     assert re.search(rf"^top-1 +{printed} \(", evaluation.stdout, re.MULTILINE)
-    assert "12 images at 32 pixels, last weights; in parentheses: 95 % intervals\n" in evaluation.stdout
+    assert "12 images at 32 pixels, last weights; 95 % intervals in parentheses\n" in evaluation.stdout
 
 
 @pytest.mark.once

@@ -13,17 +13,17 @@ import tyro
 from tyro.conf import Positional
 
 from resnext.cli.progress import bar
-from resnext.data.batches import name_of_image
-from resnext.data.examples import Examples
-from resnext.errors import ArgumentError, ImageError, counted, printable, warn
-from resnext.inference.evaluate import Evaluated, EvaluationOptions, evaluate_model
+from resnext.cli.tables import print_table
+from resnext.errors import ArgumentError, DataError, ImageError, counted, printable, warn
+from resnext.files import user_path
+from resnext.inference.evaluate import Evaluated, EvaluationOptions, check_comparable, evaluate_model
 from resnext.inference.model import Model
 from resnext.inference.results import (
     NAMES,
     PAGE,
     absent,
-    check_folder,
     metric_text,
+    new_folder,
     to_csv,
     to_document,
     write_folder,
@@ -31,6 +31,7 @@ from resnext.inference.results import (
 from resnext.inference.rows import Format
 from resnext.metrics.side_by_side import side_by_side
 
+CLASSES = 20  # that are printed
 Flag: TypeAlias = tyro.conf.FlagCreatePairsOff[bool]
 ModelArgument: TypeAlias = Annotated[Positional[str], tyro.conf.arg(metavar="MODEL")]
 
@@ -50,51 +51,42 @@ def evaluate(
 
     Args:
         model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network.
-        data: folder with test/ or val/, or with class folders; archive, CSV file, or digits, cifar10, cifar100.
+        data: folder with test/, val/ or class folders, archive, CSV file, or digits, cifar10, cifar100.
         weights: best or last of a run; of a network by name a file, hf:OWNER/NAME or a tag.
         test_time: how images are seen.
         batch_size: images in a batch.
         follow_links: read images through links that lead out of the folder of the data.
-        against: second model, evaluated on the same images: McNemar's test, and what each gets right alone.
+        against: second model (a run's best weights), on the same images: McNemar's test, what each gets right alone.
         format: what is printed.
         out: new folder for all numbers, the prediction for each image, plots, and a page.
     """
-    if out:
-        check_folder(out)
-    opened, other = Model.open(model, weights), Model.open(against) if against else None
+    opened, other = Model.open(model, weights), None if against is None else Model.open(against)
+    if other:
+        check_comparable(opened, other, data, follow_links)
+    folder = None if out is None else new_folder(out)
     with bar("evaluating") as done:
         evaluated = evaluate_model(opened, data, batch_size, follow_links, test_time, done)
     document = to_document(opened, data, evaluated)
     if other:
         with bar("evaluating the second") as done:
             second = evaluate_model(other, data, batch_size, follow_links, test_time, done)
-        document["against"] = _against(opened, evaluated, other, second)
+        document["against"] = _against(evaluated, other, second)
     if format == "json":
         print(json.dumps(document, indent=1))
     elif format == "csv":
         print(to_csv(document), end="")
     else:
         _print_evaluation(document, opened, evaluated)
-    if out:
-        missing = write_folder(out, document, opened, evaluated)
-        warn(f"written: {printable(out / PAGE)}{f' (without plots: {missing})' if missing else ''}")
+    if folder:
+        missing = write_folder(folder, document, opened, evaluated)
+        warn(f"written: {printable(folder / PAGE)}{f' (without plots: {missing})' if missing else ''}")
 
 
-def _against(first: Model, evaluated: Evaluated, second: Model, other: Evaluated) -> dict[str, Any]:
+def _against(evaluated: Evaluated, second: Model, other: Evaluated) -> dict[str, Any]:
     """Return how two models do on the same images."""
-    if _names_of(evaluated.examples) != _names_of(other.examples):
-        raise ArgumentError(
-            f"{first.name} and {second.name} held out different images of this data. Pass images that neither was "
-            "trained on."
-        )
     one, two = evaluated.evaluation, other.evaluation
     table = side_by_side(one.predicted == one.labels, two.predicted == two.labels)
     return {"model": second.name, "top1": two.top(1), **table._asdict()}
-
-
-def _names_of(examples: Examples) -> list[str]:
-    """Return the path of each image, or its index in an array."""
-    return [name_of_image(examples, i) for i in range(len(examples))]
 
 
 def _print_evaluation(document: dict[str, Any], model: Model, evaluated: Evaluated) -> None:
@@ -109,16 +101,32 @@ def _print_evaluation(document: dict[str, Any], model: Model, evaluated: Evaluat
         print(f"{'':18} {error:.2f} % at the temperature of the run, {model.temperature:.3f}")
     if document["published"]:
         print("on ImageNet-1K     top-1 {top1} %, top-5 {top5} % (published)".format(**document["published"]))
+    _print_classes(evaluated)
     weights = f", {Path(model.source).stem} weights" if model.run else ""
     sizes = ", ".join(str(each.preprocessing.size) for each in evaluated.views)
     views = f", {document['views']} views of each" if document["views"] > 1 else ""
-    print(f"{counted(document['images'], 'image')} at {sizes} pixels{views}{weights}; in parentheses: 95 % intervals")
+    print(f"{counted(document['images'], 'image')} at {sizes} pixels{views}{weights}; 95 % intervals in parentheses")
     if against := document.get("against"):
         print(f"against {against['model']}: top-1 {100 * against['top1']:.2f} %")
         print(
             f"both right {against['both']:,}, only the first {against['only_first']:,}, only the second "
             f"{against['only_second']:,}, neither {against['neither']:,}; McNemar's exact test: p = {against['p']:.3g}"
         )
+
+
+def _print_classes(evaluated: Evaluated) -> None:
+    """Print the classes, those with the lowest F1 first; of many only these."""
+    from rich.table import Table
+
+    rows = sorted(evaluated.evaluation.class_metrics(), key=lambda row: row.f1)
+    left_out = len(rows) - CLASSES
+    names = ("class", "images", "precision", "recall", "F1", "most often mistaken for")
+    table = Table(*names, box=None, title=f"the {CLASSES} lowest of {len(rows):,}" if left_out > 0 else None)
+    for row in rows[:CLASSES]:
+        shares = (f"{100 * share:.2f} %" for share in row[2:5])
+        mistaken = printable(row.taken_for).replace("[", r"\[") if row.taken_for else "-"
+        table.add_row(printable(row.name).replace("[", r"\["), f"{row.images:,}", *shares, mistaken)
+    print_table(table)
 
 
 def predict(
@@ -148,11 +156,14 @@ def predict(
         embeddings: new .npy or .parquet file for the pooled features of each image.
     """
     from resnext.inference.predict import PredictionOptions, predict
-    from resnext.inference.rows import open_embeddings, open_rows
+    from resnext.inference.rows import check_outputs, open_embeddings, open_rows
 
+    check_outputs(out, embeddings)
     options = PredictionOptions(top, threshold, calibrated, embeddings is not None, follow_links)
+    opened = Model.open(model, weights)
+    top = min(top, len(opened.classes))
     left_out, images_done, errors = Counter(), 0, 0
-    predictions = predict(model, images, weights=weights, options=options, left_out=left_out)
+    predictions = predict(opened, images, options=options, left_out=left_out)
     on_terminal = out is None and sys.stdout.isatty()
     with (
         open_rows(format, out, top) as rows,
@@ -166,12 +177,16 @@ def predict(
             images_done, errors = images_done + 1, errors + (prediction.error is not None)
             done(images_done, None)
     _say_how_it_went(images_done, time.perf_counter() - started, left_out)
-    _check_errors(images_done, errors)
+    _check_errors(images, images_done, errors)
 
 
-def _check_errors(images: int, errors: int) -> None:
+def _check_errors(inputs: tuple[str, ...], images: int, errors: int) -> None:
+    """Raise an error where there was nothing to do, or something could not be read."""
+    if not images:
+        raise DataError(f"no images in {', '.join(map(printable, inputs))}. Pass images, or folders that have some.")
     if errors:
-        raise ImageError(f"{errors:,} of {counted(images, 'image')} can't be read; their rows say why")
+        rows = "its row says" if errors == 1 else "their rows say"
+        raise ImageError(f"{errors:,} of {counted(images, 'image')} can't be read; {rows} why")
 
 
 def _say_how_it_went(images: int, seconds: float, left_out: Counter[str]) -> None:
@@ -187,6 +202,7 @@ def explain(
     out: Path,
     weights: str | None = None,
     class_name: Annotated[str | None, tyro.conf.arg(name="class", metavar="NAME")] = None,
+    follow_links: Flag = False,
     raw: Flag = False,
     paths: Flag = False,
     block: str | None = None,
@@ -199,26 +215,40 @@ def explain(
         out: new folder for the pictures and a table.
         weights: best or last of a run; of a network by name a file, hf:OWNER/NAME or a tag.
         class_name: class to explain; by default the one predicted for each image.
+        follow_links: read images through links that lead out of a folder.
         raw: write each map as .npy, too, in logits.
         paths: show the strength of each of a block's paths for each class, instead of maps.
         block: block whose paths to show, such as stage5_block3; by default the last.
     """
-    check_folder(out)
+    if paths and (class_name is not None or raw):
+        raise ArgumentError("--paths shows all classes and writes no maps. Leave --class and --raw out.")
+    if block is not None and not paths:
+        raise ArgumentError("--block is for --paths. Pass both, or leave it out.")
     if paths:
         _explain_paths(model, images, out, weights, block)
         return
     from resnext.inference.explain import explain, write_explanations
 
+    _check_outside(out, images)
     left_out, done, errors = Counter(), 0, 0
     opened = Model.open(model, weights)
-    explanations = explain(opened, images, class_name=class_name, left_out=left_out)
+    explanations = explain(opened, images, class_name=class_name, follow_links=follow_links, left_out=left_out)
     started = time.perf_counter()
     for each, picture in write_explanations(out, explanations, opened.preprocessing, raw):
         done, errors = done + 1, errors + (each.error is not None)
         what = f"error: {each.error}" if each.error else f"{each.name} {100 * each.probability:.2f} %  {picture}"
         print(f"{printable(each.image)}  {what}")
     _say_how_it_went(done, time.perf_counter() - started, left_out)
-    _check_errors(done, errors)
+    _check_errors(images, done, errors)
+
+
+def _check_outside(out: Path, images: tuple[str, ...]) -> None:
+    """Refuse a folder for pictures inside a folder of images, which would be explained in turn."""
+    for image in images:
+        if user_path(image).is_dir() and user_path(out).resolve().is_relative_to(user_path(image).resolve()):
+            raise ArgumentError(
+                f"{printable(out)}: lies in {printable(image)}, whose images are explained. Choose another --out."
+            )
 
 
 def _explain_paths(model: str, data: tuple[str, ...], out: Path, weights: str | None, block: str | None) -> None:

@@ -10,7 +10,7 @@ import threading
 import time
 from typing import NoReturn
 
-from resnext.files import remove_temporary_folders
+from resnext.files import clean_up
 from resnext.training.signals import SIGNALS, StopRequest, active_request, exit_code, stopped_by
 
 SOON = 0.7  # seconds that a command has to end by itself
@@ -72,11 +72,11 @@ class Interrupts:
             return
         line = "interrupted"
         if request:
-            for clean_up in reversed(request.clean_up):
-                clean_up()
+            for function in reversed(request.clean_up):
+                function()
             request.raised = stopped_by(number)
             line = str(request.described(request.raised))
-        remove_temporary_folders()
+        clean_up()
         self._print(line)
         os._exit(exit_code(number))
 

@@ -44,8 +44,8 @@ def find_inputs(
     """Yield the images that arguments name, in their order; folders and archives are read while they are gone through.
 
     A folder stands for the images at any depth in it, sorted by name; an archive for its images in its own order; a
-    pattern such as `photos/**/*.jpg` for the files that match it, sorted. What is named itself is taken for an image,
-    whatever its suffix.
+    pattern such as `photos/**/*.jpg` for what matches it, sorted; with `**` for files only. What is named itself is
+    taken for an image, whatever its suffix.
 
     Args:
         arguments: paths and patterns; "-" for the list.
@@ -59,6 +59,8 @@ def find_inputs(
                 yield from _named(name, left_out, follow_links)
         elif _is_pattern(argument):
             matches = sorted(glob.iglob(os.path.expanduser(str(argument)), recursive=True))
+            if "**" in str(argument):  # it matches what is in the folders, too
+                matches = [name for name in matches if not os.path.isdir(name)]
             if not matches:
                 yield Input(str(argument), None, "no file matches this pattern")
             for name in matches:

@@ -15,12 +15,15 @@ from resnext.errors import DataError, ImageError
 from resnext.images.decode import check_header, read_image
 
 
-def check_images(examples: Examples, read: Callable[[Path | Member], object] = check_header) -> None:
+def check_images(
+    examples: Examples, read: Callable[[Path | Member], object] = check_header, hint: str = "Repair or remove them"
+) -> None:
     """Read every image file; an array needs no check.
 
     Args:
         examples: labelled images to read.
         read: function that reads an image: `check_header` only its header, `read_image` the complete file.
+        hint: what can be done; "{bad}" stands for the number of these images.
 
     Raises:
         DataError: some images can't be read; the message gives their number and the reasons of the first three.
@@ -28,8 +31,7 @@ def check_images(examples: Examples, read: Callable[[Path | Member], object] = c
     bad = [fault for fault in _faults(examples, read) if fault]
     if bad:
         raise DataError(
-            f"{len(bad)} of {len(examples)} images can't be read: {_first(bad)}. Repair or remove them; train leaves "
-            f"them out with --skip-bad {len(bad)}"
+            f"{len(bad)} of {len(examples)} images can't be read: {_first(bad)}. {hint.format(bad=len(bad))}"
         )
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from resnext.data.batches import reading_threads
-from resnext.errors import ArgumentError, ImageError
+from resnext.errors import ArgumentError
 from resnext.images.decode import read_image
 from resnext.inference.model import Model
-from resnext.inference.predict import Classifier, PredictionOptions, reason_of
+from resnext.inference.predict import Classifier, PredictionOptions, or_reason
 
 COLUMNS = ("path", "bytes", "image")
 
@@ -77,11 +77,8 @@ class BatchPredictor:
         try:
             if isinstance(value, np.ndarray):
                 return self.preprocessing.apply(value)
-            if isinstance(value, bytes):
-                at_least = 2 * self.preprocessing.resize
-                return self.preprocessing.apply(read_image(io.BytesIO(value), "image", at_least))
-            return self.preprocessing.load(str(value))
-        except ImageError as error:
-            return reason_of(error, "image" if isinstance(value, bytes) else str(value))
         except ArgumentError as error:
             return str(error)
+        if isinstance(value, bytes):
+            return or_reason(lambda: self.preprocessing.apply(read_image(io.BytesIO(value), "image")), "image")
+        return or_reason(lambda: self.preprocessing.load(str(value)), str(value))

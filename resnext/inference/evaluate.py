@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from resnext.data.batches import evaluation_batches
+from resnext.data.batches import evaluation_batches, name_of_image
 from resnext.data.examples import Examples
 from resnext.data.reading import check_images
 from resnext.data.source import DataSource, open_data
@@ -32,7 +32,7 @@ Check = Callable[[], None]
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """How images are seen in an evaluation, beside the model's own preprocessing.
+    """How images are seen in an evaluation, where that is not the model's own preprocessing.
 
     Args:
         size: sides of the images in pixels; of several sizes the logits are averaged. By default the model's own.
@@ -145,6 +145,27 @@ def evaluate_model(
             done(images, len(examples))
 
     return Evaluated(Evaluation.of(examples.classes, examples.labels, rows(), model.temperature), examples, views)
+
+
+def check_comparable(first: Model, second: Model, data: str | Path, follow_links: bool = False) -> None:
+    """Refuse two models that would not be evaluated on the same images and classes, before any is.
+
+    Raises:
+        ArgumentError: they have other classes, or held out other images of the data.
+    """
+    if {*first.classes} != {*second.classes}:
+        raise ArgumentError(
+            f"{first.name} and {second.name} tell other classes apart. Pass models of the same classes."
+        )
+    names = []
+    for model in (first, second):
+        examples = examples_for(model, open_data(data, follow_links or _follows_links(model)))
+        names.append([name_of_image(examples, i) for i in range(len(examples))])
+    if names[0] != names[1]:
+        raise ArgumentError(
+            f"{first.name} and {second.name} held out different images of this data. Pass images that neither was "
+            "trained on."
+        )
 
 
 def _follows_links(model: Model) -> bool:

@@ -7,29 +7,35 @@ al. 2017, https://arxiv.org/abs/1610.02391) is this map, without its negative pa
 
 from __future__ import annotations
 
+import csv
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from resnext.data.batches import reading_threads
 from resnext.data.inputs import Input, check_inputs, find_inputs, read_ahead
-from resnext.errors import ArgumentError, ImageError, did_you_mean
-from resnext.files import user_path, write_atomically
+from resnext.errors import ArgumentError, MissingPackageError, did_you_mean, one_line, printable, warn
+from resnext.files import at_sudden_end
 from resnext.images.decode import read_image
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.evaluate import log_softmax, outputs_of
 from resnext.inference.model import Model
-from resnext.inference.predict import reason_of
-from resnext.inference.results import check_folder, csv_text
+from resnext.inference.predict import or_reason
+from resnext.inference.results import new_folder
+from resnext.inference.rows import valid_text
 from resnext.runs import plots
 
 BATCH_SIZE = 8
 SHEET = 24  # images on a contact sheet
+SMALL = 320  # pixels of the longer side of a picture on a sheet
 LONGEST = 1_024  # pixels of the longer side of a photo that is drawn
 TABLE = "explanations.csv"
 
@@ -51,6 +57,7 @@ def explain(
     *,
     weights: str | None = None,
     class_name: str | None = None,
+    follow_links: bool = False,
     left_out: Counter[str] | None = None,
 ) -> Iterator[Explanation]:
     """Compute the class activation map of each image, in order: one forward pass, no gradient.
@@ -60,6 +67,7 @@ def explain(
         images: as in `predict`.
         weights: as in `predict`.
         class_name: class to explain; by default the predicted class of each image.
+        follow_links: whether links may lead out of a folder of images.
         left_out: as in `predict`.
 
     Raises:
@@ -72,8 +80,10 @@ def explain(
     opened = Model.open(model, weights)
     chosen = None if class_name is None else class_index(opened, class_name)
     check_inputs(arguments)
-    inputs = find_inputs(arguments, Counter() if left_out is None else left_out)
-    return _explanations(opened, inputs, chosen)
+    (network,) = opened.build(outputs=("logits", "map"))
+    stream = getattr(sys.stdin, "buffer", None)
+    inputs = find_inputs(arguments, Counter() if left_out is None else left_out, stream, follow_links)
+    return _explanations(opened, network, inputs, chosen)
 
 
 def class_index(model: Model, name: str) -> int:
@@ -84,51 +94,45 @@ def class_index(model: Model, name: str) -> int:
     return model.classes.index(name)
 
 
-def _explanations(model: Model, inputs: Iterable[Input], chosen: int | None) -> Iterator[Explanation]:
-    (classifier,) = model.build(outputs=("logits", "map"))
+def _explanations(model: Model, network: Any, inputs: Iterable[Input], chosen: int | None) -> Iterator[Explanation]:
     from resnext.model.classifier import head_weights
 
-    kernel, _ = head_weights(classifier)
-    read = _Reading(model.preprocessing)
-    images = iter(read_ahead(inputs, read, threads=2, ahead=2 * BATCH_SIZE))
+    kernel, _ = head_weights(network)
+    threads = reading_threads()
+    images = iter(read_ahead(inputs, partial(_read, model.preprocessing), threads, ahead=BATCH_SIZE + threads))
     while part := list(islice(images, BATCH_SIZE)):
-        seen = [each.seen for _, each in part if each.seen is not None]
-        logits, features = outputs_of(classifier, np.stack(seen)) if seen else ((), ())
-        probabilities = np.exp(log_softmax(np.asarray(logits))) if seen else ()
-        rows = zip(probabilities, features, strict=True)
+        seen = [each.pixels for _, each in part if not isinstance(each, str)]
+        rows = zip(*outputs_of(network, np.stack(seen)), strict=True) if seen else iter(())
         for image, each in part:
-            if each.error is not None:
-                yield Explanation(image.name, error=each.error)
+            if isinstance(each, str):
+                yield Explanation(image.name, error=each)
                 continue
-            row, feature = next(rows)
-            label = int(row.argmax()) if chosen is None else chosen
-            activation = feature @ kernel[:, label]
-            yield Explanation(image.name, model.classes[label], float(row[label]), activation, each.photo)
+            logits, features = next(rows)
+            probabilities = np.exp(log_softmax(logits[None]))[0]
+            label = int(logits.argmax()) if chosen is None else chosen
+            activation = features @ kernel[:, label]
+            yield Explanation(image.name, model.classes[label], float(probabilities[label]), activation, each.photo)
 
 
 class _Seen(NamedTuple):
-    """An image as the network sees it, and as people do; or why it can't be read."""
+    """An image as the network sees it, and as people do: both uint8 (height, width, 3)."""
 
-    seen: np.ndarray | None = None
-    photo: np.ndarray | None = None
-    error: str | None = None
+    pixels: np.ndarray
+    photo: np.ndarray
 
 
-class _Reading(NamedTuple):
-    """Reads images for the network and for people."""
+def _read(preprocessing: Preprocessing, image: Input) -> _Seen | str:
+    """Read an image; return why, if it can't be read."""
+    source = image.source
+    if source is None:
+        return image.error or "can't be read"
 
-    preprocessing: Preprocessing
-
-    def __call__(self, image: Input) -> _Seen:
-        if image.source is None:
-            return _Seen(error=image.error or "can't be read")
-        try:
-            photo = read_image(image.source, at_least=max(2 * self.preprocessing.resize, LONGEST))
-        except ImageError as error:
-            return _Seen(error=reason_of(error, str(image.source)))
-        small = Image.fromarray(photo)
+    def read() -> _Seen:
+        small = Image.fromarray(read_image(source, at_least=LONGEST))
         small.thumbnail((LONGEST, LONGEST))
-        return _Seen(self.preprocessing.load(image.source), np.asarray(small))
+        return _Seen(preprocessing.load(source), np.asarray(small))
+
+    return or_reason(read, str(source))
 
 
 def overlay(photo: np.ndarray, activation: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
@@ -173,33 +177,57 @@ def write_explanations(
     Raises:
         ArgumentError: the folder has files already.
     """
-    folder = user_path(folder)
-    check_folder(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    rows: list[tuple[object, ...]] = []
-    sheet: list[tuple[str, np.ndarray]] = []
-    sheets = 0
-    try:
-        for number, each in enumerate(explanations, 1):
-            path = None
-            if each.map is not None and each.photo is not None:
-                path = folder / f"{number:05}-{_stem(each.image)}.png"
-                picture = overlay(each.photo, each.map, preprocessing)
-                Image.fromarray(picture).save(path)
-                if raw:
-                    np.save(path.with_suffix(".npy"), each.map)
-                sheet.append((f"{Path(each.image).name}\n{each.name} ({100 * each.probability:.0f} %)", picture))
-            if len(sheet) == SHEET:
-                sheets += 1
-                plots.draw_sheet(sheet, folder / f"sheet-{sheets:03}.png")
-                sheet = []
-            rows.append((each.image, each.name, each.probability if path else "", path and path.name, each.error))
-            yield each, path
-    finally:
-        if sheet:
-            plots.draw_sheet(sheet, folder / f"sheet-{sheets + 1:03}.png")
-        text = csv_text(("image", "class", "probability", "picture", "error"), rows)
-        write_atomically(folder / TABLE, text.encode("utf-8", "surrogateescape"))
+    folder = new_folder(folder)
+    sheets = _Sheets(folder)
+    with (folder / TABLE).open("w", encoding="utf-8", newline="") as file, at_sudden_end(file.flush):
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(("image", "class", "probability", "picture", "error"))
+        try:
+            for number, each in enumerate(explanations, 1):
+                path = None
+                if each.map is not None and each.photo is not None:
+                    path = folder / f"{number:05}-{_stem(each.image)}.png"
+                    picture = overlay(each.photo, each.map, preprocessing)
+                    Image.fromarray(picture).save(path)
+                    if raw:
+                        np.save(path.with_suffix(".npy"), each.map)
+                    sheets.add(each, picture)
+                name, share = valid_text(each.image), each.probability if path else ""
+                table.writerow((name, each.name, share, path and path.name, each.error))
+                yield each, path
+        finally:
+            sheets.draw()
+
+
+class _Sheets:
+    """Contact sheets of a folder; whatever goes wrong in drawing one costs nothing else."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.number = folder, 0
+        self.pictures: list[tuple[str, np.ndarray]] = []
+
+    def add(self, explained: Explanation, picture: np.ndarray) -> None:
+        small = Image.fromarray(picture)
+        small.thumbnail((SMALL, SMALL))
+        name = plots.shorten(printable(Path(explained.image).name), 20)
+        said = f"{name}\n{plots.shorten(explained.name or '', 20)} ({100 * explained.probability:.0f} %)"
+        self.pictures.append((said, np.asarray(small)))
+        if len(self.pictures) == SHEET:
+            self.draw()
+
+    def draw(self) -> None:
+        """Draw the pictures that are waiting."""
+        pictures, self.pictures = self.pictures, []
+        if not pictures:
+            return
+        self.number += 1
+        path = self.folder / f"sheet-{self.number:03}.png"
+        try:
+            plots.draw_sheet(pictures, path)
+        except MissingPackageError:
+            raise
+        except Exception as error:
+            warn(f"{path.name} can't be drawn: {one_line(error)}")
 
 
 def _stem(name: str) -> str:

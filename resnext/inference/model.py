@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from resnext.backend import import_keras
 from resnext.errors import ArgumentError, WeightsError, did_you_mean
 from resnext.files import user_path
-from resnext.images.preprocessing import Preprocessing
+from resnext.images.preprocessing import MAX_SIDE, Preprocessing
 from resnext.inference.engines import EXPORTED, Engine, open_engine
 from resnext.runs.run import WEIGHTS, Run, is_run
 from resnext.variants.layer_table import variant_shapes
@@ -214,9 +214,16 @@ def at_size(
     """
     if crop is not None and not 0 < crop <= 1:
         raise ArgumentError(f"`crop` must be above 0 and at most 1. Received: {crop}")
-    share = crop or preprocessing.size / preprocessing.resize
-    side = size or preprocessing.size
+    share = preprocessing.size / preprocessing.resize if crop is None else crop
+    side = preprocessing.size if size is None else size
+    if not 1 <= round(side / share) <= MAX_SIDE or side < 1:
+        raise ArgumentError(
+            f"`size` must be at least 1, and size / crop at most {MAX_SIDE:,}. Received: size={side}, crop={share:g}"
+        )
     resize = preprocessing.resize if (size, crop) == (None, None) else round(side / share)
     return dataclasses.replace(
-        preprocessing, size=side, resize=resize, interpolation=interpolation or preprocessing.interpolation
+        preprocessing,
+        size=side,
+        resize=resize,
+        interpolation=preprocessing.interpolation if interpolation is None else interpolation,
     )

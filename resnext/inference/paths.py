@@ -14,13 +14,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from resnext.backend import import_keras
 from resnext.data.batches import evaluation_batches
+from resnext.data.reading import check_images
 from resnext.data.source import open_data
 from resnext.errors import ArgumentError
-from resnext.files import user_path, write_atomically
+from resnext.files import write_atomically
 from resnext.inference.evaluate import examples_for, outputs_of
 from resnext.inference.model import Model
-from resnext.inference.results import check_folder, csv_text
+from resnext.inference.results import csv_text, new_folder
 from resnext.runs import plots
 from resnext.variants.layer_table import block_name
 from resnext.variants.variant import Variant
@@ -65,6 +67,7 @@ def path_strengths(
     opened = Model.open(model, weights)
     variant, name = opened.variant, _block(opened.variant, block)
     examples = examples_for(opened, open_data(data))
+    check_images(examples)
     strengths_of = _StrengthsOf(opened, name)
     paths = variant.cardinality
     totals, counts = (
@@ -97,6 +100,7 @@ class _StrengthsOf:
     """Computes uint8 (batch, size, size, 3) -> strengths, float64 (batch, paths)."""
 
     def __init__(self, model: Model, block: str):
+        import_keras()
         from resnext.model.classifier import attention_scale, path_weights, paths_before_transition
 
         outputs: list[Any] = ["logits", partial(paths_before_transition, block)]  # with the logits, the whole network
@@ -130,9 +134,7 @@ def write_paths(folder: str | Path, found: PathStrengths) -> tuple[Path, Path]:
     Raises:
         ArgumentError: the folder has files already.
     """
-    folder = user_path(folder)
-    check_folder(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = new_folder(folder)
     paths = range(1, found.strengths.shape[1] + 1)
     rows = [
         (name, count, *row)

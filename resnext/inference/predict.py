@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from resnext.data.batches import reading_threads
 from resnext.data.inputs import Input, check_inputs, find_inputs, read_ahead
-from resnext.errors import ArgumentError, ImageError
+from resnext.errors import ArgumentError, ImageError, printable
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.evaluate import log_softmax, outputs_of
 from resnext.inference.model import Model, Output
 
 BATCH_SIZE = 16  # larger batches than 8 are no faster (docs/performance.md)
 UNKNOWN = "unknown"
+
+T = TypeVar("T")
 
 
 class Prediction(NamedTuple):
@@ -68,10 +71,10 @@ class PredictionOptions:
             raise ArgumentError(f"`threshold` must be above 0 and at most 1. Received: {self.threshold}")
 
     def temperature(self, model: Model) -> float:
-        """Return the number to divide the logits by. Raises ArgumentError where the model has none."""
+        """Return the number to divide the logits by. Raises ArgumentError for a model that is no run."""
         if not self.calibrated:
             return 1.0
-        if model.temperature == 1:
+        if model.run is None:
             raise ArgumentError(
                 f"{model.name}: has no temperature to calibrate by; only runs have one. Leave --calibrated out."
             )
@@ -125,16 +128,16 @@ class Reading(NamedTuple):
         """Return uint8 (size, size, 3), or why the image can't be read."""
         if image.source is None:
             return image.error or "can't be read"
-        try:
-            return self.preprocessing.load(image.source)
-        except ImageError as error:
-            return reason_of(error, str(image.source))
+        return or_reason(partial(self.preprocessing.load, image.source), str(image.source))
 
 
-def reason_of(error: ImageError, name: str) -> str:
-    """Return the reason of an error without the name of the image before it."""
-    _, found, reason = str(error).partition(f"{name}: ")
-    return reason if found else str(error).partition(": ")[2] or str(error)
+def or_reason(read: Callable[[], T], name: str) -> T | str:
+    """Return what a function reads, or why the image of this name can't be read, without the name."""
+    try:
+        return read()
+    except ImageError as error:
+        _, found, reason = str(error).partition(f"{printable(name)}: ")
+        return reason if found else str(error)
 
 
 @dataclass

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from resnext.data.batches import name_of_image, read_image_of
-from resnext.errors import ArgumentError, printable
+from resnext.errors import ArgumentError, one_line, printable
 from resnext.files import user_path, write_atomically
 from resnext.inference.evaluate import Evaluated
 from resnext.inference.model import Model
 from resnext.metrics.calibration import calibration_error
 from resnext.runs import plots
-from resnext.runs.page import classes_table, pairs_table, picture, section, write_page
+from resnext.runs.page import classes_table, pairs_table, picture, section, table, write_page
 
 EVALUATION = "evaluation.json"
 METRICS = "metrics.csv"
@@ -66,9 +66,11 @@ def to_document(model: Model, data: str | Path, evaluated: Evaluated) -> dict[st
 
 
 def published(model: Model, evaluated: Evaluated) -> dict[str, float] | None:
-    """Return the published accuracy in % for the same preprocessing and one view; None where there is none."""
+    """Return the published accuracy in % for the same preprocessing, one view and all classes; None without one."""
     views = evaluated.views
     if model.published is None or len(views) > 1 or len(views[0]) > 1:
+        return None
+    if absent(evaluated) or len(evaluated.evaluation.classes) < len(model.classes):
         return None
     same = views[0].preprocessing
     for preprocessing, top1, top5 in model.published.accuracies:
@@ -97,6 +99,9 @@ def _confusions(evaluated: Evaluated) -> Iterator[dict[str, Any]]:
 def to_csv(document: dict[str, Any]) -> str:
     """Return the metrics of `to_document`: a row for each, first over all classes, then of each class."""
     rows = [(name, "", entry["value"], *entry["interval"]) for name, entry in document["metrics"].items()]
+    rows += [(name, "", value, "", "") for name, value in document["calibration"].items()]
+    against = document.get("against") or {}
+    rows += [(f"against_{name}", "", value, "", "") for name, value in against.items()]
     for row in document["classes"]:
         rows += [(name, row["name"], row[name], "", "") for name in ("images", "precision", "recall", "f1")]
     return csv_text(("metric", "class", "value", "low", "high"), rows)
@@ -117,9 +122,7 @@ def write_folder(folder: str | Path, document: dict[str, Any], model: Model, eva
     Raises:
         ArgumentError: the folder has files already.
     """
-    folder = user_path(folder)
-    check_folder(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = new_folder(folder)
     _write(folder / EVALUATION, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     _write(folder / METRICS, to_csv(document))
     _write(
@@ -128,6 +131,8 @@ def write_folder(folder: str | Path, document: dict[str, Any], model: Model, eva
     drawn, missing = _draw(folder, model, evaluated)
     facts = [(name, document[name]) for name in ("model", "data", "images", "views")]
     facts += [(NAMES[name], metric_text(name, entry)) for name, entry in document["metrics"].items()]
+    if against := document.get("against"):
+        facts += [(f"against: {name.replace('_', ' ')}", value) for name, value in against.items()]
     if document["published"]:
         published_text = "{top1} %, {top5} %".format(**document["published"])
         facts.append(("published on ImageNet-1K: top-1, top-5", published_text))
@@ -139,17 +144,38 @@ def write_folder(folder: str | Path, document: dict[str, Any], model: Model, eva
             section("Result", pairs_table(facts)),
             *(section(title, picture(title, path)) for title, path in drawn.items()),
             section("Pictures", f"<p>{escape(missing)}</p>") if missing else "",
+            section("The worst mistakes", _mistakes(evaluated)),
             section("Classes", classes_table(evaluated.evaluation)),
         ],
     )
     return missing
 
 
-def check_folder(folder: Path) -> None:
-    """Raise ArgumentError unless files can be written into a folder without touching others."""
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        what = "is a file" if folder.is_file() else "holds other files"
-        raise ArgumentError(f"{printable(folder)}: {what}. Pass a new or an empty folder as --out.")
+def new_folder(folder: str | Path) -> Path:
+    """Make a folder for results. Raises ArgumentError where that would touch other files, or can't be done."""
+    path = user_path(folder)
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        what = "is a file" if path.is_file() else "holds other files"
+        raise ArgumentError(f"{printable(path)}: {what}. Pass a new or an empty folder as --out.")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArgumentError(f"{printable(path)}: can't be made ({one_line(error)}). Choose another --out.") from error
+    return path
+
+
+def _mistakes(evaluated: Evaluated) -> str:
+    """Return the images with the worst mistakes as a table."""
+    rows = [
+        (
+            printable(name_of_image(evaluated.examples, each.number)),
+            each.true,
+            each.predicted,
+            f"{100 * each.probability:.2f}",
+        )
+        for each in evaluated.evaluation.mistakes()[: plots.MISTAKES]
+    ]
+    return table(("image", "true class", "predicted class", "its probability (%)"), rows, numbers=(3,))
 
 
 def _draw(folder: Path, model: Model, evaluated: Evaluated) -> tuple[dict[str, Path], str | None]:

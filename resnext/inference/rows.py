@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,11 +14,12 @@ from typing import IO, Any, Literal, Protocol
 import numpy as np
 
 from resnext.errors import ArgumentError, missing_package, printable
-from resnext.files import user_path
+from resnext.files import at_sudden_end, user_path
 from resnext.inference.predict import BATCH_SIZE, Prediction
 
 Format = Literal["table", "jsonl", "csv", "parquet"]
 BY_SUFFIX: dict[str, Format] = {".txt": "table", ".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+EMBEDDINGS = (".npy", ".parquet")
 ROWS = 4_096  # of a Parquet file that are written at once
 
 
@@ -41,7 +43,7 @@ def open_rows(form: Format | None, out: str | Path | None, top: int) -> Iterator
         top: classes of each image.
 
     Raises:
-        ArgumentError: the file exists, or its suffix says nothing, or Parquet is asked for on standard output.
+        ArgumentError: its suffix says nothing, or Parquet is asked for on standard output.
         MissingPackageError: Parquet without pyarrow.
     """
     path = None if out is None else user_path(out)
@@ -51,25 +53,40 @@ def open_rows(form: Format | None, out: str | Path | None, top: int) -> Iterator
     if form == "parquet":
         if path is None:
             raise ArgumentError("--format parquet needs a file to write: pass --out FILE.parquet")
-        _check_new(path)
         rows = ParquetRows(path, _columns(top))
     else:
         text = sys.stdout if path is None else _new_text(path)
         rows = {"table": TableRows, "jsonl": JsonRows, "csv": CsvRows}[form](text, top, is_own=path is not None)
-    with contextlib.closing(rows):
+    with contextlib.closing(rows), at_sudden_end(rows.close):
         yield rows
 
 
-def _check_new(path: Path) -> None:
-    """Refuse a file that cannot be written, or that would be lost. Raises ArgumentError."""
-    if path.exists() or not path.parent.is_dir():
-        reason = "exists already" if path.exists() else "its folder does not exist"
-        raise ArgumentError(f"{printable(path)}: {reason}. Pass a new file in an existing folder.")
+def check_outputs(out: str | Path | None, embeddings: str | Path | None) -> None:
+    """Refuse files that cannot be written, that would be lost, or that are the same. Raises ArgumentError."""
+    files = [user_path(out)] if out is not None else []
+    if embeddings is not None:
+        path = user_path(embeddings)
+        if path.suffix not in EMBEDDINGS:
+            raise ArgumentError(f"{printable(path)}: embeddings are written as .npy or .parquet. Choose such a name.")
+        files += [path] if path.suffix == ".parquet" else [path, names_beside(path)]
+    for number, path in enumerate(files):
+        if path in files[:number]:
+            raise ArgumentError(
+                f"{printable(path)}: predictions and embeddings can't go to the same file, and beside a .npy the names "
+                "go to a .csv. Choose another name for one of them."
+            )
+        if os.path.lexists(path) or not os.access(path.parent, os.W_OK):
+            reason = "exists already" if os.path.lexists(path) else "its folder does not exist, or can't be written to"
+            raise ArgumentError(f"{printable(path)}: {reason}. Pass a new file in a folder of yours.")
+
+
+def names_beside(embeddings: Path) -> Path:
+    """Return the file with the names of the images whose embeddings are in a .npy file."""
+    return embeddings.with_suffix(".csv")
 
 
 def _new_text(path: Path) -> IO[str]:
-    _check_new(path)
-    return path.open("x", encoding="utf-8", errors="surrogateescape", newline="")
+    return path.open("x", encoding="utf-8", newline="")
 
 
 class _TextRows:
@@ -81,7 +98,7 @@ class _TextRows:
     def close(self) -> None:
         if self.is_own:
             self.text.close()
-        else:
+        elif not self.text.closed:
             self.text.flush()
 
 
@@ -130,12 +147,13 @@ class JsonRows(_TextRows):
 
     def write(self, prediction: Prediction) -> None:
         classes = [{"class": name, "probability": share} for name, share in prediction.classes]
-        row = {"image": prediction.image, "class": prediction.answer, "classes": classes, "error": prediction.error}
+        image, answer = valid_text(prediction.image), prediction.answer
+        row = {"image": image, "class": answer, "classes": classes, "error": prediction.error}
         self.text.write(json.dumps(row) + "\n")
 
 
 class CsvRows(_TextRows):
-    """Comma-separated values: image, answer, its probability, the classes and probabilities that follow, error."""
+    """Comma-separated values: image, answer, then class and probability by rank, error."""
 
     def __init__(self, text: IO[str], top: int, is_own: bool):
         super().__init__(text, top, is_own)
@@ -156,7 +174,11 @@ def _columns(top: int) -> dict[str, type]:
 
 def _flat(prediction: Prediction) -> dict[str, Any]:
     """Return a prediction as one row without lists."""
-    row: dict[str, Any] = {"image": prediction.image, "answer": prediction.answer, "error": prediction.error}
+    row: dict[str, Any] = {
+        "image": valid_text(prediction.image),
+        "answer": prediction.answer,
+        "error": prediction.error,
+    }
     for place, (name, share) in enumerate(prediction.classes, 1):
         row |= {f"class_{place}": name, f"probability_{place}": share}
     return row
@@ -179,7 +201,6 @@ class ParquetRows:
 
     def write(self, prediction: Prediction) -> None:
         row = {name: value for name, value in _flat(prediction).items() if name in self.schema.names}
-        row = {name: _valid(value) if isinstance(value, str) else value for name, value in row.items()}
         if prediction.embedding is not None:
             row["embedding"] = prediction.embedding
         self.waiting.append(row)
@@ -187,8 +208,9 @@ class ParquetRows:
             self._flush()
 
     def close(self) -> None:
-        self._flush()
-        self.writer.close()
+        if self.writer.is_open:
+            self._flush()
+            self.writer.close()
 
     def _flush(self) -> None:
         if self.waiting:
@@ -202,11 +224,9 @@ class NumpyRows:
     """Embeddings as one array, float32 (images, channels), and a CSV file beside it that names the images."""
 
     def __init__(self, path: Path, channels: int):
-        names = path.with_suffix(".csv")
-        _check_new(names)
         self.file, self.count, self.channels = path.open("xb"), 0, channels
         self._write_header()
-        self.names = CsvRows(_new_text(names), 1, is_own=True)
+        self.names = CsvRows(_new_text(names_beside(path)), 1, is_own=True)
 
     def write(self, prediction: Prediction) -> None:
         self.file.write(np.asarray(prediction.embedding, "<f4").tobytes())
@@ -214,10 +234,11 @@ class NumpyRows:
         self.names.write(prediction._replace(classes=prediction.classes[:1]))
 
     def close(self) -> None:
-        self.file.seek(0)
-        self._write_header()
-        self.file.close()
-        self.names.close()
+        if not self.file.closed:
+            self.file.seek(0)
+            self._write_header()
+            self.file.close()
+            self.names.close()
 
     def _write_header(self) -> None:
         """Write the header, which has room for any number of images: it is written again at the end."""
@@ -233,16 +254,12 @@ def open_embeddings(out: str | Path | None) -> Iterator[Callable[[Prediction], N
         out: new .npy or .parquet file; None writes none.
 
     Raises:
-        ArgumentError: another kind of file, or it exists.
         MissingPackageError: Parquet without pyarrow.
     """
     if out is None:
         yield lambda prediction: None
         return
     path, rows = user_path(out), []
-    if path.suffix not in (".npy", ".parquet"):
-        raise ArgumentError(f"{printable(path)}: embeddings are written as .npy or .parquet. Choose such a name.")
-    _check_new(path)
 
     def write(prediction: Prediction) -> None:
         if prediction.embedding is None:
@@ -253,13 +270,17 @@ def open_embeddings(out: str | Path | None) -> Iterator[Callable[[Prediction], N
             rows.append(NumpyRows(path, channels) if path.suffix == ".npy" else ParquetRows(path, columns, channels))
         rows[0].write(prediction)
 
-    try:
-        yield write
-    finally:
+    def close() -> None:
         for each in rows:
             each.close()
 
+    try:
+        with at_sudden_end(close):
+            yield write
+    finally:
+        close()
 
-def _valid(text: str) -> str:
-    """Return text that is valid Unicode: bytes of a path that are none are escaped."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+def valid_text(name: str) -> str:
+    """Return a path as valid Unicode, the same in every format: bytes of it that are none are escaped."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -82,9 +82,11 @@ def best_temperature(losses: np.ndarray) -> float:
         losses: mean loss at each of TEMPERATURES.
     """
     lowest = int(np.argmin(losses))
-    five = losses[max(0, lowest - 2) : lowest + 3]
-    if len(five) < 5 or not np.isfinite(five).all():
+    first = min(max(lowest - 2, 0), len(losses) - 5)
+    five = losses[first : first + 5]
+    if lowest in (0, len(losses) - 1) or not np.isfinite(five).all():
         return 1.0
-    flat = np.roots(np.polyder(np.polyfit(np.arange(-2, 3), five, 4)))
+    places = np.arange(first, first + 5) - lowest
+    flat = np.roots(np.polyder(np.polyfit(places, five, 4)))
     moved = min((root.real for root in flat if abs(root.imag) < 1e-9), key=abs, default=0.0)
     return float(TEMPERATURES[lowest] * 2 ** (np.clip(moved, -1, 1) / STEPS))

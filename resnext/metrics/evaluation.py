@@ -81,7 +81,7 @@ class Evaluation:
 
     @property
     def temperature(self) -> float:
-        """The number that the logits are to be divided by for the lowest loss on these images (Guo et al. 2017)."""
+        """The number by which the logits must be divided for the lowest loss on these images (Guo et al. 2017)."""
         return best_temperature(self.losses_by_temperature)
 
     @property

@@ -114,12 +114,12 @@ def draw_reliability(evaluation: Evaluation, temperature: float, path: Path) -> 
         bins = [each for each in reliability(probabilities, right) if each.images]
         error = 100 * calibration_error(probabilities, right)
         x, y = [100 * each.probability for each in bins], [100 * each.accuracy for each in bins]
-        above.plot(x, y, "o-", color=f"C{number}", label=f"{name}: error {error:.2f} %")
+        above.plot(x, y, "o-", clip_on=False, color=f"C{number}", label=f"{name}: error {error:.2f} %")
         below.bar(x, [each.images for each in bins], width=3, color=f"C{number}", alpha=0.6)
     above.set(ylabel="accuracy (%)", xlim=(0, 100), ylim=(0, 100))
     below.set(xlabel="probability of the predicted class (%)", ylabel="images")
     above.grid(alpha=0.3)
-    above.legend(loc="upper left")
+    above.legend(loc="lower right")
     figure.savefig(path, dpi=120)
 
 
@@ -135,7 +135,7 @@ def draw_worst_mistakes(evaluation: Evaluation, image: Callable[[int], np.ndarra
     pictures = []
     for mistake in evaluation.mistakes()[:MISTAKES]:
         true, predicted = (shorten(names[name], 16) for name in (mistake.true, mistake.predicted))
-        said = f"{true}\nnot {predicted} ({100 * mistake.probability:.0f} %)"
+        said = f"true {true}\npredicted {predicted} ({100 * mistake.probability:.0f} %)"
         pictures.append((said, image(mistake.number)))
     draw_sheet(pictures, path, without="no mistakes")
 
@@ -182,15 +182,15 @@ def draw_paths(strengths: np.ndarray, classes: Sequence[str], title: str, path: 
     limit = max(0.5, float(np.abs(ratios).max()))
     extent = (0.5, paths + 0.5, count - 0.5, -0.5)
     picture = below.imshow(ratios, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", extent=extent)
-    figure.colorbar(picture, ax=below, label="against the mean (powers of two)")
+    figure.colorbar(picture, ax=below, label="times the mean, as a power of two")
     below.set(xlabel="path")
     if count <= 100:
         names = legible(tuple(classes))
         below.set_yticks(range(count), names, **_plain(names))
     if count <= 25 and paths <= 64:
         for i, j in np.ndindex(count, paths):
-            said = f"{2 ** ratios[i, j]:.1f}"
-            below.text(j + 1, i, said, ha="center", va="center", fontsize=5)
+            said, colour = f"{2 ** ratios[i, j]:.1f}", "white" if abs(ratios[i, j]) > 0.6 * limit else "black"
+            below.text(j + 1, i, said, ha="center", va="center", color=colour, fontsize=7 if paths <= 16 else 5)
     figure.savefig(path, dpi=150)
 
 

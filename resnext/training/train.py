@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from resnext.data.examples import Splits
     from resnext.training.session import TrainingResult
 
+HINT = "Repair or remove them; train leaves them out with --skip-bad {bad}"
+
 
 def train(
     data: str | Path,
@@ -326,9 +328,9 @@ def _check_splits(splits: Splits, recipe: Recipe, skip_bad: float) -> Splits:
         train, validation, test = (parts[part][0] for part in (splits.train, splits.validation, splits.test))
         splits = dataclasses.replace(splits, train=train, validation=validation, test=test)
     else:
-        check_images(splits.train)
+        check_images(splits.train, hint=HINT)
         for examples in dict.fromkeys((splits.validation, splits.test)):
-            check_images(examples, read_image)
+            check_images(examples, read_image, HINT)
     if len(splits.train) < recipe.accumulate:
         raise DataError(f"{len(splits.train)} training images can't be accumulated in {recipe.accumulate} parts")
     return splits
