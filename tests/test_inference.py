@@ -230,7 +230,7 @@ def test_published_numbers_stand_beside_ours(weights):
 
     def shown(evaluation, **options):
         views = EvaluationOptions(**options).views(model.preprocessing)
-        return published(model, Evaluated(evaluation, Examples([], labels, model.classes), views))
+        return published(model, Evaluated(evaluation, Examples([], labels, model.classes), views, "keras"))
 
     assert shown(evaluation) == {"top1": 71.5, "top5": 91.25}
     assert shown(evaluation, size=(64,), interpolation="bilinear") == {"top1": 70.0, "top5": 90.0}

@@ -79,7 +79,7 @@ def test_evaluate_prints_the_accuracy_that_training_printed(trained, colours):
     printed = re.search(r"test top-1 ([\d.]+ %)", process.stdout)[1]
     evaluation = resnext("evaluate", folder, colours, "--weights", "last")
     assert re.search(rf"^top-1 +{printed} \(", evaluation.stdout, re.MULTILINE)
-    assert "12 images at 32 pixels, last weights; 95 % intervals in parentheses\n" in evaluation.stdout
+    assert "12 images at 32 pixels, last weights, keras; 95 % intervals in parentheses\n" in evaluation.stdout
 
 
 @pytest.mark.once
@@ -106,7 +106,7 @@ def test_predict_names_the_colour(trained, colours):
     lines = process.stdout.splitlines()
     assert re.fullmatch(rf"{images[0]} +[\d.]+ % red +[\d.]+ % \w+", lines[0])
     assert re.match(rf"{images[1]} +[\d.]+ % blue ", lines[1])
-    assert re.search(r"^resnext: 2 images in [\d.]+ s, [\d.]+ images/s$", process.stderr, re.MULTILINE)
+    assert re.search(r"^resnext: 2 images in [\d.]+ s, [\d.]+ images/s \(keras\)$", process.stderr, re.MULTILINE)
     (prediction,) = predict(folder, images[:1])
     assert prediction.classes[0][0] == "red"
     assert sum(probability for _, probability in prediction.classes) == pytest.approx(1, abs=1e-5)

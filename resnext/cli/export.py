@@ -26,8 +26,8 @@ def export(
 
     Args:
         model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network.
-        out: file to write, .onnx; labels.txt is written beside it.
-        format: onnx; by default that of the suffix.
+        out: file to write, .onnx or .xml, with labels.txt beside it; or new folder.
+        format: onnx, openvino, or bundle: a folder that timm loads as well; by default that of the suffix.
         weights: best or last of a run; of a network by name a file, hf:OWNER/NAME or a tag.
         normalisation: inside the file, which then takes uint8 images, or outside.
         maps: class activation maps as a second output.
@@ -38,7 +38,7 @@ def export(
 
     options = ExportOptions(normalisation, maps)
     done = export(model, out, format=format, weights=weights, options=options, images=images)
-    print(f"exported: {printable(done.path)} ({done.path.stat().st_size / 1e6:.1f} MB), {LABELS}")
+    print(f"exported: {printable(done.path)}, with {LABELS}")
     print(
         f"checked in its runtime on {done.images} images ({printable(done.source)}): largest difference of a "
         f"probability {done.difference:.1e}"

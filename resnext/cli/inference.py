@@ -16,6 +16,7 @@ from resnext.cli.progress import bar
 from resnext.cli.tables import print_table
 from resnext.errors import ArgumentError, DataError, ImageError, counted, printable, warn
 from resnext.files import user_path
+from resnext.inference.engines import EngineName
 from resnext.inference.evaluate import Evaluated, EvaluationOptions, check_comparable, evaluate_model
 from resnext.inference.model import Model
 from resnext.inference.results import (
@@ -105,7 +106,8 @@ def _print_evaluation(document: dict[str, Any], model: Model, evaluated: Evaluat
     weights = f", {Path(model.source).stem} weights" if model.run else ""
     sizes = ", ".join(str(each.preprocessing.size) for each in evaluated.views)
     views = f", {document['views']} views of each" if document["views"] > 1 else ""
-    print(f"{counted(document['images'], 'image')} at {sizes} pixels{views}{weights}; 95 % intervals in parentheses")
+    how = f"{counted(document['images'], 'image')} at {sizes} pixels{views}{weights}, {document['engine']}"
+    print(f"{how}; 95 % intervals in parentheses")
     if against := document.get("against"):
         print(f"against {against['model']}: top-1 {100 * against['top1']:.2f} %")
         print(
@@ -137,6 +139,7 @@ def predict(
     threshold: float | None = None,
     calibrated: Flag = False,
     follow_links: Flag = False,
+    engine: EngineName | None = None,
     format: Format | None = None,
     out: Path | None = None,
     embeddings: Path | None = None,
@@ -151,19 +154,20 @@ def predict(
         threshold: probability below which the answer is "unknown".
         calibrated: calibrate probabilities by the temperature that is kept with the run.
         follow_links: read images through links that lead out of a folder.
+        engine: what computes the network; by default the fastest that is installed, or Keras for fewer than 500 images.
         format: table, jsonl, csv or parquet; by default that of the suffix of --out, or a table.
         out: new file to write to instead of standard output.
         embeddings: new .npy or .parquet file for the pooled features of each image.
     """
-    from resnext.inference.predict import PredictionOptions, predict
+    from resnext.inference.predict import PredictionOptions, open_predictions
     from resnext.inference.rows import check_outputs, open_embeddings, open_rows
 
     check_outputs(out, embeddings)
-    options = PredictionOptions(top, threshold, calibrated, embeddings is not None, follow_links)
+    options = PredictionOptions(top, threshold, calibrated, embeddings is not None, follow_links, engine)
     opened = Model.open(model, weights)
     top = min(top, len(opened.classes))
     left_out, images_done, errors = Counter(), 0, 0
-    predictions = predict(opened, images, options=options, left_out=left_out)
+    opened, predictions = open_predictions(opened, images, None, options, left_out)
     on_terminal = out is None and sys.stdout.isatty()
     with (
         open_rows(format, out, top) as rows,
@@ -176,7 +180,7 @@ def predict(
             embed(prediction)
             images_done, errors = images_done + 1, errors + (prediction.error is not None)
             done(images_done, None)
-    _say_how_it_went(images_done, time.perf_counter() - started, left_out)
+    _say_how_it_went(images_done, time.perf_counter() - started, left_out, opened)
     _check_errors(images, images_done, errors)
 
 
@@ -189,11 +193,11 @@ def _check_errors(inputs: tuple[str, ...], images: int, errors: int) -> None:
         raise ImageError(f"{errors:,} of {counted(images, 'image')} can't be read; {rows} why")
 
 
-def _say_how_it_went(images: int, seconds: float, left_out: Counter[str]) -> None:
+def _say_how_it_went(images: int, seconds: float, left_out: Counter[str], model: Model) -> None:
     if left_out:
         warn("left out: " + ", ".join(f"{count:,} {kind}" for kind, count in left_out.most_common()))
     if images > 1:
-        warn(f"{images:,} images in {seconds:.1f} s, {images / seconds:.1f} images/s")
+        warn(f"{images:,} images in {seconds:.1f} s, {images / seconds:.1f} images/s ({model.runs_in})")
 
 
 def explain(
@@ -238,7 +242,7 @@ def explain(
         done, errors = done + 1, errors + (each.error is not None)
         what = f"error: {each.error}" if each.error else f"{each.name} {100 * each.probability:.2f} %  {picture}"
         print(f"{printable(each.image)}  {what}")
-    _say_how_it_went(done, time.perf_counter() - started, left_out)
+    _say_how_it_went(done, time.perf_counter() - started, left_out, opened)
     _check_errors(images, done, errors)
 
 

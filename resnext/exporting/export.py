@@ -19,12 +19,12 @@ from resnext.data.source import open_data
 from resnext.errors import ArgumentError, DataError, ExportError, ImageError, printable
 from resnext.exporting.options import ExportOptions
 from resnext.files import sync_folder, temporary_folder, user_path
-from resnext.inference.engines import Description, open_engine
+from resnext.inference.engines import Description
 from resnext.inference.evaluate import examples_for, log_softmax, outputs_of
 from resnext.inference.model import Model
 
-Format = Literal["onnx"]
-SUFFIXES: dict[str, str] = {"onnx": ".onnx"}
+Format = Literal["onnx", "openvino", "bundle"]
+SUFFIXES: dict[str, str] = {"onnx": ".onnx", "openvino": ".xml", "bundle": ""}  # "": a folder
 LABELS = "labels.txt"
 CLOSE = 1e-5  # largest difference of a probability in float32
 IMAGES = 17  # that are compared, in batches of 1, 3 and 17
@@ -55,8 +55,9 @@ def export(
 
     Args:
         model: run folder, tag of published weights, `hf:OWNER/NAME`, file of weights, or name of a network.
-        out: file to write; labels.txt is written beside it.
-        format: "onnx"; by default that of the suffix.
+        out: file to write, with labels.txt beside it; or new folder.
+        format: "onnx" (.onnx), "openvino" (.xml, with a .bin beside it) or "bundle" (a folder that timm loads as well);
+            by default that of the suffix.
         weights: as in `Model.open`.
         options: normalisation inside or outside; activation maps.
         images: images to compare on; by default those that the run held out, or random ones where they are gone.
@@ -71,9 +72,8 @@ def export(
     path = user_path(out)
     chosen = _format(format, path)
     opened = Model.open(model, weights)
-    _check_target(path, opened)
-    writers = {"onnx": "resnext.exporting.to_onnx"}
-    writer = importlib.import_module(writers[chosen])
+    _check_target(path, chosen, opened)
+    writer = importlib.import_module(f"resnext.exporting.to_{chosen}")
     with temporary_folder(path) as folder:
         written = folder / path.name
         writer.write(opened, describe(opened, options), options, written)
@@ -84,29 +84,34 @@ def export(
                 f"{path}: its probabilities differ from the network's by up to {difference:.1e}, more than {CLOSE:g}; "
                 "it was not kept. Please report this."
             )
-        labels = folder / LABELS
-        labels.write_text("".join(f"{name}\n" for name in opened.classes), encoding="utf-8")
-        os.replace(written, path)
-        os.replace(labels, path.with_name(LABELS))
+        place = written if written.is_dir() else folder
+        (place / LABELS).write_text("".join(f"{name}\n" for name in opened.classes), encoding="utf-8")
+        for file in sorted(folder.iterdir(), key=lambda file: file == written):  # the file itself last
+            os.replace(file, path.with_name(file.name))
     sync_folder(path.parent)
     return Exported(path, difference, len(pixels), source)
 
 
 def _format(format: str | None, path: Path) -> str:
     """Return the format that is asked for, or that the suffix names. Raises ArgumentError."""
-    by_suffix = {suffix: name for name, suffix in SUFFIXES.items()}
+    by_suffix = {suffix: name for name, suffix in SUFFIXES.items() if suffix}
     chosen = format or by_suffix.get(path.suffix.lower())
     if chosen is None:
         raise ArgumentError(f"{path}: the suffix names no format. Use {', '.join(by_suffix)}, or pass --format.")
     if chosen not in get_args(Format):
         raise ArgumentError(f"`format` must be one of {', '.join(get_args(Format))}. Received: {chosen!r}")
-    if path.suffix.lower() != SUFFIXES[chosen]:
+    if SUFFIXES[chosen] and path.suffix.lower() != SUFFIXES[chosen]:
         raise ArgumentError(f"{path}: {chosen} files end in {SUFFIXES[chosen]}. Choose such a name.")
     return chosen
 
 
-def _check_target(path: Path, model: Model) -> None:
+def _check_target(path: Path, format: str, model: Model) -> None:
     """Refuse a place that cannot be written to, or whose labels are those of another network. Raises ArgumentError."""
+    if format == "bundle":
+        if path.exists() or not path.parent.is_dir():
+            reason = "exists already" if path.exists() else "the folder that it is to be in does not exist"
+            raise ArgumentError(f"{printable(path)}: {reason}. Pass a new folder.")
+        return
     if path.is_dir() or not path.parent.is_dir():
         reason = "is a folder" if path.is_dir() else "its folder does not exist"
         raise ArgumentError(f"{printable(path)}: {reason}. Pass a file in an existing folder.")
@@ -166,11 +171,10 @@ def _repeated(pixels: list[np.ndarray]) -> np.ndarray:
 
 def largest_difference(model: Model, path: Path, pixels: np.ndarray) -> float:
     """Return the largest difference of a probability between the network and its file, in batches of 1, 3 and 17."""
-    exact = dataclasses.replace(model, dtype="float32")
-    (network,), engine = exact.build(), open_engine(path)
+    exact = dataclasses.replace(model, dtype="float32", engine_name="keras")
+    networks = exact.build() + Model.open(path).build()
     differences = []
     for batch in (1, 3, IMAGES):
-        theirs = np.exp(engine.predict_on_batch(pixels[:batch]))
-        (logits,) = outputs_of(network, pixels[:batch])
-        differences.append(np.abs(theirs - np.exp(log_softmax(logits))).max())
+        ours, theirs = (log_softmax(outputs_of(network, pixels[:batch])[0]) for network in networks)
+        differences.append(np.abs(np.exp(ours) - np.exp(theirs)).max())
     return float(np.max(differences))  # NaN where one is

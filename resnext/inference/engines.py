@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import importlib.util
+import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,8 +21,8 @@ from resnext.weights.hub_config import checked_names
 
 Input = Literal["uint8", "normalised"]
 MAX_METADATA = 8_000_000  # characters
-ONNX = ".onnx"
-EXPORTED = (ONNX,)  # suffixes
+RT_INFO = ["resnext", "description"]  # place of the description in a model of OpenVINO
+EngineName = Literal["openvino", "onnxruntime", "keras"]
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,6 @@ class Description:
 
     def to_metadata(self) -> dict[str, str]:
         """Return the description as words by names."""
-        import dataclasses
-
         document = {
             "variant": dataclasses.asdict(self.variant),
             "classes": list(self.classes),
@@ -53,7 +55,7 @@ class Description:
         return {name: json.dumps(value, ensure_ascii=False) for name, value in document.items()}
 
     @classmethod
-    def from_metadata(cls, metadata: Mapping[str, str], path: Path) -> Description:
+    def from_metadata(cls, metadata: Mapping[str, str], path: Path | bytes) -> Description:
         """Return the description in a file's metadata. Raises WeightsError where there is none, or it is damaged."""
         try:
             if sum(map(len, metadata.values())) > MAX_METADATA:
@@ -99,33 +101,88 @@ class Engine:
 
 
 class OnnxRuntime(Engine):
-    """A network in ONNX Runtime.
+    """A network in ONNX Runtime, on the CPU.
 
     Args:
-        path: .onnx file.
+        source: .onnx file, or its content.
 
     Raises:
         WeightsError: the file is damaged, or was not exported by resnext.
         MissingPackageError: onnxruntime is not installed.
     """
 
-    def __init__(self, path: Path):
-        try:
-            import onnxruntime
-        except ModuleNotFoundError as error:
-            raise missing_package("a network in ONNX", "onnxruntime", "onnx") from error
+    def __init__(self, source: Path | bytes):
+        check_installed("onnxruntime", "a network in ONNX")
+        import onnxruntime
+
         onnxruntime.set_default_logger_severity(3)  # errors only: they are raised as well
-        try:
-            self.session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        with _opening(source, "ONNX Runtime"):
+            content = source if isinstance(source, bytes) else str(source)
+            self.session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
             metadata = self.session.get_modelmeta().custom_metadata_map
-        except Exception as error:  # of many kinds, by what is damaged
-            raise WeightsError(f"{path}: ONNX Runtime can't open it ({one_line(error)}). Export it again.") from error
-        self.description = Description.from_metadata(metadata, path)
+        self.description = Description.from_metadata(metadata, source)
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         return self.session.run(["probabilities"], {"images": images})[0]
 
 
+class OpenVino(Engine):
+    """A network in OpenVINO, on the CPU and in float32: by default OpenVINO computes in bfloat16 where the CPU can.
+
+    Args:
+        source: .xml file with its .bin beside it, .onnx file, or the content of one.
+
+    Raises:
+        WeightsError: the file is damaged, or was not exported by resnext.
+        MissingPackageError: openvino is not installed.
+    """
+
+    def __init__(self, source: Path | bytes):
+        check_installed("openvino", "a network in OpenVINO")
+        import openvino
+
+        core = openvino.Core()
+        with _opening(source, "OpenVINO"):
+            model = core.read_model(io.BytesIO(source) if isinstance(source, bytes) else str(source))
+            metadata = json.loads(model.get_rt_info(RT_INFO).value) if model.has_rt_info(RT_INFO) else {}
+            self.network = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        if isinstance(source, Path):
+            self.description = Description.from_metadata(metadata, source)
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        return self.network({"images": images})["probabilities"]
+
+
+RUNTIMES: dict[str, type[OnnxRuntime] | type[OpenVino]] = {"openvino": OpenVino, "onnxruntime": OnnxRuntime}
+BY_SUFFIX = {".onnx": OnnxRuntime, ".xml": OpenVino}
+
+
 def open_engine(path: Path) -> Engine:
     """Open an exported file in its runtime. Raises WeightsError, MissingPackageError."""
-    return OnnxRuntime(path)
+    return BY_SUFFIX[path.suffix](path)
+
+
+def fastest_installed() -> EngineName:
+    """Return the name of the fastest engine whose packages are installed: openvino, onnxruntime or keras."""
+    names: tuple[EngineName, ...] = ("openvino", "onnxruntime")
+    if importlib.util.find_spec("onnx") is not None:
+        for name in names:
+            if importlib.util.find_spec(name) is not None:
+                return name
+    return "keras"
+
+
+def check_installed(package: str, what: str) -> None:
+    """Raise MissingPackageError unless a package is installed."""
+    if importlib.util.find_spec(package) is None:
+        raise missing_package(what, package, "openvino" if package == "openvino" else "onnx")
+
+
+@contextlib.contextmanager
+def _opening(source: Path | bytes, runtime: str) -> Iterator[None]:
+    """Turn whatever a runtime raises for a damaged file into a WeightsError."""
+    try:
+        yield
+    except Exception as error:  # of many kinds, by what is damaged
+        name = "the network" if isinstance(source, bytes) else source
+        raise WeightsError(f"{name}: {runtime} can't open it ({one_line(error)}). Export it again.") from error

@@ -19,7 +19,7 @@ from resnext.distributed import SINGLE, Cluster
 from resnext.errors import ArgumentError, DataError, printable
 from resnext.images.preprocessing import Preprocessing
 from resnext.images.views import Views
-from resnext.inference.engines import Engine
+from resnext.inference.engines import Engine, EngineName
 from resnext.inference.model import Model, at_size
 from resnext.metrics.evaluation import Evaluation
 from resnext.runs.run import Run
@@ -42,6 +42,8 @@ class EvaluationOptions:
         flip: whether to average each image with its mirror image.
         only_data_classes: whether the network chooses among the classes of the data only, as in the "1K-way" columns
             of the paper's Table 6 for a network of 5,000 classes.
+        engine: what computes the network: "openvino", "onnxruntime" or "keras"; by default the fastest that is
+            installed, or Keras for fewer than 500 images.
 
     Raises:
         ArgumentError: a value that is not allowed.
@@ -53,6 +55,7 @@ class EvaluationOptions:
     crops: int = 1
     flip: bool = False
     only_data_classes: bool = False
+    engine: EngineName | None = None
 
     def views(self, preprocessing: Preprocessing) -> list[Views]:
         """Return the views of each image, for each size."""
@@ -69,6 +72,7 @@ class Evaluated(NamedTuple):
     evaluation: Evaluation
     examples: Examples
     views: list[Views]
+    engine: str
 
 
 def evaluate(
@@ -129,6 +133,7 @@ def evaluate_model(
     if columns is not None:
         names = tuple(examples.classes[i] for i in columns)
         examples = Examples(examples.images, np.searchsorted(columns, examples.labels).astype(np.int32), names)
+    model = model.with_engine(options.engine, len(examples))
     classifiers = model.build([each.preprocessing for each in views])
     readers = [each if len(each) > 1 else each.preprocessing for each in views]
     at_once = max(1, batch_size // len(views[0]))
@@ -144,7 +149,8 @@ def evaluate_model(
             images += len(mean)
             done(images, len(examples))
 
-    return Evaluated(Evaluation.of(examples.classes, examples.labels, rows(), model.temperature), examples, views)
+    evaluation = Evaluation.of(examples.classes, examples.labels, rows(), model.temperature)
+    return Evaluated(evaluation, examples, views, model.runs_in)
 
 
 def check_comparable(first: Model, second: Model, data: str | Path, follow_links: bool = False) -> None:

@@ -6,13 +6,22 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from resnext.backend import import_keras
 from resnext.errors import ArgumentError, WeightsError, did_you_mean
 from resnext.files import user_path
 from resnext.images.preprocessing import MAX_SIDE, Preprocessing
-from resnext.inference.engines import EXPORTED, Engine, open_engine
+from resnext.inference.engines import (
+    BY_SUFFIX,
+    RUNTIMES,
+    Description,
+    Engine,
+    EngineName,
+    check_installed,
+    fastest_installed,
+    open_engine,
+)
 from resnext.runs.run import WEIGHTS, Run, is_run
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.naming import get_variant, list_variants
@@ -27,6 +36,7 @@ if TYPE_CHECKING:
     import keras
 
 Output = Literal["logits", "embedding", "map"]
+MANY = 500  # images from which another engine is worth the seconds that converting the network takes
 RESIZED = 0.875  # share of the shorter side that the crop keeps, where nothing is known about the images
 
 
@@ -48,6 +58,7 @@ class Model:
     run: Run | None = None
     published: PublishedWeights | None = None
     engine: Engine | None = None  # of an exported file, which is its own runtime
+    engine_name: EngineName = "keras"  # what computes the logits; everything else is computed by Keras
 
     @classmethod
     def open(cls, model: str | Path | Model, weights: str | None = None) -> Model:
@@ -72,7 +83,7 @@ class Model:
         if weights in WEIGHTS:
             raise ArgumentError(f"{model}: not a run folder, and only a run has {weights} weights. {_ALLOWED}")
         name = str(model)
-        if user_path(model).suffix in EXPORTED and user_path(model).exists() and weights is None:
+        if user_path(model).suffix in BY_SUFFIX and user_path(model).exists() and weights is None:
             return _of_exported(user_path(model))
         if weights is None:
             _check_source(name)
@@ -99,19 +110,61 @@ class Model:
         Raises:
             RunError, WeightsError: the weights cannot be used.
         """
+        sizes = preprocessings or [self.preprocessing]
         if self.engine:
-            return [self._engine_for(preprocessings, outputs)]
+            return [self._engine_for(sizes, outputs)]
+        if self.engine_name != "keras" and tuple(outputs) == ("logits",):
+            return [self._converted(each) for each in sizes]
         if self.run:
             self.run.check_size(self.source)
         import_keras()
         from resnext.model.classifier import trained_classifiers
 
-        sizes = preprocessings or [self.preprocessing]
         return trained_classifiers(self.variant, len(self.classes), sizes, self.source, self.dtype, outputs)
 
-    def _engine_for(self, preprocessings: Sequence[Preprocessing] | None, outputs: Sequence[Any]) -> Any:
+    def with_engine(self, name: EngineName | None, images: int | None = None) -> Model:
+        """Return the model with the engine that computes its logits.
+
+        Args:
+            name: "openvino", "onnxruntime" or "keras"; by default the fastest that is installed, or Keras for fewer
+                than 500 images, for it starts sooner.
+            images: number of images; None for many.
+
+        Raises:
+            ArgumentError: an exported file, which has its own, or an unknown name.
+            MissingPackageError: the engine is not installed.
+        """
+        if self.engine:
+            if name is not None:
+                raise ArgumentError(f"{self.name}: an exported file runs in its own runtime. Leave --engine out.")
+            return self
+        few = images is not None and images < MANY
+        chosen = name or ("keras" if few else fastest_installed())
+        if chosen not in get_args(EngineName):
+            raise ArgumentError(f"`engine` must be one of {', '.join(get_args(EngineName))}. Received: {chosen!r}")
+        if chosen != "keras":
+            for package in (chosen, "onnx"):
+                check_installed(package, f"--engine {chosen}")
+        return dataclasses.replace(self, engine_name=chosen)
+
+    @property
+    def runs_in(self) -> str:
+        """The name of what computes its logits."""
+        return type(self.engine).__name__ if self.engine else self.engine_name
+
+    def _converted(self, preprocessing: Preprocessing) -> Any:
+        """Return the network for one size of images in another runtime than Keras's."""
+        from resnext.inference.onnx_model import onnx_model
+
+        model = dataclasses.replace(self, preprocessing=preprocessing)
+        description = Description(self.variant, self.classes, preprocessing, "uint8", {})
+        engine = RUNTIMES[self.engine_name](onnx_model(model, description))
+        engine.description = description
+        return engine
+
+    def _engine_for(self, preprocessings: Sequence[Preprocessing], outputs: Sequence[Any]) -> Any:
         """Return the runtime of an exported file. Raises ArgumentError for what only a network can do."""
-        sizes = {each.size for each in preprocessings or [self.preprocessing]}
+        sizes = {each.size for each in preprocessings}
         if tuple(outputs) != ("logits",) or sizes != {self.preprocessing.size}:
             what = "other sizes" if tuple(outputs) == ("logits",) else "embeddings and maps"
             raise ArgumentError(

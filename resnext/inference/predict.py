@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -17,8 +17,9 @@ from resnext.data.batches import reading_threads
 from resnext.data.inputs import Input, check_inputs, find_inputs, read_ahead
 from resnext.errors import ArgumentError, ImageError, printable
 from resnext.images.preprocessing import Preprocessing
+from resnext.inference.engines import EngineName
 from resnext.inference.evaluate import log_softmax, outputs_of
-from resnext.inference.model import Model, Output
+from resnext.inference.model import MANY, Model, Output
 
 BATCH_SIZE = 16  # larger batches than 8 are no faster (docs/performance.md)
 UNKNOWN = "unknown"
@@ -53,6 +54,7 @@ class PredictionOptions:
         calibrated: whether probabilities are calibrated by the temperature that is kept with the run.
         embeddings: whether to return the pooled features of each image, too.
         follow_links: whether links may lead out of a folder of images.
+        engine: what computes the network, as in `EvaluationOptions`; embeddings are computed by Keras.
 
     Raises:
         ArgumentError: a value that is not allowed.
@@ -63,6 +65,7 @@ class PredictionOptions:
     calibrated: bool = False
     embeddings: bool = False
     follow_links: bool = False
+    engine: EngineName | None = None
 
     def __post_init__(self) -> None:
         if self.top < 1:
@@ -107,16 +110,30 @@ def predict(
     >>> next(predict("runs/signs", ["hand.jpg"])).classes[0]  # doctest: +SKIP
     ('7', 0.98)
     """
+    return open_predictions(model, images, weights, options, left_out)[1]
+
+
+def open_predictions(
+    model: str | Path | Model,
+    images: str | Path | Iterable[str | Path],
+    weights: str | None,
+    options: PredictionOptions,
+    left_out: Counter[str] | None,
+) -> tuple[Model, Iterator[Prediction]]:
+    """Do what `predict` does, and return the model with its engine as well."""
     arguments = [images] if isinstance(images, str | Path) else list(images)
     opened = Model.open(model, weights)
     check_inputs(arguments)
-    classifier = Classifier(opened, options)
     stream = getattr(sys.stdin, "buffer", None)
     inputs = find_inputs(arguments, Counter() if left_out is None else left_out, stream, options.follow_links)
-    read = Reading(opened.preprocessing)
+    first = list(islice(inputs, 0 if options.engine else MANY))  # their number chooses the engine
+    if options.embeddings and options.engine not in (None, "keras"):
+        raise ArgumentError(f"embeddings are computed by Keras, not by {options.engine}. Leave --engine out.")
+    opened = opened.with_engine(options.engine, 0 if options.embeddings else len(first))
+    classifier = Classifier(opened, options)
     threads = reading_threads()
-    images_read = read_ahead(inputs, read, threads, ahead=BATCH_SIZE * 2 + threads)
-    return classifier.predict((image.name, pixels) for image, pixels in images_read)
+    read = read_ahead(chain(first, inputs), Reading(opened.preprocessing), threads, ahead=BATCH_SIZE * 2 + threads)
+    return opened, classifier.predict((image.name, pixels) for image, pixels in read)
 
 
 class Reading(NamedTuple):

@@ -52,6 +52,7 @@ def to_document(model: Model, data: str | Path, evaluated: Evaluated) -> dict[st
         "images": len(evaluation),
         "preprocessing": [each.preprocessing.to_json() for each in views],
         "views": len(views[0]) * len(views),
+        "engine": evaluated.engine,
         "metrics": {name: {"value": values[name], "interval": intervals[name]} for name in values},
         "calibration": {
             "temperature": model.temperature,
@@ -180,7 +181,7 @@ def _mistakes(evaluated: Evaluated) -> str:
 
 def _draw(folder: Path, model: Model, evaluated: Evaluated) -> tuple[dict[str, Path], str | None]:
     """Draw the plots; nothing that goes wrong here costs the numbers."""
-    evaluation, examples, views = evaluated
+    evaluation, examples, views, _ = evaluated
     image = partial(read_image_of, examples, views[0].preprocessing)
     pictures: dict[str, tuple[str, Callable[[Path], None]]] = {
         "Confusion matrix": ("confusion-matrix.png", partial(plots.draw_confusion_matrix, evaluation)),
@@ -204,7 +205,7 @@ def _draw(folder: Path, model: Model, evaluated: Evaluated) -> tuple[dict[str, P
 
 def _rows(evaluated: Evaluated) -> Iterator[tuple[object, ...]]:
     """Yield image, class, predicted class, its probability, loss and rank of the own class."""
-    evaluation, examples, _ = evaluated
+    evaluation, examples, *_ = evaluated
     columns = zip(
         evaluation.labels.tolist(),
         evaluation.predicted.tolist(),

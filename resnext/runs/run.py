@@ -30,6 +30,7 @@ from resnext.files import user_path, write_atomically
 from resnext.runs.config import RunConfig, as_list
 from resnext.runs.history import EpochRow, History
 from resnext.variants.complexity import complexity
+from resnext.weights.hub import HUB_FILES
 
 CONFIG = "config.json"
 HELD_OUT = "held-out.json"
@@ -175,8 +176,8 @@ def command_to_resume(folder: Path) -> str:
 
 
 def is_run(folder: Path) -> bool:
-    """Return whether a training has begun in the folder."""
-    return (folder / CONFIG).is_file()
+    """Return whether a training has begun in the folder; folders of Hugging Face's have a config.json as well."""
+    return (folder / CONFIG).is_file() and not any((folder / name).is_file() for name in HUB_FILES)
 
 
 def check_unused(folder: Path) -> None:

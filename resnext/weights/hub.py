@@ -17,8 +17,8 @@ from resnext.weights.save import TORCH_SUFFIXES
 
 HUB = "hf:"
 HUB_FILE = "model.safetensors"  # timm's repositories have it
-# The weights in a folder, by who wrote it: a run of resnext's, or a library of Hugging Face's.
-FOLDER_FILES = ("best.safetensors", HUB_FILE, f"{HUB_FILE}.index.json", "pytorch_model.bin")
+HUB_FILES = (HUB_FILE, f"{HUB_FILE}.index.json", "pytorch_model.bin")  # weights in a folder of Hugging Face's
+FOLDER_FILES = ("best.safetensors", *HUB_FILES)  # of a run of resnext's, too
 _NOT_A_REPOSITORY = "hf:{}: not a repository name. Pass hf:OWNER/NAME, such as hf:timm/resnext50_32x4d.a1_in1k."
 _licences_said: set[str] = set()
 

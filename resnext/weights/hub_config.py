@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from resnext.errors import WeightsError, one_line
-from resnext.images.preprocessing import MEAN, STD, Preprocessing
+from resnext.images.preprocessing import MEAN, STD, Fit, Preprocessing
 from resnext.variants.naming import get_variant
 from resnext.variants.variant import Variant
 
 HUB_CONFIG = "config.json"
+FITS: dict[str, Fit] = {"center": "crop", "squash": "squash", "border": "pad"}  # of timm's crop_mode
 MAX_CONFIG = 8_000_000  # bytes: 21,841 class names take 1,000,000
 
 
@@ -37,9 +38,9 @@ def read_hub_config(weights: Path) -> HubConfig:
         document = json.loads(path.read_bytes())
         if not isinstance(document, dict) or "architecture" not in document:  # that of another library, or of a run
             return HubConfig(None, None)
-        names = document.get("label_names")
+        names, own = document.get("label_names"), document.get("resnext")  # of `resnext export --format bundle`
         return HubConfig(
-            _variant(document["architecture"]),
+            Variant.from_json(own["variant"]) if own else _variant(document["architecture"]),
             _preprocessing(document.get("pretrained_cfg")),
             checked_names(names) if names else None,
         )
@@ -74,4 +75,5 @@ def _preprocessing(document: Any) -> Preprocessing | None:
         interpolation=document.get("interpolation", "bicubic"),
         mean=tuple(document.get("mean", MEAN)),
         std=tuple(document.get("std", STD)),
+        fit=FITS.get(document.get("crop_mode", "center"), "crop"),
     )

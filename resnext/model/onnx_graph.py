@@ -12,17 +12,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnx
+from onnx import helper, numpy_helper
 
-from resnext.errors import ArgumentError, missing_package
+from resnext.errors import ArgumentError
 
 if TYPE_CHECKING:
     import keras
-
-try:
-    import onnx
-    from onnx import helper, numpy_helper
-except ModuleNotFoundError as error:
-    raise missing_package("export to onnx", "onnx", "onnx") from error
 
 OPSET = 17
 IR_VERSION = 9

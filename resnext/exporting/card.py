@@ -1,0 +1,98 @@
+"""A model card: what a network is, what it was trained on, how good it is, and how it is used."""
+
+from __future__ import annotations
+
+from resnext.inference.engines import Description
+from resnext.inference.model import Model
+from resnext.variants.complexity import complexity
+from resnext.weights.timm_config import timm_architecture
+
+SHOWN = 50  # classes
+
+
+def model_card(model: Model, description: Description) -> str:
+    """Return a README.md with the fields that huggingface.co reads at its head.
+
+    Args:
+        model: opened model.
+        description: what the exported files say of themselves.
+    """
+    facts, name = description.facts, facts_name(model)
+    size = model.preprocessing.size
+    cost = complexity(model.variant, (size, size, 3), len(model.classes))
+    head = ["---", f"license: {facts.get('licence', 'other')}", "library_name: timm", "tags:", "- image-classification"]
+    head += ["- resnext", "- keras", "---"]
+    classes = ", ".join(model.classes[:SHOWN]) + (", ..." if len(model.classes) > SHOWN else "")
+    sections = [
+        f"# {name}",
+        f"{model.variant.name} (ResNeXt, [Xie et al. 2017](https://arxiv.org/abs/1611.05431)), trained with resnext.",
+        "## Network",
+        f"{cost.parameters:,} parameters, {cost.multiply_adds:,} multiply-adds at {size} x {size}.",
+        "## Classes",
+        f"{len(model.classes):,}: {classes}",
+        "## Images",
+        _images(model),
+        "## Training",
+        *_training(model, description),
+        "## Result",
+        *_result(model),
+        "## Use",
+        _use(model),
+    ]
+    return "\n".join(head) + "\n\n" + "\n\n".join(sections) + "\n"
+
+
+def facts_name(model: Model) -> str:
+    """Return a short name: that of the run folder, or the tag."""
+    return str(model.name).rstrip("/").rsplit("/", 1)[-1]
+
+
+def _images(model: Model) -> str:
+    given = model.preprocessing
+    fit = {"crop": f"shorter side resized to {given.resize}, centre crop of {given.size}"}.get(
+        given.fit, f"{given.fit} to {given.resize}, crop of {given.size}"
+    )
+    return f"RGB; {fit} pixels, {given.interpolation}; mean {given.mean}, standard deviation {given.std} of 0 to 1."
+
+
+def _training(model: Model, description: Description) -> list[str]:
+    facts = description.facts
+    if model.run is None:
+        weights = facts.get("weights")
+        return [f"The published weights {weights}." if weights else "Unknown: the weights came without a run."]
+    recipe = model.run.config.recipe
+    lines = [
+        f"Data: {facts['data']}. Recipe `{recipe.name}`: {recipe.epochs} epochs, batch size {recipe.batch_size}, "
+        f"learning rate {recipe.learning_rate:g}, {recipe.optimizer}, seed {model.run.config.options.seed}.",
+        "Versions: " + ", ".join(f"{name} {version}" for name, version in facts["versions"].items()) + ".",
+    ]
+    if facts.get("started_from"):
+        lines.append(f"It started from {facts['started_from']}, whose licence applies.")
+    return lines
+
+
+def _result(model: Model) -> list[str]:
+    if model.run and model.run.epochs_done:
+        best = model.run.history.best
+        return [f"Validation top-1 {100 * best.validation_accuracy:.2f} % (epoch {best.epoch})."]
+    if model.published:
+        rows = [
+            f"- top-1 {top1} %, top-5 {top5} % at {how.size} pixels"
+            for how, top1, top5 in model.published.accuracies
+            if top1
+        ]
+        return ["\n".join(["On ImageNet-1K, as published:", "", *rows])] if rows else ["Not published."]
+    return ["Not evaluated."]
+
+
+def _use(model: Model) -> str:
+    architecture, _ = timm_architecture(model.variant)
+    return f"""```
+resnext predict FOLDER photo.jpg        # this folder
+```
+
+```python
+import timm
+
+network = timm.create_model("local-dir:FOLDER", pretrained=True)   # {architecture} in timm
+```"""

@@ -1,0 +1,39 @@
+"""Export to a folder that timm loads as well: weights, config.json, labels and a model card."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from resnext.errors import ArgumentError
+from resnext.exporting.card import model_card
+from resnext.exporting.options import ExportOptions
+from resnext.inference.engines import Description
+from resnext.inference.model import Model
+from resnext.weights.convert import convert, fits_timm
+from resnext.weights.hub import HUB_FILE
+from resnext.weights.hub_config import HUB_CONFIG
+from resnext.weights.timm_config import timm_config
+
+
+def write(model: Model, description: Description, options: ExportOptions, path: Path) -> None:
+    """Write a trained network into a new folder; the arguments are those of `to_onnx.write`.
+
+    Raises:
+        ArgumentError: a network that timm does not have, such as those for CIFAR.
+    """
+    if not fits_timm(model.variant):
+        raise ArgumentError(
+            f"{model.variant.name}: timm has no such network, so it can't be a bundle. Use --format onnx, or "
+            "`resnext convert`."
+        )
+    path.mkdir()
+    convert(model.source, path / HUB_FILE, "timm", variant=model.variant)
+    config = timm_config(model.variant, model.classes, model.preprocessing, _facts(description))
+    (path / HUB_CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (path / "README.md").write_text(model_card(model, description), encoding="utf-8")
+
+
+def _facts(description: Description) -> dict[str, Any]:
+    return {name: json.loads(value) for name, value in description.to_metadata().items() if name != "classes"}

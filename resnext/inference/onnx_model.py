@@ -1,0 +1,87 @@
+"""A trained network in ONNX, in memory: what is exported, and what other runtimes compute."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from resnext.backend import import_keras
+from resnext.inference.engines import Description, check_installed
+from resnext.inference.model import Model
+
+
+def onnx_model(model: Model, description: Description, maps: bool = False) -> bytes:
+    """Return a trained network in ONNX.
+
+    Its input `images` is uint8 (batch, size, size, 3), or normalised float32 (batch, 3, size, size); its outputs are
+    `probabilities`, float32 (batch, classes), and, where maps are asked for, `maps`, float32 (batch, classes, height,
+    width), whose means plus the biases of the head are the logits.
+
+    Args:
+        model: opened model.
+        description: what the file is to say of itself, and which input it has.
+        maps: whether class activation maps are a second output.
+
+    Raises:
+        MissingPackageError: onnx is not installed.
+    """
+    check_installed("onnx", "a network in ONNX")
+    import_keras()
+    from onnx import TensorProto, checker, helper
+
+    from resnext.model.onnx_graph import IR_VERSION, OPSET, Graph, add_network
+
+    network = _network(model)
+    graph, size = Graph(), model.preprocessing.size
+    inside = description.input == "uint8"
+    images = _normalised(graph, model) if inside else "images"
+    logits, *features = add_network(graph, network, images)
+    outputs = [
+        ("probabilities", graph.node("Softmax", [logits], "probabilities", axis=-1), ["batch", len(model.classes)])
+    ]
+    if maps:
+        outputs.append(("maps", _maps(graph, network, features[0]), ["batch", len(model.classes), "height", "width"]))
+    shape = ["batch", size, size, 3] if inside else ["batch", 3, size, size]
+    kind = TensorProto.UINT8 if inside else TensorProto.FLOAT
+    made = helper.make_graph(
+        graph.nodes,
+        model.variant.name,
+        [helper.make_tensor_value_info("images", kind, shape)],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, sides) for name, _, sides in outputs],
+        graph.weights,
+    )
+    proto = helper.make_model(
+        made, producer_name="resnext", opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
+    )
+    helper.set_model_props(proto, description.to_metadata())
+    checker.check_model(proto, full_check=True)
+    return proto.SerializeToString()
+
+
+def _network(model: Model):
+    """Return the folded network, from normalised images to logits and the features before the pool, in float32."""
+    exact = dataclasses.replace(model, dtype="float32", engine_name="keras")
+    (classifier,) = exact.build(outputs=("logits", "map"))
+    import keras
+
+    return next(layer for layer in classifier.layers if isinstance(layer, keras.Model))
+
+
+def _normalised(graph, model: Model) -> str:
+    """Add the steps from uint8 (batch, height, width, 3) to normalised float32 (batch, 3, height, width)."""
+    from onnx import TensorProto
+
+    mean, std = (np.array(values, np.float64) for values in (model.preprocessing.mean, model.preprocessing.std))
+    scale, offset = (values.astype(np.float32).reshape(1, 3, 1, 1) for values in (1 / (255 * std), -mean / std))
+    numbers = graph.node("Cast", ["images"], "images/float", to=TensorProto.FLOAT)
+    turned = graph.node("Transpose", [numbers], "images/channels_first", perm=[0, 3, 1, 2])
+    scaled = graph.node("Mul", [turned, graph.weight(scale, "normalise/scale")], "normalise/scaled")
+    return graph.node("Add", [scaled, graph.weight(offset, "normalise/offset")], "normalise")
+
+
+def _maps(graph, network, features: str) -> str:
+    """Add class activation maps: the head's kernel at each position."""
+    kernel, _ = network.get_layer("predictions").get_weights()
+    weight = graph.weight(np.asarray(kernel, np.float32).T[:, :, None, None], "maps/kernel")
+    return graph.node("Conv", [features, weight], "maps", kernel_shape=[1, 1])
