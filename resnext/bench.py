@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,6 +52,62 @@ class DataTiming:
     part: str
     threads: int
     images_per_second: float
+
+
+@dataclass(frozen=True)
+class EngineTiming:
+    """The speed of a trained network in one engine, and its accuracy where it was evaluated."""
+
+    engine: str
+    milliseconds: Timing  # for one image
+    batch_size: int
+    images_per_second: Timing  # in batches
+    top1: float | None
+
+
+def bench_engines(model: str, data: str | None = None, batch_size: int = 16) -> list[EngineTiming]:
+    """Time a trained network in every engine that is installed, in turns: one image, and batches, from memory.
+
+    Args:
+        model: as in `evaluate`.
+        data: labelled images to evaluate each engine on, as in `evaluate`.
+        batch_size: images in a batch.
+
+    Raises:
+        ArgumentError, RunError, WeightsError, DataError: as in `evaluate`.
+
+    >>> [timing.engine for timing in bench_engines("runs/signs")]  # doctest: +SKIP
+    ['keras', 'onnxruntime', 'openvino']
+    """
+    import numpy as np
+
+    from resnext.inference.engines import installed_engines
+    from resnext.inference.evaluate import EvaluationOptions, evaluate, outputs_of
+    from resnext.inference.model import Model
+
+    opened = Model.open(model)
+    names = [None] if opened.engine else installed_engines()
+    size = opened.preprocessing.size
+    images = np.random.default_rng(0).integers(0, 256, (batch_size, size, size, 3), np.uint8)
+    networks = {name or opened.runs_in: opened.with_engine(name).build()[0] for name in names}
+    seconds = {(name, count): [] for name in networks for count in (1, batch_size)}
+    for _ in range(REPEATS):
+        for name, count in seconds:
+            step = partial(outputs_of, networks[name], images[:count])
+            step()  # compiles, and prepares for another number of images than before
+            seconds[name, count].append(_seconds(step))
+    options = [EvaluationOptions(engine=name) for name in names]
+    accuracies = [evaluate(opened, data, options=each).top(1) if data else None for each in options]
+    return [
+        EngineTiming(
+            name,
+            Timing.of([1000 * each for each in seconds[name, 1]]),
+            batch_size,
+            Timing.of([batch_size / each for each in seconds[name, batch_size]]),
+            accuracy,
+        )
+        for name, accuracy in zip(networks, accuracies, strict=True)
+    ]
 
 
 def bench_conv(

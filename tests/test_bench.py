@@ -6,6 +6,8 @@ import keras
 import pytest
 from conftest import COLOURS, refusal, resnext, write_photos
 
+from resnext.inference.engines import installed_engines
+
 BACKEND = keras.backend.backend()
 
 
@@ -44,10 +46,25 @@ def test_the_way_from_files_to_batches(tmp_path):
     assert all(rate > 0 for rate in rates.values())
 
 
+@pytest.mark.once
+def test_a_trained_network_in_every_engine(trained, colours, tmp_path):
+    results = tmp_path / "engines.json"
+    ran = resnext("bench", "engines", trained[0], colours, "--batch-size", 4, "--json", results)
+    assert ran.returncode == 0, ran.stderr
+    rows = json.loads(results.read_text())
+    assert [row["engine"] for row in rows] == installed_engines()
+    for row in rows:
+        for median, lowest, highest in (row["milliseconds"], row["images_per_second"]):
+            assert 0 < lowest <= median <= highest
+        assert f"{100 * row['top1']:.2f} %" in ran.stdout
+    assert len({row["top1"] for row in rows}) == 1
+
+
 def test_what_it_refuses(tmp_path):
-    wanted = "`resnext bench data` needs a folder of images, and `resnext bench conv` accepts none"
-    assert refusal(resnext("bench", "data")) == wanted
-    assert refusal(resnext("bench", "conv", tmp_path)) == wanted
+    usage = "usage: resnext bench conv | data DATA | engines MODEL [DATA]. Received:"
+    assert refusal(resnext("bench", "data")) == f"{usage} data"
+    assert refusal(resnext("bench", "engines")) == f"{usage} engines"
+    assert refusal(resnext("bench", "conv", tmp_path)) == f"{usage} conv {tmp_path}"
     assert refusal(resnext("bench", "data", "digits")) == "digits has no files to read; pass a folder of images"
     assert refusal(resnext("bench", "conv", "--batch-size", 0)) == "`batch_size` must be at least 1. Received: 0"
     assert "no-such-folder does not exist" in refusal(resnext("bench", "data", "no-such-folder"))

@@ -18,8 +18,8 @@ from resnext.recipes.recipe import Dtype
 
 
 def bench(
-    what: Annotated[Positional[Literal["conv", "data"]], tyro.conf.arg(metavar="conv|data")],
-    data: Annotated[Positional[str], tyro.conf.arg(metavar="[DATA]")] = "",
+    what: Annotated[Positional[Literal["conv", "data", "engines"]], tyro.conf.arg(metavar="conv|data|engines")],
+    on: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="[MODEL|DATA]...")] = (),
     variant: str = "resnext50_32x4d",
     batch_size: int = 8,
     image_size: int = 224,
@@ -28,11 +28,11 @@ def bench(
     native: tyro.conf.FlagCreatePairsOff[bool] = False,
     json: Path | None = None,
 ) -> None:
-    """Measure this machine: the convolutions of a network by every route, or the data pipeline.
+    """Measure this machine: convolutions by every route, the data pipeline, or a trained network in every engine.
 
     Args:
-        what: conv for the convolutions, data for the data pipeline.
-        data: folder or archive of images to read, for data.
+        what: conv for the convolutions, data for the data pipeline, engines for a trained network.
+        on: folder or archive of images, for data; model and, for its accuracy, labelled images, for engines.
         variant: network whose convolutions to time, for conv.
         batch_size: images in a batch.
         image_size: side of the images in pixels, for data.
@@ -47,8 +47,9 @@ def bench(
 
     if batch_size < 1:
         raise ArgumentError(f"`batch_size` must be at least 1. Received: {batch_size}")
-    if (what == "data") != bool(data):
-        raise ArgumentError("`resnext bench data` needs a folder of images, and `resnext bench conv` accepts none")
+    if len(on) not in {"conv": (0,), "data": (1,), "engines": (1, 2)}[what]:
+        given = " ".join((what, *on))
+        raise ArgumentError(f"usage: resnext bench conv | data DATA | engines MODEL [DATA]. Received: {given}")
     if what == "conv":
         results = list(bench.bench_conv(variant, batch_size, dtype, native))
         table = Table("images", "kernel", "groups", "route", "ms forward and backward", "lowest", "highest", box=None)
@@ -56,9 +57,16 @@ def bench(
             route = f"{r.route} (used)" if r.chosen else r.route
             shape = (f"{r.side}x{r.side}", f"{r.kernel_size}x{r.kernel_size}, {r.filters}", str(r.groups))
             table.add_row(*shape, route, *(f"{value:.1f}" for value in r.milliseconds))
+    elif what == "engines":
+        results = bench.bench_engines(*on, batch_size=batch_size)
+        table = Table("engine", "ms, one image", f"images/s, {batch_size} at once", "top-1", box=None)
+        for r in results:
+            timings = (r.milliseconds, r.images_per_second)
+            speeds = (f"{each.median:.1f} ({each.lowest:.1f} to {each.highest:.1f})" for each in timings)
+            table.add_row(r.engine, *speeds, "-" if r.top1 is None else f"{100 * r.top1:.2f} %")
     else:
         chosen = dataclasses.replace(get_recipe(recipe), image_size=image_size)
-        results = list(bench.bench_data(data, chosen, batch_size))
+        results = list(bench.bench_data(on[0], chosen, batch_size))
         table = Table("part", "threads", "images/s", box=None)
         for r in results:
             table.add_row(r.part, str(r.threads), f"{r.images_per_second:.0f}")

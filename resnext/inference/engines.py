@@ -145,12 +145,13 @@ class OpenVino(Engine):
         with _opening(source, "OpenVINO"):
             model = core.read_model(io.BytesIO(source) if isinstance(source, bytes) else str(source))
             metadata = json.loads(model.get_rt_info(RT_INFO).value) if model.has_rt_info(RT_INFO) else {}
-            self.network = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+            how = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}  # all cores for each batch
+            self.request = core.compile_model(model, "CPU", how).create_infer_request()
         if isinstance(source, Path):
             self.description = Description.from_metadata(metadata, source)
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
-        return self.network({"images": images})["probabilities"]
+        return self.request.infer({"images": images})["probabilities"]
 
 
 RUNTIMES: dict[str, type[OnnxRuntime] | type[OpenVino]] = {"openvino": OpenVino, "onnxruntime": OnnxRuntime}
@@ -162,14 +163,14 @@ def open_engine(path: Path) -> Engine:
     return BY_SUFFIX[path.suffix](path)
 
 
-def fastest_installed() -> EngineName:
-    """Return the name of the fastest engine whose packages are installed: openvino, onnxruntime or keras."""
-    names: tuple[EngineName, ...] = ("openvino", "onnxruntime")
-    if importlib.util.find_spec("onnx") is not None:
-        for name in names:
-            if importlib.util.find_spec(name) is not None:
-                return name
-    return "keras"
+def installed_engines() -> list[EngineName]:
+    """Return the engines whose packages are installed, the fastest last."""
+    names: list[EngineName] = ["keras"]
+    others: tuple[EngineName, ...] = ("onnxruntime", "openvino")
+    for name in others:
+        if importlib.util.find_spec("onnx") is not None and importlib.util.find_spec(name) is not None:
+            names.append(name)
+    return names
 
 
 def check_installed(package: str, what: str) -> None:

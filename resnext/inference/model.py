@@ -19,7 +19,7 @@ from resnext.inference.engines import (
     Engine,
     EngineName,
     check_installed,
-    fastest_installed,
+    installed_engines,
     open_engine,
 )
 from resnext.runs.run import WEIGHTS, Run, is_run
@@ -139,7 +139,7 @@ class Model:
                 raise ArgumentError(f"{self.name}: an exported file runs in its own runtime. Leave --engine out.")
             return self
         few = images is not None and images < MANY
-        chosen = name or ("keras" if few else fastest_installed())
+        chosen = name or ("keras" if few else installed_engines()[-1])
         if chosen not in get_args(EngineName):
             raise ArgumentError(f"`engine` must be one of {', '.join(get_args(EngineName))}. Received: {chosen!r}")
         if chosen != "keras":
