@@ -10,7 +10,7 @@ from tyro.conf import Positional
 
 from resnext.errors import printable
 from resnext.exporting.export import LABELS, Format
-from resnext.exporting.options import Normalisation
+from resnext.exporting.options import CalibrationMethod, ExportDtype, Normalisation
 
 
 def export(
@@ -20,6 +20,11 @@ def export(
     weights: str | None = None,
     normalisation: Normalisation = "inside",
     maps: tyro.conf.FlagCreatePairsOff[bool] = False,
+    dtype: ExportDtype = "float32",
+    data: str | None = None,
+    calibration: CalibrationMethod = "minmax",
+    keep_ends: tyro.conf.FlagCreatePairsOff[bool] = False,
+    max_drop: float = 0.01,
     images: Path | None = None,
 ) -> None:
     """Export a trained network: one file with its classes and the normalisation of images, checked in its own runtime.
@@ -31,15 +36,25 @@ def export(
         weights: best or last of a run; of a network by name a file, hf:OWNER/NAME or a tag.
         normalisation: inside the file, which then takes uint8 images, or outside.
         maps: class activation maps as a second output.
+        dtype: float32, or int8: smaller, and faster where the CPU can; calibrated on images.
+        data: labelled images for int8; by default those of the run.
+        calibration: how the range of activations is chosen for int8.
+        keep_ends: keep the first and the last layer in float32.
+        max_drop: share by which top-1 may fall with int8 before the export is refused.
         images: file, folder or archive of images to compare the file with the network on.
     """
     from resnext.exporting.export import export
     from resnext.exporting.options import ExportOptions
 
-    options = ExportOptions(normalisation, maps)
-    done = export(model, out, format=format, weights=weights, options=options, images=images)
+    options = ExportOptions(normalisation, maps, dtype, calibration, keep_ends, max_drop)
+    done = export(model, out, format=format, weights=weights, options=options, images=images, data=data)
     print(f"exported: {printable(done.path)}, with {LABELS}")
     print(
         f"checked in its runtime on {done.images} images ({printable(done.source)}): largest difference of a "
         f"probability {done.difference:.1e}"
     )
+    if cost := done.quantised:
+        print(
+            f"int8: top-1 {100 * cost.before:.2f} % before, {100 * cost.after:.2f} % after, on {cost.evaluated:,} "
+            f"images; calibrated by {calibration} on {cost.calibrated:,}"
+        )

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import importlib.metadata
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from types import ModuleType
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
 from resnext.data.inputs import find_inputs
 from resnext.data.source import open_data
 from resnext.errors import ArgumentError, DataError, ExportError, ImageError, printable
+from resnext.exporting import to_bundle, to_onnx, to_openvino
+from resnext.exporting.int8 import Calibration, Quantised, calibration_of, cost_of, quantise
 from resnext.exporting.options import ExportOptions
 from resnext.files import sync_folder, temporary_folder, user_path
 from resnext.inference.engines import Description
 from resnext.inference.evaluate import examples_for, log_softmax, outputs_of
 from resnext.inference.model import Model
+from resnext.inference.onnx_model import onnx_model
 
 Format = Literal["onnx", "openvino", "bundle"]
 SUFFIXES: dict[str, str] = {"onnx": ".onnx", "openvino": ".xml", "bundle": ""}  # "": a folder
+WRITERS = {"onnx": to_onnx, "openvino": to_openvino}
 LABELS = "labels.txt"
 CLOSE = 1e-5  # largest difference of a probability in float32
 IMAGES = 17  # that are compared, in batches of 1, 3 and 17
@@ -37,6 +41,7 @@ class Exported(NamedTuple):
     difference: float  # largest, of a probability
     images: int
     source: str  # of the images
+    quantised: Quantised | None = None
 
 
 def export(
@@ -47,6 +52,7 @@ def export(
     weights: str | None = None,
     options: ExportOptions = ExportOptions(),  # noqa: B008 - frozen
     images: str | Path | Iterable[str | Path] | None = None,
+    data: str | Path | None = None,
 ) -> Exported:
     """Write a trained network in the format of another program, with batch norm folded and the classes in it.
 
@@ -59,12 +65,13 @@ def export(
         format: "onnx" (.onnx), "openvino" (.xml, with a .bin beside it) or "bundle" (a folder that timm loads as well);
             by default that of the suffix.
         weights: as in `Model.open`.
-        options: normalisation inside or outside; activation maps.
+        options: normalisation inside or outside, activation maps, int8.
         images: images to compare on; by default those that the run held out, or random ones where they are gone.
+        data: labelled images, as in `evaluate`, to calibrate int8 and to evaluate it; by default the run's.
 
     Raises:
         ArgumentError, RunError, WeightsError: before anything is written.
-        ExportError: the file computes something else.
+        ExportError: the file computes something else, or int8 costs more accuracy than `max_drop`.
 
     >>> export("runs/signs", "signs.onnx").difference < 1e-5  # doctest: +SKIP
     True
@@ -73,23 +80,64 @@ def export(
     chosen = _format(format, path)
     opened = Model.open(model, weights)
     _check_target(path, chosen, opened)
-    writer = importlib.import_module(f"resnext.exporting.to_{chosen}")
+    description = describe(opened, options)
+    if chosen == "bundle" and options != ExportOptions():
+        raise ArgumentError("a bundle has the weights as they are, for other programs to build the network. Leave out "
+                            "--maps, --normalisation and --dtype.")  # fmt: skip
+    calibration = calibration_of(opened, data) if options.dtype == "int8" else None
+    quantised = None
     with temporary_folder(path) as folder:
         written = folder / path.name
-        writer.write(opened, describe(opened, options), options, written)
+        if chosen == "bundle":
+            to_bundle.write(opened, description, written)
+        else:
+            WRITERS[chosen].write(onnx_model(opened, description, options.maps), description, written)
         pixels, source = sample(opened, images)
-        difference = largest_difference(opened, written, pixels)
-        if not difference <= CLOSE:
-            raise ExportError(
-                f"{path}: its probabilities differ from the network's by up to {difference:.1e}, more than {CLOSE:g}; "
-                "it was not kept. Please report this."
-            )
+        difference = _checked(largest_difference(opened, written, pixels), path)
+        if calibration:
+            quantised = _quantised(opened, description, options, calibration, WRITERS[chosen], written)
         place = written if written.is_dir() else folder
         (place / LABELS).write_text("".join(f"{name}\n" for name in opened.classes), encoding="utf-8")
         for file in sorted(folder.iterdir(), key=lambda file: file == written):  # the file itself last
             os.replace(file, path.with_name(file.name))
     sync_folder(path.parent)
-    return Exported(path, difference, len(pixels), source)
+    return Exported(path, difference, len(pixels), source, quantised)
+
+
+def _checked(difference: float, path: Path) -> float:
+    """Return the difference of a file from its network. Raises ExportError where that is too large."""
+    if not difference <= CLOSE:
+        raise ExportError(
+            f"{path}: its probabilities differ from the network's by up to {difference:.1e}, more than {CLOSE:g}; "
+            "it was not kept. Please report this."
+        )
+    return difference
+
+
+def _quantised(
+    model: Model,
+    description: Description,
+    options: ExportOptions,
+    calibration: Calibration,
+    writer: ModuleType,
+    written: Path,
+) -> Quantised:
+    """Replace a file by its network in int8. Raises ExportError where that costs too much accuracy."""
+    folder = written.with_name("int8")
+    folder.mkdir()
+    small = folder / written.name
+    writer.write(quantise(onnx_model(model, description), calibration, options, folder), description, small)
+    cost = cost_of(model, written, small, calibration)
+    if cost.before - cost.after > options.max_drop:
+        raise ExportError(
+            f"{written.name}: in int8 top-1 falls from {100 * cost.before:.2f} % to {100 * cost.after:.2f} % on "
+            f"{cost.evaluated:,} images, by more than {100 * options.max_drop:g} points; it was not kept. Try "
+            "--keep-ends, another --calibration or a higher --max-drop."
+        )
+    for file in list(folder.iterdir()):
+        os.replace(file, written.with_name(file.name))
+    folder.rmdir()
+    return cost
 
 
 def _format(format: str | None, path: Path) -> str:
@@ -122,13 +170,15 @@ def _check_target(path: Path, format: str, model: Model) -> None:
 
 def describe(model: Model, options: ExportOptions) -> Description:
     """Return what the file says of itself."""
-    facts = {"model": Path(model.name).name, "resnext": importlib.metadata.version("resnext")}
+    facts: dict[str, Any] = {"model": Path(model.name).name, "resnext": importlib.metadata.version("resnext")}
     if model.run:
         config = model.run.config
         facts |= {"recipe": config.recipe.name, "data": Path(config.data).name, "started_from": config.options.weights}
         facts |= {"versions": config.versions}
     if model.published:
         facts |= {"weights": model.published.tag, "licence": model.published.licence}
+    if options.dtype == "int8":
+        facts["quantisation"] = {"dtype": "int8", "calibration": options.calibration, "keep_ends": options.keep_ends}
     kind = "uint8" if options.normalisation == "inside" else "normalised"
     return Description(model.variant, model.classes, model.preprocessing, kind, facts)
 

@@ -8,6 +8,8 @@ from typing import Literal, get_args
 from resnext.errors import ArgumentError
 
 Normalisation = Literal["inside", "outside"]
+ExportDtype = Literal["float32", "int8"]
+CalibrationMethod = Literal["minmax", "entropy", "percentile"]
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,10 @@ class ExportOptions:
         normalisation: "inside": the file takes uint8 images (batch, size, size, 3) and normalises them itself;
             "outside": it takes normalised float32 images (batch, 3, size, size).
         maps: whether the class activation maps are a second output.
+        dtype: "float32", or "int8" for kernels and activations in eight bits: smaller, and faster where the CPU can.
+        calibration: how the range of activations is chosen for int8: "minmax", "entropy" or "percentile".
+        keep_ends: whether the first and the last layer stay in float32.
+        max_drop: share by which top-1 may fall with int8 before the export is refused.
 
     Raises:
         ArgumentError: a value that is not allowed.
@@ -25,8 +31,18 @@ class ExportOptions:
 
     normalisation: Normalisation = "inside"
     maps: bool = False
+    dtype: ExportDtype = "float32"
+    calibration: CalibrationMethod = "minmax"
+    keep_ends: bool = False
+    max_drop: float = 0.01
 
     def __post_init__(self) -> None:
-        if self.normalisation not in get_args(Normalisation):
-            allowed = ", ".join(get_args(Normalisation))
-            raise ArgumentError(f"`normalisation` must be one of {allowed}. Received: {self.normalisation!r}")
+        kinds = {"normalisation": Normalisation, "dtype": ExportDtype, "calibration": CalibrationMethod}
+        for name, kind in kinds.items():
+            if getattr(self, name) not in get_args(kind):
+                allowed = ", ".join(get_args(kind))
+                raise ArgumentError(f"`{name}` must be one of {allowed}. Received: {getattr(self, name)!r}")
+        if not 0 <= self.max_drop <= 1:
+            raise ArgumentError(f"`max_drop` must be from 0 to 1. Received: {self.max_drop}")
+        if self.dtype == "int8" and (self.maps or self.normalisation == "outside"):
+            raise ArgumentError("int8 takes uint8 images and has no maps. Leave --maps and --normalisation out.")

@@ -8,7 +8,6 @@ from typing import Any
 
 from resnext.errors import ArgumentError
 from resnext.exporting.card import model_card
-from resnext.exporting.options import ExportOptions
 from resnext.inference.engines import Description
 from resnext.inference.model import Model
 from resnext.weights.convert import convert, fits_timm
@@ -17,8 +16,13 @@ from resnext.weights.hub_config import HUB_CONFIG
 from resnext.weights.timm_config import timm_config
 
 
-def write(model: Model, description: Description, options: ExportOptions, path: Path) -> None:
-    """Write a trained network into a new folder; the arguments are those of `to_onnx.write`.
+def write(model: Model, description: Description, path: Path) -> None:
+    """Write a trained network into a new folder.
+
+    Args:
+        model: opened model.
+        description: what the files say of themselves.
+        path: folder to make.
 
     Raises:
         ArgumentError: a network that timm does not have, such as those for CIFAR.

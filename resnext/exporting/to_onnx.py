@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from resnext.exporting.options import ExportOptions
 from resnext.inference.engines import Description
-from resnext.inference.model import Model
-from resnext.inference.onnx_model import onnx_model
 
 
-def write(model: Model, description: Description, options: ExportOptions, path: Path) -> None:
-    """Write a trained network.
+def write(content: bytes, description: Description, path: Path) -> None:
+    """Write a network.
 
     Args:
-        model: opened model.
-        description: what the file is to say of itself.
-        options: options of the export.
+        content: the network in ONNX.
+        description: what the file is to say of itself, which ONNX has in it already.
         path: file to write.
     """
-    path.write_bytes(onnx_model(model, description, options.maps))
+    path.write_bytes(content)

@@ -21,6 +21,8 @@ from resnext.weights.hub_config import checked_names
 
 Input = Literal["uint8", "normalised"]
 MAX_METADATA = 8_000_000  # characters
+FACTS = ("model", "resnext", "recipe", "data", "started_from", "versions", "weights", "licence", "quantisation")
+KNOWN = ("variant", "classes", "preprocessing", "input", *FACTS)  # names in the metadata of a file
 RT_INFO = ["resnext", "description"]  # place of the description in a model of OpenVINO
 EngineName = Literal["openvino", "onnxruntime", "keras"]
 
@@ -60,7 +62,8 @@ class Description:
         try:
             if sum(map(len, metadata.values())) > MAX_METADATA:
                 raise ValueError(f"more than {MAX_METADATA:,} characters")
-            document = {name: json.loads(value) for name, value in metadata.items()}
+            known = [name for name in metadata if name in KNOWN]  # other tools that change the file add their own
+            document = {name: json.loads(metadata[name]) for name in known}
             kind = document.pop("input")
             if kind not in ("uint8", "normalised"):
                 raise ValueError(f"input {kind!r}")
