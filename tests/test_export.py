@@ -197,20 +197,23 @@ def test_damaged_and_foreign_files_are_refused(exported, tmp_path):
         file.write_bytes(damaged)
         with pytest.raises(WeightsError, match=r"ONNX Runtime can't open it .*\. Export it again\."):
             Model.open(file)
-    model = onnx.load(path)
 
     def saved(**changes):
-        for entry in model.metadata_props:
-            entry.value = changes.get(entry.key, entry.value)
+        model = onnx.load(path)
+        kept = {entry.key: changes.get(entry.key, entry.value) for entry in model.metadata_props}
+        del model.metadata_props[:]
+        onnx.helper.set_model_props(model, {} if changes == {"all": None} else kept)
         onnx.save(model, tmp_path / "other.onnx")
         return tmp_path / "other.onnx"
 
     for damage in ({"classes": '["a", "a"]'}, {"classes": "3"}, {"input": '"int4"'}, {"variant": "{}"}):
         with pytest.raises(WeightsError, match="its description is damaged"):
             Model.open(saved(**damage))
-    del model.metadata_props[:]
+    for other in ({"preprocessing": json.dumps(Preprocessing(48, 48).to_json())}, {"classes": '["a", "b"]'}):
+        with pytest.raises(WeightsError, match=r"its network takes images \[32, 32, 3\] and returns \[3\] prob"):
+            Model.open(saved(**other))
     with pytest.raises(WeightsError, match=r"was not exported by resnext \(it has no input\)"):
-        Model.open(saved())
+        Model.open(saved(all=None))
     missing = refusal(resnext("predict", tmp_path / "no.onnx", "x.png"))
     assert "no such model" in missing
 

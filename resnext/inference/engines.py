@@ -7,7 +7,7 @@ import dataclasses
 import importlib.util
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -81,6 +81,16 @@ class Description:
         except (ValueError, TypeError, RecursionError) as error:
             raise WeightsError(f"{path}: its description is damaged ({one_line(error)}). Export it again.") from error
 
+    def check_shapes(self, images: Sequence[Any], probabilities: Sequence[Any], path: Path) -> None:
+        """Refuse a file whose network is another one than it says. Raises WeightsError."""
+        size = self.preprocessing.size
+        expected = [size, size, 3] if self.input == "uint8" else [3, size, size]
+        if [*images[1:]] != expected or [*probabilities[1:]] != [len(self.classes)]:
+            raise WeightsError(
+                f"{path}: its network takes images {[*images[1:]]} and returns {[*probabilities[1:]]} probabilities; "
+                f"its description has {expected} and {len(self.classes)}. Export it again."
+            )
+
 
 class Engine:
     """Parent of runtimes: uint8 images in, log-probabilities out, which are logits, too."""
@@ -124,6 +134,9 @@ class OnnxRuntime(Engine):
             self.session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
             metadata = self.session.get_modelmeta().custom_metadata_map
         self.description = Description.from_metadata(metadata, source)
+        if isinstance(source, Path):
+            shapes = {each.name: each.shape for each in (*self.session.get_inputs(), *self.session.get_outputs())}
+            self.description.check_shapes(shapes.get("images", []), shapes.get("probabilities", []), source)
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         return self.session.run(["probabilities"], {"images": images})[0]
@@ -148,10 +161,13 @@ class OpenVino(Engine):
         with _opening(source, "OpenVINO"):
             model = core.read_model(io.BytesIO(source) if isinstance(source, bytes) else str(source))
             metadata = json.loads(model.get_rt_info(RT_INFO).value) if model.has_rt_info(RT_INFO) else {}
+            ends = {name: port for port in (*model.inputs, *model.outputs) for name in port.names}
+            shapes = {name: [*map(_length, port.partial_shape)] for name, port in ends.items()}
             how = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}  # all cores for each batch
             self.request = core.compile_model(model, "CPU", how).create_infer_request()
         if isinstance(source, Path):
             self.description = Description.from_metadata(metadata, source)
+            self.description.check_shapes(shapes.get("images", []), shapes.get("probabilities", []), source)
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         return self.request.infer({"images": images})["probabilities"]
@@ -159,6 +175,11 @@ class OpenVino(Engine):
 
 RUNTIMES: dict[str, type[OnnxRuntime] | type[OpenVino]] = {"openvino": OpenVino, "onnxruntime": OnnxRuntime}
 BY_SUFFIX = {".onnx": OnnxRuntime, ".xml": OpenVino}
+
+
+def _length(side: Any) -> int | None:
+    """Return the length of a side of a shape in OpenVINO; None for any."""
+    return side.get_length() if side.is_static else None
 
 
 def open_engine(path: Path) -> Engine:
