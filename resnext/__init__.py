@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 # Public names and the modules they live in: imported at first use, so that `resnext --help` does not wait for Keras.
 _HOMES = {
     "BatchPredictor": "inference.batch_predictor",
-    "EvaluationOptions": "inference.evaluate",
+    "EvaluationOptions": "inference.options",
     "GroupedConv2D": "layers.convolution",
     "Model": "inference.model",
     "PredictionOptions": "inference.predict",
@@ -89,9 +89,10 @@ if TYPE_CHECKING:
     from resnext.exporting.export import export
     from resnext.images.preprocessing import Preprocessing, preprocess_input
     from resnext.inference.batch_predictor import BatchPredictor
-    from resnext.inference.evaluate import EvaluationOptions, evaluate
+    from resnext.inference.evaluate import evaluate
     from resnext.inference.explain import explain
     from resnext.inference.model import Model
+    from resnext.inference.options import EvaluationOptions
     from resnext.inference.predict import PredictionOptions, predict
     from resnext.layers.convolution import GroupedConv2D
     from resnext.model.features import backbone, freeze

@@ -82,8 +82,9 @@ def bench_engines(model: str, data: str | None = None, batch_size: int = 16) -> 
     import numpy as np
 
     from resnext.inference.engines import installed_engines
-    from resnext.inference.evaluate import EvaluationOptions, evaluate, outputs_of
+    from resnext.inference.evaluate import evaluate, outputs_of
     from resnext.inference.model import Model
+    from resnext.inference.options import EvaluationOptions
 
     opened = Model.open(model)
     names = [None] if opened.engine else installed_engines()

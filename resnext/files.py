@@ -42,22 +42,23 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-_at_sudden_end: list[Callable[[], object]] = []
+_at_any_end: list[Callable[[], object]] = []
 
 
 @contextlib.contextmanager
-def at_sudden_end(function: Callable[[], object]) -> Iterator[None]:
-    """Have a function called if the process ends in the middle of the block, while Python can't run its `finally`."""
-    _at_sudden_end.append(function)
+def at_any_end(function: Callable[[], object]) -> Iterator[None]:
+    """Call a function after the block, or when the process ends in its middle and Python can't run any `finally`."""
+    _at_any_end.append(function)
     try:
         yield
     finally:
-        _at_sudden_end.remove(function)
+        _at_any_end.remove(function)
+        function()
 
 
 def clean_up() -> None:
-    """Call the functions of `at_sudden_end`, the last one first."""
-    for function in reversed([*_at_sudden_end]):
+    """Call the functions of `at_any_end`, the last one first."""
+    for function in reversed([*_at_any_end]):
         with contextlib.suppress(Exception):
             function()
 
@@ -73,12 +74,8 @@ def temporary_folder(beside: Path) -> Iterator[Path]:
             shutil.rmtree(left, ignore_errors=True)
     folder = beside.with_name(f".{beside.name}.{os.getpid()}")
     folder.mkdir()
-    remove = partial(shutil.rmtree, folder, ignore_errors=True)
-    try:
-        with at_sudden_end(remove):
-            yield folder
-    finally:
-        remove()
+    with at_any_end(partial(shutil.rmtree, folder, ignore_errors=True)):
+        yield folder
 
 
 def _is_running(process: int) -> bool:

@@ -20,7 +20,7 @@ from resnext.errors import ArgumentError, ExportError, WeightsError
 from resnext.exporting.int8 import Quantised
 from resnext.exporting.options import ExportOptions
 from resnext.images.preprocessing import Preprocessing
-from resnext.inference.evaluate import EvaluationOptions
+from resnext.inference.options import EvaluationOptions
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -8,6 +8,7 @@ import signal
 import tarfile
 import time
 import zipfile
+from functools import partial
 
 import numpy as np
 import pytest
@@ -21,8 +22,9 @@ from resnext.errors import ArgumentError, WeightsError
 from resnext.images.preprocessing import Preprocessing
 from resnext.images.views import Views
 from resnext.inference.batch_predictor import BatchPredictor
-from resnext.inference.evaluate import Evaluated, EvaluationOptions
-from resnext.inference.model import Model, at_size
+from resnext.inference.evaluate import Evaluated
+from resnext.inference.model import Model
+from resnext.inference.options import EvaluationOptions, at_size
 from resnext.inference.predict import PredictionOptions
 from resnext.inference.results import published
 from resnext.metrics.calibration import BINS, TEMPERATURES, calibration_error, reliability
@@ -542,11 +544,11 @@ def test_many_images_take_no_more_memory(trained, tmp_path):
             yield tmp_path / ("0.png" if i != 70 else "bad.png")
 
     from resnext.data.inputs import Input, read_ahead
-    from resnext.inference.predict import Classifier, Reading
+    from resnext.inference.predict import Classifier, read_input
 
     classifier = Classifier(Model.open(folder), PredictionOptions(top=1))
     items = (Input(str(path), path) for path in names())
-    reading = Reading(classifier.model.preprocessing)
+    reading = partial(read_input, classifier.model.preprocessing.load)
     errors, most = [], 0
     images = ((item.name, pixels) for item, pixels in read_ahead(items, reading, threads=2, ahead=20))
     for done, row in enumerate(classifier.predict(images), 1):

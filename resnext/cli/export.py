@@ -9,8 +9,7 @@ import tyro
 from tyro.conf import Positional
 
 from resnext.errors import printable
-from resnext.exporting.export import LABELS, Format
-from resnext.exporting.options import CalibrationMethod, ExportDtype, Normalisation
+from resnext.exporting.options import LABELS, CalibrationMethod, ExportDtype, ExportOptions, Format, Normalisation
 
 
 def export(
@@ -44,7 +43,6 @@ def export(
         images: file, folder or archive of images to compare the file with the network on.
     """
     from resnext.exporting.export import export
-    from resnext.exporting.options import ExportOptions
 
     options = ExportOptions(normalisation, maps, dtype, calibration, keep_ends, max_drop)
     done = export(model, out, format=format, weights=weights, options=options, images=images, data=data)

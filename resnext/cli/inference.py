@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import tyro
 from tyro.conf import Positional
@@ -16,21 +16,11 @@ from resnext.cli.progress import bar
 from resnext.cli.tables import print_table
 from resnext.errors import ArgumentError, DataError, ImageError, counted, printable, warn
 from resnext.files import user_path
-from resnext.inference.engines import EngineName
-from resnext.inference.evaluate import Evaluated, EvaluationOptions, check_comparable, evaluate_model
-from resnext.inference.model import Model
-from resnext.inference.results import (
-    NAMES,
-    PAGE,
-    absent,
-    metric_text,
-    new_folder,
-    to_csv,
-    to_document,
-    write_folder,
-)
-from resnext.inference.rows import Format
-from resnext.metrics.side_by_side import side_by_side
+from resnext.inference.options import EngineName, EvaluationOptions, Format
+
+if TYPE_CHECKING:
+    from resnext.inference.evaluate import Evaluated
+    from resnext.inference.model import Model
 
 CLASSES = 20  # that are printed
 Flag: TypeAlias = tyro.conf.FlagCreatePairsOff[bool]
@@ -61,6 +51,10 @@ def evaluate(
         format: what is printed.
         out: new folder for all numbers, the prediction for each image, plots, and a page.
     """
+    from resnext.inference.evaluate import check_comparable, evaluate_model
+    from resnext.inference.model import Model
+    from resnext.inference.results import PAGE, new_folder, to_csv, to_document, write_folder
+
     opened, other = Model.open(model, weights), None if against is None else Model.open(against)
     if other:
         check_comparable(opened, other, data, follow_links)
@@ -85,12 +79,15 @@ def evaluate(
 
 def _against(evaluated: Evaluated, second: Model, other: Evaluated) -> dict[str, Any]:
     """Return how two models do on the same images."""
-    one, two = evaluated.evaluation, other.evaluation
-    table = side_by_side(one.predicted == one.labels, two.predicted == two.labels)
-    return {"model": second.name, "top1": two.top(1), **table._asdict()}
+    from resnext.metrics.side_by_side import side_by_side
+
+    table = side_by_side(evaluated.evaluation.right, other.evaluation.right)
+    return {"model": second.name, "top1": other.evaluation.top(1), **table._asdict()}
 
 
 def _print_evaluation(document: dict[str, Any], model: Model, evaluated: Evaluated) -> None:
+    from resnext.inference.results import NAMES, absent, metric_text
+
     names = absent(evaluated)
     if names:
         shown = ", ".join(map(printable, names[:10])) + (f" and {len(names) - 10:,} more" if len(names) > 10 else "")
@@ -159,6 +156,7 @@ def predict(
         out: new file to write to instead of standard output.
         embeddings: new .npy or .parquet file for the pooled features of each image.
     """
+    from resnext.inference.model import Model
     from resnext.inference.predict import PredictionOptions, open_predictions
     from resnext.inference.rows import check_outputs, open_embeddings, open_rows
 
@@ -232,6 +230,7 @@ def explain(
         _explain_paths(model, images, out, weights, block)
         return
     from resnext.inference.explain import explain, write_explanations
+    from resnext.inference.model import Model
 
     _check_outside(out, images)
     left_out, done, errors = Counter(), 0, 0

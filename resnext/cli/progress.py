@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 
 @contextmanager
 def bar(what: str, is_shown: bool = True) -> Iterator[Callable[[int, int | None], None]]:
@@ -20,6 +17,9 @@ def bar(what: str, is_shown: bool = True) -> Iterator[Callable[[int, int | None]
     Yields:
         A function to call with the number of images that are done, and of all if it is known.
     """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
     console = Console(stderr=True)
     columns = (
         TextColumn(what),

@@ -170,7 +170,7 @@ def sampler(recipe: Recipe, preprocessing: Preprocessing) -> Callable[[Any, np.r
 
 def _reader(recipe: Recipe, preprocessing: Preprocessing) -> Callable[[Any, np.random.Generator], np.ndarray]:
     if recipe.crop == "centre":
-        return lambda image, rng: _read(image, preprocessing)
+        return lambda image, rng: prepared(image, preprocessing)
     choose_box = BOXES[recipe.crop]
 
     def read(image, rng: np.random.Generator) -> np.ndarray:
@@ -272,10 +272,11 @@ def evaluation_batches(
 
 def read_image_of(examples: Examples, preprocessing: Preprocessing | Views, index: int) -> np.ndarray:
     """Return the image of an example as it is evaluated, uint8 (size, size, 3)."""
-    return _read(examples.images[index], preprocessing)
+    return prepared(examples.images[index], preprocessing)
 
 
-def _read(image, preprocessing: Preprocessing | Views) -> np.ndarray:
+def prepared(image, preprocessing: Preprocessing | Views) -> np.ndarray:
+    """Return a file or an array uint8 (H, W, 3) as it is evaluated."""
     return preprocessing.apply(image) if isinstance(image, np.ndarray) else preprocessing.load(image)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from resnext.inference.engines import Description
 from resnext.inference.model import Model
 from resnext.variants.complexity import complexity
@@ -17,14 +19,14 @@ def model_card(model: Model, description: Description) -> str:
         model: opened model.
         description: what the exported files say of themselves.
     """
-    facts, name = description.facts, facts_name(model)
+    facts = description.facts
     size = model.preprocessing.size
     cost = complexity(model.variant, (size, size, 3), len(model.classes))
     head = ["---", f"license: {facts.get('licence', 'other')}", "library_name: timm", "tags:", "- image-classification"]
     head += ["- resnext", "- keras", "---"]
     classes = ", ".join(model.classes[:SHOWN]) + (", ..." if len(model.classes) > SHOWN else "")
     sections = [
-        f"# {name}",
+        f"# {Path(model.name).name}",
         f"{model.variant.name} (ResNeXt, [Xie et al. 2017](https://arxiv.org/abs/1611.05431)), trained with resnext.",
         "## Network",
         f"{cost.parameters:,} parameters, {cost.multiply_adds:,} multiply-adds at {size} x {size}.",
@@ -42,16 +44,11 @@ def model_card(model: Model, description: Description) -> str:
     return "\n".join(head) + "\n\n" + "\n\n".join(sections) + "\n"
 
 
-def facts_name(model: Model) -> str:
-    """Return a short name: that of the run folder, or the tag."""
-    return str(model.name).rstrip("/").rsplit("/", 1)[-1]
-
-
 def _images(model: Model) -> str:
     given = model.preprocessing
-    fit = {"crop": f"shorter side resized to {given.resize}, centre crop of {given.size}"}.get(
-        given.fit, f"{given.fit} to {given.resize}, crop of {given.size}"
-    )
+    fit = f"{given.fit} to {given.resize}, crop of {given.size}"
+    if given.fit == "crop":
+        fit = f"shorter side resized to {given.resize}, centre crop of {given.size}"
     return f"RGB; {fit} pixels, {given.interpolation}; mean {given.mean}, standard deviation {given.std} of 0 to 1."
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.metadata
 import os
 from collections import Counter
@@ -10,26 +9,24 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
+from resnext.data.batches import prepared
 from resnext.data.inputs import find_inputs
-from resnext.data.source import open_data
 from resnext.errors import ArgumentError, DataError, ExportError, ImageError, printable
 from resnext.exporting import to_bundle, to_onnx, to_openvino
 from resnext.exporting.int8 import Calibration, Quantised, calibration_of, cost_of, quantise
-from resnext.exporting.options import ExportOptions
+from resnext.exporting.options import LABELS, ExportOptions, Format
 from resnext.files import sync_folder, temporary_folder, user_path
 from resnext.inference.engines import Description
-from resnext.inference.evaluate import examples_for, log_softmax, outputs_of
+from resnext.inference.evaluate import examples_for, log_softmax, outputs_of, source_for
 from resnext.inference.model import Model
 from resnext.inference.onnx_model import onnx_model
 
-Format = Literal["onnx", "openvino", "bundle"]
 SUFFIXES: dict[str, str] = {"onnx": ".onnx", "openvino": ".xml", "bundle": ""}  # "": a folder
 WRITERS = {"onnx": to_onnx, "openvino": to_openvino}
-LABELS = "labels.txt"
 CLOSE = 1e-5  # largest difference of a probability in float32
 IMAGES = 17  # that are compared, in batches of 1, 3 and 17
 
@@ -88,16 +85,17 @@ def export(
     quantised = None
     with temporary_folder(path) as folder:
         written = folder / path.name
+        content = b"" if chosen == "bundle" else onnx_model(opened, description, options.maps)
         if chosen == "bundle":
             to_bundle.write(opened, description, written)
         else:
-            WRITERS[chosen].write(onnx_model(opened, description, options.maps), description, written)
+            WRITERS[chosen].write(content, description, written)
         pixels, source = sample(opened, images)
         difference = _checked(largest_difference(opened, written, pixels), path)
         if calibration:
-            quantised = _quantised(opened, description, options, calibration, WRITERS[chosen], written)
+            quantised = _quantised(opened, content, description, options, calibration, WRITERS[chosen], written)
         place = written if written.is_dir() else folder
-        (place / LABELS).write_text("".join(f"{name}\n" for name in opened.classes), encoding="utf-8")
+        (place / LABELS).write_bytes(_labels(opened))
         for file in sorted(folder.iterdir(), key=lambda file: file == written):  # the file itself last
             os.replace(file, path.with_name(file.name))
     sync_folder(path.parent)
@@ -116,6 +114,7 @@ def _checked(difference: float, path: Path) -> float:
 
 def _quantised(
     model: Model,
+    content: bytes,
     description: Description,
     options: ExportOptions,
     calibration: Calibration,
@@ -126,7 +125,7 @@ def _quantised(
     folder = written.with_name("int8")
     folder.mkdir()
     small = folder / written.name
-    writer.write(quantise(onnx_model(model, description), calibration, options, folder), description, small)
+    writer.write(quantise(content, calibration, options, folder), description, small)
     cost = cost_of(model, written, small, calibration)
     if cost.before - cost.after > options.max_drop:
         raise ExportError(
@@ -164,8 +163,13 @@ def _check_target(path: Path, format: str, model: Model) -> None:
         reason = "is a folder" if path.is_dir() else "its folder does not exist"
         raise ArgumentError(f"{printable(path)}: {reason}. Pass a file in an existing folder.")
     labels = path.with_name(LABELS)
-    if labels.exists() and labels.read_bytes() != "".join(f"{name}\n" for name in model.classes).encode():
+    if labels.exists() and labels.read_bytes() != _labels(model):
         raise ArgumentError(f"{printable(labels)}: belongs to a network of other classes. Choose another folder.")
+
+
+def _labels(model: Model) -> bytes:
+    """Return the content of labels.txt: a class on each line."""
+    return "".join(f"{name}\n" for name in model.classes).encode()
 
 
 def describe(model: Model, options: ExportOptions) -> Description:
@@ -195,7 +199,7 @@ def sample(model: Model, images: str | Path | Iterable[str | Path] | None) -> tu
     if model.run:
         data = model.run.config.data
         try:
-            found = examples_for(model, open_data(data)).images
+            found = examples_for(model, source_for(model, data)).images
             step = max(1, len(found) // IMAGES)
             pixels = list(islice(_readable(model, found[::step]), IMAGES))
         except (DataError, ArgumentError):
@@ -209,8 +213,7 @@ def sample(model: Model, images: str | Path | Iterable[str | Path] | None) -> tu
 def _readable(model: Model, images: Iterable) -> Iterator[np.ndarray]:
     for image in images:
         try:
-            is_array = isinstance(image, np.ndarray)
-            yield model.preprocessing.apply(image) if is_array else model.preprocessing.load(image)
+            yield prepared(image, model.preprocessing)
         except ImageError:
             continue
 
@@ -221,8 +224,7 @@ def _repeated(pixels: list[np.ndarray]) -> np.ndarray:
 
 def largest_difference(model: Model, path: Path, pixels: np.ndarray) -> float:
     """Return the largest difference of a probability between the network and its file, in batches of 1, 3 and 17."""
-    exact = dataclasses.replace(model, dtype="float32", engine_name="keras")
-    networks = exact.build() + Model.open(path).build()
+    networks = model.in_float32().build() + Model.open(path).build()
     differences = []
     for batch in (1, 3, IMAGES):
         ours, theirs = (log_softmax(outputs_of(network, pixels[:batch])[0]) for network in networks)

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from resnext.data.batches import prepared
 from resnext.data.examples import Examples
-from resnext.data.source import DataSource, open_data
+from resnext.data.source import DataSource
 from resnext.errors import ArgumentError, DataError
 from resnext.exporting.options import ExportOptions
 from resnext.inference.engines import check_installed
-from resnext.inference.evaluate import evaluate_examples, examples_for
+from resnext.inference.evaluate import evaluate_examples, examples_for, source_for
 from resnext.inference.model import Model
 
 IMAGES = 256  # to calibrate on
@@ -53,15 +54,11 @@ def calibration_of(model: Model, data: str | Path | None) -> Calibration:
     """
     if data is None and model.run is None:
         raise ArgumentError("int8 is calibrated and evaluated on images. Pass labelled ones: --data DATA")
-    source = open_data(data if data is not None else model.run.config.data)  # pyright: ignore[reportOptionalMemberAccess]
+    source = source_for(model, data if data is not None else model.run.config.data)  # pyright: ignore[reportOptionalMemberAccess]
     examples, train = examples_for(model, source), _training_images(model, source)
     step = max(1, len(train) // IMAGES)
     chosen = [train.images[i] for i in range(0, len(train), step)][:IMAGES]
-    read = [
-        model.preprocessing.apply(image) if isinstance(image, np.ndarray) else model.preprocessing.load(image)
-        for image in chosen
-    ]
-    return Calibration(np.stack(read), examples)
+    return Calibration(np.stack([prepared(image, model.preprocessing) for image in chosen]), examples)
 
 
 def _training_images(model: Model, source: DataSource) -> Examples:

@@ -7,6 +7,8 @@ from typing import Literal, get_args
 
 from resnext.errors import ArgumentError
 
+Format = Literal["onnx", "openvino", "bundle"]
+LABELS = "labels.txt"
 Normalisation = Literal["inside", "outside"]
 ExportDtype = Literal["float32", "int8"]
 CalibrationMethod = Literal["minmax", "entropy", "percentile"]

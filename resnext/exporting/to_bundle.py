@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from resnext.errors import ArgumentError
 from resnext.exporting.card import model_card
 from resnext.inference.engines import Description
 from resnext.inference.model import Model
 from resnext.weights.convert import convert, fits_timm
-from resnext.weights.hub import HUB_FILE
-from resnext.weights.hub_config import HUB_CONFIG
+from resnext.weights.hub_config import HUB_CONFIG, HUB_FILE
 from resnext.weights.timm_config import timm_config
 
 
@@ -34,10 +32,7 @@ def write(model: Model, description: Description, path: Path) -> None:
         )
     path.mkdir()
     convert(model.source, path / HUB_FILE, "timm", variant=model.variant)
-    config = timm_config(model.variant, model.classes, model.preprocessing, _facts(description))
+    facts = {name: value for name, value in description.to_document().items() if name != "classes"}
+    config = timm_config(model.variant, model.classes, model.preprocessing, facts)
     (path / HUB_CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (path / "README.md").write_text(model_card(model, description), encoding="utf-8")
-
-
-def _facts(description: Description) -> dict[str, Any]:
-    return {name: json.loads(value) for name, value in description.to_metadata().items() if name != "classes"}

@@ -16,6 +16,7 @@ import numpy as np
 
 from resnext.errors import WeightsError, missing_package, one_line
 from resnext.images.preprocessing import Preprocessing
+from resnext.inference.options import EngineName
 from resnext.variants.variant import Variant
 from resnext.weights.hub_config import checked_names
 
@@ -24,7 +25,6 @@ MAX_METADATA = 8_000_000  # characters
 FACTS = ("model", "resnext", "recipe", "data", "started_from", "versions", "weights", "licence", "quantisation")
 KNOWN = ("variant", "classes", "preprocessing", "input", *FACTS)  # names in the metadata of a file
 RT_INFO = ["resnext", "description"]  # place of the description in a model of OpenVINO
-EngineName = Literal["openvino", "onnxruntime", "keras"]
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,19 @@ class Description:
     input: Input
     facts: dict[str, Any]
 
-    def to_metadata(self) -> dict[str, str]:
-        """Return the description as words by names."""
-        document = {
+    def to_document(self) -> dict[str, Any]:
+        """Return the description, ready for `json.dumps`."""
+        return {
             "variant": dataclasses.asdict(self.variant),
             "classes": list(self.classes),
             "preprocessing": self.preprocessing.to_json(),
             "input": self.input,
             **self.facts,
         }
-        return {name: json.dumps(value, ensure_ascii=False) for name, value in document.items()}
+
+    def to_metadata(self) -> dict[str, str]:
+        """Return the description as words by names."""
+        return {name: json.dumps(value, ensure_ascii=False) for name, value in self.to_document().items()}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], path: Path | bytes) -> Description:
@@ -81,7 +84,7 @@ class Description:
         except (ValueError, TypeError, RecursionError) as error:
             raise WeightsError(f"{path}: its description is damaged ({one_line(error)}). Export it again.") from error
 
-    def check_shapes(self, images: Sequence[Any], probabilities: Sequence[Any], path: Path) -> None:
+    def check_shapes(self, images: Sequence[Any], probabilities: Sequence[Any], path: Path | bytes) -> None:
         """Refuse a file whose network is another one than it says. Raises WeightsError."""
         size = self.preprocessing.size
         expected = [size, size, 3] if self.input == "uint8" else [3, size, size]
@@ -93,14 +96,36 @@ class Description:
 
 
 class Engine:
-    """Parent of runtimes: uint8 images in, log-probabilities out, which are logits, too."""
+    """Parent of runtimes: uint8 images in, log-probabilities out, which are logits, too.
 
-    description: Description
+    Args:
+        source: exported file, or the content of one in ONNX.
+        description: what the network is; by default, and checked against it, what the file says of itself.
+
+    Raises:
+        WeightsError: the file is damaged, or was not exported by resnext.
+        MissingPackageError: the runtime is not installed.
+    """
+
+    package = title = ""  # of the runtime
+
+    def __init__(self, source: Path | bytes, description: Description | None = None):
+        check_installed(self.package, f"a network in {self.title}")
+        with _opening(source, self.title):
+            metadata, shapes = self.open(source)
+        self.description = description or Description.from_metadata(metadata, source)
+        if description is None:
+            self.description.check_shapes(shapes.get("images", []), shapes.get("probabilities", []), source)
+
+    def open(self, source: Path | bytes) -> tuple[dict[str, str], dict[str, list[Any]]]:
+        """Open the network; return its metadata, and the shapes of its inputs and outputs by name."""
+        raise NotImplementedError
 
     def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
         """Return float32 (batch, classes) for uint8 (batch, size, size, 3)."""
         if self.description.input == "normalised":
-            mean, std = (np.array(value, np.float32) for value in self._statistics())
+            known = self.description.preprocessing
+            mean, std = (np.array(value, np.float32) for value in (known.mean, known.std))
             images = ((images / np.float32(255) - mean) / std).transpose(0, 3, 1, 2)
         with np.errstate(divide="ignore"):  # a probability of 0
             return np.log(self.probabilities(images))
@@ -109,65 +134,40 @@ class Engine:
         """Return float32 (batch, classes) for what the file has as its input."""
         raise NotImplementedError
 
-    def _statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        return self.description.preprocessing.mean, self.description.preprocessing.std
-
 
 class OnnxRuntime(Engine):
-    """A network in ONNX Runtime, on the CPU.
+    """A network in ONNX Runtime, on the CPU."""
 
-    Args:
-        source: .onnx file, or its content.
+    package, title = "onnxruntime", "ONNX Runtime"
 
-    Raises:
-        WeightsError: the file is damaged, or was not exported by resnext.
-        MissingPackageError: onnxruntime is not installed.
-    """
-
-    def __init__(self, source: Path | bytes):
-        check_installed("onnxruntime", "a network in ONNX")
+    def open(self, source: Path | bytes) -> tuple[dict[str, str], dict[str, list[Any]]]:
         import onnxruntime
 
         onnxruntime.set_default_logger_severity(3)  # errors only: they are raised as well
-        with _opening(source, "ONNX Runtime"):
-            content = source if isinstance(source, bytes) else str(source)
-            self.session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-            metadata = self.session.get_modelmeta().custom_metadata_map
-        self.description = Description.from_metadata(metadata, source)
-        if isinstance(source, Path):
-            shapes = {each.name: each.shape for each in (*self.session.get_inputs(), *self.session.get_outputs())}
-            self.description.check_shapes(shapes.get("images", []), shapes.get("probabilities", []), source)
+        content = source if isinstance(source, bytes) else str(source)
+        self.session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        ends = (*self.session.get_inputs(), *self.session.get_outputs())
+        return self.session.get_modelmeta().custom_metadata_map, {each.name: each.shape for each in ends}
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         return self.session.run(["probabilities"], {"images": images})[0]
 
 
 class OpenVino(Engine):
-    """A network in OpenVINO, on the CPU and in float32: by default OpenVINO computes in bfloat16 where the CPU can.
+    """A network in OpenVINO, on the CPU and in float32: by default OpenVINO computes in bfloat16 where the CPU can."""
 
-    Args:
-        source: .xml file with its .bin beside it, .onnx file, or the content of one.
+    package, title = "openvino", "OpenVINO"
 
-    Raises:
-        WeightsError: the file is damaged, or was not exported by resnext.
-        MissingPackageError: openvino is not installed.
-    """
-
-    def __init__(self, source: Path | bytes):
-        check_installed("openvino", "a network in OpenVINO")
+    def open(self, source: Path | bytes) -> tuple[dict[str, str], dict[str, list[Any]]]:
         import openvino
 
         core = openvino.Core()
-        with _opening(source, "OpenVINO"):
-            model = core.read_model(io.BytesIO(source) if isinstance(source, bytes) else str(source))
-            metadata = json.loads(model.get_rt_info(RT_INFO).value) if model.has_rt_info(RT_INFO) else {}
-            ends = {name: port for port in (*model.inputs, *model.outputs) for name in port.names}
-            shapes = {name: [*map(_length, port.partial_shape)] for name, port in ends.items()}
-            how = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}  # all cores for each batch
-            self.request = core.compile_model(model, "CPU", how).create_infer_request()
-        if isinstance(source, Path):
-            self.description = Description.from_metadata(metadata, source)
-            self.description.check_shapes(shapes.get("images", []), shapes.get("probabilities", []), source)
+        model = core.read_model(io.BytesIO(source) if isinstance(source, bytes) else str(source))
+        metadata = json.loads(model.get_rt_info(RT_INFO).value) if model.has_rt_info(RT_INFO) else {}
+        how = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}  # all cores for each batch
+        self.request = core.compile_model(model, "CPU", how).create_infer_request()
+        ends = {name: port for port in (*model.inputs, *model.outputs) for name in port.names}
+        return metadata, {name: [*map(_length, port.partial_shape)] for name, port in ends.items()}
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         return self.request.infer({"images": images})["probabilities"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,8 +18,9 @@ from resnext.distributed import SINGLE, Cluster
 from resnext.errors import ArgumentError, DataError, printable
 from resnext.images.preprocessing import Preprocessing
 from resnext.images.views import Views
-from resnext.inference.engines import Engine, EngineName
-from resnext.inference.model import Model, at_size
+from resnext.inference.engines import Engine
+from resnext.inference.model import Model
+from resnext.inference.options import EvaluationOptions
 from resnext.metrics.evaluation import Evaluation
 from resnext.runs.run import Run
 
@@ -28,42 +28,6 @@ if TYPE_CHECKING:
     import keras
 
 Check = Callable[[], None]
-
-
-@dataclass(frozen=True)
-class EvaluationOptions:
-    """How images are seen in an evaluation, where that is not the model's own preprocessing.
-
-    Args:
-        size: sides of the images in pixels; of several sizes the logits are averaged. By default the model's own.
-        crop: share of the shorter side that the crop keeps; by default the model's own.
-        interpolation: "bilinear" or "bicubic"; by default the model's own.
-        crops: 1, or 10 for centre, corners and their mirror images.
-        flip: whether to average each image with its mirror image.
-        only_data_classes: whether the network chooses among the classes of the data only, as in the "1K-way" columns
-            of the paper's Table 6 for a network of 5,000 classes.
-        engine: what computes the network: "openvino", "onnxruntime" or "keras"; by default the fastest that is
-            installed, or Keras for fewer than 500 images.
-
-    Raises:
-        ArgumentError: a value that is not allowed.
-    """
-
-    size: tuple[int, ...] = ()
-    crop: float | None = None
-    interpolation: str | None = None
-    crops: int = 1
-    flip: bool = False
-    only_data_classes: bool = False
-    engine: EngineName | None = None
-
-    def views(self, preprocessing: Preprocessing) -> list[Views]:
-        """Return the views of each image, for each size."""
-        if not isinstance(self.size, tuple):
-            raise ArgumentError(f"`size` must be a tuple of sizes, such as (320,). Received: {self.size!r}")
-        sizes = self.size or (None,)
-        each = [at_size(preprocessing, size, self.crop, self.interpolation) for size in sizes]
-        return [Views(size, self.crops, self.flip) for size in each]
 
 
 class Evaluated(NamedTuple):
@@ -82,7 +46,7 @@ def evaluate(
     weights: str | None = None,
     batch_size: int = 64,
     follow_links: bool = False,
-    options: EvaluationOptions = EvaluationOptions(),
+    options: EvaluationOptions = EvaluationOptions(),  # noqa: B008 - frozen
 ) -> Evaluation:
     """Evaluate a trained network on a folder of images: its test/ or val/, or the class folders themselves.
 
@@ -111,7 +75,7 @@ def evaluate_model(
     data: str | Path,
     batch_size: int = 64,
     follow_links: bool = False,
-    options: EvaluationOptions = EvaluationOptions(),
+    options: EvaluationOptions = EvaluationOptions(),  # noqa: B008 - frozen
     done: Callable[[int, int], None] = lambda images, total: None,
 ) -> Evaluated:
     """Do what `evaluate` does, and return the images as well.
@@ -127,7 +91,7 @@ def evaluate_model(
     if batch_size < 1:
         raise ArgumentError(f"`batch_size` must be at least 1. Received: {batch_size}")
     views = options.views(model.preprocessing)
-    examples = examples_for(model, open_data(data, follow_links or _follows_links(model)))
+    examples = examples_for(model, source_for(model, data, follow_links))
     check_images(examples)
     columns = np.unique(examples.labels) if options.only_data_classes else None
     if columns is not None:
@@ -165,7 +129,7 @@ def check_comparable(first: Model, second: Model, data: str | Path, follow_links
         )
     names = []
     for model in (first, second):
-        examples = examples_for(model, open_data(data, follow_links or _follows_links(model)))
+        examples = examples_for(model, source_for(model, data, follow_links))
         names.append([name_of_image(examples, i) for i in range(len(examples))])
     if names[0] != names[1]:
         raise ArgumentError(
@@ -174,8 +138,9 @@ def check_comparable(first: Model, second: Model, data: str | Path, follow_links
         )
 
 
-def _follows_links(model: Model) -> bool:
-    return model.run is not None and model.run.config.options.follow_links
+def source_for(model: Model, data: str | Path, follow_links: bool = False) -> DataSource:
+    """Open the data to evaluate a model on; the choice of its run to follow links counts as well."""
+    return open_data(data, follow_links or (model.run is not None and model.run.config.options.follow_links))
 
 
 def examples_for(model: Model, source: DataSource) -> Examples:

@@ -20,15 +20,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from resnext.data.archive_members import Member
 from resnext.data.batches import reading_threads
 from resnext.data.inputs import Input, check_inputs, find_inputs, read_ahead
 from resnext.errors import ArgumentError, MissingPackageError, did_you_mean, one_line, printable, warn
-from resnext.files import at_sudden_end
+from resnext.files import at_any_end
 from resnext.images.decode import read_image
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.evaluate import log_softmax, outputs_of
 from resnext.inference.model import Model
-from resnext.inference.predict import or_reason
+from resnext.inference.predict import read_input
 from resnext.inference.results import new_folder
 from resnext.inference.rows import valid_text
 from resnext.runs import plots
@@ -99,7 +100,11 @@ def _explanations(model: Model, network: Any, inputs: Iterable[Input], chosen: i
 
     kernel, _ = head_weights(network)
     threads = reading_threads()
-    images = iter(read_ahead(inputs, partial(_read, model.preprocessing), threads, ahead=BATCH_SIZE + threads))
+    images = iter(
+        read_ahead(
+            inputs, partial(read_input, partial(_seen, model.preprocessing)), threads, ahead=BATCH_SIZE + threads
+        )
+    )
     while part := list(islice(images, BATCH_SIZE)):
         seen = [each.pixels for _, each in part if not isinstance(each, str)]
         rows = zip(*outputs_of(network, np.stack(seen)), strict=True) if seen else iter(())
@@ -121,18 +126,10 @@ class _Seen(NamedTuple):
     photo: np.ndarray
 
 
-def _read(preprocessing: Preprocessing, image: Input) -> _Seen | str:
-    """Read an image; return why, if it can't be read."""
-    source = image.source
-    if source is None:
-        return image.error or "can't be read"
-
-    def read() -> _Seen:
-        small = Image.fromarray(read_image(source, at_least=LONGEST))
-        small.thumbnail((LONGEST, LONGEST))
-        return _Seen(preprocessing.load(source), np.asarray(small))
-
-    return or_reason(read, str(source))
+def _seen(preprocessing: Preprocessing, source: Path | Member) -> _Seen:
+    small = Image.fromarray(read_image(source, at_least=LONGEST))
+    small.thumbnail((LONGEST, LONGEST))
+    return _Seen(preprocessing.load(source), np.asarray(small))
 
 
 def overlay(photo: np.ndarray, activation: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
@@ -179,7 +176,7 @@ def write_explanations(
     """
     folder = new_folder(folder)
     sheets = _Sheets(folder)
-    with (folder / TABLE).open("w", encoding="utf-8", newline="") as file, at_sudden_end(file.flush):
+    with (folder / TABLE).open("w", encoding="utf-8", newline="") as file, at_any_end(file.flush):
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("image", "class", "probability", "picture", "error"))
         try:

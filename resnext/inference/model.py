@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from resnext.backend import import_keras
 from resnext.errors import ArgumentError, WeightsError, did_you_mean
 from resnext.files import user_path
-from resnext.images.preprocessing import MAX_SIDE, Preprocessing
+from resnext.images.preprocessing import Preprocessing
 from resnext.inference.engines import (
     BY_SUFFIX,
     RUNTIMES,
     Description,
     Engine,
-    EngineName,
     check_installed,
     installed_engines,
     open_engine,
 )
+from resnext.inference.options import EngineName
 from resnext.runs.run import WEIGHTS, Run, is_run
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.naming import get_variant, list_variants
@@ -44,7 +44,7 @@ RESIZED = 0.875  # share of the shorter side that the crop keeps, where nothing 
 class Model:
     """A trained network before it is built: what it is, what it tells apart, and how its images are prepared.
 
-    >>> Model.open("runs/signs").build().predict(images)  # doctest: +SKIP
+    >>> Model.open("runs/signs").build()[0].predict_on_batch(images)  # doctest: +SKIP
     """
 
     name: str  # as the user has it: a run folder, a tag, a file
@@ -122,6 +122,10 @@ class Model:
 
         return trained_classifiers(self.variant, len(self.classes), sizes, self.source, self.dtype, outputs)
 
+    def in_float32(self) -> Model:
+        """Return the model as Keras computes it in float32, whatever its dtype and engine are."""
+        return dataclasses.replace(self, dtype="float32", engine_name="keras")
+
     def with_engine(self, name: EngineName | None, images: int | None = None) -> Model:
         """Return the model with the engine that computes its logits.
 
@@ -158,9 +162,7 @@ class Model:
 
         model = dataclasses.replace(self, preprocessing=preprocessing)
         description = Description(self.variant, self.classes, preprocessing, "uint8", {})
-        engine = RUNTIMES[self.engine_name](onnx_model(model, description))
-        engine.description = description
-        return engine
+        return RUNTIMES[self.engine_name](onnx_model(model, description), description)
 
     def _engine_for(self, preprocessings: Sequence[Preprocessing], outputs: Sequence[Any]) -> Any:
         """Return the runtime of an exported file. Raises ArgumentError for what only a network can do."""
@@ -252,31 +254,3 @@ def _as_published(preprocessing: Preprocessing, known: PublishedWeights | None) 
 def _usual(variant: Variant) -> Preprocessing:
     """Return ImageNet's preprocessing at the published size of a network."""
     return Preprocessing(variant.image_size, round(variant.image_size / RESIZED))
-
-
-def at_size(
-    preprocessing: Preprocessing, size: int | None, crop: float | None, interpolation: str | None
-) -> Preprocessing:
-    """Return a preprocessing with another size, share of the shorter side that the crop keeps, or interpolation.
-
-    Raises:
-        ArgumentError: a value that is not allowed.
-
-    >>> at_size(Preprocessing(224, 256), 320, 1.0, None).resize
-    320
-    """
-    if crop is not None and not 0 < crop <= 1:
-        raise ArgumentError(f"`crop` must be above 0 and at most 1. Received: {crop}")
-    share = preprocessing.size / preprocessing.resize if crop is None else crop
-    side = preprocessing.size if size is None else size
-    if not 1 <= round(side / share) <= MAX_SIDE or side < 1:
-        raise ArgumentError(
-            f"`size` must be at least 1, and size / crop at most {MAX_SIDE:,}. Received: size={side}, crop={share:g}"
-        )
-    resize = preprocessing.resize if (size, crop) == (None, None) else round(side / share)
-    return dataclasses.replace(
-        preprocessing,
-        size=side,
-        resize=resize,
-        interpolation=preprocessing.interpolation if interpolation is None else interpolation,
-    )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 
 from resnext.backend import import_keras
@@ -30,18 +28,20 @@ def onnx_model(model: Model, description: Description, maps: bool = False) -> by
     import_keras()
     from onnx import TensorProto, checker, helper
 
+    from resnext.model.classifier import head_weights, network_of
     from resnext.model.onnx_graph import IR_VERSION, OPSET, Graph, add_network
 
-    network = _network(model)
+    (classifier,) = model.in_float32().build(outputs=("logits", "map"))
     graph, size = Graph(), model.preprocessing.size
     inside = description.input == "uint8"
     images = _normalised(graph, model) if inside else "images"
-    logits, *features = add_network(graph, network, images)
+    logits, *features = add_network(graph, network_of(classifier), images)
     outputs = [
         ("probabilities", graph.node("Softmax", [logits], "probabilities", axis=-1), ["batch", len(model.classes)])
     ]
     if maps:
-        outputs.append(("maps", _maps(graph, network, features[0]), ["batch", len(model.classes), "height", "width"]))
+        kernel, _ = head_weights(classifier)
+        outputs.append(("maps", _maps(graph, kernel, features[0]), ["batch", len(model.classes), "height", "width"]))
     shape = ["batch", size, size, 3] if inside else ["batch", 3, size, size]
     kind = TensorProto.UINT8 if inside else TensorProto.FLOAT
     made = helper.make_graph(
@@ -59,15 +59,6 @@ def onnx_model(model: Model, description: Description, maps: bool = False) -> by
     return proto.SerializeToString()
 
 
-def _network(model: Model):
-    """Return the folded network, from normalised images to logits and the features before the pool, in float32."""
-    exact = dataclasses.replace(model, dtype="float32", engine_name="keras")
-    (classifier,) = exact.build(outputs=("logits", "map"))
-    import keras
-
-    return next(layer for layer in classifier.layers if isinstance(layer, keras.Model))
-
-
 def _normalised(graph, model: Model) -> str:
     """Add the steps from uint8 (batch, height, width, 3) to normalised float32 (batch, 3, height, width)."""
     from onnx import TensorProto
@@ -80,8 +71,7 @@ def _normalised(graph, model: Model) -> str:
     return graph.node("Add", [scaled, graph.weight(offset, "normalise/offset")], "normalise")
 
 
-def _maps(graph, network, features: str) -> str:
+def _maps(graph, kernel: np.ndarray, features: str) -> str:
     """Add class activation maps: the head's kernel at each position."""
-    kernel, _ = network.get_layer("predictions").get_weights()
     weight = graph.weight(np.asarray(kernel, np.float32).T[:, :, None, None], "maps/kernel")
     return graph.node("Conv", [features, weight], "maps", kernel_shape=[1, 1])

@@ -17,12 +17,10 @@ import numpy as np
 from resnext.backend import import_keras
 from resnext.data.batches import evaluation_batches
 from resnext.data.reading import check_images
-from resnext.data.source import open_data
 from resnext.errors import ArgumentError
-from resnext.files import write_atomically
-from resnext.inference.evaluate import examples_for, outputs_of
+from resnext.inference.evaluate import examples_for, outputs_of, source_for
 from resnext.inference.model import Model
-from resnext.inference.results import csv_text, new_folder
+from resnext.inference.results import csv_text, new_folder, write_text
 from resnext.runs import plots
 from resnext.variants.layer_table import block_name
 from resnext.variants.variant import Variant
@@ -66,7 +64,7 @@ def path_strengths(
     """
     opened = Model.open(model, weights)
     variant, name = opened.variant, _block(opened.variant, block)
-    examples = examples_for(opened, open_data(data))
+    examples = examples_for(opened, source_for(opened, data))
     check_images(examples)
     strengths_of = _StrengthsOf(opened, name)
     paths = variant.cardinality
@@ -141,7 +139,7 @@ def write_paths(folder: str | Path, found: PathStrengths) -> tuple[Path, Path]:
         for name, count, row in zip(found.classes, found.images, found.strengths.tolist(), strict=True)
     ]
     text = csv_text(("class", "images", *(f"path_{path}" for path in paths)), rows)
-    write_atomically(folder / TABLE, text.encode("utf-8", "surrogateescape"))
+    write_text(folder / TABLE, text)
     title = f"{found.block}: strength of its {len(paths)} paths, {found.images.sum():,} images"
     plots.draw_paths(found.strengths, found.classes, title, folder / PICTURE)
     return folder / PICTURE, folder / TABLE

@@ -13,13 +13,13 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from resnext.data.archive_members import Member
 from resnext.data.batches import reading_threads
 from resnext.data.inputs import Input, check_inputs, find_inputs, read_ahead
 from resnext.errors import ArgumentError, ImageError, printable
-from resnext.images.preprocessing import Preprocessing
-from resnext.inference.engines import EngineName
 from resnext.inference.evaluate import log_softmax, outputs_of
 from resnext.inference.model import MANY, Model, Output
+from resnext.inference.options import EngineName
 
 BATCH_SIZE = 16  # larger batches than 8 are no faster (docs/performance.md)
 UNKNOWN = "unknown"
@@ -132,20 +132,16 @@ def open_predictions(
     opened = opened.with_engine(options.engine, 0 if options.embeddings else len(first))
     classifier = Classifier(opened, options)
     threads = reading_threads()
-    read = read_ahead(chain(first, inputs), Reading(opened.preprocessing), threads, ahead=BATCH_SIZE * 2 + threads)
-    return opened, classifier.predict((image.name, pixels) for image, pixels in read)
+    read = partial(read_input, opened.preprocessing.load)
+    images_read = read_ahead(chain(first, inputs), read, threads, ahead=BATCH_SIZE * 2 + threads)
+    return opened, classifier.predict((image.name, pixels) for image, pixels in images_read)
 
 
-class Reading(NamedTuple):
-    """Reads images; what can't be read becomes an error to return."""
-
-    preprocessing: Preprocessing
-
-    def __call__(self, image: Input) -> np.ndarray | str:
-        """Return uint8 (size, size, 3), or why the image can't be read."""
-        if image.source is None:
-            return image.error or "can't be read"
-        return or_reason(partial(self.preprocessing.load, image.source), str(image.source))
+def read_input(read: Callable[[Path | Member], T], image: Input) -> T | str:
+    """Return what a function reads from an image, or why it can't be read."""
+    if image.source is None:
+        return image.error or "can't be read"
+    return or_reason(partial(read, image.source), str(image.source))
 
 
 def or_reason(read: Callable[[], T], name: str) -> T | str:

@@ -56,7 +56,7 @@ def to_document(model: Model, data: str | Path, evaluated: Evaluated) -> dict[st
         "metrics": {name: {"value": values[name], "interval": intervals[name]} for name in values},
         "calibration": {
             "temperature": model.temperature,
-            "ece_at_temperature": calibration_error(evaluation.calibrated, evaluation.predicted == evaluation.labels),
+            "ece_at_temperature": calibration_error(evaluation.calibrated, evaluation.right),
             "best_temperature": evaluation.temperature,
         },
         "published": published(model, evaluated),
@@ -88,13 +88,10 @@ def absent(evaluated: Evaluated) -> list[str]:
 
 def _confusions(evaluated: Evaluated) -> Iterator[dict[str, Any]]:
     """Yield each pair of a true and another predicted class that occurs, the most frequent first."""
-    evaluation = evaluated.evaluation
-    wrong = np.flatnonzero(evaluation.predicted != evaluation.labels)
-    pairs = np.stack([evaluation.labels[wrong], evaluation.predicted[wrong]])
-    (true, predicted), counts = np.unique(pairs, axis=1, return_counts=True)
+    classes = evaluated.evaluation.classes
+    true, predicted, counts = evaluated.evaluation.confusions()
     for i in np.argsort(-counts, kind="stable"):
-        names = (evaluation.classes[int(labels[i])] for labels in (true, predicted))
-        yield dict(zip(("true", "predicted", "images"), (*names, int(counts[i])), strict=True))
+        yield {"true": classes[true[i]], "predicted": classes[predicted[i]], "images": int(counts[i])}
 
 
 def to_csv(document: dict[str, Any]) -> str:
@@ -124,9 +121,9 @@ def write_folder(folder: str | Path, document: dict[str, Any], model: Model, eva
         ArgumentError: the folder has files already.
     """
     folder = new_folder(folder)
-    _write(folder / EVALUATION, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
-    _write(folder / METRICS, to_csv(document))
-    _write(
+    write_text(folder / EVALUATION, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / METRICS, to_csv(document))
+    write_text(
         folder / PREDICTIONS, csv_text(("image", "class", "predicted", "probability", "loss", "rank"), _rows(evaluated))
     )
     drawn, missing = _draw(folder, model, evaluated)
@@ -238,5 +235,6 @@ def csv_text(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return text.getvalue()
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a text; bytes of paths that are no UTF-8 stay what they are."""
     write_atomically(path, text.encode("utf-8", "surrogateescape"))

@@ -9,15 +9,15 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 
 from resnext.errors import ArgumentError, missing_package, printable
-from resnext.files import at_sudden_end, user_path
+from resnext.files import at_any_end, user_path
+from resnext.inference.options import Format
 from resnext.inference.predict import BATCH_SIZE, Prediction
 
-Format = Literal["table", "jsonl", "csv", "parquet"]
 BY_SUFFIX: dict[str, Format] = {".txt": "table", ".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 EMBEDDINGS = (".npy", ".parquet")
 ROWS = 4_096  # of a Parquet file that are written at once
@@ -57,7 +57,7 @@ def open_rows(form: Format | None, out: str | Path | None, top: int) -> Iterator
     else:
         text = sys.stdout if path is None else _new_text(path)
         rows = {"table": TableRows, "jsonl": JsonRows, "csv": CsvRows}[form](text, top, is_own=path is not None)
-    with contextlib.closing(rows), at_sudden_end(rows.close):
+    with at_any_end(rows.close):
         yield rows
 
 
@@ -157,8 +157,7 @@ class CsvRows(_TextRows):
 
     def __init__(self, text: IO[str], top: int, is_own: bool):
         super().__init__(text, top, is_own)
-        self.columns = _columns(top)
-        self.writer = csv.DictWriter(text, list(self.columns), lineterminator="\n")
+        self.writer = csv.DictWriter(text, list(_columns(top)), lineterminator="\n")
         self.writer.writeheader()
 
     def write(self, prediction: Prediction) -> None:
@@ -200,7 +199,7 @@ class ParquetRows:
         self.writer = parquet.ParquetWriter(path, self.schema)
 
     def write(self, prediction: Prediction) -> None:
-        row = {name: value for name, value in _flat(prediction).items() if name in self.schema.names}
+        row = _flat(prediction)  # of which the columns of the schema are written
         if prediction.embedding is not None:
             row["embedding"] = prediction.embedding
         self.waiting.append(row)
@@ -274,11 +273,8 @@ def open_embeddings(out: str | Path | None) -> Iterator[Callable[[Prediction], N
         for each in rows:
             each.close()
 
-    try:
-        with at_sudden_end(close):
-            yield write
-    finally:
-        close()
+    with at_any_end(close):
+        yield write
 
 
 def valid_text(name: str) -> str:

@@ -80,6 +80,11 @@ class Evaluation:
         return float(self.losses.mean())
 
     @property
+    def right(self) -> np.ndarray:
+        """Whether the predicted class of each image is its own, bool (images,)."""
+        return self.predicted == self.labels
+
+    @property
     def temperature(self) -> float:
         """The number by which the logits must be divided for the lowest loss on these images (Guo et al. 2017)."""
         return best_temperature(self.losses_by_temperature)
@@ -103,7 +108,7 @@ class Evaluation:
             "macro_f1": float(counts.f1[counts.images + counts.predictions > 0].mean()),
             "balanced_accuracy": float(counts.recall[counts.images > 0].mean()),
             "log_loss": self.loss,
-            "ece": calibration_error(self.probabilities, self.predicted == self.labels),
+            "ece": calibration_error(self.probabilities, self.right),
         }
         return values
 
@@ -137,12 +142,16 @@ class Evaluation:
             if images[i] or counts.predictions[i]
         ]
 
+    def confusions(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return pairs of a class and another that it was taken for, and their images: three arrays, int (pairs,)."""
+        wrong = ~self.right
+        pairs, counts = np.unique(np.stack([self.labels[wrong], self.predicted[wrong]]), axis=1, return_counts=True)
+        return pairs[0], pairs[1], counts
+
     def _taken_for(self) -> dict[int, str]:
         """Return the class that each class is most often mistaken for; of several, the first."""
-        wrong = np.flatnonzero(self.predicted != self.labels)
-        pairs, counts = np.unique(np.stack([self.labels[wrong], self.predicted[wrong]]), axis=1, return_counts=True)
         most: dict[int, tuple[int, str]] = {}
-        for true, predicted, count in zip(*pairs.tolist(), counts.tolist(), strict=True):
+        for true, predicted, count in zip(*(values.tolist() for values in self.confusions()), strict=True):
             if count > most.get(true, (0, ""))[0]:
                 most[true] = count, self.classes[predicted]
         return {true: name for true, (_, name) in most.items()}
@@ -152,7 +161,7 @@ class Evaluation:
         worst_first = np.argsort(-self.losses, kind="stable")
         return [
             Mistake(int(i), self.classes[self.labels[i]], self.classes[self.predicted[i]], float(self.probabilities[i]))
-            for i in worst_first[self.predicted[worst_first] != self.labels[worst_first]]
+            for i in worst_first[~self.right[worst_first]]
         ]
 
 

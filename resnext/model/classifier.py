@@ -97,17 +97,20 @@ def trained_classifiers(
         return [image_classifier(network, each) for each in preprocessings]
 
 
+def network_of(classifier: keras.Model) -> keras.Model:
+    """Return the network in a model that `image_classifier` built."""
+    return next(layer for layer in classifier.layers if isinstance(layer, keras.Model))
+
+
 def head_weights(classifier: keras.Model) -> tuple[np.ndarray, np.ndarray]:
     """Return kernel (channels, classes) and bias (classes,) of the head of a model that `image_classifier` built."""
-    network = next(layer for layer in classifier.layers if isinstance(layer, keras.Model))
-    kernel, bias = network.get_layer("predictions").get_weights()
+    kernel, bias = network_of(classifier).get_layer("predictions").get_weights()
     return kernel, bias
 
 
 def path_weights(classifier: keras.Model, block: str) -> np.ndarray:
     """Return the kernel of a block's transition, (channels of all paths, channels of the block)."""
-    network = next(layer for layer in classifier.layers if isinstance(layer, keras.Model))
-    return network.get_layer(f"{block}_transition_conv").get_weights()[0][0, 0]
+    return network_of(classifier).get_layer(f"{block}_transition_conv").get_weights()[0][0, 0]
 
 
 def paths_before_transition(block: str, network: keras.Model) -> Any:

@@ -107,7 +107,7 @@ def draw_reliability(evaluation: Evaluation, temperature: float, path: Path) -> 
     figure = _figure(width=5, height=6.2)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     above.plot((0, 100), (0, 100), ":", color="grey")
-    right = evaluation.predicted == evaluation.labels
+    right = evaluation.right
     lines = [("as predicted", evaluation.probabilities)]
     lines += [(f"at temperature {temperature:.2f}", evaluation.calibrated)] if temperature != 1 else []
     for number, (name, probabilities) in enumerate(lines):

@@ -30,7 +30,7 @@ from resnext.files import user_path, write_atomically
 from resnext.runs.config import RunConfig, as_list
 from resnext.runs.history import EpochRow, History
 from resnext.variants.complexity import complexity
-from resnext.weights.hub import HUB_FILES
+from resnext.weights.hub_config import HUB_FILES
 
 CONFIG = "config.json"
 HELD_OUT = "held-out.json"

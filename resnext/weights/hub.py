@@ -11,13 +11,11 @@ from resnext.files import user_path
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.naming import get_variant
 from resnext.variants.variant import Variant
-from resnext.weights.hub_config import HUB_CONFIG
+from resnext.weights.hub_config import HUB_CONFIG, HUB_FILE, HUB_FILES
 from resnext.weights.published import NON_COMMERCIAL, PublishedWeights, find_weights, list_weights
 from resnext.weights.save import TORCH_SUFFIXES
 
 HUB = "hf:"
-HUB_FILE = "model.safetensors"  # timm's repositories have it
-HUB_FILES = (HUB_FILE, f"{HUB_FILE}.index.json", "pytorch_model.bin")  # weights in a folder of Hugging Face's
 FOLDER_FILES = ("best.safetensors", *HUB_FILES)  # of a run of resnext's, too
 _NOT_A_REPOSITORY = "hf:{}: not a repository name. Pass hf:OWNER/NAME, such as hf:timm/resnext50_32x4d.a1_in1k."
 _licences_said: set[str] = set()

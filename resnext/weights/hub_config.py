@@ -13,6 +13,8 @@ from resnext.variants.naming import get_variant
 from resnext.variants.variant import Variant
 
 HUB_CONFIG = "config.json"
+HUB_FILE = "model.safetensors"  # timm's repositories have it
+HUB_FILES = (HUB_FILE, f"{HUB_FILE}.index.json", "pytorch_model.bin")  # weights in a folder of Hugging Face's
 FITS: dict[str, Fit] = {"center": "crop", "squash": "squash", "border": "pad"}  # of timm's crop_mode
 MAX_CONFIG = 8_000_000  # bytes: 21,841 class names take 1,000,000
 
