@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -179,25 +179,11 @@ def _mistakes(evaluated: Evaluated) -> str:
 def _draw(folder: Path, model: Model, evaluated: Evaluated) -> tuple[dict[str, Path], str | None]:
     """Draw the plots; nothing that goes wrong here costs the numbers."""
     evaluation, examples, views, _ = evaluated
-    image = partial(read_image_of, examples, views[0].preprocessing)
-    pictures: dict[str, tuple[str, Callable[[Path], None]]] = {
-        "Confusion matrix": ("confusion-matrix.png", partial(plots.draw_confusion_matrix, evaluation)),
-        "Accuracy of each class": ("class-accuracy.png", partial(plots.draw_class_accuracy, evaluation)),
-        "Reliability": ("reliability.png", partial(plots.draw_reliability, evaluation, model.temperature)),
-        "Worst mistakes": ("worst-mistakes.png", partial(plots.draw_worst_mistakes, evaluation, image)),
-    }
-    missing = None
-    if len(evaluation.classes) > plots.MATRIX_CLASSES:
-        del pictures["Confusion matrix"]
-        missing = f"no confusion matrix of more than {plots.MATRIX_CLASSES:,} classes"
-    drawn = {}
-    try:
-        for title, (name, draw) in pictures.items():
-            draw(folder / name)
-            drawn[title] = folder / name
-    except Exception as error:
-        missing = printable(error)
-    return drawn, missing
+    pictures, missing = plots.pictures_of(evaluation, partial(read_image_of, examples, views[0].preprocessing))
+    reliability = partial(plots.draw_reliability, evaluation, model.temperature)
+    pictures.insert(-1, ("Reliability", "reliability.png", reliability))
+    drawn, failed = plots.draw_all(folder, pictures)
+    return drawn, printable(failed) if failed else missing
 
 
 def _rows(evaluated: Evaluated) -> Iterator[tuple[object, ...]]:

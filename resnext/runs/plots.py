@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resnext.errors import missing_package
 from resnext.metrics.calibration import calibration_error, reliability
 from resnext.runs.fonts import families, legible
+from resnext.runs.run import CLASS_ACCURACY, CONFUSION_MATRIX, WORST_MISTAKES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +23,38 @@ if TYPE_CHECKING:
 MATRIX_CLASSES = 1_000  # of which the matrix still shows something
 MISTAKES = 24  # on a sheet
 CLASSES = 50  # in a plot of accuracies: the best half and the worst where there are more
+
+
+Picture = tuple[str, str, Callable[[Path], None]]  # its title, the name of its file, and the function that draws it
+
+
+def pictures_of(evaluation: Evaluation, image: Callable[[int], np.ndarray]) -> tuple[list[Picture], str | None]:
+    """Return the pictures that there are of an evaluation, and why one is missing, if it is.
+
+    Args:
+        evaluation: evaluation of the images.
+        image: as in `draw_worst_mistakes`.
+    """
+    pictures: list[Picture] = [
+        ("Confusion matrix", CONFUSION_MATRIX, partial(draw_confusion_matrix, evaluation)),
+        ("Accuracy of each class", CLASS_ACCURACY, partial(draw_class_accuracy, evaluation)),
+        ("Worst mistakes", WORST_MISTAKES, partial(draw_worst_mistakes, evaluation, image)),
+    ]
+    if len(evaluation.classes) > MATRIX_CLASSES:
+        return pictures[1:], f"no confusion matrix of more than {MATRIX_CLASSES:,} classes"
+    return pictures, None
+
+
+def draw_all(folder: Path, pictures: Iterable[Picture]) -> tuple[dict[str, Path], str | None]:
+    """Draw pictures into a folder until one fails; return the files by title, and why the others are missing."""
+    drawn = {}
+    try:
+        for title, name, draw in pictures:
+            draw(folder / name)
+            drawn[title] = folder / name
+    except Exception as error:  # whatever it is, the numbers are worth more
+        return drawn, str(error)
+    return drawn, None
 
 
 def draw_learning_curves(history: History, path: Path) -> None:

@@ -15,7 +15,7 @@ from resnext.recipes.recipe import changed
 from resnext.runs import plots
 from resnext.runs.history import EpochRow, History
 from resnext.runs.page import classes_table, pairs_table, picture, section, table, write_page
-from resnext.runs.run import CLASS_ACCURACY, CONFUSION_MATRIX, LEARNING_CURVES, REPORT, WORST_MISTAKES
+from resnext.runs.run import LEARNING_CURVES, REPORT
 from resnext.variants.complexity import complexity
 
 if TYPE_CHECKING:
@@ -39,19 +39,11 @@ def draw_report(
     Returns:
         What was written, and why something is missing, if it is.
     """
-    image = partial(read_image_of, examples, config.preprocessing)
-    drawn: dict[str, Path] = {}
-    too_many = len(test.classes) > plots.MATRIX_CLASSES
-    missing = f"no confusion matrix of more than {plots.MATRIX_CLASSES:,} classes" if too_many else None
+    pictures, missing = plots.pictures_of(test, partial(read_image_of, examples, config.preprocessing))
+    curves = ("Learning curves", LEARNING_CURVES, partial(plots.draw_learning_curves, history))
+    drawn, failed = plots.draw_all(folder, [curves, *pictures])
+    missing = failed or missing
     try:
-        for title, name, draw in [
-            ("Learning curves", LEARNING_CURVES, partial(plots.draw_learning_curves, history)),
-            *([] if too_many else [("Confusion matrix", CONFUSION_MATRIX, partial(plots.draw_confusion_matrix, test))]),
-            ("Accuracy of each class", CLASS_ACCURACY, partial(plots.draw_class_accuracy, test)),
-            ("Worst mistakes", WORST_MISTAKES, partial(plots.draw_worst_mistakes, test, image)),
-        ]:
-            draw(folder / name)
-            drawn[title] = folder / name
         write_report(folder / REPORT, config, history, test, drawn, missing)
     except Exception as error:  # whatever it is, the test result is worth more
         missing = str(error)
