@@ -16,18 +16,19 @@ from pathlib import Path
 
 from duel import HERE, run
 
+BACKENDS = ("torch", "jax")
+
 
 def duels(batches):
+    """Yield what to compare, the most wanted first: whoever has little time stops it, and has the results so far."""
     peer = next((name for name in ("timm", "torchvision") if importlib.util.find_spec(name)), None)
-    for batch, mode, backend in itertools.product(batches, ("train", "infer"), ("jax", "torch")):
+    for compiled, mode, batch, backend in itertools.product((False, True), ("train", "infer"), batches, BACKENDS):
         way = {"mode": mode, "dtype": "bfloat16", "batch": batch, "steps": 10}
-        ours = {"system": "resnext", "backend": backend, **way}
         if peer:
-            yield ours, {"system": peer, **way}
-            if mode == "train":
-                yield ours, {"system": peer, "compile": True, **way}
-        if mode == "train":
-            yield ours, {**ours, "variant": "resnet50"}  # ResNet-50
+            yield {"system": "resnext", "backend": backend, **way}, {"system": peer, "compile": compiled, **way}
+    for batch, backend in itertools.product(batches, BACKENDS):
+        ours = {"system": "resnext", "backend": backend, "mode": "train", "dtype": "bfloat16", "batch": batch, "steps": 10}
+        yield ours, {**ours, "variant": "resnet50"}  # ResNet-50
 
 
 def print_kernels(batch: int) -> None:
