@@ -2,9 +2,8 @@
 
     python benchmarks/gpu.py                # batch 128, about ten minutes; --batches 128 256 for both
 
-The environment needs resnext, jax and torch for the GPU and, if available, timm. The script has not yet been run on a
-GPU. PyTorch's own network is timm's or, if timm is missing, torchvision's: channels last, under autocast, eager and
-compiled.
+The environment needs resnext, jax and torch for the GPU and, if available, timm. PyTorch's own network is timm's or, if
+timm is missing, torchvision's: channels last, under autocast, eager and compiled.
 """
 
 import argparse
@@ -27,7 +26,14 @@ def duels(batches):
         if peer:
             yield {"system": "resnext", "backend": backend, **way}, {"system": peer, "compile": compiled, **way}
     for batch, backend in itertools.product(batches, BACKENDS):
-        ours = {"system": "resnext", "backend": backend, "mode": "train", "dtype": "bfloat16", "batch": batch, "steps": 10}
+        ours = {
+            "system": "resnext",
+            "backend": backend,
+            "mode": "train",
+            "dtype": "bfloat16",
+            "batch": batch,
+            "steps": 10,
+        }
         yield ours, {**ours, "variant": "resnet50"}  # ResNet-50
 
 

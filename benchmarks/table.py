@@ -89,7 +89,7 @@ def draw(document: dict) -> None:
 
 def main():
     text = DOCUMENT.read_text()
-    for name, table in (("step", step_table), ("conv", conv_table), ("scaling", scaling_table)):
+    for name, table in (("step", step_table), ("conv", conv_table), ("scaling", scaling_table), ("gpu", step_table)):
         if not (HERE / "results" / f"{name}.json").exists():
             continue
         document = results(name)

@@ -243,6 +243,22 @@ def test_only_work_on_jax_starts_again_for_huge_pages(backend, asked, command, a
         assert os.environ["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(None, "--xla_gpu_deterministic_ops=true"), ("--xla_a=1", "--xla_a=1 --xla_gpu_deterministic_ops=true"),
+     ("--xla_gpu_deterministic_ops=false", "--xla_gpu_deterministic_ops=false")],
+)  # fmt: skip
+@pytest.mark.once
+def test_jax_adds_in_one_order_on_a_gpu_unless_the_user_says_otherwise(given, expected, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["resnext", "list", "--help"])
+    monkeypatch.setenv("XLA_FLAGS", given or "")
+    if given is None:
+        monkeypatch.delenv("XLA_FLAGS")
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert os.environ["XLA_FLAGS"] == expected
+
+
 @pytest.mark.once
 @pytest.mark.parametrize("width", [50, 80])
 def test_a_narrow_terminal_cuts_nothing(width):

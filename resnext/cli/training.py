@@ -84,7 +84,7 @@ def train_command(defaults: Recipe) -> Callable[..., None]:
             out: run folder, new or empty; by default runs/DATA-VARIANT-N.
             run: options of the run.
             recipe: settings of the recipe.
-            workers: threads that make batches ahead; by default one for each core.
+            workers: threads that make batches ahead; by default one for each core, at most 8.
             device: cpu, gpu or gpu:N; by default a GPU if the backend finds one.
             resume: run folder of a training that was stopped or killed.
         """
@@ -120,7 +120,7 @@ def resume_command(folder: Path) -> Callable[..., None]:
             out: the same folder.
             run: options of the run.
             recipe: settings of its recipe.
-            workers: threads that make batches ahead; by default one for each core.
+            workers: threads that make batches ahead; by default one for each core, at most 8.
             device: cpu, gpu or gpu:N; by default a GPU if the backend finds one.
         """
         from resnext.training.train import check_options

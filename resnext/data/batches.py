@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 MIXING = {"mixup": mixup, "cutmix": cutmix}
 BOXES = {"sized": random_sized_box, "resized": random_resized_box}
+# More wait for the interpreter's lock: on 16 cores, 8 read photos at 1,425 images/s, and 16 at 1,086 (performance.md).
+MAX_THREADS = 8
 # In the binary loss, a class of a mixed image counts fully if its share is above this (timm's --bce-target-thresh 0.2).
 COUNTS_FROM = 0.2
 
@@ -77,7 +79,8 @@ def training_batches(
         recipe: recipe that defines the augmentations and the number of images in a step.
         preprocessing: size, interpolation and colours of the resulting images.
         seed: seed of order and augmentation, from 0 to 2**32 - 1.
-        workers: threads that make batches ahead; 0: make each batch on request; None: one thread per core.
+        workers: threads that make batches ahead; 0: make each batch on request; None: one thread per core,
+            at most 8.
         start: number of the first batch, counted from 0.
         share: index of the part of every batch to make, and the number of parts: (1, 4) makes only the second quarter
             of the rows. With more than one part, the images of a batch must be a multiple of twice the parts.
@@ -282,12 +285,12 @@ def prepared(image, preprocessing: Preprocessing | Views) -> np.ndarray:
 
 def reading_threads() -> int:
     """Return the number of threads that make batches."""
-    return min(16, os.cpu_count() or 1)
+    return min(MAX_THREADS, os.cpu_count() or 1)
 
 
 def _read_ahead(workers: int | None = None) -> grain.ReadOptions:
     # Each thread makes a complete batch. Pillow releases the interpreter lock while it decodes and resizes, so one
-    # thread per core helps. 16 threads hold 0.7 GB at 256 x 224 x 224.
+    # thread per core helps, up to MAX_THREADS. 16 threads hold 0.7 GB at 256 x 224 x 224.
     threads = reading_threads() if workers is None else workers
     return _grain().ReadOptions(num_threads=threads, prefetch_buffer_size=threads + 2 if threads else 0)
 

@@ -68,7 +68,7 @@ class Session:
         folder: run folder.
         config: configuration of the run.
         splits: images of the run.
-        workers: threads that make batches ahead; None for one for each core.
+        workers: threads that make batches ahead; None for one for each core, at most 8.
         stop: asked after every step whether to stop.
         cluster: all processes and devices of the training.
         weights: weights to start from; None for random ones.

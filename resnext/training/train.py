@@ -73,7 +73,7 @@ def train(
         out: run folder, new or empty; by default `runs/DATA-VARIANT-N` with the next number.
         recipe: training recipe to use: by default "photos", or "finetune" with weights. `dataclasses.replace` changes
             any field.
-        workers: threads that make batches ahead; by default one for each core. The batches are the same.
+        workers: threads that make batches ahead; by default one for each core, at most 8. The batches are the same.
         weights: weights to start from, as `ResNeXt` takes them; random by default. "auto" is the smallest published
             ResNeXt or, where that cannot be had, random weights, and says so.
         seed: seed of the initial weights, the order of the images, the augmentation, and a drawn split.
