@@ -17,8 +17,8 @@ from safetensors.numpy import load_file
 
 from resnext import Model, ResNeXt, convert, evaluate, explain, export, fold, get_variant, predict, save_weights
 from resnext.errors import ArgumentError, ExportError, WeightsError
-from resnext.exporting.int8 import Quantised
 from resnext.exporting.options import ExportOptions
+from resnext.exporting.smaller import Cost
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.options import EvaluationOptions
 
@@ -222,7 +222,8 @@ def test_damaged_and_foreign_files_are_refused(exported, tmp_path):
 def test_places_that_cannot_be_written_are_refused(trained, tmp_path):
     folder, _ = trained
     assert refusal(resnext("export", folder, "--out", tmp_path / "a.pb")) == (
-        f"{tmp_path / 'a.pb'}: the suffix names no format. Use .onnx, .xml, or pass --format."
+        f"{tmp_path / 'a.pb'}: the suffix names no format. Use .onnx, .xml, .tflite, .pt2, or pass --format for a "
+        "folder."
     )
     with pytest.raises(ArgumentError, match=r"a\.pb: onnx files end in \.onnx\. Choose such a name\."):
         export(folder, tmp_path / "a.pb", format="onnx")
@@ -372,7 +373,7 @@ def test_int8_is_calibrated_and_evaluated_on_the_images_of_the_run(trained, colo
 def test_int8_that_costs_too_much_is_refused(trained, colours, tmp_path, monkeypatch):
     path = tmp_path / "a.onnx"
     path.write_bytes(b"what was there before")
-    worse = Quantised(before=0.9, after=0.8, evaluated=12, calibrated=72)
+    worse = Cost(before=0.9, after=0.8, evaluated=12, calibrated=72)
     monkeypatch.setattr("resnext.exporting.export.cost_of", lambda *arguments: worse)
     message = r"in int8 top-1 falls from 90\.00 % to 80\.00 % on 12 images, by more than 1 points; it was not kept\."
     with pytest.raises(ExportError, match=message):
@@ -380,7 +381,7 @@ def test_int8_that_costs_too_much_is_refused(trained, colours, tmp_path, monkeyp
     assert path.read_bytes() == b"what was there before"
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.onnx"]
     convert(trained[0], tmp_path / "w.safetensors")
-    with pytest.raises(ArgumentError, match=r"int8 is calibrated and evaluated on images\. Pass labelled ones"):
+    with pytest.raises(ArgumentError, match=r"float16 and int8 are evaluated on images\. Pass labelled ones"):
         export(tmp_path / "w.safetensors", tmp_path / "b.onnx", options=ExportOptions(dtype="int8"))
     with pytest.raises(ArgumentError, match=r"int8 takes uint8 images and has no maps\."):
         ExportOptions(dtype="int8", maps=True)

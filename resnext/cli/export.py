@@ -26,20 +26,21 @@ def export(
     max_drop: float = 0.01,
     images: Path | None = None,
 ) -> None:
-    """Export a trained network: one file with its classes and the normalisation of images, checked in its own runtime.
+    """Export a trained network with its classes and the normalisation of images, checked in its own runtime.
 
     Args:
         model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network.
-        out: file to write, .onnx or .xml, with labels.txt beside it; or new folder.
-        format: onnx, openvino, or bundle: a folder that timm loads as well; by default that of the suffix.
+        out: file to write, .onnx, .xml, .tflite or .pt2, with labels.txt beside it; or new folder.
+        format: onnx, openvino, litert, torch; or a folder: saved_model, bundle (for timm), triton, ovms; by default
+            that of the suffix.
         weights: best or last of a run; of a network by name a file, hf:OWNER/NAME or a tag.
         normalisation: inside the file, which then takes uint8 images, or outside.
         maps: class activation maps as a second output.
-        dtype: float32, or int8: smaller, and faster where the CPU can; calibrated on images.
-        data: labelled images for int8; by default those of the run.
+        dtype: float32; float16: kernels of half the size; or int8: smaller, and faster where the CPU can.
+        data: labelled images for float16 and int8; by default those of the run.
         calibration: how the range of activations is chosen for int8.
         keep_ends: keep the first and the last layer in float32.
-        max_drop: share by which top-1 may fall with int8 before the export is refused.
+        max_drop: share by which top-1 may fall with float16 or int8 before the export is refused.
         images: file, folder or archive of images to compare the file with the network on.
     """
     from resnext.exporting.export import export
@@ -51,8 +52,9 @@ def export(
         f"checked in its runtime on {done.images} images ({printable(done.source)}): largest difference of a "
         f"probability {done.difference:.1e}"
     )
-    if cost := done.quantised:
+    if cost := done.cost:
+        how = f"; calibrated by {calibration} on {cost.calibrated:,}" if dtype == "int8" else ""
         print(
-            f"int8: top-1 {100 * cost.before:.2f} % before, {100 * cost.after:.2f} % after, on {cost.evaluated:,} "
-            f"images; calibrated by {calibration} on {cost.calibrated:,}"
+            f"{dtype}: top-1 {100 * cost.before:.2f} % before, {100 * cost.after:.2f} % after, on {cost.evaluated:,} "
+            f"images{how}"
         )

@@ -30,6 +30,8 @@ from resnext.cli.training import recipes, resume_command, train_command
 from resnext.cli.weights import convert
 from resnext.distributed import launched
 from resnext.errors import DistributedError, ResNeXtError, RunError, did_you_mean, warn
+from resnext.exporting.options import BACKENDS as BACKENDS_OF_FORMATS
+from resnext.exporting.options import format_of
 from resnext.files import user_path
 from resnext.recipes.naming import default_recipe, get_recipe
 from resnext.runs.run import Run
@@ -98,6 +100,8 @@ def _prepare() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.showwarning = _show_warning
     _silence_other_ranks()
+    if backend := _backend_of_export(sys.argv):
+        os.environ["KERAS_BACKEND"] = backend
     if not os.environ.get("KERAS_BACKEND"):
         os.environ["KERAS_BACKEND"] = _backend_of_run(sys.argv) or installed_backend()
     _ask_for_equal_bytes()
@@ -145,6 +149,14 @@ def _backend_of_run(arguments: Sequence[str]) -> str | None:
     except (RunError, KeyError):
         return None  # reported when the line is parsed
     return backend if backend in BACKENDS and importlib.util.find_spec(backend) else None
+
+
+def _backend_of_export(arguments: Sequence[str]) -> str | None:
+    """Return the backend that writes the format of an export, where only one does."""
+    if arguments[1:2] != ["export"]:
+        return None
+    named = _value_of("--format", arguments) or format_of(Path(_value_of("--out", arguments) or ""))
+    return BACKENDS_OF_FORMATS.get(named or "")
 
 
 def _ask_for_equal_bytes() -> None:

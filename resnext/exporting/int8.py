@@ -7,65 +7,15 @@ import io
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from resnext.data.batches import prepared
-from resnext.data.examples import Examples
-from resnext.data.source import DataSource
-from resnext.errors import ArgumentError, DataError
 from resnext.exporting.options import ExportOptions
+from resnext.exporting.smaller import BATCH_SIZE, Calibration
 from resnext.inference.engines import check_installed
-from resnext.inference.evaluate import evaluate_examples, examples_for, source_for
-from resnext.inference.model import Model
 
-IMAGES = 256  # to calibrate on
-BATCH_SIZE = 16
 OPERATIONS = ["Conv", "Gemm"]  # with additions and pools as well, OpenVINO was slower (docs/performance.md)
-
-
-class Quantised(NamedTuple):
-    """What quantisation has cost: top-1 accuracy before and after, and the numbers of images."""
-
-    before: float
-    after: float
-    evaluated: int
-    calibrated: int
-
-
-class Calibration(NamedTuple):
-    """Images to calibrate on, uint8 (images, size, size, 3), and labelled images to evaluate on."""
-
-    images: np.ndarray
-    examples: Examples
-
-
-def calibration_of(model: Model, data: str | Path | None) -> Calibration:
-    """Return images of the user's for a model: of the training part where there is one.
-
-    Args:
-        model: opened model.
-        data: labelled images; None for those that the run was trained on.
-
-    Raises:
-        ArgumentError: no data.
-        DataError: it cannot be used, or is gone.
-    """
-    if data is None and model.run is None:
-        raise ArgumentError("int8 is calibrated and evaluated on images. Pass labelled ones: --data DATA")
-    source = source_for(model, data if data is not None else model.run.config.data)  # pyright: ignore[reportOptionalMemberAccess]
-    examples, train = examples_for(model, source), _training_images(model, source)
-    step = max(1, len(train) // IMAGES)
-    chosen = [train.images[i] for i in range(0, len(train), step)][:IMAGES]
-    return Calibration(np.stack([prepared(image, model.preprocessing) for image in chosen]), examples)
-
-
-def _training_images(model: Model, source: DataSource) -> Examples:
-    """Return the images that a run was trained on, the training part of other data, or else all of it."""
-    with contextlib.suppress(ArgumentError, DataError):
-        return source.splits(model.run.config.options.draw).train if model.run else source.splits().train
-    return examples_for(model, source)
 
 
 def quantise(content: bytes, calibration: Calibration, options: ExportOptions, folder: Path) -> bytes:
@@ -110,16 +60,6 @@ def quantise(content: bytes, calibration: Calibration, options: ExportOptions, f
     before.unlink()
     after.unlink()
     return result
-
-
-def cost_of(model: Model, before: Path, after: Path, calibration: Calibration) -> Quantised:
-    """Evaluate a network before and after quantisation, both as exported files."""
-    examples = calibration.examples
-    first, second = (
-        evaluate_examples(Model.open(path).build()[0], examples, model.preprocessing, BATCH_SIZE).top(1)
-        for path in (before, after)
-    )
-    return Quantised(first, second, len(examples), len(calibration.images))
 
 
 class _Reader:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 from resnext.errors import ArgumentError
 
-Format = Literal["onnx", "openvino", "bundle"]
+Format = Literal["onnx", "openvino", "saved_model", "litert", "torch", "triton", "ovms", "bundle"]
+SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "litert": ".tflite", "torch": ".pt2"}  # the others are folders
+BACKENDS = {"saved_model": "tensorflow", "litert": "tensorflow", "torch": "torch"}  # that write a format
+ANY_DTYPE = ("onnx", "openvino", "triton", "ovms")  # formats that half precision and int8 have as well
 LABELS = "labels.txt"
 Normalisation = Literal["inside", "outside"]
-ExportDtype = Literal["float32", "int8"]
+ExportDtype = Literal["float32", "float16", "int8"]
 CalibrationMethod = Literal["minmax", "entropy", "percentile"]
 
 
@@ -22,10 +26,11 @@ class ExportOptions:
         normalisation: "inside": the file takes uint8 images (batch, size, size, 3) and normalises them itself;
             "outside": it takes normalised float32 images (batch, 3, size, size).
         maps: whether the class activation maps are a second output.
-        dtype: "float32", or "int8" for kernels and activations in eight bits: smaller, and faster where the CPU can.
+        dtype: "float32"; "float16" for kernels of half the size, and the same speed; or "int8" for kernels and
+            activations in eight bits: smaller, and faster where the CPU can.
         calibration: how the range of activations is chosen for int8: "minmax", "entropy" or "percentile".
         keep_ends: whether the first and the last layer stay in float32.
-        max_drop: share by which top-1 may fall with int8 before the export is refused.
+        max_drop: share by which top-1 may fall with float16 or int8 before the export is refused.
 
     Raises:
         ArgumentError: a value that is not allowed.
@@ -48,3 +53,12 @@ class ExportOptions:
             raise ArgumentError(f"`max_drop` must be from 0 to 1. Received: {self.max_drop}")
         if self.dtype == "int8" and (self.maps or self.normalisation == "outside"):
             raise ArgumentError("int8 takes uint8 images and has no maps. Leave --maps and --normalisation out.")
+
+
+def format_of(path: Path) -> str | None:
+    """Return the format that a suffix names.
+
+    >>> format_of(Path("signs.onnx"))
+    'onnx'
+    """
+    return {suffix: name for name, suffix in SUFFIXES.items()}.get(path.suffix.lower())

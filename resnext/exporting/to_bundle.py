@@ -14,13 +14,14 @@ from resnext.weights.hub_config import HUB_CONFIG, HUB_FILE
 from resnext.weights.timm_config import timm_config
 
 
-def write(model: Model, description: Description, path: Path) -> None:
-    """Write a trained network into a new folder.
+def write(model: Model, description: Description, path: Path, maps: bool) -> Path:
+    """Write a trained network into a new folder, and return it.
 
     Args:
         model: opened model.
         description: what the files say of themselves.
         path: folder to make.
+        maps: False: the weights go out as they are, for other programs to build the network.
 
     Raises:
         ArgumentError: a network that timm does not have, such as those for CIFAR.
@@ -36,3 +37,4 @@ def write(model: Model, description: Description, path: Path) -> None:
     config = timm_config(model.variant, model.classes, model.preprocessing, facts)
     (path / HUB_CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (path / "README.md").write_text(model_card(model, description), encoding="utf-8")
+    return path

@@ -7,8 +7,8 @@ from pathlib import Path
 from resnext.inference.engines import Description
 
 
-def write(content: bytes, description: Description, path: Path) -> None:
-    """Write a network.
+def write(content: bytes, description: Description, path: Path) -> Path:
+    """Write a network; return the file.
 
     Args:
         content: the network in ONNX.
@@ -16,3 +16,4 @@ def write(content: bytes, description: Description, path: Path) -> None:
         path: file to write.
     """
     path.write_bytes(content)
+    return path

@@ -9,11 +9,12 @@ from pathlib import Path
 from resnext.inference.engines import RT_INFO, Description, check_installed
 
 
-def write(content: bytes, description: Description, path: Path) -> None:
-    """Write a network; the arguments are those of `to_onnx.write`."""
+def write(content: bytes, description: Description, path: Path) -> Path:
+    """Write a network; the arguments are those of `to_onnx.write`. Return the .xml file."""
     check_installed("openvino", "export to openvino")
     import openvino
 
     converted = openvino.Core().read_model(io.BytesIO(content))
     converted.set_rt_info(json.dumps(description.to_metadata(), ensure_ascii=False), RT_INFO)
     openvino.save_model(converted, str(path), compress_to_fp16=False)
+    return path

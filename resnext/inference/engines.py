@@ -25,6 +25,14 @@ MAX_METADATA = 8_000_000  # characters
 FACTS = ("model", "resnext", "recipe", "data", "started_from", "versions", "weights", "licence", "quantisation")
 KNOWN = ("variant", "classes", "preprocessing", "input", *FACTS)  # names in the metadata of a file
 RT_INFO = ["resnext", "description"]  # place of the description in a model of OpenVINO
+EXTRAS = {
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "openvino": "openvino",
+    "ai_edge_litert": "litert",
+    "tensorflow": "cpu",
+    "torch": "torch",
+}
 
 
 @dataclass(frozen=True)
@@ -84,10 +92,12 @@ class Description:
         except (ValueError, TypeError, RecursionError) as error:
             raise WeightsError(f"{path}: its description is damaged ({one_line(error)}). Export it again.") from error
 
-    def check_shapes(self, images: Sequence[Any], probabilities: Sequence[Any], path: Path | bytes) -> None:
+    def check_shapes(
+        self, images: Sequence[Any], probabilities: Sequence[Any], path: Path | bytes, channels_last: bool
+    ) -> None:
         """Refuse a file whose network is another one than it says. Raises WeightsError."""
         size = self.preprocessing.size
-        expected = [size, size, 3] if self.input == "uint8" else [3, size, size]
+        expected = [size, size, 3] if self.input == "uint8" or channels_last else [3, size, size]
         if [*images[1:]] != expected or [*probabilities[1:]] != [len(self.classes)]:
             raise WeightsError(
                 f"{path}: its network takes images {[*images[1:]]} and returns {[*probabilities[1:]]} probabilities; "
@@ -108,6 +118,7 @@ class Engine:
     """
 
     package = title = ""  # of the runtime
+    channels_last = False  # whether images that are normalised already are (batch, height, width, 3)
 
     def __init__(self, source: Path | bytes, description: Description | None = None):
         check_installed(self.package, f"a network in {self.title}")
@@ -115,7 +126,8 @@ class Engine:
             metadata, shapes = self.open(source)
         self.description = description or Description.from_metadata(metadata, source)
         if description is None:
-            self.description.check_shapes(shapes.get("images", []), shapes.get("probabilities", []), source)
+            images, probabilities = shapes.get("images", []), shapes.get("probabilities", [])
+            self.description.check_shapes(images, probabilities, source, self.channels_last)
 
     def open(self, source: Path | bytes) -> tuple[dict[str, str], dict[str, list[Any]]]:
         """Open the network; return its metadata, and the shapes of its inputs and outputs by name."""
@@ -126,7 +138,8 @@ class Engine:
         if self.description.input == "normalised":
             known = self.description.preprocessing
             mean, std = (np.array(value, np.float32) for value in (known.mean, known.std))
-            images = ((images / np.float32(255) - mean) / std).transpose(0, 3, 1, 2)
+            images = (images / np.float32(255) - mean) / std
+            images = images if self.channels_last else images.transpose(0, 3, 1, 2)
         with np.errstate(divide="ignore"):  # a probability of 0
             return np.log(self.probabilities(images))
 
@@ -174,17 +187,11 @@ class OpenVino(Engine):
 
 
 RUNTIMES: dict[str, type[OnnxRuntime] | type[OpenVino]] = {"openvino": OpenVino, "onnxruntime": OnnxRuntime}
-BY_SUFFIX = {".onnx": OnnxRuntime, ".xml": OpenVino}
 
 
 def _length(side: Any) -> int | None:
     """Return the length of a side of a shape in OpenVINO; None for any."""
     return side.get_length() if side.is_static else None
-
-
-def open_engine(path: Path) -> Engine:
-    """Open an exported file in its runtime. Raises WeightsError, MissingPackageError."""
-    return BY_SUFFIX[path.suffix](path)
 
 
 def installed_engines() -> list[EngineName]:
@@ -200,7 +207,7 @@ def installed_engines() -> list[EngineName]:
 def check_installed(package: str, what: str) -> None:
     """Raise MissingPackageError unless a package is installed."""
     if importlib.util.find_spec(package) is None:
-        raise missing_package(what, package, "openvino" if package == "openvino" else "onnx")
+        raise missing_package(what, package.replace("_", "-"), EXTRAS[package])
 
 
 @contextlib.contextmanager

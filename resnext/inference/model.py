@@ -13,14 +13,13 @@ from resnext.errors import ArgumentError, WeightsError, did_you_mean
 from resnext.files import user_path
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.engines import (
-    BY_SUFFIX,
     RUNTIMES,
     Description,
     Engine,
     check_installed,
     installed_engines,
-    open_engine,
 )
+from resnext.inference.exported import open_exported
 from resnext.inference.options import EngineName
 from resnext.runs.run import WEIGHTS, Run, is_run
 from resnext.variants.layer_table import variant_shapes
@@ -83,9 +82,9 @@ class Model:
         if weights in WEIGHTS:
             raise ArgumentError(f"{model}: not a run folder, and only a run has {weights} weights. {_ALLOWED}")
         name = str(model)
-        if user_path(model).suffix in BY_SUFFIX and user_path(model).exists() and weights is None:
-            return _of_exported(user_path(model))
         if weights is None:
+            if engine := open_exported(user_path(model)):
+                return _of_exported(user_path(model), engine)
             _check_source(name)
             return _of_weights(name, name, None)
         variant = get_variant(name)
@@ -214,8 +213,7 @@ def _of_run(run: Run, weights: str | None) -> Model:
     )
 
 
-def _of_exported(path: Path) -> Model:
-    engine = open_engine(path)
+def _of_exported(path: Path, engine: Engine) -> Model:
     known = engine.description
     return Model(str(path), known.variant, known.classes, known.preprocessing, path, engine=engine)
 

@@ -1,0 +1,80 @@
+"""The comparison of a file with its network, before the file is kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from resnext.data.batches import prepared
+from resnext.data.inputs import find_inputs
+from resnext.errors import ArgumentError, DataError, ExportError, ImageError, printable
+from resnext.exporting.options import SUFFIXES
+from resnext.exporting.to_torch import TorchProgram
+from resnext.images.preprocessing import Preprocessing
+from resnext.inference.evaluate import examples_for, log_softmax, outputs_of, source_for
+from resnext.inference.model import Model
+
+CLOSE = 1e-5  # largest difference of a probability in float32
+IMAGES = 17  # that are compared, in batches of 1, 3 and 17
+COARSE = 8  # pixels, side of the random colours that are compared where no image is there
+
+
+def sample(model: Model, images: str | Path | Iterable[str | Path] | None) -> tuple[np.ndarray, str]:
+    """Return images to compare on, uint8 (images, size, size, 3), and where they are from."""
+    if images is not None:
+        arguments = [images] if isinstance(images, str | Path) else list(images)
+        found = (each.source for each in find_inputs(arguments, Counter()) if each.source is not None)
+        pixels = list(islice(_readable(model, found), IMAGES))
+        if not pixels:
+            raise ArgumentError(f"{printable(arguments[0])}: no image to compare on can be read. Pass others.")
+        return _repeated(pixels), str(arguments[0])
+    if model.run:
+        data = model.run.config.data
+        try:
+            found = examples_for(model, source_for(model, data)).images
+            step = max(1, len(found) // IMAGES)
+            pixels = list(islice(_readable(model, found[::step]), IMAGES))
+        except (DataError, ArgumentError):
+            pixels = []
+        if pixels:
+            return _repeated(pixels), data
+    size = model.preprocessing.size
+    colours = np.random.default_rng(0).integers(0, 256, (IMAGES, COARSE, COARSE, 3), np.uint8)
+    return np.stack([Preprocessing(size, size).apply(each) for each in colours]), "random colours"
+
+
+def _readable(model: Model, images: Iterable) -> Iterator[np.ndarray]:
+    for image in images:
+        try:
+            yield prepared(image, model.preprocessing)
+        except ImageError:
+            continue
+
+
+def _repeated(pixels: list[np.ndarray]) -> np.ndarray:
+    return np.stack([pixels[i % len(pixels)] for i in range(IMAGES)])
+
+
+def largest_difference(model: Model, path: Path, pixels: np.ndarray) -> float:
+    """Return the largest difference of a probability between the network and its file, in batches of 1, 3 and 17."""
+    engine = TorchProgram(path) if path.suffix == SUFFIXES["torch"] else Model.open(path).build()[0]
+    networks = [*model.in_float32().build(), engine]
+    differences = []
+    for batch in (1, 3, IMAGES):
+        ours, theirs = (log_softmax(outputs_of(network, pixels[:batch])[0]) for network in networks)
+        differences.append(np.abs(np.exp(ours) - np.exp(theirs)).max())
+    return float(np.max(differences))  # NaN where one is
+
+
+def checked(difference: float, path: Path) -> float:
+    """Return the difference of a file from its network. Raises ExportError where that is too large."""
+    if not difference <= CLOSE:
+        raise ExportError(
+            f"{path}: its probabilities differ from the network's by up to {difference:.1e}, more than {CLOSE:g}; "
+            "it was not kept. Please report this."
+        )
+    return difference

@@ -1,0 +1,85 @@
+"""What a smaller dtype costs: images to calibrate on, and the accuracy before and after."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from resnext.data.batches import prepared
+from resnext.data.examples import Examples
+from resnext.data.source import DataSource
+from resnext.errors import ArgumentError, DataError, ExportError
+from resnext.exporting.options import ExportOptions
+from resnext.inference.evaluate import evaluate_examples, examples_for, source_for
+from resnext.inference.model import Model
+
+IMAGES = 256  # to calibrate on
+BATCH_SIZE = 16
+
+
+class Cost(NamedTuple):
+    """What a smaller dtype costs: top-1 accuracy before and after, and the numbers of images."""
+
+    before: float
+    after: float
+    evaluated: int
+    calibrated: int
+
+
+class Calibration(NamedTuple):
+    """Images to calibrate on, uint8 (images, size, size, 3), and labelled images to evaluate on."""
+
+    images: np.ndarray
+    examples: Examples
+
+
+def calibration_of(model: Model, data: str | Path | None) -> Calibration:
+    """Return images of the user's for a model: of the training part where there is one.
+
+    Args:
+        model: opened model.
+        data: labelled images; None for those that the run was trained on.
+
+    Raises:
+        ArgumentError: no data.
+        DataError: it cannot be used, or is gone.
+    """
+    if data is None and model.run is None:
+        raise ArgumentError("float16 and int8 are evaluated on images. Pass labelled ones: --data DATA")
+    source = source_for(model, data if data is not None else model.run.config.data)  # pyright: ignore[reportOptionalMemberAccess]
+    examples, train = examples_for(model, source), _training_images(model, source)
+    step = max(1, len(train) // IMAGES)
+    chosen = [train.images[i] for i in range(0, len(train), step)][:IMAGES]
+    return Calibration(np.stack([prepared(image, model.preprocessing) for image in chosen]), examples)
+
+
+def _training_images(model: Model, source: DataSource) -> Examples:
+    """Return the images that a run was trained on, the training part of other data, or else all of it."""
+    with contextlib.suppress(ArgumentError, DataError):
+        return source.splits(model.run.config.options.draw).train if model.run else source.splits().train
+    return examples_for(model, source)
+
+
+def cost_of(model: Model, before: Path, after: Path, calibration: Calibration) -> Cost:
+    """Evaluate a network in float32 and in a smaller dtype, both as exported files."""
+    examples = calibration.examples
+    first, second = (
+        evaluate_examples(Model.open(path).build()[0], examples, model.preprocessing, BATCH_SIZE).top(1)
+        for path in (before, after)
+    )
+    return Cost(first, second, len(examples), len(calibration.images))
+
+
+def check_cost(cost: Cost, options: ExportOptions, name: str) -> None:
+    """Refuse a smaller dtype that costs more than the user allows. Raises ExportError."""
+    if cost.before - cost.after <= options.max_drop:
+        return
+    fall = f"{100 * cost.before:.2f} % to {100 * cost.after:.2f} % on {cost.evaluated:,} images"
+    hint = "--keep-ends, another --calibration or a higher" if options.dtype == "int8" else "a higher"
+    raise ExportError(
+        f"{name}: in {options.dtype} top-1 falls from {fall}, by more than {100 * options.max_drop:g} points; it was "
+        f"not kept. Try {hint} --max-drop."
+    )

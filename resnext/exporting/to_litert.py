@@ -1,0 +1,51 @@
+"""Export to LiteRT (TensorFlow Lite): one .tflite file, for phones and small computers."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+from resnext.backend import silent
+from resnext.exporting import to_saved_model
+from resnext.exporting.options import LABELS
+from resnext.exporting.target import labels_of
+from resnext.inference.engines import Description, check_installed
+from resnext.inference.litert import DESCRIPTION
+from resnext.inference.model import Model
+
+
+def write(model: Model, description: Description, path: Path, maps: bool) -> Path:
+    """Write a trained network, and return the file; the arguments are those of `to_saved_model.write`.
+
+    The description and the labels are in a zip archive at the end of the file, as the files that belong to TensorFlow
+    Lite's own metadata are; programs that know nothing of it see the network only.
+
+    Raises:
+        MissingPackageError: ai-edge-litert is not installed.
+    """
+    check_installed("ai_edge_litert", "export to litert")
+    import tensorflow as tf
+
+    folder = path.with_name("saved_model")
+    to_saved_model.write(model, description, folder, maps)
+    with silent():
+        content = tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert()
+    shutil.rmtree(folder)
+    path.write_bytes(content + _archive(description))
+    return path
+
+
+def _archive(description: Description) -> bytes:
+    """Return a zip archive with what the file says of itself, and the classes."""
+    files = {
+        DESCRIPTION: json.dumps(description.to_metadata(), ensure_ascii=False),
+        LABELS: labels_of(description.classes).decode(),
+    }
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(zipfile.ZipInfo(name), text)  # without the time, so that equal files have equal bytes
+    return content.getvalue()

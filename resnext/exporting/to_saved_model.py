@@ -1,0 +1,53 @@
+"""Export to TensorFlow's SavedModel: a folder with the graph, whose weights are constants in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from resnext.backend import silent
+from resnext.inference.engines import Description
+from resnext.inference.model import Model
+from resnext.inference.saved_model import DESCRIPTION, SIGNATURE
+
+
+def write(model: Model, description: Description, path: Path, maps: bool) -> Path:
+    """Write a trained network into a new folder, and return it.
+
+    Args:
+        model: opened model.
+        description: what the file is to say of itself.
+        path: folder to make.
+        maps: whether class activation maps are a second output.
+    """
+    import tensorflow as tf
+
+    size, kind = model.preprocessing.size, tf.uint8 if description.input == "uint8" else tf.float32
+    images = tf.TensorSpec((None, size, size, 3), kind, name="images")
+    with silent():
+        constant, names = _with_constant_weights(model, description, maps, images)
+        module: Any = tf.Module()
+        module.network = constant  # a function is saved if something has it
+        serve = tf.function(lambda images: dict(zip(names, constant(images), strict=True)), input_signature=[images])
+        tf.saved_model.save(module, str(path), signatures={SIGNATURE: serve})
+    (path / DESCRIPTION).parent.mkdir()
+    (path / DESCRIPTION).write_text(json.dumps(description.to_metadata(), ensure_ascii=False), encoding="utf-8")
+    return path
+
+
+def _with_constant_weights(model: Model, description: Description, maps: bool, images: Any) -> tuple[Any, list[str]]:
+    """Return the function of TensorFlow that a network computes, and the names of its outputs in order.
+
+    Variables would be restored by operations that read files, which nobody runs for a file of others.
+    """
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    from resnext.exporting.function import exported_function
+
+    network, compute = exported_function(model, description, maps)
+    concrete = tf.function(compute, input_signature=[images]).get_concrete_function()
+    constant = convert_variables_to_constants_v2(concrete)
+    del network  # whose variables had to live until here
+    return constant, sorted(concrete.structured_outputs)

@@ -1,0 +1,47 @@
+"""A network in LiteRT (TensorFlow Lite), on the CPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from resnext.backend import silent
+from resnext.inference.engines import MAX_METADATA, Engine
+
+DESCRIPTION = "resnext.json"  # in the archive at the end of the file
+
+
+class LiteRt(Engine):
+    """A network in LiteRT; it has no operations of TensorFlow's, which could read and write files."""
+
+    package, title, channels_last = "ai_edge_litert", "LiteRT", True
+
+    def open(self, source: Path | bytes) -> tuple[dict[str, str], dict[str, list[Any]]]:
+        from ai_edge_litert.interpreter import Interpreter
+
+        metadata = _description(Path(str(source)))
+        with silent():
+            self.interpreter = Interpreter(str(source), num_threads=os.cpu_count())
+            self.interpreter.allocate_tensors()
+        (images,) = self.interpreter.get_input_details()
+        self.runner, self.images = self.interpreter.get_signature_runner(), images["index"]
+        ends = {**self.runner.get_input_details(), **self.runner.get_output_details()}
+        return metadata, {name: end["shape_signature"].tolist() for name, end in ends.items()}
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        return self.runner(images=images)["probabilities"]
+
+
+def _description(path: Path) -> dict[str, str]:
+    """Return what a file says of itself. Raises ValueError, or what `zipfile` raises, where it is damaged."""
+    if not zipfile.is_zipfile(path):
+        return {}
+    with zipfile.ZipFile(path) as archive:
+        if archive.getinfo(DESCRIPTION).file_size > MAX_METADATA:
+            raise ValueError(f"{DESCRIPTION} has more than {MAX_METADATA:,} bytes")
+        return json.loads(archive.read(DESCRIPTION))

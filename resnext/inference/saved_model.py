@@ -1,0 +1,109 @@
+"""A SavedModel of TensorFlow, run without trusting it: its graph may compute, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from resnext.backend import silent
+from resnext.inference.engines import MAX_METADATA, Engine
+
+GRAPH = "saved_model.pb"
+DESCRIPTION = "assets.extra/resnext.json"
+SIGNATURE = "serving_default"
+# Others can read and write files, or run code: https://github.com/tensorflow/tensorflow/blob/master/SECURITY.md
+OPERATIONS = (
+    "AddV2 AvgPool BatchMatMulV2 BiasAdd Cast ConcatV2 Const Conv2D Elu ExpandDims FusedBatchNormV3 Identity "
+    "MatMul MaxPool Mean Mul NoOp Pack Pad PadV2 PartitionedCall Placeholder Relu Reshape Rsqrt Shape Sigmoid "
+    "Softmax Softplus Split SplitV Squeeze StatefulPartitionedCall StridedSlice Sub Tanh Transpose"
+)
+
+
+class SavedModel(Engine):
+    """A network in a SavedModel, in TensorFlow on the CPU."""
+
+    package, title, channels_last = "tensorflow", "TensorFlow", True
+
+    def open(self, source: Path | bytes) -> tuple[dict[str, str], dict[str, list[Any]]]:
+        with silent():
+            import tensorflow as tf
+        from tensorflow.core.protobuf import saved_model_pb2
+
+        folder = Path(str(source))
+        content = (folder / GRAPH).read_bytes()
+        (meta,) = saved_model_pb2.SavedModel.FromString(content).meta_graphs
+        signature = meta.signature_def[SIGNATURE]
+        ends = {**signature.inputs, **signature.outputs}
+        graph = _computing(meta.graph_def, {end.name.split(":")[0] for end in ends.values()})
+        _rename_functions(graph, hashlib.sha256(content).hexdigest()[:16])
+        whole = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""), [])
+        tensors = {name: whole.graph.get_tensor_by_name(end.name) for name, end in ends.items()}
+        self.function = whole.prune(tensors["images"], tensors["probabilities"])
+        description = folder / DESCRIPTION
+        if description.stat().st_size > MAX_METADATA:
+            raise ValueError(f"{DESCRIPTION} has more than {MAX_METADATA:,} bytes")
+        shapes = {name: tensor.shape.as_list() for name, tensor in tensors.items()}
+        return json.loads(description.read_text(encoding="utf-8")), shapes
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        import tensorflow as tf
+
+        with tf.device("CPU"):
+            return self.function(tf.constant(images)).numpy()
+
+
+def _computing(graph: Any, wanted: set[str]) -> Any:
+    """Reduce a graph to what computes some nodes. Raises ValueError where one of them does more than compute."""
+    nodes = _reached(wanted, {node.name: node for node in graph.node}, lambda node: map(_node_of, node.input))
+    functions = {function.signature.name: function for function in graph.library.function}
+    called = {name for node in nodes for name in _functions_of(node)}
+    called = _reached(
+        called, functions, lambda function: (f for node in function.node_def for f in _functions_of(node))
+    )
+    _check_operations([*nodes, *(node for function in called for node in function.node_def)])
+    kept = type(graph)(versions=graph.versions, node=nodes)
+    kept.library.function.extend(called)
+    return kept
+
+
+def _reached(first: Iterable[str], known: dict[str, Any], following: Callable[[Any], Iterable[str]]) -> list[Any]:
+    """Return what is reached from some names, in the order of what is known."""
+    reached: set[str] = set()
+    new = {*first}
+    while new:
+        reached |= new
+        new = {name for each in new for name in following(known[each])} - reached
+    return [each for name, each in known.items() if name in reached]
+
+
+def _node_of(end: str) -> str:
+    """Return the name of the node that an input of another is from."""
+    return end.removeprefix("^").split(":")[0]
+
+
+def _rename_functions(graph: Any, suffix: str) -> None:
+    """Give the functions names of their own, for all graphs of a process share one space of names."""
+    for function in graph.library.function:
+        function.signature.name += f"_{suffix}"
+    for node in (*graph.node, *(node for function in graph.library.function for node in function.node_def)):
+        for value in node.attr.values():
+            for called in (value.func, *value.list.func):
+                if called.name:
+                    called.name += f"_{suffix}"
+
+
+def _check_operations(nodes: list[Any]) -> None:
+    foreign = sorted({node.op for node in nodes} - {*OPERATIONS.split()})
+    if foreign:
+        raise ValueError(f"its graph has operations of other networks or programs: {', '.join(foreign)}")
+
+
+def _functions_of(node: Any) -> Iterator[str]:
+    """Yield the names of the functions that a node calls."""
+    for value in node.attr.values():
+        yield from (function.name for function in (value.func, *value.list.func) if function.name)
