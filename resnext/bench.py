@@ -77,17 +77,19 @@ def bench_engines(model: str, data: str | None = None, batch_size: int = 16) -> 
         ArgumentError, RunError, WeightsError, DataError: as in `evaluate`.
 
     >>> [timing.engine for timing in bench_engines("runs/signs")]  # doctest: +SKIP
-    ['keras', 'onnxruntime', 'openvino']
+    ['keras', 'onnxruntime', 'openvino', 'openvino-bfloat16']
     """
     import numpy as np
 
     from resnext.inference.engines import installed_engines
     from resnext.inference.evaluate import evaluate, outputs_of
     from resnext.inference.model import Model
-    from resnext.inference.options import EvaluationOptions
+    from resnext.inference.options import EngineName, EvaluationOptions
 
     opened = Model.open(model)
-    names = [None] if opened.engine else installed_engines()
+    names: list[EngineName | None] = [None] if opened.engine else [*installed_engines()]
+    if "openvino" in names:
+        names.append("openvino-bfloat16")
     size = opened.preprocessing.size
     images = np.random.default_rng(0).integers(0, 256, (batch_size, size, size, 3), np.uint8)
     networks = {name or opened.runs_in: opened.with_engine(name).build()[0] for name in names}

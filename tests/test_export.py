@@ -1,6 +1,7 @@
 """Exported files in their own runtimes: the probabilities of the network, its classes, and nothing half written."""
 
 import dataclasses
+import importlib.util
 import json
 import math
 import re
@@ -250,6 +251,9 @@ def test_every_engine_gives_the_same_answers(trained, colours, tmp_path):
         process = resnext("predict", folder, colours / "test", "--engine", engine, "--top", 1)
         assert f"images/s ({engine})" in process.stderr
         assert process.stdout.count(" red\n") == 4
+    if importlib.util.find_spec("openvino"):
+        given = evaluate(folder, colours, options=EvaluationOptions(engine="openvino-bfloat16"))
+        np.testing.assert_allclose(given.losses, expected[()].losses, atol=0.1)
     message = "embeddings are computed by Keras, not by onnxruntime. Leave --engine out."
     arguments = ("--engine", "onnxruntime", "--embeddings", tmp_path / "x.npy")
     assert refusal(resnext("predict", folder, colours, *arguments)) == message
@@ -268,7 +272,9 @@ def test_many_images_are_computed_by_the_fastest_engine_that_is_installed(traine
             with pytest.raises(ImportError, match=r"^--engine openvino needs the package openvino: pip install 'res"):
                 model.with_engine("openvino")
     monkeypatch.undo()
-    with pytest.raises(ArgumentError, match=r"`engine` must be one of openvino, onnxruntime, keras\. Received: 'tpu'"):
+    with pytest.raises(
+        ArgumentError, match=r"`engine` must be one of openvino, onnxruntime, keras, openvino-bf.*\. Rec.*'tpu'"
+    ):
         model.with_engine("tpu")
     with pytest.raises(ArgumentError, match=r"an exported file runs in its own runtime\. Leave --engine out\."):
         Model.open(exported[0]).with_engine("keras")
@@ -318,7 +324,13 @@ def test_a_bundle_is_a_model_and_what_timm_reads(trained, colours, tmp_path, fit
         evaluate(bundle, colours / "test").losses, evaluate(tmp_path / "run", colours).losses, atol=1e-4
     )
     card = (bundle / "README.md").read_text()
-    for words in ("library_name: timm", "3: blue, green, red", "Recipe `photos`: 6 epochs", "Validation top-1"):
+    for words in (
+        "library_name: timm",
+        "3: blue, green, red",
+        "Recipe `photos`: 6 epochs",
+        "72 images",
+        "On 12 images",
+    ):
         assert words in card
     assert refusal(resnext("export", trained[0], "--format", "bundle", "--out", bundle)) == (
         f"{bundle}: exists already. Pass a new folder."

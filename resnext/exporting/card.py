@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from resnext.inference.engines import Description
+from resnext.inference.evaluate import Evaluated
 from resnext.inference.model import Model
+from resnext.inference.results import NAMES, metric_text, to_document
 from resnext.variants.complexity import complexity
 from resnext.weights.timm_config import timm_architecture
 
 SHOWN = 50  # classes
 
 
-def model_card(model: Model, description: Description) -> str:
+def model_card(model: Model, description: Description, evaluated: Evaluated | None, trained_on: int | None) -> str:
     """Return a README.md with the fields that huggingface.co reads at its head.
 
     Args:
         model: opened model.
         description: what the exported files say of themselves.
+        evaluated: evaluation of a run on the images that it held out; None for weights, or where the images are gone.
+        trained_on: number of images that the run was trained on; None likewise.
     """
     facts = description.facts
     size = model.preprocessing.size
@@ -35,9 +40,9 @@ def model_card(model: Model, description: Description) -> str:
         "## Images",
         _images(model),
         "## Training",
-        *_training(model, description),
+        *_training(model, description, trained_on),
         "## Result",
-        *_result(model),
+        *_result(model, evaluated),
         "## Use",
         _use(model),
     ]
@@ -52,15 +57,17 @@ def _images(model: Model) -> str:
     return f"RGB; {fit} pixels, {given.interpolation}; mean {given.mean}, standard deviation {given.std} of 0 to 1."
 
 
-def _training(model: Model, description: Description) -> list[str]:
+def _training(model: Model, description: Description, trained_on: int | None) -> list[str]:
     facts = description.facts
     if model.run is None:
         weights = facts.get("weights")
         return [f"The published weights {weights}." if weights else "Unknown: the weights came without a run."]
     recipe = model.run.config.recipe
+    images = f", {trained_on:,} images" if trained_on else ""
     lines = [
-        f"Data: {facts['data']}. Recipe `{recipe.name}`: {recipe.epochs} epochs, batch size {recipe.batch_size}, "
-        f"learning rate {recipe.learning_rate:g}, {recipe.optimizer}, seed {model.run.config.options.seed}.",
+        f"Data: {facts['data']}{images}.",
+        f"Recipe `{recipe.name}`: {recipe.epochs} epochs, batch size {recipe.batch_size}, learning rate "
+        f"{recipe.learning_rate:g}, {recipe.optimizer}, seed {model.run.config.options.seed}.",
         "Versions: " + ", ".join(f"{name} {version}" for name, version in facts["versions"].items()) + ".",
     ]
     if facts.get("started_from"):
@@ -68,7 +75,9 @@ def _training(model: Model, description: Description) -> list[str]:
     return lines
 
 
-def _result(model: Model) -> list[str]:
+def _result(model: Model, evaluated: Evaluated | None) -> list[str]:
+    if model.run and evaluated:
+        return _metrics(model, to_document(model, model.run.config.data, evaluated))
     if model.run and model.run.epochs_done:
         best = model.run.history.best
         return [f"Validation top-1 {100 * best.validation_accuracy:.2f} % (epoch {best.epoch})."]
@@ -80,6 +89,21 @@ def _result(model: Model) -> list[str]:
         ]
         return ["\n".join(["On ImageNet-1K, as published:", "", *rows])] if rows else ["Not published."]
     return ["Not evaluated."]
+
+
+def _metrics(model: Model, document: dict[str, Any]) -> list[str]:
+    """Return the metrics with their intervals, and each class, as tables."""
+    metrics = [f"| {NAMES[name]} | {metric_text(name, entry)} |" for name, entry in document["metrics"].items()]
+    classes = [
+        f"| {row['name']} | {row['images']:,} | {100 * row['precision']:.1f} % | {100 * row['recall']:.1f} % |"
+        for row in document["classes"][:SHOWN]
+    ]
+    return [
+        f"On {document['images']:,} images that it was not trained on, which also chose its epoch; 95 % intervals by "
+        "the percentile bootstrap over images.",
+        "\n".join(["| metric | value |", "|---|---|", *metrics]),
+        "\n".join(["| class | images | precision | recall |", "|---|---|---|---|", *classes]),
+    ]
 
 
 def _use(model: Model) -> str:

@@ -50,13 +50,13 @@ def calibration_of(model: Model, data: str | Path | None) -> Calibration:
     if data is None and model.run is None:
         raise ArgumentError("float16 and int8 are evaluated on images. Pass labelled ones: --data DATA")
     source = source_for(model, data if data is not None else model.run.config.data)  # pyright: ignore[reportOptionalMemberAccess]
-    examples, train = examples_for(model, source), _training_images(model, source)
+    examples, train = examples_for(model, source), training_images(model, source)
     step = max(1, len(train) // IMAGES)
     chosen = [train.images[i] for i in range(0, len(train), step)][:IMAGES]
     return Calibration(np.stack([prepared(image, model.preprocessing) for image in chosen]), examples)
 
 
-def _training_images(model: Model, source: DataSource) -> Examples:
+def training_images(model: Model, source: DataSource) -> Examples:
     """Return the images that a run was trained on, the training part of other data, or else all of it."""
     with contextlib.suppress(ArgumentError, DataError):
         return source.splits(model.run.config.options.draw).train if model.run else source.splits().train

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
-from resnext.errors import ArgumentError
+from resnext.errors import ArgumentError, DataError, ImageError
 from resnext.exporting.card import model_card
+from resnext.exporting.smaller import training_images
 from resnext.inference.engines import Description
+from resnext.inference.evaluate import Evaluated, evaluate_model, source_for
 from resnext.inference.model import Model
 from resnext.weights.convert import convert, fits_timm
 from resnext.weights.hub_config import HUB_CONFIG, HUB_FILE
@@ -36,5 +39,15 @@ def write(model: Model, description: Description, path: Path, maps: bool) -> Pat
     facts = {name: value for name, value in description.to_document().items() if name != "classes"}
     config = timm_config(model.variant, model.classes, model.preprocessing, facts)
     (path / HUB_CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (path / "README.md").write_text(model_card(model, description), encoding="utf-8")
+    (path / "README.md").write_text(model_card(model, description, *_judged(model)), encoding="utf-8")
     return path
+
+
+def _judged(model: Model) -> tuple[Evaluated, int] | tuple[None, None]:
+    """Evaluate a run on the images that it held out, and count those of its training, where they still can be read."""
+    if model.run is None:
+        return None, None
+    with contextlib.suppress(DataError, ArgumentError, ImageError):
+        data = model.run.config.data
+        return evaluate_model(model, data), len(training_images(model, source_for(model, data)))
+    return None, None

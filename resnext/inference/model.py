@@ -146,7 +146,7 @@ class Model:
         if chosen not in get_args(EngineName):
             raise ArgumentError(f"`engine` must be one of {', '.join(get_args(EngineName))}. Received: {chosen!r}")
         if chosen != "keras":
-            for package in (chosen, "onnx"):
+            for package in (RUNTIMES[chosen].package, "onnx"):
                 check_installed(package, f"--engine {chosen}")
         return dataclasses.replace(self, engine_name=chosen)
 
