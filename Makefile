@@ -49,7 +49,7 @@ lint: $(VENV)/installed-tensorflow
 
 $(VENV)/installed-%: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-		-e ".[$(EXTRA_$*),plots,datasets,heic,hub,onnx,openvino,litert,parquet,tensorboard,dev]"
+		-e ".[$(EXTRA_$*),plots,datasets,heic,hub,onnx,openvino,litert,serve,parquet,tensorboard,dev]"
 	@touch $@
 
 $(VENV)/bin/python:

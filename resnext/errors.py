@@ -79,6 +79,26 @@ class ExportError(ResNeXtError, RuntimeError):
     """An exported file does not compute what the network does; it was not kept."""
 
 
+class RequestError(ResNeXtError, ValueError):
+    """A request to a server says something else than the protocol, or than the server, allows."""
+
+
+class OverloadedError(ResNeXtError, RuntimeError):
+    """A server has too much to do; `retry_after` is the number of seconds until there may be room."""
+
+    def __init__(self, retry_after: int):
+        super().__init__(f"too many images are waiting; try again in {retry_after} s")
+        self.retry_after = retry_after
+
+
+class DeadlineError(ResNeXtError, RuntimeError):
+    """A request could not be answered in time."""
+
+
+class ClosedError(ResNeXtError, RuntimeError):
+    """A network takes no more work."""
+
+
 class MissingPackageError(ResNeXtError, ImportError):
     """A function needs a package that is not installed; the message gives the command that installs it."""
 

@@ -3,12 +3,10 @@
 import csv
 import dataclasses
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
-import urllib.request
 import warnings
 from html.parser import HTMLParser
 from types import SimpleNamespace
@@ -16,6 +14,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from browser import CHROMIUM, QUIET, driven, needs_browser
 from conftest import COLOURS, refusal, resnext, write_photos
 from PIL import Image
 
@@ -30,14 +29,6 @@ pytestmark = pytest.mark.once
 
 QUICK = dataclasses.replace(get_recipe("smoke"), image_size=24, epochs=2, learning_rate=0.003)
 HOSTILE = "<script>alert(1)</script>&amp"
-CHROMIUM = shutil.which("chromium")
-needs_browser = pytest.mark.skipif(
-    not (CHROMIUM and shutil.which("chromedriver")) and "RESNEXT_NEEDS_BROWSER" not in os.environ,
-    reason="no browser: Debian's packages chromium and chromium-driver have one",
-)
-QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-         "--disable-background-networking", "--disable-component-update",
-         "--host-resolver-rules=MAP * ~NOTFOUND"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -241,36 +232,6 @@ def test_the_browser_shows_names_as_text_and_loads_every_picture(run, evaluated,
         assert value("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
         loaded = "performance.getEntriesByType('resource').filter(entry => !entry.name.startsWith('data:')).length"
         assert value(loaded) == 0
-
-
-class driven:
-    """A browser that answers WebDriver's requests."""
-
-    def __init__(self, tmp_path):
-        self.tmp_path = tmp_path
-
-    def __enter__(self):
-        self.process = subprocess.Popen([shutil.which("chromedriver"), "--port=0"], stdout=subprocess.PIPE, text=True)
-        line = next(line for line in self.process.stdout if "started successfully on port" in line)
-        port = re.search(r"port (\d+)", line)[1]
-        self.address = f"http://127.0.0.1:{port}/session"
-        arguments = [*QUIET, "--window-size=400,900", f"--user-data-dir={self.tmp_path / 'driven'}"]
-        capabilities = {"alwaysMatch": {"goog:chromeOptions": {"args": arguments}}}
-        session = self.request("", {"capabilities": capabilities})["sessionId"]
-        self.address += f"/{session}"
-        return lambda command, body: self.request(f"/{command}", body)
-
-    def request(self, path, body):
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self.address + path, json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)["value"]
-
-    def __exit__(self, *_):
-        request = urllib.request.Request(self.address, method="DELETE")
-        urllib.request.urlopen(request, timeout=30).close()
-        self.process.terminate()
-        self.process.wait(timeout=30)
 
 
 def test_records_are_the_rows_with_the_time(run):

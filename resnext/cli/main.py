@@ -25,6 +25,7 @@ from resnext.cli.interrupts import Interrupts
 from resnext.cli.measure import bench
 from resnext.cli.networks import info, list_
 from resnext.cli.runs import compare
+from resnext.cli.serve import serve
 from resnext.cli.spectator import Spectator
 from resnext.cli.training import recipes, resume_command, train_command
 from resnext.cli.weights import convert
@@ -59,6 +60,7 @@ def commands(arguments: Sequence[str]) -> dict[str, Callable[..., None]]:
         "predict": predict,
         "explain": explain,
         "export": export,
+        "serve": serve,
         "check-data": check_data,
         "convert": convert,
         "preview": preview_command(recipe),
@@ -106,7 +108,7 @@ def _prepare() -> None:
         os.environ["KERAS_BACKEND"] = _backend_of_run(sys.argv) or installed_backend()
     _ask_for_equal_bytes()
     sys.setswitchinterval(0.0005)  # a thread that has decoded an image waits for the lock 0.5 ms at most, not 5
-    if sys.argv[1:2] in (["train"], ["evaluate"], ["predict"], ["explain"], ["export"], ["bench"]):
+    if sys.argv[1:2] in (["train"], ["evaluate"], ["predict"], ["explain"], ["export"], ["serve"], ["bench"]):
         _ask_for_huge_pages()
 
 

@@ -6,7 +6,7 @@ import io
 import json
 from pathlib import Path
 
-from resnext.inference.engines import RT_INFO, Description, check_installed
+from resnext.inference.engines import RT_INFO, Description, check_installed, openvino_core
 
 
 def write(content: bytes, description: Description, path: Path) -> Path:
@@ -14,7 +14,7 @@ def write(content: bytes, description: Description, path: Path) -> Path:
     check_installed("openvino", "export to openvino")
     import openvino
 
-    converted = openvino.Core().read_model(io.BytesIO(content))
+    converted = openvino_core().read_model(io.BytesIO(content))
     converted.set_rt_info(json.dumps(description.to_metadata(), ensure_ascii=False), RT_INFO)
     openvino.save_model(converted, str(path), compress_to_fp16=False)
     return path

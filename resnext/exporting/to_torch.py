@@ -73,8 +73,8 @@ class TorchProgram(Engine):
         shapes += [node.meta["val"].shape for node in program.graph.output_node().args[0]]
         return json.loads(files[DESCRIPTION]), dict(zip(("images", *outputs), map(list, shapes), strict=True))
 
-    def probabilities(self, images: np.ndarray) -> np.ndarray:
+    def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
         import torch
 
         with torch.inference_mode():
-            return self.module(torch.from_numpy(images))["probabilities"].numpy()
+            return {name: values.numpy() for name, values in self.module(torch.from_numpy(images)).items()}

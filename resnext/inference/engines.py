@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import importlib.util
 import io
 import json
@@ -135,16 +136,23 @@ class Engine:
 
     def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
         """Return float32 (batch, classes) for uint8 (batch, size, size, 3)."""
+        with np.errstate(divide="ignore"):  # a probability of 0
+            return np.log(self.outputs(images)["probabilities"])
+
+    def outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Return `probabilities` and, where the file has them, `maps` (batch, classes, rows, columns), both float32."""
         if self.description.input == "normalised":
             known = self.description.preprocessing
             mean, std = (np.array(value, np.float32) for value in (known.mean, known.std))
             images = (images / np.float32(255) - mean) / std
             images = images if self.channels_last else images.transpose(0, 3, 1, 2)
-        with np.errstate(divide="ignore"):  # a probability of 0
-            return np.log(self.probabilities(images))
+        outputs = self.run(images)
+        if self.channels_last and "maps" in outputs:
+            outputs["maps"] = outputs["maps"].transpose(0, 3, 1, 2)
+        return outputs
 
-    def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """Return float32 (batch, classes) for what the file has as its input."""
+    def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Return all outputs by name for what the file has as its input."""
         raise NotImplementedError
 
 
@@ -159,11 +167,12 @@ class OnnxRuntime(Engine):
         onnxruntime.set_default_logger_severity(3)  # errors only: they are raised as well
         content = source if isinstance(source, bytes) else str(source)
         self.session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        self.names = [output.name for output in self.session.get_outputs()]
         ends = (*self.session.get_inputs(), *self.session.get_outputs())
         return self.session.get_modelmeta().custom_metadata_map, {each.name: each.shape for each in ends}
 
-    def probabilities(self, images: np.ndarray) -> np.ndarray:
-        return self.session.run(["probabilities"], {"images": images})[0]
+    def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        return dict(zip(self.names, self.session.run(self.names, {"images": images}), strict=True))
 
 
 class OpenVino(Engine):
@@ -172,9 +181,7 @@ class OpenVino(Engine):
     package, title, precision = "openvino", "OpenVINO", "f32"
 
     def open(self, source: Path | bytes) -> tuple[dict[str, str], dict[str, list[Any]]]:
-        import openvino
-
-        core = openvino.Core()
+        core = openvino_core()
         model = core.read_model(io.BytesIO(source) if isinstance(source, bytes) else str(source))
         metadata = json.loads(model.get_rt_info(RT_INFO).value) if model.has_rt_info(RT_INFO) else {}
         how = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY"}  # all cores for each batch
@@ -182,8 +189,8 @@ class OpenVino(Engine):
         ends = {name: port for port in (*model.inputs, *model.outputs) for name in port.names}
         return metadata, {name: [*map(_length, port.partial_shape)] for name, port in ends.items()}
 
-    def probabilities(self, images: np.ndarray) -> np.ndarray:
-        return self.request.infer({"images": images})["probabilities"]
+    def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        return {port.get_any_name(): values for port, values in self.request.infer({"images": images}).items()}
 
 
 class OpenVinoBfloat16(OpenVino):
@@ -197,6 +204,18 @@ RUNTIMES: dict[str, type[Engine]] = {
     "onnxruntime": OnnxRuntime,
     "openvino-bfloat16": OpenVinoBfloat16,
 }
+
+
+@functools.cache
+def openvino_core() -> Any:
+    """Return OpenVINO's `Core`, one for the process and never freed.
+
+    Its CPU plugin gives the thread that made it a larger stack for signals, and takes that away when it is freed: if
+    another thread frees it, the next signal crashes the process (OpenVINO 2026.4, a CPU with AMX).
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def _length(side: Any) -> int | None:

@@ -33,8 +33,8 @@ class LiteRt(Engine):
         ends = {**self.runner.get_input_details(), **self.runner.get_output_details()}
         return metadata, {name: end["shape_signature"].tolist() for name, end in ends.items()}
 
-    def probabilities(self, images: np.ndarray) -> np.ndarray:
-        return self.runner(images=images)["probabilities"]
+    def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        return self.runner(images=images)
 
 
 def _description(path: Path) -> dict[str, str]:

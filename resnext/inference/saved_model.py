@@ -43,18 +43,18 @@ class SavedModel(Engine):
         _rename_functions(graph, hashlib.sha256(content).hexdigest()[:16])
         whole = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""), [])
         tensors = {name: whole.graph.get_tensor_by_name(end.name) for name, end in ends.items()}
-        self.function = whole.prune(tensors["images"], tensors["probabilities"])
+        self.function = whole.prune(tensors["images"], {name: tensors[name] for name in signature.outputs})
         description = folder / DESCRIPTION
         if description.stat().st_size > MAX_METADATA:
             raise ValueError(f"{DESCRIPTION} has more than {MAX_METADATA:,} bytes")
         shapes = {name: tensor.shape.as_list() for name, tensor in tensors.items()}
         return json.loads(description.read_text(encoding="utf-8")), shapes
 
-    def probabilities(self, images: np.ndarray) -> np.ndarray:
+    def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
         import tensorflow as tf
 
         with tf.device("CPU"):
-            return self.function(tf.constant(images)).numpy()
+            return {name: values.numpy() for name, values in self.function(tf.constant(images)).items()}
 
 
 def _computing(graph: Any, wanted: set[str]) -> Any:

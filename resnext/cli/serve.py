@@ -1,0 +1,43 @@
+"""Serve trained networks over HTTP: serve."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from resnext.errors import missing_package, printable
+from resnext.serving.options import PORT, ServingOptions
+
+
+def serve(
+    models: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="[NAME=]MODEL ...")],
+    host: str = "127.0.0.1",
+    port: int = PORT,
+    token: str | None = None,
+    batch_size: int = 16,
+    queue: int = 64,
+    deadline: float = 10.0,
+) -> None:
+    """Serve trained networks: a page for photos at http://localhost:8000, and KServe's protocol for programs.
+
+    Args:
+        models: run folders, files of weights, exported files; with NAME= the name in paths.
+        host: address to listen on; with another than this machine's own, clients must send the token.
+        port: port; 0 for any that is free.
+        token: what clients must send as "Authorization: Bearer TOKEN"; by default $RESNEXT_TOKEN, or where one is
+            needed a new one, which is printed.
+        batch_size: images that a network computes at once, at most.
+        queue: images that may wait for a network; more are refused with status 429.
+        deadline: seconds in which a request is answered or given up.
+    """
+    options = ServingOptions(host, port, token or os.environ.get("RESNEXT_TOKEN"), batch_size, queue, deadline)
+    try:
+        from resnext.serving.server import serve
+    except ModuleNotFoundError as error:
+        if error.name not in ("starlette", "uvicorn", "prometheus_client", "h11"):
+            raise
+        raise missing_package("serve", error.name.replace("_", "-"), "serve") from error
+    serve(models, options, lambda line: print(printable(line) if "\n" not in line else line, flush=True))

@@ -1,0 +1,248 @@
+"""The paths of the server, and what is answered on each."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import importlib.resources
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from resnext.errors import (
+    ClosedError,
+    DeadlineError,
+    ImageError,
+    OverloadedError,
+    RequestError,
+    one_line,
+    printable,
+    warn,
+)
+from resnext.inference.engines import Engine
+from resnext.inference.model import Model
+from resnext.runs.run import REPORT
+from resnext.serving import kserve
+from resnext.serving.limits import Limits, refused
+from resnext.serving.models import ServedModel
+from resnext.serving.options import MAX_BODY, MAX_IMAGES
+from resnext.serving.service import Seen, Service, read_files
+
+BODY_SECONDS = 10.0  # in which a client must have sent a body
+TOP = 5
+PAGE = importlib.resources.files("resnext.serving") / "page"
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+}
+# Of a report only its own pictures and styles are shown; it has no script.
+REPORT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def build_app(service: Service) -> Limits:
+    """Return the application that answers with the models of a service."""
+    app = Starlette(
+        routes=[
+            Route("/", partial(_file, "index.html")),
+            Route("/page.css", partial(_file, "page.css")),
+            Route("/page.js", partial(_file, "page.js")),
+            Route("/metrics", _metrics),
+            Route("/v1/models", _models),
+            Route("/v1/classify", _inference(_classify), methods=["POST"]),
+            Route("/v1/models/{name}/classify", _inference(_classify), methods=["POST"]),
+            Route("/v1/models/{name}/report", _report),
+            Route("/v2", _server_metadata),
+            Route("/v2/health/live", _live),
+            Route("/v2/health/ready", _ready),
+            Route("/v2/models/{name}", _model_metadata),
+            Route("/v2/models/{name}/ready", _model_ready),
+            Route("/v2/models/{name}/infer", _inference(_infer), methods=["POST"]),
+            Route("/v2/models/{name}/versions/1", _model_metadata),
+            Route("/v2/models/{name}/versions/1/ready", _model_ready),
+            Route("/v2/models/{name}/versions/1/infer", _inference(_infer), methods=["POST"]),
+        ],
+        exception_handlers={HTTPException: _problem},
+    )
+    app.state.service = service
+    return Limits(app, service, service.options)
+
+
+async def _problem(request: Request, error: Any) -> Response:
+    return refused(error.status_code, error.detail, dict(error.headers or {}))
+
+
+def _inference(endpoint: Callable[[Request, ServedModel, bytes, float], Awaitable[Response]]) -> Endpoint:
+    """Wrap a request for inference: its model, its body, its errors, and what is counted."""
+
+    @wraps(endpoint)
+    async def answer(request: Request) -> Response:
+        service, started = _service(request), time.monotonic()
+        served = _served(request)
+        try:
+            body = await _body(request)
+            response = await endpoint(request, served, body, started)
+        except (RequestError, ImageError) as error:
+            response = refused(400, printable(one_line(error)))
+        except HTTPException as error:
+            response = refused(error.status_code, error.detail)
+        except OverloadedError as error:
+            response = refused(429, str(error), {"retry-after": str(error.retry_after)})
+        except ClosedError:
+            response = refused(503, "this server is about to end", {"retry-after": "1"})
+        except (DeadlineError, TimeoutError):
+            response = refused(504, f"not answered within {service.options.deadline:g} s")
+        except ClientDisconnect:
+            response = refused(499, "the client has gone")
+        except Exception as error:  # a bug; the server goes on
+            warn(f"a request for {served.name} failed: {type(error).__name__}: {printable(one_line(error))}")
+            response = refused(500, "internal error")
+        service.metrics.requests.labels(served.name, response.status_code).inc()
+        if response.status_code == 200:
+            service.metrics.seconds.labels(served.name).observe(time.monotonic() - started)
+        return response
+
+    return answer
+
+
+async def _body(request: Request) -> bytes:
+    """Read the body of a request, of limited size, within a limited time. Raises HTTPException."""
+    content = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                content += chunk
+                if len(content) > MAX_BODY:
+                    raise HTTPException(413, f"a body has {MAX_BODY:,} bytes at most")
+    except TimeoutError:
+        raise HTTPException(408, f"the body was not there within {BODY_SECONDS:g} s") from None
+    if not content:
+        raise HTTPException(400, "the body is empty")
+    return bytes(content)
+
+
+async def _classify(request: Request, served: ServedModel, body: bytes, started: float) -> Response:
+    """Answer the content of an image file with its most probable classes and, where asked, their maps."""
+    if request.headers.get("content-type", "").startswith(("multipart/", "application/json", "text/")):
+        raise HTTPException(415, "send the content of an image file as the body, and nothing around it")
+    top = _number(request, "top", TOP)
+    read = partial(read_files, [body])
+    model, seen, answers = await _service(request).compute(served, 1, read, started)
+    probabilities = answers.probabilities[0]
+    best = np.argsort(-probabilities, kind="stable")[:top]
+    classes = [{"class": model.classes[label], "probability": float(probabilities[label])} for label in best]
+    if answers.map_of and request.query_params.get("maps") == "1":
+        for label, row in zip(best, classes, strict=True):
+            row["map"] = np.round(answers.map_of(0, int(label)), 4).tolist()
+    milliseconds = round(1000 * (time.monotonic() - started), 1)
+    return JSONResponse({"model": served.name, "classes": classes, "seen": seen.part, "milliseconds": milliseconds})
+
+
+async def _infer(request: Request, served: ServedModel, body: bytes, started: float) -> Response:
+    """Answer a request of KServe's protocol."""
+    service = _service(request)
+    length = request.headers.get(kserve.HEADER_LENGTH)
+    size = served.loaded.model.preprocessing.size
+    asked = await service.in_thread(kserve.parse, body, length, size, MAX_IMAGES)
+    read = partial(read_files, asked.files) if asked.pixels is None else lambda preprocessing: Seen(asked.pixels)
+    model, _, answers = await service.compute(served, asked.images, read, started)
+    content, head = await service.in_thread(kserve.answer, asked, served.name, answers.probabilities, model.classes)
+    if not head:
+        return Response(content, media_type="application/json")
+    return Response(content, media_type="application/octet-stream", headers={kserve.HEADER_LENGTH: str(head)})
+
+
+def _number(request: Request, name: str, default: int) -> int:
+    value = request.query_params.get(name, str(default))
+    if not value.isdecimal() or not 1 <= int(value[:6]) <= 100_000:
+        raise HTTPException(400, f"{name} must be a whole number, at least 1")
+    return int(value)
+
+
+def _service(request: Request) -> Service:
+    return request.app.state.service
+
+
+def _served(request: Request) -> ServedModel:
+    """Return the model that a path names, or the first. Raises HTTPException."""
+    models = _service(request).models
+    name = request.path_params.get("name")
+    if name is None:
+        return models.first
+    if name not in models.by_name:
+        raise HTTPException(404, f"no model of this name. The models are {', '.join(models.by_name)}")
+    return models.by_name[name]
+
+
+async def _file(name: str, request: Request) -> Response:
+    return Response((PAGE / name).read_bytes(), media_type=TYPES[Path(name).suffix])
+
+
+async def _metrics(request: Request) -> Response:
+    return Response(_service(request).metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def _models(request: Request) -> Response:
+    """Answer with what the page needs to know of each model."""
+    rows = []
+    for served in _service(request).models.by_name.values():
+        model = served.loaded.model
+        report = _report_of(model)
+        row = {"name": served.name, "variant": model.variant.name, "classes": len(model.classes)}
+        row |= {"size": model.preprocessing.size, "engine": _platform(model), "maps": served.loaded.has_maps}
+        # A link can't send the token, so the report is for servers without one.
+        rows.append(row | {"report": report is not None and _service(request).options.token is None})
+    return JSONResponse({"models": rows})
+
+
+async def _report(request: Request) -> Response:
+    """Answer with the report of a run, which can do nothing but be looked at."""
+    path = _report_of(_served(request).loaded.model)
+    if path is None:
+        raise HTTPException(404, "this model has no report")
+    content = await _service(request).in_thread(path.read_bytes)
+    return Response(content, media_type=TYPES[".html"], headers={"content-security-policy": REPORT_POLICY})
+
+
+def _report_of(model: Model) -> Path | None:
+    path = model.run.folder / REPORT if model.run else None
+    return path if path and path.is_file() else None
+
+
+async def _server_metadata(request: Request) -> Response:
+    version = importlib.metadata.version("resnext")
+    return JSONResponse({"name": "resnext", "version": version, "extensions": list(kserve.EXTENSIONS)})
+
+
+async def _live(request: Request) -> Response:
+    return JSONResponse({"live": True})
+
+
+async def _ready(request: Request) -> Response:
+    return JSONResponse({"ready": True})  # while the server ends, `Limits` answers with 503
+
+
+async def _model_metadata(request: Request) -> Response:
+    served = _served(request)
+    model = served.loaded.model
+    document = kserve.metadata(served.name, _platform(model), model.preprocessing.size, len(model.classes))
+    return JSONResponse(document)
+
+
+async def _model_ready(request: Request) -> Response:
+    return JSONResponse({"name": _served(request).name, "ready": True})
+
+
+def _platform(model: Model) -> str:
+    """Return the name of what computes a model."""
+    return model.engine.title if isinstance(model.engine, Engine) else model.engine_name

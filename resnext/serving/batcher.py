@@ -1,0 +1,138 @@
+"""Dynamic batching: one thread computes what many requests ask for, as much at once as is waiting."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import NamedTuple
+
+import numpy as np
+
+from resnext.errors import ClosedError, DeadlineError, OverloadedError
+from resnext.serving.network import Answers, Network
+
+SHARE = 0.8  # of the deadline: a request that would wait longer is refused at once
+SMOOTHING = 0.2  # weight of the newest batch in the mean time for an image
+
+
+class _Work(NamedTuple):
+    images: np.ndarray
+    until: float
+    future: Future[Answers]
+
+
+class Batcher:
+    """Computes images in batches, in a thread of its own, in the order in which they come.
+
+    Args:
+        network: function that computes a batch.
+        batch_size: images in a batch, at most.
+        queue: images that may wait.
+        deadline: seconds that a request may take.
+        computed: called with the number of images and the seconds of each batch.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        batch_size: int,
+        queue: int,
+        deadline: float,
+        computed: Callable[[int, float], None] = lambda images, seconds: None,
+    ):
+        self.network, self.batch_size, self.queue, self.deadline = network, batch_size, queue, deadline
+        self.computed = computed
+        self.admitted = 0  # images that are read, wait or are computed
+        self.seconds_per_image = 0.0
+        self._works: deque[_Work] = deque()
+        self._change = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="network", daemon=True)
+        self._thread.start()
+
+    def admit(self, images: int) -> None:
+        """Make room for the images of a request, before they are decoded. Raises OverloadedError, ClosedError."""
+        with self._change:
+            if self._closed:
+                raise ClosedError("no more work is taken")
+            wait = (self.admitted + images) * self.seconds_per_image
+            is_late = self.admitted > 0 and wait > SHARE * self.deadline
+            if self.admitted + images > self.queue or is_late:
+                raise OverloadedError(max(1, math.ceil(self.admitted * self.seconds_per_image)))
+            self.admitted += images
+
+    def leave(self, images: int) -> None:
+        """Give back the room of a request that is over."""
+        with self._change:
+            self.admitted -= images
+            self._change.notify_all()
+
+    def submit(self, images: np.ndarray, until: float) -> Future[Answers]:
+        """Compute admitted images, uint8 (images, size, size, 3), until a time of `time.monotonic`."""
+        work = _Work(images, until, Future())
+        with self._change:
+            self._works.append(work)
+            self._change.notify_all()
+        return work.future
+
+    def close(self, timeout: float) -> None:
+        """Take no more work, and return when all that was admitted is answered, or after some seconds."""
+        end = time.monotonic() + timeout
+        with self._change:
+            self._closed = True
+            self._change.notify_all()
+            while self.admitted and time.monotonic() < end:
+                self._change.wait(max(0.0, end - time.monotonic()))
+        self._thread.join(max(0.0, end - time.monotonic()))
+
+    def _run(self) -> None:
+        while works := self._next():
+            images = np.concatenate([work.images for work in works])
+            started = time.monotonic()
+            try:
+                answers = self.network(images)
+            except Exception as error:  # each request gets it, and the thread lives on
+                for work in works:
+                    work.future.set_exception(error)
+                continue
+            self._measure(len(images), time.monotonic() - started)
+            first = 0
+            for work in works:
+                work.future.set_result(_part(answers, first, len(work.images)))
+                first += len(work.images)
+
+    def _next(self) -> list[_Work]:
+        """Wait for work, and return what fits into a batch; an empty list at the end."""
+        while True:
+            with self._change:
+                while not self._works and not (self._closed and not self.admitted):
+                    self._change.wait()
+                works, images = [], 0
+                while self._works and (not works or images + len(self._works[0].images) <= self.batch_size):
+                    works.append(self._works.popleft())
+                    images += len(works[-1].images)
+            wanted = [work for work in works if work.future.set_running_or_notify_cancel()]
+            late = [work for work in wanted if work.until < time.monotonic()]
+            for work in late:
+                work.future.set_exception(DeadlineError("the deadline has passed"))
+            if rest := [work for work in wanted if work not in late]:
+                return rest
+            if not works:
+                return []
+
+    def _measure(self, images: int, seconds: float) -> None:
+        self.computed(images, seconds)
+        new = seconds / images
+        old = self.seconds_per_image or new
+        self.seconds_per_image = old + SMOOTHING * (new - old)
+
+
+def _part(answers: Answers, first: int, count: int) -> Answers:
+    """Return the answers for some of the images."""
+    map_of = answers.map_of
+    part = None if map_of is None else lambda image, label: map_of(first + image, label)
+    return Answers(answers.probabilities[first : first + count], part)

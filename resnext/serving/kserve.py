@@ -1,0 +1,218 @@
+"""KServe's protocol, version 2, with the binary and the classification extension: bytes to images, answers to bytes.
+
+https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol,
+https://github.com/triton-inference-server/server/tree/main/docs/protocol
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import struct
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from resnext.errors import RequestError
+
+VERSION = "1"
+HEADER_LENGTH = "inference-header-content-length"
+EXTENSIONS = ("binary_tensor_data", "classification")
+INPUT, OUTPUT = "images", "probabilities"
+
+
+class Output(NamedTuple):
+    """What a client wants back: the k most probable classes with their names, or with k 0 all probabilities."""
+
+    classes: int
+    is_binary: bool
+
+
+class InferRequest(NamedTuple):
+    """A request for inference: pixels uint8 (images, size, size, 3), or the contents of image files."""
+
+    id: str | None
+    pixels: np.ndarray | None
+    files: list[bytes]
+    output: Output
+
+    @property
+    def images(self) -> int:
+        """The number of images."""
+        return len(self.files) if self.pixels is None else len(self.pixels)
+
+
+def parse(body: bytes, header_length: str | None, size: int, most: int) -> InferRequest:
+    """Read the body of a request.
+
+    Args:
+        body: JSON, followed by the values of tensors where the header's length is given.
+        header_length: value of the HTTP header `Inference-Header-Content-Length`, or None.
+        size: side of the images of the network.
+        most: images in one request, at most.
+
+    Raises:
+        RequestError: with what was given and what is allowed.
+    """
+    head, rest = _split(body, header_length)
+    document = _json(head)
+    (tensor,) = _field(document, "inputs", list) if len(document.get("inputs") or []) == 1 else (None,)
+    if not isinstance(tensor, dict) or tensor.get("name") != INPUT:
+        raise RequestError(f"inputs must be one tensor called {INPUT}")
+    shape = _shape(tensor, most)
+    values = _values(tensor, rest)
+    identifier = document.get("id")
+    if identifier is not None and not isinstance(identifier, str):
+        raise RequestError("id must be a string")
+    output = _output(document)
+    if tensor.get("datatype") == "BYTES":
+        return InferRequest(identifier, None, _files(values, shape), output)
+    if tensor.get("datatype") != "UINT8" or shape[1:] != [size, size, 3]:
+        raise RequestError(
+            f"{INPUT} must be UINT8 [n, {size}, {size}, 3], or BYTES [n] with image files. Received: "
+            f"{str(tensor.get('datatype'))[:20]} {shape}"
+        )
+    return InferRequest(identifier, _pixels(values, shape), [], output)
+
+
+def answer(request: InferRequest, model: str, probabilities: np.ndarray, classes: tuple[str, ...]) -> tuple[bytes, int]:
+    """Return the body of the answer, and the length of its JSON where values follow it, or 0.
+
+    Args:
+        request: what was asked.
+        model: name of the model.
+        probabilities: float32 (images, classes).
+        classes: names of the classes.
+    """
+    if k := min(request.output.classes, len(classes)):
+        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
+        words = [
+            f"{row[label]:.6f}:{label}:{classes[label]}"
+            for row, labels in zip(probabilities, best, strict=True)
+            for label in labels
+        ]
+        tensor: dict[str, Any] = {"name": OUTPUT, "datatype": "BYTES", "shape": list(best.shape), "data": words}
+        values = b"".join(struct.pack("<I", len(each)) + each for each in (word.encode() for word in words))
+    else:
+        shape = list(probabilities.shape)
+        tensor = {"name": OUTPUT, "datatype": "FP32", "shape": shape, "data": probabilities.ravel().tolist()}
+        values = np.ascontiguousarray(probabilities, "<f4").tobytes()
+    if request.output.is_binary:
+        del tensor["data"]
+        tensor["parameters"] = {"binary_data_size": len(values)}
+    document = {"model_name": model, "model_version": VERSION, "outputs": [tensor]}
+    head = json.dumps(document | ({} if request.id is None else {"id": request.id})).encode()
+    return (head + values, len(head)) if request.output.is_binary else (head, 0)
+
+
+def metadata(model: str, platform: str, size: int, classes: int) -> dict[str, Any]:
+    """Return what the server says of a model."""
+    return {
+        "name": model,
+        "versions": [VERSION],
+        "platform": platform,
+        "inputs": [{"name": INPUT, "datatype": "UINT8", "shape": [-1, size, size, 3]}],
+        "outputs": [{"name": OUTPUT, "datatype": "FP32", "shape": [-1, classes]}],
+    }
+
+
+def _split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
+    if header_length is None:
+        return body, b""
+    if not header_length.isdecimal() or int(header_length) > len(body):
+        raise RequestError("Inference-Header-Content-Length must be the number of bytes of the JSON at the beginning")
+    return body[: int(header_length)], body[int(header_length) :]
+
+
+def _json(text: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RequestError("the body must be JSON as KServe's protocol has it") from error
+    if not isinstance(document, dict):
+        raise RequestError("the body must be a JSON object")
+    return document
+
+
+def _field(document: dict[str, Any], name: str, kind: type) -> Any:
+    value = document.get(name, kind())
+    if not isinstance(value, kind):
+        raise RequestError(f"{name} must be of JSON's type {'array' if kind is list else 'object'}")
+    return value
+
+
+def _shape(tensor: dict[str, Any], most: int) -> list[int]:
+    shape = tensor.get("shape")
+    if not isinstance(shape, list) or not shape or not all(type(side) is int and side >= 0 for side in shape):
+        raise RequestError(f"the shape of {INPUT} must be a list of whole numbers")
+    if not 1 <= shape[0] <= most:
+        raise RequestError(f"a request has 1 to {most} images. Received: {shape[0]}")
+    return shape
+
+
+def _values(tensor: dict[str, Any], rest: bytes) -> list[Any] | bytes:
+    """Return the values of a tensor: a list of JSON, or the bytes after it."""
+    length = _field(tensor, "parameters", dict).get("binary_data_size")
+    if length is None:
+        return _field(tensor, "data", list)
+    if length != len(rest):
+        raise RequestError(f"binary_data_size is {str(length)[:20]}, and {len(rest)} bytes follow the JSON")
+    return rest
+
+
+def _files(values: list[Any] | bytes, shape: list[int]) -> list[bytes]:
+    if len(shape) != 1:
+        raise RequestError(f"{INPUT} of BYTES must have the shape [n]")
+    files = _lengths_and_bytes(values) if isinstance(values, bytes) else [_decoded(value) for value in values]
+    if len(files) != shape[0]:
+        raise RequestError(f"{INPUT} has {len(files)} files, and its shape says {shape[0]}")
+    return files
+
+
+def _lengths_and_bytes(values: bytes) -> list[bytes]:
+    files, place = [], 0
+    while place < len(values):
+        if place + 4 > len(values):
+            raise RequestError("BYTES are four bytes of length, little-endian, and the content, for each element")
+        (length,) = struct.unpack_from("<I", values, place)
+        if place + 4 + length > len(values):
+            raise RequestError("BYTES are four bytes of length, little-endian, and the content, for each element")
+        files.append(values[place + 4 : place + 4 + length])
+        place += 4 + length
+    return files
+
+
+def _decoded(value: Any) -> bytes:
+    try:
+        return base64.b64decode(value, validate=True)
+    except (TypeError, ValueError, binascii.Error) as error:
+        raise RequestError("in JSON, image files are strings in base64") from error
+
+
+def _pixels(values: list[Any] | bytes, shape: list[int]) -> np.ndarray:
+    count = math.prod(shape)
+    if isinstance(values, bytes):
+        if len(values) != count:
+            raise RequestError(f"{INPUT} has {len(values)} bytes, and its shape says {count}")
+        return np.frombuffer(values, np.uint8).reshape(shape)
+    try:
+        pixels = np.array(values)
+    except (ValueError, OverflowError) as error:
+        raise RequestError(f"the data of {INPUT} must be whole numbers from 0 to 255") from error
+    if pixels.size != count or pixels.dtype.kind != "i" or pixels.min() < 0 or pixels.max() > 255:
+        raise RequestError(f"the data of {INPUT} must be {count} whole numbers from 0 to 255")
+    return pixels.reshape(shape).astype(np.uint8)
+
+
+def _output(document: dict[str, Any]) -> Output:
+    outputs = _field(document, "outputs", list) or [{"name": OUTPUT}]
+    if len(outputs) != 1 or not isinstance(outputs[0], dict) or outputs[0].get("name") != OUTPUT:
+        raise RequestError(f"outputs may have one entry, {OUTPUT}")
+    given = _field(outputs[0], "parameters", dict)
+    classes = given.get("classification", 0)
+    if type(classes) is not int or classes < 0:
+        raise RequestError("classification must be a whole number")
+    is_binary = given.get("binary_data", _field(document, "parameters", dict).get("binary_data_output", False))
+    return Output(classes, is_binary is True)

@@ -1,0 +1,83 @@
+"""What stands before every request: who may ask, how much at once, and what a browser may do with the answer."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+
+from resnext.serving.options import MAX_BODY, ServingOptions
+from resnext.serving.service import Service
+
+OPEN = ("/", "/page.css", "/page.js", "/v2/health/live", "/v2/health/ready")  # paths that need no token
+ALWAYS = ("/v2/health/live", "/metrics")  # paths that are answered to the end
+LOCAL = ("localhost", "127.0.0.1", "[::1]")
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+
+
+class Limits:
+    """An ASGI application that refuses what should not reach another.
+
+    Args:
+        app: application behind it.
+        service: whether the server is about to end.
+        options: address and token.
+    """
+
+    def __init__(self, app: Callable, service: Service, options: ServingOptions):
+        self.app, self.service, self.options = app, service, options
+
+    async def __call__(self, scope: dict[str, Any], receive: Callable, send: Callable) -> None:
+        if scope["type"] != "http":
+            return
+
+        async def send_with_headers(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        refusal = self._refusal(scope["method"], scope["path"], Headers(scope=scope))
+        self.service.in_flight += 1
+        try:
+            await (refusal or self.app)(scope, receive, send_with_headers)
+        finally:
+            self.service.in_flight -= 1
+
+    def _refusal(self, method: str, path: str, headers: Headers) -> JSONResponse | None:
+        """Return the answer to a request that goes no further."""
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if self.options.is_local and host.rsplit(":", 1)[0] not in LOCAL and host not in LOCAL:
+            return refused(421, "this server is for this machine only; ask it as localhost")
+        if (origin is not None and origin.partition("://")[2] != host) or headers.get("sec-fetch-site") == "cross-site":
+            return refused(403, "requests of other sites' pages are refused")
+        if self.service.is_draining and path not in ALWAYS:
+            return refused(503, "this server is about to end", {"retry-after": "1"})
+        if self.options.token is not None and path not in OPEN and not self._has_token(headers):
+            return refused(401, "send the token: Authorization: Bearer TOKEN", {"www-authenticate": "Bearer"})
+        if headers.get("content-encoding", "identity") != "identity":
+            return refused(415, "send the body as it is, without Content-Encoding")
+        length = headers.get("content-length")
+        if length is not None and length.isdecimal() and int(length) > MAX_BODY:
+            return refused(413, f"a body has {MAX_BODY:,} bytes at most. Received: {int(length):,}")
+        return None
+
+    def _has_token(self, headers: Headers) -> bool:
+        given = headers.get("authorization", "").removeprefix("Bearer ")
+        return hmac.compare_digest(given.encode(), (self.options.token or "").encode())
+
+
+def refused(status: int, reason: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Return an answer with the reason; the connection ends, for the body of the request may not have been read."""
+    return JSONResponse({"error": reason}, status, {"connection": "close", **(headers or {})})

@@ -1,0 +1,153 @@
+"""The models of a server, by name; each is loaded again when its file changes, without a request lost."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from resnext.errors import ArgumentError, one_line, printable
+from resnext.inference.model import Model
+from resnext.serving.batcher import Batcher
+from resnext.serving.metrics import Metrics
+from resnext.serving.network import open_network
+from resnext.serving.options import ServingOptions
+
+PERIOD = 1.0  # seconds between two looks at the files
+Signature = tuple[tuple[str, int, int, int], ...]
+
+
+class Loaded(NamedTuple):
+    """A model that answers."""
+
+    model: Model
+    batcher: Batcher
+    has_maps: bool
+
+
+class ServedModel:
+    """A model under its name, as it was last loaded.
+
+    Args:
+        name: name in paths of requests.
+        source: what the user passed, as `Model.open` takes it.
+        options: batch size, queue and deadline.
+        metrics: counters of the server.
+    """
+
+    def __init__(self, name: str, source: str, options: ServingOptions, metrics: Metrics):
+        self.name, self.source, self.options, self.metrics = name, source, options, metrics
+        self.loaded = self._load()
+        self.signature = _signature(self.loaded.model)
+
+    def reload_if_changed(self, say: Callable[[str], None]) -> None:
+        """Load the model again where its files are other ones and no longer change; keep the old one if that fails."""
+        new = _signature(self.loaded.model)
+        if new == self.signature or not new:
+            return
+        time.sleep(PERIOD / 2)
+        if _signature(self.loaded.model) != new:
+            return  # it is still being written
+        self.signature = new
+        try:
+            loaded = self._load()
+        except Exception as error:  # of any kind, by what is damaged: the server goes on
+            self.metrics.reloads.labels(self.name, "failed").inc()
+            say(f"{self.name}: could not be loaded again, the old one stays ({one_line(error)})")
+            return
+        old, self.loaded = self.loaded, loaded
+        self.signature = _signature(loaded.model)
+        self.metrics.reloads.labels(self.name, "loaded").inc()
+        say(f"{self.name}: loaded again")
+        old.batcher.close(self.options.deadline)
+
+    def _load(self) -> Loaded:
+        model = Model.open(self.source).with_engine(None)
+        network, size = open_network(model), model.preprocessing.size
+        answers = network(np.zeros((1, size, size, 3), np.uint8))  # compiles, and shows that it works
+        batcher = Batcher(
+            network, self.options.batch_size, self.options.queue, self.options.deadline, partial(self._count)
+        )
+        self.metrics.waiting.labels(self.name).set_function(lambda: self.loaded.batcher.admitted)
+        return Loaded(model, batcher, answers.map_of is not None)
+
+    def _count(self, images: int, seconds: float) -> None:
+        self.metrics.batches.labels(self.name).observe(images)
+        self.metrics.busy.labels(self.name).inc(seconds)
+
+
+class Models:
+    """All models of a server; the first is the one that requests without a name mean.
+
+    Args:
+        sources: `MODEL` or `NAME=MODEL` for each.
+        options: as in `ServedModel`.
+        metrics: counters of the server.
+        say: called with a line when a model is loaded again.
+
+    Raises:
+        ArgumentError, RunError, WeightsError: a model cannot be used, or two have one name.
+    """
+
+    def __init__(
+        self, sources: Iterable[str], options: ServingOptions, metrics: Metrics, say: Callable[[str], None] = print
+    ):
+        self.say, self.by_name = say, {}
+        for name, source in map(named, sources):
+            if name in self.by_name:
+                raise ArgumentError(f"two models are called {name}. Name them: NAME=MODEL")
+            self.by_name[name] = ServedModel(name, source, options, metrics)
+        self._stop = threading.Event()
+        self._watch = threading.Thread(target=self._look, name="reload", daemon=True)
+        self._watch.start()
+
+    @property
+    def first(self) -> ServedModel:
+        """The model that requests without a name mean."""
+        return next(iter(self.by_name.values()))
+
+    def close(self, timeout: float) -> None:
+        """End the looks at the files, and the networks when all that they have taken is answered."""
+        self._stop.set()
+        for served in self.by_name.values():
+            served.loaded.batcher.close(timeout)
+        self._watch.join()  # a thread that loads a network at the end of the process would crash it
+
+    def _look(self) -> None:
+        while not self._stop.wait(PERIOD):
+            for served in self.by_name.values():
+                served.reload_if_changed(self.say)
+
+
+def named(word: str) -> tuple[str, str]:
+    """Return the name of a model, and the model, of `NAME=MODEL` or `MODEL`.
+
+    >>> named("signs=runs/first"), named("runs/first/"), named("first.onnx")
+    (('signs', 'runs/first'), ('first', 'runs/first/'), ('first', 'first.onnx'))
+    """
+    name, equals, source = word.partition("=")
+    if equals and re.fullmatch(r"[\w.-]+", name, re.ASCII):
+        return name, source
+    path = Path(word)
+    stem = path.stem if path.suffix in (".onnx", ".xml", ".tflite", ".safetensors") else path.name
+    return re.sub(r"[^\w.-]+", "_", stem, flags=re.ASCII) or printable(word), word
+
+
+def _signature(model: Model) -> Signature:
+    """Return what changes when the files of a model do; an empty tuple while one of them is absent."""
+    path = model.source
+    files = [path, *path.rglob("*")] if path.is_dir() else [path, path.with_suffix(".bin")]
+    try:
+        files = [file for file in files if file.is_file()]
+        status = [file.stat() for file in files]
+    except OSError:
+        return ()
+    return tuple(
+        (str(file), each.st_mtime_ns, each.st_size, each.st_ino) for file, each in zip(files, status, strict=True)
+    )

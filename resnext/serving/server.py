@@ -1,0 +1,145 @@
+"""The server process: its socket, its connections, its signals and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from resnext.errors import ArgumentError
+from resnext.serving.app import build_app
+from resnext.serving.metrics import Metrics
+from resnext.serving.models import Models
+from resnext.serving.options import ServingOptions
+from resnext.serving.service import Service
+
+HEADER_SECONDS = 10.0  # in which a connection must have sent the head of a request
+KEEP_ALIVE = 5  # seconds that a connection may be without a request
+BACKLOG = 2048  # connections that wait to be accepted
+STOPS = (signal.SIGINT, signal.SIGTERM)
+
+
+def serve(models: Sequence[str], options: ServingOptions, say: Callable[[str], None] = print) -> None:
+    """Serve trained networks until a signal comes; requests that have begun are answered then.
+
+    Args:
+        models: `MODEL` or `NAME=MODEL` for each, as `Model.open` takes them.
+        options: address, limits and token.
+        say: called with each line for the user.
+
+    Raises:
+        ArgumentError, RunError, WeightsError: a model cannot be served.
+        OSError: the address is in use, or is not this machine's.
+    """
+    if not options.is_local and options.token is None:
+        options = replace(options, token=secrets.token_urlsafe(24))
+    listening = _listen(options)
+    with contextlib.closing(listening):
+        metrics = Metrics()
+        opened = Models(models, options, metrics, say)
+        service = Service(opened, options, metrics)
+        say(_welcome(opened, options, listening.getsockname()[1]))
+        asyncio.run(_run(service, listening))
+
+
+def _listen(options: ServingOptions) -> socket.socket:
+    """Open the socket before the models are loaded, for that takes seconds. Raises ArgumentError."""
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    try:
+        return socket.create_server((options.host, options.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        place, reason = f"{options.host}:{options.port}", str(error.strerror or error).partition(" (while")[0]
+        raise ArgumentError(f"{place}: can't listen there ({reason}). Pass another --host or --port.") from error
+
+
+def _welcome(models: Models, options: ServingOptions, port: int) -> str:
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    token = f"/#token={options.token}" if options.token else ""
+    lines = []
+    for name, served in models.by_name.items():
+        model = served.loaded.model
+        size = model.preprocessing.size
+        lines.append(f"{name}: {model.variant.name}, {len(model.classes):,} classes, {size} pixels, by {model.runs_in}")
+    return "\n".join([*lines, f"serving at http://{host}:{port}{token} - stop with Ctrl-C"])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which leaves signals to this module."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _Protocol(H11Protocol):
+    """uvicorn's HTTP/1.1, and an end to connections that do not send the head of a request in time."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._begin()
+
+    def data_received(self, data: bytes) -> None:
+        if self._timer is None and self._is_idle:
+            self._begin()
+        super().data_received(data)
+        if not self._is_idle:
+            self._end()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end()
+        super().connection_lost(exc)
+
+    @property
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _begin(self) -> None:
+        self._timer = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+
+    def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+async def _run(service: Service, listening: socket.socket) -> None:
+    _allow_many_connections()
+    config = uvicorn.Config(
+        build_app(service), http=_Protocol, ws="none", lifespan="off", log_config=None, access_log=False,
+        server_header=False, timeout_keep_alive=KEEP_ALIVE, backlog=BACKLOG,
+        timeout_graceful_shutdown=int(service.options.deadline) + 1,
+    )  # fmt: skip
+    server, stop = _Server(config), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in STOPS:
+        loop.add_signal_handler(number, stop.set)
+    task = asyncio.create_task(server.serve([listening]))
+    ended = asyncio.create_task(stop.wait())
+    await asyncio.wait((task, ended), return_when=asyncio.FIRST_COMPLETED)
+    service.is_draining = True  # not ready from now on: balancers send the next requests elsewhere
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(service.options.deadline):
+            while service.in_flight:
+                await asyncio.sleep(0.02)
+    server.should_exit = True
+    await task
+    ended.cancel()
+    await loop.run_in_executor(None, service.models.close, 1.0)
+
+
+def _allow_many_connections() -> None:
+    """Let this process have as many open files as it may: each connection is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
