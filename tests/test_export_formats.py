@@ -259,3 +259,85 @@ def test_half_precision_that_cannot_be_is_refused(trained, tmp_path, monkeypatch
     ):
         export(trained[0], tmp_path / "a.tflite", options=half)
     assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+def with_config(trained, folder, **changes):
+    """A copy of the run with another configuration."""
+    shutil.copytree(trained[0], folder)
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    return folder
+
+
+@pytest.mark.once
+def test_what_would_be_wrong_later_is_refused_at_once(trained, colours, tmp_path):
+    lines = with_config(trained, tmp_path / "lines", classes=["a\nb", "green", "red"])
+    with pytest.raises(ArgumentError, match=r"^the class 'a\\nb' has more than one line, and labels\.txt has a class"):
+        export(lines, tmp_path / "a.onnx")
+    (tmp_path / "p.bin").write_bytes(b"something else")
+    with pytest.raises(ArgumentError, match=r"p\.bin: would be replaced, and is of something else\. Choose another"):
+        export(trained[0], tmp_path / "p.xml")
+    with pytest.raises(ArgumentError, match=r"^`out` is empty\. Pass a file to write, such as network\.onnx"):
+        export(trained[0], "")
+    with pytest.raises(ArgumentError, match=r"^labelled images are for --dtype float16 and int8\. To compare on"):
+        export(trained[0], tmp_path / "a.onnx", data=colours)
+    for useless in ({"calibration": "entropy"}, {"keep_ends": True, "dtype": "float16"}):
+        with pytest.raises(ArgumentError, match=r"^--calibration and --keep-ends are for --dtype int8\. Leave them"):
+            ExportOptions(**useless)
+    gone = with_config(trained, tmp_path / "gone", data=str(tmp_path / "nowhere"))
+    with pytest.raises(ArgumentError, match=r"The run was trained on it; pass labelled images: --data DATA$"):
+        export(gone, tmp_path / "a.onnx", options=ExportOptions(dtype="float16"))
+    done = export(gone, tmp_path / "a.onnx")
+    assert done.source == f"random colours, for the run's {tmp_path / 'nowhere'} can't be read"
+    with pytest.raises(
+        ArgumentError, match=r"a\.onnx: is exported already\. Pass the model that it was exported from\."
+    ):
+        export(tmp_path / "a.onnx", tmp_path / "b.onnx")
+    assert not (tmp_path / "b.onnx").exists()
+
+
+@pytest.mark.once
+def test_a_repository_is_named_after_the_run_wherever_the_command_is_typed(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(trained[0])
+    export(".", tmp_path / "models", format="triton")
+    assert (tmp_path / "models" / "colours" / "1" / "model.onnx").is_file()
+    message = r"models: a model repository\. Pass the network in it: .*models/colours/1/model\.onnx$"
+    with pytest.raises(ArgumentError, match=message):
+        Model.open(tmp_path / "models")
+
+
+@pytest.mark.once
+def test_no_loss_is_infinite(tmp_path):
+    """Where a probability is too small for float32, engines have the logit, and files the smallest number there is."""
+    network = ResNeXt("resnext14_2x4d", input_shape=(32, 32, 3), classes=2, classifier_activation=None)
+    head = network.get_layer("predictions")
+    head.set_weights([np.zeros_like(head.get_weights()[0]), np.array([0, -150], np.float32)])
+    network.class_names, network.preprocessing = ["a", "b"], Preprocessing(32, 32)
+    save_weights(network, tmp_path / "w.safetensors")
+    model, images = Model.open(tmp_path / "w.safetensors"), np.zeros((1, 32, 32, 3), np.uint8)
+    pytest.importorskip("onnxruntime")
+    (engine,) = model.with_engine("onnxruntime").build()
+    np.testing.assert_allclose(engine.predict_on_batch(images), [[0, -150]], atol=1e-5)
+    export(model, tmp_path / "a.onnx")
+    (file,) = Model.open(tmp_path / "a.onnx").build()
+    np.testing.assert_allclose(file.predict_on_batch(images), [[0, -87.33655]], atol=1e-4)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", ["a.onnx", "a.xml", "a.tflite", "a", "bundle"])
+def test_no_changed_weight_is_used(trained, tmp_path, name):
+    """Zeros in the middle of the weights, which every runtime would compute with."""
+    formats = {"a": "saved_model", "bundle": "bundle"}
+    for package, suffix in (("openvino", ".xml"), ("ai_edge_litert", ".tflite")):
+        if name.endswith(suffix):
+            pytest.importorskip(package)
+    path = export(trained[0], tmp_path / name, format=formats.get(name)).path
+    assert Model.open(path).classes == ("blue", "green", "red")
+    weights = {"a.xml": tmp_path / "a.bin", "a": path / "saved_model.pb", "bundle": path / "model.safetensors"}
+    file = weights.get(name, path)
+    content = bytearray(file.read_bytes())
+    place = len(content) // 2
+    content[place : place + 64] = bytes(64)
+    file.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"damaged"):
+        Model.open(path).build()

@@ -48,9 +48,10 @@ def export(
     options = ExportOptions(normalisation, maps, dtype, calibration, keep_ends, max_drop)
     done = export(model, out, format=format, weights=weights, options=options, images=images, data=data)
     print(f"exported: {printable(done.path)}, with {LABELS}")
+    in_float32 = "" if dtype == "float32" else ", before it was made smaller,"
     print(
-        f"checked in its runtime on {done.images} images ({printable(done.source)}): largest difference of a "
-        f"probability {done.difference:.1e}"
+        f"checked in its runtime{in_float32} on {done.images} images ({printable(done.source)}): largest difference of "
+        f"a probability {done.difference:.1e}"
     )
     if cost := done.cost:
         how = f"; calibrated by {calibration} on {cost.calibrated:,}" if dtype == "int8" else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from resnext.inference.engines import Description
@@ -10,7 +9,6 @@ from resnext.inference.evaluate import Evaluated
 from resnext.inference.model import Model
 from resnext.inference.results import NAMES, metric_text, to_document
 from resnext.variants.complexity import complexity
-from resnext.weights.timm_config import timm_architecture
 
 SHOWN = 50  # classes
 
@@ -31,7 +29,7 @@ def model_card(model: Model, description: Description, evaluated: Evaluated | No
     head += ["- resnext", "- keras", "---"]
     classes = ", ".join(model.classes[:SHOWN]) + (", ..." if len(model.classes) > SHOWN else "")
     sections = [
-        f"# {Path(model.name).name}",
+        f"# {facts['model']}",
         f"{model.variant.name} (ResNeXt, [Xie et al. 2017](https://arxiv.org/abs/1611.05431)), trained with resnext.",
         "## Network",
         f"{cost.parameters:,} parameters, {cost.multiply_adds:,} multiply-adds at {size} x {size}.",
@@ -54,7 +52,8 @@ def _images(model: Model) -> str:
     fit = f"{given.fit} to {given.resize}, crop of {given.size}"
     if given.fit == "crop":
         fit = f"shorter side resized to {given.resize}, centre crop of {given.size}"
-    return f"RGB; {fit} pixels, {given.interpolation}; mean {given.mean}, standard deviation {given.std} of 0 to 1."
+    scaled = f"values from 0 to 1, less the mean {given.mean}, divided by the standard deviation {given.std}"
+    return f"Upright by EXIF, in sRGB; {fit} pixels, {given.interpolation}, antialiased; {scaled}."
 
 
 def _training(model: Model, description: Description, trained_on: int | None) -> list[str]:
@@ -99,21 +98,20 @@ def _metrics(model: Model, document: dict[str, Any]) -> list[str]:
         for row in document["classes"][:SHOWN]
     ]
     return [
-        f"On {document['images']:,} images that it was not trained on, which also chose its epoch; 95 % intervals by "
-        "the percentile bootstrap over images.",
+        f"On {document['images']:,} images that it was not trained on. They also chose its epoch, so the numbers are a "
+        "little too good. In parentheses: 95 % intervals by the percentile bootstrap over images.",
         "\n".join(["| metric | value |", "|---|---|", *metrics]),
         "\n".join(["| class | images | precision | recall |", "|---|---|---|---|", *classes]),
     ]
 
 
 def _use(model: Model) -> str:
-    architecture, _ = timm_architecture(model.variant)
-    return f"""```
-resnext predict FOLDER photo.jpg        # this folder
+    return """```
+resnext predict FOLDER photo.jpg        # FOLDER is the folder of this file
 ```
 
 ```python
 import timm
 
-network = timm.create_model("local-dir:FOLDER", pretrained=True)   # {architecture} in timm
+network = timm.create_model("local-dir:FOLDER", pretrained=True)
 ```"""

@@ -23,15 +23,15 @@ IMAGES = 17  # that are compared, in batches of 1, 3 and 17
 COARSE = 8  # pixels, side of the random colours that are compared where no image is there
 
 
-def sample(model: Model, images: str | Path | Iterable[str | Path] | None) -> tuple[np.ndarray, str]:
-    """Return images to compare on, uint8 (images, size, size, 3), and where they are from."""
+def sample(model: Model, images: str | Path | Iterable[str | Path] | None) -> tuple[np.ndarray, int, str]:
+    """Return IMAGES images to compare on, uint8 (images, size, size, 3), how many are different, and where from."""
     if images is not None:
         arguments = [images] if isinstance(images, str | Path) else list(images)
         found = (each.source for each in find_inputs(arguments, Counter()) if each.source is not None)
         pixels = list(islice(_readable(model, found), IMAGES))
         if not pixels:
             raise ArgumentError(f"{printable(arguments[0])}: no image to compare on can be read. Pass others.")
-        return _repeated(pixels), str(arguments[0])
+        return _repeated(pixels), len(pixels), str(arguments[0])
     if model.run:
         data = model.run.config.data
         try:
@@ -41,10 +41,11 @@ def sample(model: Model, images: str | Path | Iterable[str | Path] | None) -> tu
         except (DataError, ArgumentError):
             pixels = []
         if pixels:
-            return _repeated(pixels), data
+            return _repeated(pixels), len(pixels), data
     size = model.preprocessing.size
     colours = np.random.default_rng(0).integers(0, 256, (IMAGES, COARSE, COARSE, 3), np.uint8)
-    return np.stack([Preprocessing(size, size).apply(each) for each in colours]), "random colours"
+    gone = f", for the run's {model.run.config.data} can't be read" if model.run else ""
+    return np.stack([Preprocessing(size, size).apply(each) for each in colours]), IMAGES, f"random colours{gone}"
 
 
 def _readable(model: Model, images: Iterable) -> Iterator[np.ndarray]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from resnext.errors import ArgumentError
 from resnext.exporting import (
     to_bundle,
     to_litert,
@@ -79,8 +80,11 @@ def export(
     True
     """
     path = user_path(out)
+    if data is not None and options.dtype == "float32":
+        raise ArgumentError("labelled images are for --dtype float16 and int8. To compare on others, pass --images.")
     chosen = chosen_format(format, path, options)
     opened = Model.open(model, weights)
+    opened.check_network()
     check_target(path, chosen, opened)
     check_backend(chosen)
     description = describe(opened, options)
@@ -93,7 +97,7 @@ def export(
             network = FROM_ONNX[chosen].write(content, description, written)
         else:
             content, network = b"", FROM_KERAS[chosen].write(opened, description, written, options.maps)
-        pixels, source = sample(opened, images)
+        pixels, count, source = sample(opened, images)
         difference = checked(largest_difference(opened, network, pixels), path)
         if calibration:
             cost = _made_smaller(opened, content, description, options, calibration, chosen, network, written)
@@ -101,12 +105,12 @@ def export(
         for file in sorted(folder.iterdir(), key=lambda file: file == written):  # the file itself last
             os.replace(file, path.with_name(file.name))
     sync_folder(path.parent)
-    return Exported(path, difference, len(pixels), source, cost)
+    return Exported(path, difference, count, source, cost)
 
 
 def describe(model: Model, options: ExportOptions) -> Description:
     """Return what the file says of itself."""
-    facts: dict[str, Any] = {"model": Path(model.name).name, "resnext": importlib.metadata.version("resnext")}
+    facts: dict[str, Any] = {"model": Path(model.name).resolve().name, "resnext": importlib.metadata.version("resnext")}
     if model.run:
         config = model.run.config
         facts |= {"recipe": config.recipe.name, "data": Path(config.data).name, "started_from": config.options.weights}

@@ -51,6 +51,8 @@ class ExportOptions:
                 raise ArgumentError(f"`{name}` must be one of {allowed}. Received: {getattr(self, name)!r}")
         if not 0 <= self.max_drop <= 1:
             raise ArgumentError(f"`max_drop` must be from 0 to 1. Received: {self.max_drop}")
+        if self.dtype != "int8" and (self.calibration != "minmax" or self.keep_ends):
+            raise ArgumentError("--calibration and --keep-ends are for --dtype int8. Leave them out, or pass it.")
         if self.dtype == "int8" and (self.maps or self.normalisation == "outside"):
             raise ArgumentError("int8 takes uint8 images and has no maps. Leave --maps and --normalisation out.")
 

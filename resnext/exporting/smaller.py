@@ -49,7 +49,13 @@ def calibration_of(model: Model, data: str | Path | None) -> Calibration:
     """
     if data is None and model.run is None:
         raise ArgumentError("float16 and int8 are evaluated on images. Pass labelled ones: --data DATA")
-    source = source_for(model, data if data is not None else model.run.config.data)  # pyright: ignore[reportOptionalMemberAccess]
+    given = data if data is not None else model.run.config.data  # pyright: ignore[reportOptionalMemberAccess]
+    try:
+        source = source_for(model, given)
+    except DataError as error:
+        if data is not None:
+            raise
+        raise ArgumentError(f"{error}. The run was trained on it; pass labelled images: --data DATA") from error
     examples, train = examples_for(model, source), training_images(model, source)
     step = max(1, len(train) // IMAGES)
     chosen = [train.images[i] for i in range(0, len(train), step)][:IMAGES]
@@ -78,7 +84,8 @@ def check_cost(cost: Cost, options: ExportOptions, name: str) -> None:
     if cost.before - cost.after <= options.max_drop:
         return
     fall = f"{100 * cost.before:.2f} % to {100 * cost.after:.2f} % on {cost.evaluated:,} images"
-    hint = "--keep-ends, another --calibration or a higher" if options.dtype == "int8" else "a higher"
+    ends = "" if options.keep_ends else "--keep-ends, "
+    hint = f"{ends}another --calibration or a higher" if options.dtype == "int8" else "a higher"
     raise ExportError(
         f"{name}: in {options.dtype} top-1 falls from {fall}, by more than {100 * options.max_drop:g} points; it was "
         f"not kept. Try {hint} --max-drop."

@@ -14,6 +14,8 @@ from resnext.inference.model import Model
 
 def chosen_format(format: str | None, path: Path, options: ExportOptions) -> str:
     """Return the format that is asked for, or that the suffix names. Raises ArgumentError."""
+    if not path.name:
+        raise ArgumentError("`out` is empty. Pass a file to write, such as network.onnx, or a new folder.")
     chosen = format or format_of(path)
     if chosen is None:
         raise ArgumentError(
@@ -34,7 +36,11 @@ def chosen_format(format: str | None, path: Path, options: ExportOptions) -> str
 
 
 def check_target(path: Path, format: str, model: Model) -> None:
-    """Refuse a place that cannot be written to, or whose labels are those of another network. Raises ArgumentError."""
+    """Refuse a place that cannot be written to, or that has files of another network. Raises ArgumentError."""
+    if wrong := [name for name in model.classes if len(name.splitlines()) != 1]:
+        raise ArgumentError(
+            f"the class {wrong[0]!r} has more than one line, and {LABELS} has a class on each. Rename the class."
+        )
     if format not in SUFFIXES:
         if path.exists() or not path.parent.is_dir():
             reason = "exists already" if path.exists() else "the folder that it is to be in does not exist"
@@ -43,6 +49,9 @@ def check_target(path: Path, format: str, model: Model) -> None:
     if path.is_dir() or not path.parent.is_dir():
         reason = "is a folder" if path.is_dir() else "its folder does not exist"
         raise ArgumentError(f"{printable(path)}: {reason}. Pass a file in an existing folder.")
+    weights = path.with_suffix(".bin")
+    if format == "openvino" and weights.exists() and not path.exists():
+        raise ArgumentError(f"{printable(weights)}: would be replaced, and is of something else. Choose another name.")
     labels = path.with_name(LABELS)
     if labels.exists() and labels.read_bytes() != labels_of(model.classes):
         raise ArgumentError(f"{printable(labels)}: belongs to a network of other classes. Choose another folder.")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from pathlib import Path
 
 from resnext.errors import ArgumentError, DataError, ImageError
 from resnext.exporting.card import model_card
 from resnext.exporting.smaller import training_images
-from resnext.inference.engines import Description
+from resnext.inference.engines import SHA256, Description
 from resnext.inference.evaluate import Evaluated, evaluate_model, source_for
 from resnext.inference.model import Model
 from resnext.weights.convert import convert, fits_timm
@@ -37,6 +38,7 @@ def write(model: Model, description: Description, path: Path, maps: bool) -> Pat
     path.mkdir()
     convert(model.source, path / HUB_FILE, "timm", variant=model.variant)
     facts = {name: value for name, value in description.to_document().items() if name != "classes"}
+    facts[SHA256] = hashlib.sha256((path / HUB_FILE).read_bytes()).hexdigest()
     config = timm_config(model.variant, model.classes, model.preprocessing, facts)
     (path / HUB_CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (path / "README.md").write_text(model_card(model, description, *_judged(model)), encoding="utf-8")

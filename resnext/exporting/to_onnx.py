@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
-from resnext.inference.engines import Description
+from resnext.inference.engines import LENGTH, SHA256, Description
 
 
 def write(content: bytes, description: Description, path: Path) -> Path:
@@ -15,5 +17,12 @@ def write(content: bytes, description: Description, path: Path) -> Path:
         description: what the file is to say of itself, which ONNX has in it already.
         path: file to write.
     """
-    path.write_bytes(content)
+    import onnx
+
+    network = onnx.load_from_string(content)
+    del network.metadata_props[:]
+    body, end = network.SerializeToString(), onnx.ModelProto()
+    known = {SHA256: json.dumps(hashlib.sha256(body).hexdigest()), LENGTH: str(len(body))}
+    onnx.helper.set_model_props(end, description.to_metadata() | known)
+    path.write_bytes(body + end.SerializeToString())  # messages of Protocol Buffers may be written in parts
     return path

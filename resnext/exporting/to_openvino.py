@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from pathlib import Path
 
-from resnext.inference.engines import RT_INFO, Description, check_installed, openvino_core
+from resnext.inference.engines import RT_INFO, SHA256, Description, check_installed, openvino_core
 
 
 def write(content: bytes, description: Description, path: Path) -> Path:
@@ -15,6 +16,9 @@ def write(content: bytes, description: Description, path: Path) -> Path:
     import openvino
 
     converted = openvino_core().read_model(io.BytesIO(content))
-    converted.set_rt_info(json.dumps(description.to_metadata(), ensure_ascii=False), RT_INFO)
+    openvino.save_model(converted, str(path), compress_to_fp16=False)
+    weights = hashlib.sha256(path.with_suffix(".bin").read_bytes()).hexdigest()
+    known = description.to_metadata() | {SHA256: json.dumps(weights)}
+    converted.set_rt_info(json.dumps(known, ensure_ascii=False), RT_INFO)
     openvino.save_model(converted, str(path), compress_to_fp16=False)
     return path

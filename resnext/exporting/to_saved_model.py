@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from resnext.backend import silent
-from resnext.inference.engines import Description
+from resnext.inference.engines import SHA256, Description
 from resnext.inference.model import Model
-from resnext.inference.saved_model import DESCRIPTION, SIGNATURE
+from resnext.inference.saved_model import DESCRIPTION, GRAPH, SIGNATURE
 
 
 def write(model: Model, description: Description, path: Path, maps: bool) -> Path:
@@ -32,7 +33,8 @@ def write(model: Model, description: Description, path: Path, maps: bool) -> Pat
         serve = tf.function(lambda images: dict(zip(names, constant(images), strict=True)), input_signature=[images])
         tf.saved_model.save(module, str(path), signatures={SIGNATURE: serve})
     (path / DESCRIPTION).parent.mkdir()
-    (path / DESCRIPTION).write_text(json.dumps(description.to_metadata(), ensure_ascii=False), encoding="utf-8")
+    known = description.to_metadata() | {SHA256: json.dumps(hashlib.sha256((path / GRAPH).read_bytes()).hexdigest())}
+    (path / DESCRIPTION).write_text(json.dumps(known, ensure_ascii=False), encoding="utf-8")
     return path
 
 

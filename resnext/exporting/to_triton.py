@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from resnext.exporting import to_onnx
@@ -26,9 +27,8 @@ def write(content: bytes, description: Description, path: Path) -> Path:
 
 
 def repository_name(description: Description) -> str:
-    """Return a name for a network in a repository: letters, digits, - and _ of the model's own name."""
-    name = Path(description.facts["model"]).stem
-    return "".join(letter if (letter.isascii() and letter.isalnum()) or letter in "-_" else "_" for letter in name)
+    """Return a name for a network in a repository: the model's own, of ASCII letters, digits, and - . _ only."""
+    return re.sub(r"[^\w.-]", "_", description.facts["model"], flags=re.ASCII)
 
 
 def _configuration(name: str, content: bytes, description: Description) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import hashlib
 import importlib.util
 import io
 import json
@@ -24,7 +25,9 @@ from resnext.weights.hub_config import checked_names
 Input = Literal["uint8", "normalised"]
 MAX_METADATA = 8_000_000  # characters
 FACTS = ("model", "resnext", "recipe", "data", "started_from", "versions", "weights", "licence", "quantisation")
+SHA256 = "sha256"  # of what the description does not say, by which damage is seen
 KNOWN = ("variant", "classes", "preprocessing", "input", *FACTS)  # names in the metadata of a file
+LENGTH = "length"  # of the part of an ONNX file that the hash is of: what follows is the description
 RT_INFO = ["resnext", "description"]  # place of the description in a model of OpenVINO
 EXTRAS = {
     "onnx": "onnx",
@@ -135,12 +138,14 @@ class Engine:
         raise NotImplementedError
 
     def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
-        """Return float32 (batch, classes) for uint8 (batch, size, size, 3)."""
-        with np.errstate(divide="ignore"):  # a probability of 0
-            return np.log(self.outputs(images)["probabilities"])
+        """Return float32 (batch, classes) for uint8 (batch, size, size, 3): logits, or logarithms of probabilities."""
+        outputs = self.outputs(images)
+        if "logits" in outputs:
+            return outputs["logits"]
+        return np.log(np.maximum(outputs["probabilities"], np.finfo(np.float32).tiny))  # 0 where it is less than that
 
     def outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Return `probabilities` and, where the file has them, `maps` (batch, classes, rows, columns), both float32."""
+        """Return `probabilities` and, where there are some, `logits` and `maps` (batch, classes, rows, columns)."""
         if self.description.input == "normalised":
             known = self.description.preprocessing
             mean, std = (np.array(value, np.float32) for value in (known.mean, known.std))
@@ -167,9 +172,12 @@ class OnnxRuntime(Engine):
         onnxruntime.set_default_logger_severity(3)  # errors only: they are raised as well
         content = source if isinstance(source, bytes) else str(source)
         self.session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        metadata = self.session.get_modelmeta().custom_metadata_map
+        if isinstance(source, Path) and LENGTH in metadata:
+            check_sha256(metadata, memoryview(source.read_bytes())[: int(metadata[LENGTH])])
         self.names = [output.name for output in self.session.get_outputs()]
         ends = (*self.session.get_inputs(), *self.session.get_outputs())
-        return self.session.get_modelmeta().custom_metadata_map, {each.name: each.shape for each in ends}
+        return metadata, {each.name: each.shape for each in ends}
 
     def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
         return dict(zip(self.names, self.session.run(self.names, {"images": images}), strict=True))
@@ -184,6 +192,8 @@ class OpenVino(Engine):
         core = openvino_core()
         model = core.read_model(io.BytesIO(source) if isinstance(source, bytes) else str(source))
         metadata = json.loads(model.get_rt_info(RT_INFO).value) if model.has_rt_info(RT_INFO) else {}
+        if isinstance(source, Path):
+            check_sha256(metadata, source.with_suffix(".bin").read_bytes())
         how = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY"}  # all cores for each batch
         self.request = core.compile_model(model, "CPU", how).create_infer_request()
         ends = {name: port for port in (*model.inputs, *model.outputs) for name in port.names}
@@ -221,6 +231,12 @@ def openvino_core() -> Any:
 def _length(side: Any) -> int | None:
     """Return the length of a side of a shape in OpenVINO; None for any."""
     return side.get_length() if side.is_static else None
+
+
+def check_sha256(metadata: Mapping[str, str], content: bytes | memoryview) -> None:
+    """Raise ValueError where a network is not the one that was described; older files have no hash."""
+    if SHA256 in metadata and json.loads(metadata[SHA256]) != hashlib.sha256(content).hexdigest():
+        raise ValueError("it is damaged, or was changed by another program")
 
 
 def installed_engines() -> list[EngineName]:

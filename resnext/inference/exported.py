@@ -22,6 +22,8 @@ def open_exported(path: Path) -> Engine | None:
     """
     if (path / GRAPH).is_file():
         return SavedModel(path)
+    if networks := sorted(each for suffix in BY_SUFFIX for each in path.glob(f"*/1/model{suffix}")):
+        raise ArgumentError(f"{printable(path)}: a model repository. Pass the network in it: {printable(networks[0])}")
     if path.suffix == ".pt2" and path.is_file():
         raise ArgumentError(
             f"{printable(path)}: PyTorch runs what is pickled in such a file, so resnext opens none. Pass the model "

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from resnext.backend import silent
-from resnext.inference.engines import MAX_METADATA, Engine
+from resnext.inference.engines import MAX_METADATA, Engine, check_sha256
 
 DESCRIPTION = "resnext.json"  # in the archive at the end of the file
 
@@ -42,6 +42,9 @@ def _description(path: Path) -> dict[str, str]:
     if not zipfile.is_zipfile(path):
         return {}
     with zipfile.ZipFile(path) as archive:
+        start = min(entry.header_offset for entry in archive.infolist())
         if archive.getinfo(DESCRIPTION).file_size > MAX_METADATA:
             raise ValueError(f"{DESCRIPTION} has more than {MAX_METADATA:,} bytes")
-        return json.loads(archive.read(DESCRIPTION))
+        metadata = json.loads(archive.read(DESCRIPTION))
+    check_sha256(metadata, memoryview(path.read_bytes())[:start])
+    return metadata

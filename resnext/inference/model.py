@@ -121,6 +121,11 @@ class Model:
 
         return trained_classifiers(self.variant, len(self.classes), sizes, self.source, self.dtype, outputs)
 
+    def check_network(self) -> None:
+        """Refuse an exported file where a network is needed. Raises ArgumentError."""
+        if self.engine:
+            raise ArgumentError(f"{self.name}: is exported already. Pass the model that it was exported from.")
+
     def in_float32(self) -> Model:
         """Return the model as Keras computes it in float32, whatever its dtype and engine are."""
         return dataclasses.replace(self, dtype="float32", engine_name="keras")
@@ -161,7 +166,7 @@ class Model:
 
         model = dataclasses.replace(self, preprocessing=preprocessing)
         description = Description(self.variant, self.classes, preprocessing, "uint8", {})
-        return RUNTIMES[self.engine_name](onnx_model(model, description), description)
+        return RUNTIMES[self.engine_name](onnx_model(model, description, logits=True), description)
 
     def _engine_for(self, preprocessings: Sequence[Preprocessing], outputs: Sequence[Any]) -> Any:
         """Return the runtime of an exported file. Raises ArgumentError for what only a network can do."""

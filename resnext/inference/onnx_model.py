@@ -9,7 +9,7 @@ from resnext.inference.engines import Description, check_installed
 from resnext.inference.model import Model
 
 
-def onnx_model(model: Model, description: Description, maps: bool = False) -> bytes:
+def onnx_model(model: Model, description: Description, maps: bool = False, logits: bool = False) -> bytes:
     """Return a trained network in ONNX.
 
     Its input `images` is uint8 (batch, size, size, 3), or normalised float32 (batch, 3, size, size); its outputs are
@@ -19,7 +19,8 @@ def onnx_model(model: Model, description: Description, maps: bool = False) -> by
     Args:
         model: opened model.
         description: what the file is to say of itself, and which input it has.
-        maps: whether class activation maps are a second output.
+        maps: whether class activation maps are another output.
+        logits: whether the logits are another output, for probabilities can be too small for float32.
 
     Raises:
         MissingPackageError: onnx is not installed.
@@ -35,10 +36,11 @@ def onnx_model(model: Model, description: Description, maps: bool = False) -> by
     graph, size = Graph(), model.preprocessing.size
     inside = description.input == "uint8"
     images = _normalised(graph, model) if inside else "images"
-    logits, *features = add_network(graph, network_of(classifier), images)
-    outputs = [
-        ("probabilities", graph.node("Softmax", [logits], "probabilities", axis=-1), ["batch", len(model.classes)])
-    ]
+    scores, *features = add_network(graph, network_of(classifier), images)
+    shape_of_answers = ["batch", len(model.classes)]
+    outputs = [("probabilities", graph.node("Softmax", [scores], "probabilities", axis=-1), shape_of_answers)]
+    if logits:
+        outputs.append(("logits", graph.node("Identity", [scores], "logits"), shape_of_answers))
     if maps:
         kernel, _ = head_weights(classifier)
         outputs.append(("maps", _maps(graph, kernel, features[0]), ["batch", len(model.classes), "height", "width"]))

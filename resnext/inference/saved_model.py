@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from resnext.backend import silent
-from resnext.inference.engines import MAX_METADATA, Engine
+from resnext.inference.engines import MAX_METADATA, Engine, check_sha256
 
 GRAPH = "saved_model.pb"
 DESCRIPTION = "assets.extra/resnext.json"
@@ -47,8 +47,9 @@ class SavedModel(Engine):
         description = folder / DESCRIPTION
         if description.stat().st_size > MAX_METADATA:
             raise ValueError(f"{DESCRIPTION} has more than {MAX_METADATA:,} bytes")
-        shapes = {name: tensor.shape.as_list() for name, tensor in tensors.items()}
-        return json.loads(description.read_text(encoding="utf-8")), shapes
+        metadata = json.loads(description.read_text(encoding="utf-8"))
+        check_sha256(metadata, content)
+        return metadata, {name: tensor.shape.as_list() for name, tensor in tensors.items()}
 
     def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
         import tensorflow as tf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -41,6 +42,8 @@ def read_hub_config(weights: Path) -> HubConfig:
         if not isinstance(document, dict) or "architecture" not in document:  # that of another library, or of a run
             return HubConfig(None, None)
         names, own = document.get("label_names"), document.get("resnext")  # of `resnext export --format bundle`
+        if own and own.get("sha256", "") not in ("", hashlib.sha256(weights.read_bytes()).hexdigest()):
+            raise ValueError(f"it describes another {weights.name}")
         return HubConfig(
             Variant.from_json(own["variant"]) if own else _variant(document["architecture"]),
             _preprocessing(document.get("pretrained_cfg")),
