@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Annotated
 
 import tyro
@@ -40,4 +41,6 @@ def serve(
         if error.name not in ("starlette", "uvicorn", "prometheus_client", "h11"):
             raise
         raise missing_package("serve", error.name.replace("_", "-"), "serve") from error
-    serve(models, options, lambda line: print(printable(line) if "\n" not in line else line, flush=True))
+    serve(models, options, lambda text: print(*map(printable, text.split("\n")), sep="\n", flush=True))
+    sys.stdout.flush()
+    os._exit(0)  # a thread that still decodes an image for nobody would hold up the end

@@ -32,13 +32,16 @@ from resnext.inference.engines import Engine
 from resnext.inference.model import Model
 from resnext.runs.run import REPORT
 from resnext.serving import kserve
-from resnext.serving.limits import Limits, refused
+from resnext.serving.limits import Limits, discard, refused
 from resnext.serving.models import ServedModel
-from resnext.serving.options import MAX_BODY, MAX_IMAGES
-from resnext.serving.service import Seen, Service, read_files
+from resnext.serving.network import Answers
+from resnext.serving.options import MAX_BODIES, MAX_BODY, MAX_IMAGES
+from resnext.serving.service import Service, pass_pixels, read_files
 
-BODY_SECONDS = 10.0  # in which a client must have sent a body
+BODY_SECONDS = 10.0  # in which a client must have sent a body, and more for what it sends at LEAST_RATE
+LEAST_RATE = 100_000  # bytes a second
 TOP = 5
+MAPS = 20  # of one image
 PAGE = importlib.resources.files("resnext.serving") / "page"
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -75,6 +78,7 @@ def build_app(service: Service) -> Limits:
         exception_handlers={HTTPException: _problem},
     )
     app.state.service = service
+    app.router.redirect_slashes = False
     return Limits(app, service, service.options)
 
 
@@ -88,13 +92,16 @@ def _inference(endpoint: Callable[[Request, ServedModel, bytes, float], Awaitabl
     @wraps(endpoint)
     async def answer(request: Request) -> Response:
         service, started = _service(request), time.monotonic()
-        served = _served(request)
+        served, body = _served(request), bytearray()
         try:
-            body = await _body(request)
-            response = await endpoint(request, served, body, started)
+            await _read_body(request, body)
+            started = time.monotonic()
+            async with asyncio.timeout(service.options.deadline):
+                response = await endpoint(request, served, bytes(body), started)
         except (RequestError, ImageError) as error:
             response = refused(400, printable(one_line(error)))
         except HTTPException as error:
+            await discard(request.receive)
             response = refused(error.status_code, error.detail)
         except OverloadedError as error:
             response = refused(429, str(error), {"retry-after": str(error.retry_after)})
@@ -103,10 +110,12 @@ def _inference(endpoint: Callable[[Request, ServedModel, bytes, float], Awaitabl
         except (DeadlineError, TimeoutError):
             response = refused(504, f"not answered within {service.options.deadline:g} s")
         except ClientDisconnect:
-            response = refused(499, "the client has gone")
+            response = refused(400, "the client has gone")
         except Exception as error:  # a bug; the server goes on
             warn(f"a request for {served.name} failed: {type(error).__name__}: {printable(one_line(error))}")
             response = refused(500, "internal error")
+        finally:
+            service.body_bytes -= len(body)
         service.metrics.requests.labels(served.name, response.status_code).inc()
         if response.status_code == 200:
             service.metrics.seconds.labels(served.name).observe(time.monotonic() - started)
@@ -115,20 +124,23 @@ def _inference(endpoint: Callable[[Request, ServedModel, bytes, float], Awaitabl
     return answer
 
 
-async def _body(request: Request) -> bytes:
-    """Read the body of a request, of limited size, within a limited time. Raises HTTPException."""
-    content = bytearray()
+async def _read_body(request: Request, body: bytearray) -> None:
+    """Add the body of a request, of limited size, within a limited time. Raises HTTPException, OverloadedError."""
+    service = _service(request)
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(BODY_SECONDS) as limit:
             async for chunk in request.stream():
-                content += chunk
-                if len(content) > MAX_BODY:
+                body += chunk
+                service.body_bytes += len(chunk)
+                if len(body) > MAX_BODY:
                     raise HTTPException(413, f"a body has {MAX_BODY:,} bytes at most")
+                if service.body_bytes > MAX_BODIES:
+                    raise OverloadedError(1)
+                limit.reschedule((limit.when() or 0) + len(chunk) / LEAST_RATE)
     except TimeoutError:
-        raise HTTPException(408, f"the body was not there within {BODY_SECONDS:g} s") from None
-    if not content:
+        raise HTTPException(408, f"the body was not there within {BODY_SECONDS:g} s, or came too slowly") from None
+    if not body:
         raise HTTPException(400, "the body is empty")
-    return bytes(content)
 
 
 async def _classify(request: Request, served: ServedModel, body: bytes, started: float) -> Response:
@@ -137,15 +149,25 @@ async def _classify(request: Request, served: ServedModel, body: bytes, started:
         raise HTTPException(415, "send the content of an image file as the body, and nothing around it")
     top = _number(request, "top", TOP)
     read = partial(read_files, [body])
-    model, seen, answers = await _service(request).compute(served, 1, read, started)
-    probabilities = answers.probabilities[0]
-    best = np.argsort(-probabilities, kind="stable")[:top]
-    classes = [{"class": model.classes[label], "probability": float(probabilities[label])} for label in best]
-    if answers.map_of and request.query_params.get("maps") == "1":
-        for label, row in zip(best, classes, strict=True):
-            row["map"] = np.round(answers.map_of(0, int(label)), 4).tolist()
+    service = _service(request)
+    model, seen, answers = await service.compute(served, 1, read, started + service.options.deadline)
+    with_maps = request.query_params.get("maps") == "1"
+    classes = await service.in_thread(_rows, model, answers, top, with_maps)
     milliseconds = round(1000 * (time.monotonic() - started), 1)
     return JSONResponse({"model": served.name, "classes": classes, "seen": seen.part, "milliseconds": milliseconds})
+
+
+def _rows(model: Model, answers: Answers, top: int, with_maps: bool) -> list[dict[str, Any]]:
+    """Return the most probable classes of the first image, with their activation maps where there are some."""
+    probabilities = answers.probabilities[0]
+    best = np.argsort(-probabilities, kind="stable")[:top]
+    rows: list[dict[str, Any]] = [
+        {"class": model.classes[label], "probability": float(probabilities[label])} for label in best
+    ]
+    if answers.map_of and with_maps:
+        for label, row in zip(best[:MAPS], rows, strict=False):
+            row["map"] = np.round(answers.map_of(0, int(label)), 4).tolist()
+    return rows
 
 
 async def _infer(request: Request, served: ServedModel, body: bytes, started: float) -> Response:
@@ -154,8 +176,9 @@ async def _infer(request: Request, served: ServedModel, body: bytes, started: fl
     length = request.headers.get(kserve.HEADER_LENGTH)
     size = served.loaded.model.preprocessing.size
     asked = await service.in_thread(kserve.parse, body, length, size, MAX_IMAGES)
-    read = partial(read_files, asked.files) if asked.pixels is None else lambda preprocessing: Seen(asked.pixels)
-    model, _, answers = await service.compute(served, asked.images, read, started)
+    read = partial(read_files, asked.files) if asked.pixels is None else partial(pass_pixels, asked.pixels)
+    until = started + service.options.deadline
+    model, _, answers = await service.compute(served, asked.images, read, until)
     content, head = await service.in_thread(kserve.answer, asked, served.name, answers.probabilities, model.classes)
     if not head:
         return Response(content, media_type="application/json")
@@ -164,7 +187,7 @@ async def _infer(request: Request, served: ServedModel, body: bytes, started: fl
 
 def _number(request: Request, name: str, default: int) -> int:
     value = request.query_params.get(name, str(default))
-    if not value.isdecimal() or not 1 <= int(value[:6]) <= 100_000:
+    if not value.isdecimal() or len(value) > 6 or int(value) < 1:
         raise HTTPException(400, f"{name} must be a whole number, at least 1")
     return int(value)
 
@@ -229,7 +252,9 @@ async def _live(request: Request) -> Response:
 
 
 async def _ready(request: Request) -> Response:
-    return JSONResponse({"ready": True})  # while the server ends, `Limits` answers with 503
+    """Answer whether all networks compute; while the server ends, `Limits` answers with 503."""
+    is_ready = all(served.loaded.batcher.is_alive for served in _service(request).models.by_name.values())
+    return JSONResponse({"ready": is_ready}, 200 if is_ready else 503)
 
 
 async def _model_metadata(request: Request) -> Response:
@@ -240,7 +265,9 @@ async def _model_metadata(request: Request) -> Response:
 
 
 async def _model_ready(request: Request) -> Response:
-    return JSONResponse({"name": _served(request).name, "ready": True})
+    served = _served(request)
+    is_ready = served.loaded.batcher.is_alive
+    return JSONResponse({"name": served.name, "ready": is_ready}, 200 if is_ready else 503)
 
 
 def _platform(model: Model) -> str:

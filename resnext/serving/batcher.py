@@ -54,6 +54,11 @@ class Batcher:
         self._thread = threading.Thread(target=self._run, name="network", daemon=True)
         self._thread.start()
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether there is a thread that computes."""
+        return self._thread.is_alive()
+
     def admit(self, images: int) -> None:
         """Make room for the images of a request, before they are decoded. Raises OverloadedError, ClosedError."""
         with self._change:
@@ -91,19 +96,23 @@ class Batcher:
 
     def _run(self) -> None:
         while works := self._next():
-            images = np.concatenate([work.images for work in works])
-            started = time.monotonic()
             try:
-                answers = self.network(images)
+                answers = self._compute(np.concatenate([work.images for work in works]))
             except Exception as error:  # each request gets it, and the thread lives on
                 for work in works:
                     work.future.set_exception(error)
                 continue
-            self._measure(len(images), time.monotonic() - started)
             first = 0
             for work in works:
                 work.future.set_result(_part(answers, first, len(work.images)))
                 first += len(work.images)
+
+    def _compute(self, images: np.ndarray) -> Answers:
+        started = time.monotonic()
+        batches = [images[i : i + self.batch_size] for i in range(0, len(images), self.batch_size)]
+        answers = _joined([self.network(batch) for batch in batches], self.batch_size)
+        self._measure(len(images), time.monotonic() - started)
+        return answers
 
     def _next(self) -> list[_Work]:
         """Wait for work, and return what fits into a batch; an empty list at the end."""
@@ -115,20 +124,36 @@ class Batcher:
                 while self._works and (not works or images + len(self._works[0].images) <= self.batch_size):
                     works.append(self._works.popleft())
                     images += len(works[-1].images)
-            wanted = [work for work in works if work.future.set_running_or_notify_cancel()]
-            late = [work for work in wanted if work.until < time.monotonic()]
-            for work in late:
-                work.future.set_exception(DeadlineError("the deadline has passed"))
-            if rest := [work for work in wanted if work not in late]:
-                return rest
             if not works:
                 return []
+            if wanted := [work for work in works if _is_wanted(work)]:
+                return wanted
 
     def _measure(self, images: int, seconds: float) -> None:
         self.computed(images, seconds)
         new = seconds / images
         old = self.seconds_per_image or new
         self.seconds_per_image = old + SMOOTHING * (new - old)
+
+
+def _is_wanted(work: _Work) -> bool:
+    """Return whether work is to be computed: nobody gave it up, and its deadline has not passed."""
+    if not work.future.set_running_or_notify_cancel():
+        return False
+    if work.until < time.monotonic():
+        work.future.set_exception(DeadlineError("the deadline has passed"))
+        return False
+    return True
+
+
+def _joined(parts: list[Answers], size: int) -> Answers:
+    """Return the answers of batches of one size as one."""
+    if len(parts) == 1:
+        return parts[0]
+    probabilities = np.concatenate([part.probabilities for part in parts])
+    if any(part.map_of is None for part in parts):
+        return Answers(probabilities, None)
+    return Answers(probabilities, lambda image, label: parts[image // size].map_of(image % size, label))  # pyright: ignore[reportOptionalCall]
 
 
 def _part(answers: Answers, first: int, count: int) -> Answers:

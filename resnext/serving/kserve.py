@@ -11,6 +11,7 @@ import binascii
 import json
 import math
 import struct
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ VERSION = "1"
 HEADER_LENGTH = "inference-header-content-length"
 EXTENSIONS = ("binary_tensor_data", "classification")
 INPUT, OUTPUT = "images", "probabilities"
+MAX_JSON = 4 * 2**20  # bytes
 
 
 class Output(NamedTuple):
@@ -58,7 +60,8 @@ def parse(body: bytes, header_length: str | None, size: int, most: int) -> Infer
     """
     head, rest = _split(body, header_length)
     document = _json(head)
-    (tensor,) = _field(document, "inputs", list) if len(document.get("inputs") or []) == 1 else (None,)
+    inputs = _field(document, "inputs", list)
+    tensor = inputs[0] if len(inputs) == 1 else None
     if not isinstance(tensor, dict) or tensor.get("name") != INPUT:
         raise RequestError(f"inputs must be one tensor called {INPUT}")
     shape = _shape(tensor, most)
@@ -119,11 +122,16 @@ def metadata(model: str, platform: str, size: int, classes: int) -> dict[str, An
 
 
 def _split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
-    if header_length is None:
-        return body, b""
-    if not header_length.isdecimal() or int(header_length) > len(body):
+    length = len(body) if header_length is None else _length(header_length, len(body))
+    if length > MAX_JSON:
+        raise RequestError(f"the JSON has {MAX_JSON:,} bytes at most; send images by the binary extension")
+    return body[:length], body[length:]
+
+
+def _length(header_length: str, most: int) -> int:
+    if not header_length.isdecimal() or len(header_length) > 9 or int(header_length) > most:
         raise RequestError("Inference-Header-Content-Length must be the number of bytes of the JSON at the beginning")
-    return body[: int(header_length)], body[int(header_length) :]
+    return int(header_length)
 
 
 def _json(text: bytes) -> dict[str, Any]:
@@ -163,7 +171,7 @@ def _values(tensor: dict[str, Any], rest: bytes) -> list[Any] | bytes:
 
 
 def _files(values: list[Any] | bytes, shape: list[int]) -> list[bytes]:
-    if len(shape) != 1:
+    if math.prod(shape) != shape[0]:
         raise RequestError(f"{INPUT} of BYTES must have the shape [n]")
     files = _lengths_and_bytes(values) if isinstance(values, bytes) else [_decoded(value) for value in values]
     if len(files) != shape[0]:
@@ -193,17 +201,17 @@ def _decoded(value: Any) -> bytes:
 
 def _pixels(values: list[Any] | bytes, shape: list[int]) -> np.ndarray:
     count = math.prod(shape)
-    if isinstance(values, bytes):
-        if len(values) != count:
-            raise RequestError(f"{INPUT} has {len(values)} bytes, and its shape says {count}")
-        return np.frombuffer(values, np.uint8).reshape(shape)
-    try:
-        pixels = np.array(values)
-    except (ValueError, OverflowError) as error:
-        raise RequestError(f"the data of {INPUT} must be whole numbers from 0 to 255") from error
-    if pixels.size != count or pixels.dtype.kind != "i" or pixels.min() < 0 or pixels.max() > 255:
-        raise RequestError(f"the data of {INPUT} must be {count} whole numbers from 0 to 255")
-    return pixels.reshape(shape).astype(np.uint8)
+    if isinstance(values, list):
+        for _ in shape[1:]:
+            if values and isinstance(values[0], list):
+                values = list(chain.from_iterable(each for each in values if isinstance(each, list)))
+        try:
+            values = bytes(values)
+        except (TypeError, ValueError) as error:
+            raise RequestError(f"the data of {INPUT} must be {count} whole numbers from 0 to 255") from error
+    if len(values) != count:
+        raise RequestError(f"{INPUT} has {len(values)} values, and its shape says {count}")
+    return np.frombuffer(values, np.uint8).reshape(shape)
 
 
 def _output(document: dict[str, Any]) -> Output:

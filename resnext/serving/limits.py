@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hmac
+import ipaddress
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,10 +18,11 @@ from resnext.serving.service import Service
 
 OPEN = ("/", "/page.css", "/page.js", "/v2/health/live", "/v2/health/ready")  # paths that need no token
 ALWAYS = ("/v2/health/live", "/metrics")  # paths that are answered to the end
-LOCAL = ("localhost", "127.0.0.1", "[::1]")
+DISCARDED = 2 * MAX_BODY  # bytes of a body that are read before it is refused: a client that still sends sees no answer
+DISCARD_SECONDS = 5.0
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-    "connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
@@ -51,6 +56,8 @@ class Limits:
         refusal = self._refusal(scope["method"], scope["path"], Headers(scope=scope))
         self.service.in_flight += 1
         try:
+            if refusal:
+                await discard(receive)
             await (refusal or self.app)(scope, receive, send_with_headers)
         finally:
             self.service.in_flight -= 1
@@ -58,9 +65,11 @@ class Limits:
     def _refusal(self, method: str, path: str, headers: Headers) -> JSONResponse | None:
         """Return the answer to a request that goes no further."""
         host, origin = headers.get("host", ""), headers.get("origin")
-        if self.options.is_local and host.rsplit(":", 1)[0] not in LOCAL and host not in LOCAL:
+        if self.options.is_local and self.options.token is None and not _is_local(host):
             return refused(421, "this server is for this machine only; ask it as localhost")
-        if (origin is not None and origin.partition("://")[2] != host) or headers.get("sec-fetch-site") == "cross-site":
+        is_link = path == "/" and headers.get("sec-fetch-mode") == "navigate"
+        is_foreign = headers.get("sec-fetch-site") == "cross-site" and not is_link
+        if is_foreign or (origin is not None and origin.partition("://")[2] != host):
             return refused(403, "requests of other sites' pages are refused")
         if self.service.is_draining and path not in ALWAYS:
             return refused(503, "this server is about to end", {"retry-after": "1"})
@@ -74,8 +83,33 @@ class Limits:
         return None
 
     def _has_token(self, headers: Headers) -> bool:
-        given = headers.get("authorization", "").removeprefix("Bearer ")
-        return hmac.compare_digest(given.encode(), (self.options.token or "").encode())
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        is_same = hmac.compare_digest(given.encode(), (self.options.token or "").encode())
+        return is_same and scheme.lower() == "bearer"
+
+
+def _is_local(host: str) -> bool:
+    """Return whether the Host of a request is a name of this machine's own: a name of others may lead here, too.
+
+    >>> [_is_local(host) for host in ("localhost:8000", "[::1]", "127.0.0.2", "example.com")]
+    [True, True, True, False]
+    """
+    name = re.sub(r":\d+$", "", host).strip("[]").rstrip(".").lower()
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(name).is_loopback
+    return name == "localhost"
+
+
+async def discard(receive: Callable) -> None:
+    """Read what a client still sends, of limited size and for a limited time, so that it sees the answer."""
+    left = DISCARDED
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_SECONDS):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if message["type"] != "http.request" or not message.get("more_body"):
+                    return
 
 
 def refused(status: int, reason: str, headers: dict[str, str] | None = None) -> JSONResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from resnext.errors import ArgumentError, one_line, printable
+from resnext.errors import ArgumentError, one_line
 from resnext.inference.model import Model
 from resnext.serving.batcher import Batcher
 from resnext.serving.metrics import Metrics
@@ -29,6 +30,7 @@ class Loaded(NamedTuple):
     model: Model
     batcher: Batcher
     has_maps: bool
+    signature: Signature  # of its files before they were read
 
 
 class ServedModel:
@@ -44,7 +46,7 @@ class ServedModel:
     def __init__(self, name: str, source: str, options: ServingOptions, metrics: Metrics):
         self.name, self.source, self.options, self.metrics = name, source, options, metrics
         self.loaded = self._load()
-        self.signature = _signature(self.loaded.model)
+        self.signature = self.loaded.signature
 
     def reload_if_changed(self, say: Callable[[str], None]) -> None:
         """Load the model again where its files are other ones and no longer change; keep the old one if that fails."""
@@ -62,20 +64,21 @@ class ServedModel:
             say(f"{self.name}: could not be loaded again, the old one stays ({one_line(error)})")
             return
         old, self.loaded = self.loaded, loaded
-        self.signature = _signature(loaded.model)
+        self.signature = loaded.signature
         self.metrics.reloads.labels(self.name, "loaded").inc()
-        say(f"{self.name}: loaded again")
         old.batcher.close(self.options.deadline)
+        say(f"{self.name}: loaded again")
 
     def _load(self) -> Loaded:
         model = Model.open(self.source).with_engine(None)
+        signature = _signature(model)
         network, size = open_network(model), model.preprocessing.size
         answers = network(np.zeros((1, size, size, 3), np.uint8))  # compiles, and shows that it works
         batcher = Batcher(
             network, self.options.batch_size, self.options.queue, self.options.deadline, partial(self._count)
         )
         self.metrics.waiting.labels(self.name).set_function(lambda: self.loaded.batcher.admitted)
-        return Loaded(model, batcher, answers.map_of is not None)
+        return Loaded(model, batcher, answers.map_of is not None, signature)
 
     def _count(self, images: int, seconds: float) -> None:
         self.metrics.batches.labels(self.name).observe(images)
@@ -103,6 +106,8 @@ class Models:
             if name in self.by_name:
                 raise ArgumentError(f"two models are called {name}. Name them: NAME=MODEL")
             self.by_name[name] = ServedModel(name, source, options, metrics)
+        if not self.by_name:
+            raise ArgumentError("no model. Pass a run, weights, or an exported file: resnext serve runs/first")
         self._stop = threading.Event()
         self._watch = threading.Thread(target=self._look, name="reload", daemon=True)
         self._watch.start()
@@ -117,12 +122,13 @@ class Models:
         self._stop.set()
         for served in self.by_name.values():
             served.loaded.batcher.close(timeout)
-        self._watch.join()  # a thread that loads a network at the end of the process would crash it
+        self._watch.join(timeout)
 
     def _look(self) -> None:
         while not self._stop.wait(PERIOD):
             for served in self.by_name.values():
-                served.reload_if_changed(self.say)
+                with contextlib.suppress(OSError):  # such as an output that nobody reads any more
+                    served.reload_if_changed(self.say)
 
 
 def named(word: str) -> tuple[str, str]:
@@ -132,18 +138,18 @@ def named(word: str) -> tuple[str, str]:
     (('signs', 'runs/first'), ('first', 'runs/first/'), ('first', 'first.onnx'))
     """
     name, equals, source = word.partition("=")
-    if equals and re.fullmatch(r"[\w.-]+", name, re.ASCII):
+    if equals and re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
         return name, source
-    path = Path(word)
+    path = Path(word).resolve()
     stem = path.stem if path.suffix in (".onnx", ".xml", ".tflite", ".safetensors") else path.name
-    return re.sub(r"[^\w.-]+", "_", stem, flags=re.ASCII) or printable(word), word
+    return re.sub(r"[^\w.-]+|^\W+", "_", stem, flags=re.ASCII) or "model", word
 
 
 def _signature(model: Model) -> Signature:
     """Return what changes when the files of a model do; an empty tuple while one of them is absent."""
     path = model.source
-    files = [path, *path.rglob("*")] if path.is_dir() else [path, path.with_suffix(".bin")]
     try:
+        files = [path, *path.rglob("*")] if path.is_dir() else [path, path.with_suffix(".bin")]
         files = [file for file in files if file.is_file()]
         status = [file.stat() for file in files]
     except OSError:

@@ -9,6 +9,7 @@ from resnext.errors import ArgumentError
 
 PORT = 8000
 MAX_BODY = 16 * 2**20  # bytes
+MAX_BODIES = 16 * MAX_BODY  # bytes of all requests at once
 MAX_IMAGES = 32  # in one request
 
 
@@ -51,8 +52,8 @@ class ServingOptions:
             raise ArgumentError(
                 f"`queue` must be at least {MAX_IMAGES}, the images of one request. Received: {self.queue}"
             )
-        if not self.deadline > 0:
-            raise ArgumentError(f"`deadline` must be above 0 seconds. Received: {self.deadline}")
+        if not 0 < self.deadline <= 3600:
+            raise ArgumentError(f"`deadline` must be above 0 seconds, and an hour at most. Received: {self.deadline}")
 
     @property
     def is_local(self) -> bool:

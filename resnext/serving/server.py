@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import os
 import resource
 import secrets
 import signal
@@ -11,6 +13,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -23,7 +26,9 @@ from resnext.serving.options import ServingOptions
 from resnext.serving.service import Service
 
 HEADER_SECONDS = 10.0  # in which a connection must have sent the head of a request
-KEEP_ALIVE = 5  # seconds that a connection may be without a request
+STALLED_SECONDS = 10.0  # in which a client must read what it was sent
+KEEP_ALIVE = 75  # seconds that a connection may be without a request: longer than balancers keep theirs
+MOST_CONNECTIONS = 4_000  # more are answered with 503
 BACKLOG = 2048  # connections that wait to be accepted
 STOPS = (signal.SIGINT, signal.SIGTERM)
 
@@ -40,14 +45,15 @@ def serve(models: Sequence[str], options: ServingOptions, say: Callable[[str], N
         ArgumentError, RunError, WeightsError: a model cannot be served.
         OSError: the address is in use, or is not this machine's.
     """
-    if not options.is_local and options.token is None:
+    is_new = not options.is_local and options.token is None
+    if is_new:
         options = replace(options, token=secrets.token_urlsafe(24))
     listening = _listen(options)
     with contextlib.closing(listening):
         metrics = Metrics()
         opened = Models(models, options, metrics, say)
         service = Service(opened, options, metrics)
-        say(_welcome(opened, options, listening.getsockname()[1]))
+        say(_welcome(opened, options, listening.getsockname()[1], is_new))
         asyncio.run(_run(service, listening))
 
 
@@ -55,15 +61,18 @@ def _listen(options: ServingOptions) -> socket.socket:
     """Open the socket before the models are loaded, for that takes seconds. Raises ArgumentError."""
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     try:
-        return socket.create_server((options.host, options.port), family=family, backlog=BACKLOG)
+        both = options.host == "::" and socket.has_dualstack_ipv6()
+        return socket.create_server((options.host, options.port), family=family, backlog=BACKLOG, dualstack_ipv6=both)
     except OSError as error:
         place, reason = f"{options.host}:{options.port}", str(error.strerror or error).partition(" (while")[0]
         raise ArgumentError(f"{place}: can't listen there ({reason}). Pass another --host or --port.") from error
 
 
-def _welcome(models: Models, options: ServingOptions, port: int) -> str:
+def _welcome(models: Models, options: ServingOptions, port: int, is_new: bool) -> str:
+    """Return what the user is told; a token that is not new is known, and should not be in a log."""
     host = f"[{options.host}]" if ":" in options.host else options.host
-    token = f"/#token={options.token}" if options.token else ""
+    host = socket.gethostname() if options.host in ("", "0.0.0.0", "::") else host
+    token = f"/#token={quote(options.token, safe='')}" if options.token and is_new else ""
     lines = []
     for name, served in models.by_name.items():
         model = served.loaded.model
@@ -81,9 +90,11 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """uvicorn's HTTP/1.1, and an end to connections that do not send the head of a request in time."""
+    """uvicorn's HTTP/1.1, and an end to connections that do not send the head of a request, or read, in time."""
 
     _timer: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
+    _is_ended = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -96,6 +107,29 @@ class _Protocol(H11Protocol):
         if not self._is_idle:
             self._end()
 
+    def eof_received(self) -> bool:
+        """Keep the connection of a client that has ended its side until it has its answer."""
+        self._is_ended = True
+        return not self._is_idle
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._is_ended and self._is_idle:
+            self.transport.close()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(STALLED_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._stalled is not None:
+            self._stalled.cancel()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self.loop.call_later(STALLED_SECONDS, self.transport.abort)
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._end()
         super().connection_lost(exc)
@@ -105,7 +139,7 @@ class _Protocol(H11Protocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _begin(self) -> None:
-        self._timer = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+        self._timer = self.loop.call_later(HEADER_SECONDS, self.transport.abort)
 
     def _end(self) -> None:
         if self._timer is not None:
@@ -117,17 +151,18 @@ async def _run(service: Service, listening: socket.socket) -> None:
     _allow_many_connections()
     config = uvicorn.Config(
         build_app(service), http=_Protocol, ws="none", lifespan="off", log_config=None, access_log=False,
-        server_header=False, timeout_keep_alive=KEEP_ALIVE, backlog=BACKLOG,
+        server_header=False, limit_concurrency=MOST_CONNECTIONS, timeout_keep_alive=KEEP_ALIVE, backlog=BACKLOG,
         timeout_graceful_shutdown=int(service.options.deadline) + 1,
     )  # fmt: skip
     server, stop = _Server(config), asyncio.Event()
+    logging.getLogger("uvicorn.error").addHandler(logging.NullHandler())  # it would print what strangers send
     loop = asyncio.get_running_loop()
     for number in STOPS:
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, _stop_or_leave, stop, number)
     task = asyncio.create_task(server.serve([listening]))
     ended = asyncio.create_task(stop.wait())
     await asyncio.wait((task, ended), return_when=asyncio.FIRST_COMPLETED)
-    service.is_draining = True  # not ready from now on: balancers send the next requests elsewhere
+    service.is_draining = True  # what comes from now on is refused
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(service.options.deadline):
             while service.in_flight:
@@ -136,6 +171,14 @@ async def _run(service: Service, listening: socket.socket) -> None:
     await task
     ended.cancel()
     await loop.run_in_executor(None, service.models.close, 1.0)
+    service.readers.shutdown(wait=False, cancel_futures=True)
+
+
+def _stop_or_leave(stop: asyncio.Event, number: int) -> None:
+    """Answer a signal: the first one lets the server end, the second one ends the process."""
+    if stop.is_set():
+        os._exit(128 + number)
+    stop.set()
 
 
 def _allow_many_connections() -> None:

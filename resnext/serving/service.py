@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from resnext.errors import ClosedError
+from resnext.data.batches import reading_threads
+from resnext.errors import ClosedError, ImageError, RequestError
 from resnext.images.decode import read_image
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.model import Model
@@ -20,6 +19,9 @@ from resnext.serving.metrics import Metrics
 from resnext.serving.models import Loaded, Models, ServedModel
 from resnext.serving.network import Answers
 from resnext.serving.options import ServingOptions
+
+SCAN = b"\xff\xda"  # begins each scan of a JPEG
+MAX_SCANS = 500
 
 
 class Seen(NamedTuple):
@@ -45,14 +47,16 @@ class Service:
         self.models, self.options, self.metrics = models, options, metrics
         self.is_draining = False
         self.in_flight = 0  # requests
-        self.threads = ThreadPoolExecutor((os.cpu_count() or 1) + 1, "decode")
+        self.body_bytes = 0  # of all requests that are being read or computed
+        self.readers = ThreadPoolExecutor(reading_threads(), "decode")
+        self.writer = ThreadPoolExecutor(1, "protocol")  # one JSON at a time: hostile ones take 20 times their size
 
     async def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function in a thread: nothing long may hold up the loop that serves all connections."""
-        return await asyncio.get_running_loop().run_in_executor(self.threads, function, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self.writer, function, *arguments)
 
     async def compute(
-        self, served: ServedModel, count: int, read: Callable[[Preprocessing], Seen], started: float
+        self, served: ServedModel, count: int, read: Callable[[Preprocessing], Seen], until: float
     ) -> tuple[Model, Seen, Answers]:
         """Read and compute images.
 
@@ -60,22 +64,21 @@ class Service:
             served: model to ask.
             count: number of images.
             read: function that returns them; it is called in a thread.
-            started: time of the request, of `time.monotonic`.
+            until: time of `time.monotonic` after which nobody waits for the answer.
 
         Raises:
             OverloadedError: too many images are waiting.
-            DeadlineError, TimeoutError: the deadline has passed.
+            DeadlineError: the deadline has passed.
             ImageError: an image can't be read.
         """
-        until = started + self.options.deadline
         loaded = _admitted(served, count)
+        reading = self.readers.submit(read, loaded.model.preprocessing)
         try:
-            async with asyncio.timeout(until - time.monotonic()):
-                seen = await self.in_thread(read, loaded.model.preprocessing)
-                future = loaded.batcher.submit(seen.pixels, until)
-                return loaded.model, seen, await asyncio.wrap_future(future)
-        finally:
-            loaded.batcher.leave(count)
+            seen = await asyncio.wrap_future(reading)
+            future = loaded.batcher.submit(seen.pixels, until)
+            return loaded.model, seen, await asyncio.wrap_future(future)
+        finally:  # there is room again when the thread has ended, even if nobody waits any more
+            reading.add_done_callback(lambda _: loaded.batcher.leave(count))
 
 
 def _admitted(served: ServedModel, count: int) -> Loaded:
@@ -93,8 +96,20 @@ def _admitted(served: ServedModel, count: int) -> Loaded:
 
 def read_files(files: list[bytes], preprocessing: Preprocessing) -> Seen:
     """Read the contents of image files as `predict` reads files. Raises ImageError."""
-    pixels = [read_image(io.BytesIO(each), at_least=2 * preprocessing.resize) for each in files]
-    height, width, _ = pixels[0].shape
-    left, upper, right, lower = preprocessing.seen(width, height)
-    part = (left / width, upper / height, right / width, lower / height)
-    return Seen(np.stack([preprocessing.apply(each) for each in pixels]), part)
+    prepared, parts = [], []
+    for content in files:  # one whole image at a time
+        if content.count(SCAN) > MAX_SCANS:
+            raise ImageError(f"image: more than {MAX_SCANS} scans, which take minutes to decode")
+        image = read_image(io.BytesIO(content), at_least=2 * preprocessing.resize)
+        height, width, _ = image.shape
+        left, upper, right, lower = preprocessing.seen(width, height)
+        parts.append((left / width, upper / height, right / width, lower / height))
+        prepared.append(preprocessing.apply(image))
+    return Seen(np.stack(prepared), parts[0])
+
+
+def pass_pixels(pixels: np.ndarray, preprocessing: Preprocessing) -> Seen:
+    """Return pixels that a client has prepared. Raises RequestError where they are not of the network's size."""
+    if pixels.shape[1] != preprocessing.size:  # the model was replaced by one of another size
+        raise RequestError(f"the images of this model are {preprocessing.size} pixels wide")
+    return Seen(pixels)

@@ -3,7 +3,9 @@
 
 const $ = (id) => document.getElementById(id);
 const MOST = 100; // photos on the page
-const LONGEST = 1024; // pixels of a photo on the page
+const LONGEST = 640; // pixels of a photo on the page
+const TRIES = 20; // to send a photo to a server that has too much to do
+const LARGEST = 16 * 2 ** 20; // bytes of a photo, as the server has it
 const SMALL_MAP = 256; // pixels of the longer side of a map before it is enlarged
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
 const authorisation = token ? { Authorization: `Bearer ${token}` } : {};
@@ -11,11 +13,13 @@ const waiting = [];
 let models = [];
 let isBusy = false;
 
+const started = start().catch((error) => ($("status").textContent = `The server does not answer: ${error.message}`));
+
 async function start() {
   const answer = await fetch("/v1/models", { headers: authorisation });
   if (!answer.ok) {
     $("status").textContent =
-      answer.status === 401 ? "This server wants its token: open the address that it printed." : await reason(answer);
+      answer.status === 401 ? "This server requires a token: open the address that it printed." : await reason(answer);
     return;
   }
   models = (await answer.json()).models;
@@ -44,7 +48,7 @@ function add(files) {
   const photos = [...files];
   const room = MOST - $("results").children.length;
   const taken = photos.slice(0, room);
-  $("status").textContent = taken.length < photos.length ? `The page holds ${MOST} photos; ${photos.length - taken.length} were left out.` : "";
+  $("left").textContent = taken.length < photos.length ? `The page holds ${MOST} photos; ${photos.length - taken.length} were left out.` : "";
   for (const file of taken) {
     const item = $("result").content.cloneNode(true).firstElementChild;
     item.querySelector("figcaption").textContent = file.name || "pasted image";
@@ -60,6 +64,7 @@ function add(files) {
 async function work() {
   if (isBusy) return;
   isBusy = true;
+  await started;
   while (waiting.length) {
     const [file, item] = waiting.shift();
     if (!item.isConnected) continue;
@@ -78,11 +83,13 @@ async function classify(file, item) {
   const photo = await readPhoto(file);
   draw(item, photo);
   const name = $("model").value;
+  if (file.size > LARGEST) return fail(item, `more than ${LARGEST / 2 ** 20} MiB`);
   const path = `/v1/models/${encodeURIComponent(name)}/classify?top=5&maps=1`;
-  for (;;) {
+  for (let tries = 1; item.isConnected; tries++) {
     const answer = await fetch(path, { method: "POST", body: file, headers: { ...authorisation, "Content-Type": "application/octet-stream" } });
-    if (answer.status === 429 || answer.status === 503) {
-      await new Promise((done) => setTimeout(done, 1000 * Number(answer.headers.get("Retry-After") ?? 1)));
+    if ((answer.status === 429 || answer.status === 503) && tries < TRIES) {
+      const seconds = Number.parseInt(answer.headers.get("Retry-After"), 10) || 1;
+      await new Promise((done) => setTimeout(done, 1000 * Math.min(seconds, 30)));
       continue;
     }
     if (!answer.ok) return fail(item, await reason(answer));
@@ -152,7 +159,8 @@ function bar(share) {
 
 function choose(item, photo, answer, chosen, button) {
   for (const each of item.querySelectorAll(".bars button")) each.setAttribute("aria-pressed", String(each === button));
-  item.redraw = () => draw(item, photo, heat(chosen.map), answer.seen);
+  const map = heat(chosen.map);
+  item.redraw = () => draw(item, photo, map, answer.seen);
   item.redraw();
 }
 
@@ -216,14 +224,18 @@ document.addEventListener("drop", (event) => {
 document.addEventListener("paste", (event) => {
   if (event.clipboardData.files.length) add(event.clipboardData.files);
 });
+let frame = 0;
 $("strength").addEventListener("input", () => {
-  for (const item of $("results").children) item.redraw?.();
+  cancelAnimationFrame(frame);
+  frame = requestAnimationFrame(() => {
+    for (const item of $("results").children) item.redraw?.();
+  });
 });
+addEventListener("hashchange", () => location.reload()); // an address with another token
 $("clear").addEventListener("click", () => {
   $("results").replaceChildren();
   $("tools").hidden = true;
-  $("status").textContent = "";
+  $("status").textContent = $("left").textContent = "";
   $("files").focus();
 });
 $("model").addEventListener("change", showModel);
-start();
