@@ -14,7 +14,7 @@ from conftest import REPOSITORY, refusal, resnext
 
 from resnext import Model, ResNeXt, evaluate, explain, export, predict, save_weights
 from resnext.errors import ArgumentError, ExportError, WeightsError
-from resnext.exporting.options import BACKENDS, ExportOptions
+from resnext.exporting.options import BACKEND_OF, ExportOptions
 from resnext.exporting.smaller import Cost
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.options import EvaluationOptions
@@ -23,7 +23,7 @@ pytest.importorskip("onnx")
 
 OUTSIDE = ExportOptions(normalisation="outside", maps=True)
 NAMES = {"saved_model": "a", "litert": "a.tflite", "torch": "a.pt2"}
-HERE = [format for format in NAMES if BACKENDS[format] == keras.backend.backend()]
+HERE = [format for format in NAMES if BACKEND_OF[format] == keras.backend.backend()]
 MODELS = [format for format in HERE if format != "torch"]
 
 

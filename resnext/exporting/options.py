@@ -10,7 +10,7 @@ from resnext.errors import ArgumentError
 
 Format = Literal["onnx", "openvino", "saved_model", "litert", "torch", "triton", "ovms", "bundle"]
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "litert": ".tflite", "torch": ".pt2"}  # the others are folders
-BACKENDS = {"saved_model": "tensorflow", "litert": "tensorflow", "torch": "torch"}  # that write a format
+BACKEND_OF = {"saved_model": "tensorflow", "litert": "tensorflow", "torch": "torch"}  # that write a format
 ANY_DTYPE = ("onnx", "openvino", "triton", "ovms")  # formats that half precision and int8 have as well
 LABELS = "labels.txt"
 Normalisation = Literal["inside", "outside"]

@@ -7,7 +7,7 @@ from typing import get_args
 
 from resnext.backend import import_keras
 from resnext.errors import ArgumentError, printable
-from resnext.exporting.options import ANY_DTYPE, BACKENDS, LABELS, SUFFIXES, ExportOptions, Format, format_of
+from resnext.exporting.options import ANY_DTYPE, BACKEND_OF, LABELS, SUFFIXES, ExportOptions, Format, format_of
 from resnext.inference.engines import check_installed
 from resnext.inference.model import Model
 
@@ -59,7 +59,7 @@ def check_target(path: Path, format: str, model: Model) -> None:
 
 def check_backend(format: str) -> None:
     """Refuse a format that another backend writes than the one that Keras has. Raises ArgumentError."""
-    needed = BACKENDS.get(format)
+    needed = BACKEND_OF.get(format)
     if needed is None:
         return
     check_installed(needed, f"export to {format}")

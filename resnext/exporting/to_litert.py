@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import shutil
@@ -13,7 +12,7 @@ from resnext.backend import silent
 from resnext.exporting import to_saved_model
 from resnext.exporting.options import LABELS
 from resnext.exporting.target import labels_of
-from resnext.inference.engines import SHA256, Description, check_installed
+from resnext.inference.engines import Description, check_installed
 from resnext.inference.litert import DESCRIPTION
 from resnext.inference.model import Model
 
@@ -35,14 +34,14 @@ def write(model: Model, description: Description, path: Path, maps: bool) -> Pat
     with silent():
         content = tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert()
     shutil.rmtree(folder)
-    path.write_bytes(content + _archive(description, hashlib.sha256(content).hexdigest()))
+    path.write_bytes(content + _archive(description, content))
     return path
 
 
-def _archive(description: Description, sha256: str) -> bytes:
-    """Return a zip archive with what the file says of itself, and the classes."""
+def _archive(description: Description, network: bytes) -> bytes:
+    """Return a zip archive with what the file says of itself and of its network, and the classes."""
     files = {
-        DESCRIPTION: json.dumps(description.to_metadata() | {SHA256: json.dumps(sha256)}, ensure_ascii=False),
+        DESCRIPTION: json.dumps(description.to_metadata(network), ensure_ascii=False),
         LABELS: labels_of(description.classes).decode(),
     }
     content = io.BytesIO()

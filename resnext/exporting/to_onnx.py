@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 
-from resnext.inference.engines import LENGTH, SHA256, Description
+from resnext.inference.engines import LENGTH, Description
 
 
 def write(content: bytes, description: Description, path: Path) -> Path:
@@ -22,7 +20,6 @@ def write(content: bytes, description: Description, path: Path) -> Path:
     network = onnx.load_from_string(content)
     del network.metadata_props[:]
     body, end = network.SerializeToString(), onnx.ModelProto()
-    known = {SHA256: json.dumps(hashlib.sha256(body).hexdigest()), LENGTH: str(len(body))}
-    onnx.helper.set_model_props(end, description.to_metadata() | known)
+    onnx.helper.set_model_props(end, description.to_metadata(body) | {LENGTH: str(len(body))})
     path.write_bytes(body + end.SerializeToString())  # messages of Protocol Buffers may be written in parts
     return path

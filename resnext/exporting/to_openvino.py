@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from pathlib import Path
 
-from resnext.inference.engines import RT_INFO, SHA256, Description, check_installed, openvino_core
+from resnext.inference.engines import RT_INFO, Description, check_installed, openvino_core
 
 
 def write(content: bytes, description: Description, path: Path) -> Path:
@@ -17,8 +16,7 @@ def write(content: bytes, description: Description, path: Path) -> Path:
 
     converted = openvino_core().read_model(io.BytesIO(content))
     openvino.save_model(converted, str(path), compress_to_fp16=False)
-    weights = hashlib.sha256(path.with_suffix(".bin").read_bytes()).hexdigest()
-    known = description.to_metadata() | {SHA256: json.dumps(weights)}
+    known = description.to_metadata(path.with_suffix(".bin").read_bytes())
     converted.set_rt_info(json.dumps(known, ensure_ascii=False), RT_INFO)
     openvino.save_model(converted, str(path), compress_to_fp16=False)
     return path

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from resnext.backend import silent
-from resnext.inference.engines import SHA256, Description
+from resnext.inference.engines import Description
 from resnext.inference.model import Model
 from resnext.inference.saved_model import DESCRIPTION, GRAPH, SIGNATURE
 
@@ -33,7 +32,7 @@ def write(model: Model, description: Description, path: Path, maps: bool) -> Pat
         serve = tf.function(lambda images: dict(zip(names, constant(images), strict=True)), input_signature=[images])
         tf.saved_model.save(module, str(path), signatures={SIGNATURE: serve})
     (path / DESCRIPTION).parent.mkdir()
-    known = description.to_metadata() | {SHA256: json.dumps(hashlib.sha256((path / GRAPH).read_bytes()).hexdigest())}
+    known = description.to_metadata((path / GRAPH).read_bytes())
     (path / DESCRIPTION).write_text(json.dumps(known, ensure_ascii=False), encoding="utf-8")
     return path
 

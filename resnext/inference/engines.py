@@ -67,9 +67,11 @@ class Description:
             **self.facts,
         }
 
-    def to_metadata(self) -> dict[str, str]:
-        """Return the description as words by names."""
-        return {name: json.dumps(value, ensure_ascii=False) for name, value in self.to_document().items()}
+    def to_metadata(self, network: bytes | None = None) -> dict[str, str]:
+        """Return the description as words by names, with the hash of a network that `check_sha256` compares."""
+        digest = {} if network is None else {SHA256: hashlib.sha256(network).hexdigest()}
+        document = self.to_document() | digest
+        return {name: json.dumps(value, ensure_ascii=False) for name, value in document.items()}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], path: Path | bytes) -> Description:

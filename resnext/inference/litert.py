@@ -28,8 +28,7 @@ class LiteRt(Engine):
         with silent():
             self.interpreter = Interpreter(str(source), num_threads=os.cpu_count())
             self.interpreter.allocate_tensors()
-        (images,) = self.interpreter.get_input_details()
-        self.runner, self.images = self.interpreter.get_signature_runner(), images["index"]
+        self.runner = self.interpreter.get_signature_runner()
         ends = {**self.runner.get_input_details(), **self.runner.get_output_details()}
         return metadata, {name: end["shape_signature"].tolist() for name, end in ends.items()}
 

@@ -113,7 +113,7 @@ class Model:
         if self.engine:
             return [self._engine_for(sizes, outputs)]
         if self.engine_name != "keras" and tuple(outputs) == ("logits",):
-            return [self._converted(each) for each in sizes]
+            return [self.converted(each, logits=True) for each in sizes]
         if self.run:
             self.run.check_size(self.source)
         import_keras()
@@ -160,13 +160,13 @@ class Model:
         """The name of what computes its logits."""
         return type(self.engine).__name__ if self.engine else self.engine_name
 
-    def _converted(self, preprocessing: Preprocessing) -> Any:
-        """Return the network for one size of images in another runtime than Keras's."""
+    def converted(self, preprocessing: Preprocessing, maps: bool = False, logits: bool = False) -> Engine:
+        """Return the network for one size of images in its engine, which is not Keras; outputs as in `onnx_model`."""
         from resnext.inference.onnx_model import onnx_model
 
         model = dataclasses.replace(self, preprocessing=preprocessing)
         description = Description(self.variant, self.classes, preprocessing, "uint8", {})
-        return RUNTIMES[self.engine_name](onnx_model(model, description, logits=True), description)
+        return RUNTIMES[self.engine_name](onnx_model(model, description, maps, logits), description)
 
     def _engine_for(self, preprocessings: Sequence[Preprocessing], outputs: Sequence[Any]) -> Any:
         """Return the runtime of an exported file. Raises ArgumentError for what only a network can do."""

@@ -91,13 +91,13 @@ def _inference(endpoint: Callable[[Request, ServedModel, bytes, float], Awaitabl
 
     @wraps(endpoint)
     async def answer(request: Request) -> Response:
-        service, started = _service(request), time.monotonic()
-        served, body = _served(request), bytearray()
+        service, served, body = _service(request), _served(request), bytearray()
         try:
             await _read_body(request, body)
             started = time.monotonic()
             async with asyncio.timeout(service.options.deadline):
                 response = await endpoint(request, served, bytes(body), started)
+            service.metrics.seconds.labels(served.name).observe(time.monotonic() - started)
         except (RequestError, ImageError) as error:
             response = refused(400, printable(one_line(error)))
         except HTTPException as error:
@@ -117,8 +117,6 @@ def _inference(endpoint: Callable[[Request, ServedModel, bytes, float], Awaitabl
         finally:
             service.body_bytes -= len(body)
         service.metrics.requests.labels(served.name, response.status_code).inc()
-        if response.status_code == 200:
-            service.metrics.seconds.labels(served.name).observe(time.monotonic() - started)
         return response
 
     return answer
@@ -150,7 +148,7 @@ async def _classify(request: Request, served: ServedModel, body: bytes, started:
     top = _number(request, "top", TOP)
     read = partial(read_files, [body])
     service = _service(request)
-    model, seen, answers = await service.compute(served, 1, read, started + service.options.deadline)
+    model, seen, answers = await service.compute(served, 1, read, started)
     with_maps = request.query_params.get("maps") == "1"
     classes = await service.in_thread(_rows, model, answers, top, with_maps)
     milliseconds = round(1000 * (time.monotonic() - started), 1)
@@ -177,8 +175,7 @@ async def _infer(request: Request, served: ServedModel, body: bytes, started: fl
     size = served.loaded.model.preprocessing.size
     asked = await service.in_thread(kserve.parse, body, length, size, MAX_IMAGES)
     read = partial(read_files, asked.files) if asked.pixels is None else partial(pass_pixels, asked.pixels)
-    until = started + service.options.deadline
-    model, _, answers = await service.compute(served, asked.images, read, until)
+    model, _, answers = await service.compute(served, asked.images, read, started)
     content, head = await service.in_thread(kserve.answer, asked, served.name, answers.probabilities, model.classes)
     if not head:
         return Response(content, media_type="application/json")

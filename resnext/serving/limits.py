@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-import ipaddress
 import re
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 
-from resnext.serving.options import MAX_BODY, ServingOptions
+from resnext.serving.options import MAX_BODY, ServingOptions, is_loopback
 from resnext.serving.service import Service
 
 OPEN = ("/", "/page.css", "/page.js", "/v2/health/live", "/v2/health/ready")  # paths that need no token
@@ -94,10 +93,7 @@ def _is_local(host: str) -> bool:
     >>> [_is_local(host) for host in ("localhost:8000", "[::1]", "127.0.0.2", "example.com")]
     [True, True, True, False]
     """
-    name = re.sub(r":\d+$", "", host).strip("[]").rstrip(".").lower()
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(name).is_loopback
-    return name == "localhost"
+    return is_loopback(re.sub(r":\d+$", "", host).strip("[]").rstrip(".").lower())
 
 
 async def discard(receive: Callable) -> None:

@@ -7,7 +7,6 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,9 +73,7 @@ class ServedModel:
         signature = _signature(model)
         network, size = open_network(model), model.preprocessing.size
         answers = network(np.zeros((1, size, size, 3), np.uint8))  # compiles, and shows that it works
-        batcher = Batcher(
-            network, self.options.batch_size, self.options.queue, self.options.deadline, partial(self._count)
-        )
+        batcher = Batcher(network, self.options.batch_size, self.options.queue, self.options.deadline, self._count)
         self.metrics.waiting.labels(self.name).set_function(lambda: self.loaded.batcher.admitted)
         return Loaded(model, batcher, answers.map_of is not None, signature)
 

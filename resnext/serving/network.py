@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from resnext.inference.engines import RUNTIMES, Description, Engine
+from resnext.inference.engines import Engine
 from resnext.inference.evaluate import log_softmax, outputs_of
 from resnext.inference.model import Model
 
@@ -36,11 +36,7 @@ def open_network(model: Model) -> Network:
         return _of_engine(model.engine)
     if model.engine_name == "keras":
         return _of_keras(model)
-    from resnext.inference.onnx_model import onnx_model
-
-    description = Description(model.variant, model.classes, model.preprocessing, "uint8", {})
-    engine = RUNTIMES[model.engine_name](onnx_model(model, description, maps=True), description)
-    return _of_engine(engine)
+    return _of_engine(model.converted(model.preprocessing, maps=True))
 
 
 def _of_engine(engine: Engine) -> Network:

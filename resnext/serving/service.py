@@ -56,7 +56,7 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self.writer, function, *arguments)
 
     async def compute(
-        self, served: ServedModel, count: int, read: Callable[[Preprocessing], Seen], until: float
+        self, served: ServedModel, count: int, read: Callable[[Preprocessing], Seen], started: float
     ) -> tuple[Model, Seen, Answers]:
         """Read and compute images.
 
@@ -64,7 +64,7 @@ class Service:
             served: model to ask.
             count: number of images.
             read: function that returns them; it is called in a thread.
-            until: time of `time.monotonic` after which nobody waits for the answer.
+            started: time of the request, of `time.monotonic`; after the deadline nobody waits for its answer.
 
         Raises:
             OverloadedError: too many images are waiting.
@@ -75,7 +75,7 @@ class Service:
         reading = self.readers.submit(read, loaded.model.preprocessing)
         try:
             seen = await asyncio.wrap_future(reading)
-            future = loaded.batcher.submit(seen.pixels, until)
+            future = loaded.batcher.submit(seen.pixels, started + self.options.deadline)
             return loaded.model, seen, await asyncio.wrap_future(future)
         finally:  # there is room again when the thread has ended, even if nobody waits any more
             reading.add_done_callback(lambda _: loaded.batcher.leave(count))

@@ -42,7 +42,7 @@ def read_hub_config(weights: Path) -> HubConfig:
         if not isinstance(document, dict) or "architecture" not in document:  # that of another library, or of a run
             return HubConfig(None, None)
         names, own = document.get("label_names"), document.get("resnext")  # of `resnext export --format bundle`
-        if own and own.get("sha256", "") not in ("", hashlib.sha256(weights.read_bytes()).hexdigest()):
+        if own and "sha256" in own and own["sha256"] != _sha256(weights):
             raise ValueError(f"it describes another {weights.name}")
         return HubConfig(
             Variant.from_json(own["variant"]) if own else _variant(document["architecture"]),
@@ -51,6 +51,11 @@ def read_hub_config(weights: Path) -> HubConfig:
         )
     except (OSError, ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError) as error:
         raise WeightsError(f"{path}: damaged ({one_line(error)}). Restore it, or move {weights.name} away.") from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def checked_names(names: Any) -> tuple[str, ...]:
