@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 import urllib.request
 
 import pytest
@@ -16,14 +17,15 @@ needs_browser = pytest.mark.skipif(
 )
 QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update",
+         "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
          "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]  # fmt: skip
 
 
 class driven:
-    """A browser that answers WebDriver's requests."""
+    """A page in a browser that answers WebDriver's requests."""
 
-    def __init__(self, tmp_path):
-        self.tmp_path = tmp_path
+    def __init__(self, tmp_path, url):
+        self.tmp_path, self.url = tmp_path, url
 
     def __enter__(self):
         self.process = subprocess.Popen([shutil.which("chromedriver"), "--port=0"], stdout=subprocess.PIPE, text=True)
@@ -34,7 +36,29 @@ class driven:
         capabilities = {"alwaysMatch": {"goog:chromeOptions": {"args": arguments}}}
         session = self.request("", {"capabilities": capabilities})["sessionId"]
         self.address += f"/{session}"
-        return lambda command, body: self.request(f"/{command}", body)
+        self.ask("url", {"url": self.url})
+        return self
+
+    def ask(self, command, body):
+        return self.request(f"/{command}", body)
+
+    def value(self, expression):
+        return self.ask("execute/sync", {"script": f"return {expression}", "args": []})
+
+    def wait(self, expression, expected):
+        until = time.monotonic() + 20
+        while self.value(expression) != expected:
+            assert time.monotonic() < until, (self.value(expression), self.value("document.body.innerText"))
+            time.sleep(0.05)
+
+    def choose(self, selector, files):
+        """Choose files as a user does in the dialog of the browser."""
+        (element,) = self.ask("element", {"using": "css selector", "value": selector}).values()
+        self.ask(f"element/{element}/value", {"text": "\n".join(map(str, files))})
+
+    def press(self, key):
+        keys = [{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]
+        self.ask("actions", {"actions": [{"type": "key", "id": "keyboard", "actions": keys}]})
 
     def request(self, path, body):
         headers = {"Content-Type": "application/json"}

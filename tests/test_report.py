@@ -221,12 +221,8 @@ def test_the_page_opens_in_a_browser_without_a_network(run, tmp_path, width):
 @needs_browser
 @pytest.mark.parametrize("page", ["report", "evaluation"])
 def test_the_browser_shows_names_as_text_and_loads_every_picture(run, evaluated, tmp_path, page):
-    with driven(tmp_path) as ask:
-        ask("url", {"url": f"file://{run / 'report.html' if page == 'report' else evaluated}"})
-
-        def value(script):
-            return ask("execute/sync", {"script": f"return {script}", "args": []})
-
+    with driven(tmp_path, f"file://{run / 'report.html' if page == 'report' else evaluated}") as browser:
+        value = browser.value
         assert value("[...document.images].map(image => image.naturalWidth > 100)") == [True] * 4
         assert HOSTILE.replace("/", "∕") in value("[...document.querySelectorAll('td')].map(cell => cell.innerText)")
         assert value("document.documentElement.scrollWidth <= document.documentElement.clientWidth")

@@ -9,6 +9,7 @@ import socket
 import struct
 import threading
 import time
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -24,7 +25,7 @@ pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 
 from resnext.serving.batcher import Batcher
-from resnext.serving.network import Answers, open_network
+from resnext.serving.network import Answers, Pace, measure_pace, open_network
 from resnext.serving.options import MAX_BODY, ServingOptions
 
 TOKEN = "a-token-of-the-tests"
@@ -74,7 +75,7 @@ class Serving:
 @pytest.fixture(scope="module")
 def server(trained):
     seconds = {"resnext.serving.server:HEADER_SECONDS": 1.0, "resnext.serving.app:BODY_SECONDS": 1.0}
-    serving = Serving(f"colours={trained[0]}", constants=seconds)
+    serving = Serving(f"colours={trained[0]}", f"again={trained[0]}", constants=seconds)
     yield serving
     process = serving.end()
     assert process.returncode == 0, process.stderr
@@ -165,7 +166,7 @@ def test_what_the_server_says_of_itself(server, trained, photos):
     known = server.json("GET", "/v2/models/colours")
     assert known["inputs"] == [{"name": "images", "datatype": "UINT8", "shape": [-1, 32, 32, 3]}]
     assert known["outputs"] == [{"name": "probabilities", "datatype": "FP32", "shape": [-1, 3]}]
-    (row,) = server.json("GET", "/v1/models")["models"]
+    row, _ = server.json("GET", "/v1/models")["models"]
     assert (row["name"], row["classes"], row["size"], row["maps"], row["report"]) == ("colours", 3, 32, True, True)
     status, headers, report = server.ask("GET", "/v1/models/colours/report")
     assert (status, report) == (200, (trained[0] / "report.html").read_bytes())
@@ -186,7 +187,7 @@ def changed(**fields):
 
 REFUSED = [
     ("GET", "/no", None, {}, 404, ""),
-    ("GET", "/v2/models/no", None, {}, 404, "no model of this name. The models are colours"),
+    ("GET", "/v2/models/no", None, {}, 404, "no model of this name. The models are colours, again"),
     ("GET", "/v1/classify", None, {}, 405, ""),
     ("POST", "/v1/classify", b"", {}, 400, "the body is empty"),
     ("POST", "/v1/classify", b"no image", {}, 400, "image: not a JPEG, PNG"),
@@ -399,7 +400,7 @@ def pixels(value, count=1):
 @pytest.mark.once
 def test_what_waits_is_computed_at_once_and_in_order():
     network = Held()
-    batcher = Batcher(network, batch_size=4, queue=64, deadline=60)
+    batcher = Batcher(network, Pace(4, 0.0), queue=64, deadline=60)
     until = time.monotonic() + 60
     futures = []
     for value in range(7):
@@ -418,7 +419,7 @@ def test_what_waits_is_computed_at_once_and_in_order():
 @pytest.mark.once
 def test_a_large_request_is_computed_in_batches_and_late_ones_among_others_are_not():
     network = Held()
-    batcher = Batcher(network, batch_size=4, queue=64, deadline=60)
+    batcher = Batcher(network, Pace(4, 0.0), queue=64, deadline=60)
     batcher.admit(13)
     large = batcher.submit(np.arange(10, dtype=np.uint8)[:, None, None, None].repeat(3, 3), time.monotonic() + 60)
     while batcher._works:
@@ -438,9 +439,45 @@ def test_a_large_request_is_computed_in_batches_and_late_ones_among_others_are_n
 
 
 @pytest.mark.once
+@pytest.mark.parametrize(
+    ("most", "seconds", "tried", "pace"),
+    [
+        (16, lambda images: 0.25 * images, [1, 2], Pace(1, 0.25)),  # nothing is saved
+        (6, lambda images: 1.0, [1, 2, 4, 6], Pace(6, 1 / 6)),
+        (16, lambda images: max(4, images), [1, 2, 4, 8], Pace(4, 1.0)),
+    ],
+)
+def test_no_more_is_computed_at_once_than_saves_time(monkeypatch, most, seconds, tried, pace):
+    """A photo must not wait for others where all of them take as long one by one."""
+    clock, given = SimpleNamespace(now=0.0), []
+
+    def network(images):
+        clock.now += seconds(len(images))
+        given.append(len(images))
+
+    monkeypatch.setattr("resnext.serving.network.time", SimpleNamespace(perf_counter=lambda: clock.now))
+    assert measure_pace(network, 8, most) == pace
+    assert sorted({*given}) == tried
+
+
+@pytest.mark.once
+def test_the_wait_is_learned_from_requests():
+    """With the time for decoding, and from the first request on."""
+    batcher = Batcher(Held(), Pace(4, 1.0), queue=64, deadline=10)
+    assert batcher.admit(8) == 8
+    with pytest.raises(OverloadedError, match="try again in 8 s"):
+        batcher.admit(1)  # nine images in eight seconds
+    for _ in range(40):
+        batcher.measure(4, 1.0)
+    assert batcher.admit(20) == 28
+    with pytest.raises(OverloadedError, match="try again in 8 s"):
+        batcher.admit(5)
+
+
+@pytest.mark.once
 def test_too_much_is_refused_and_too_late_is_not_computed():
     network = Held()
-    batcher = Batcher(network, batch_size=4, queue=32, deadline=60)
+    batcher = Batcher(network, Pace(4, 0.0), queue=32, deadline=60)
     batcher.admit(32)
     with pytest.raises(OverloadedError, match=r"^too many images are waiting; try again in 1 s$"):
         batcher.admit(1)
@@ -509,42 +546,31 @@ def test_serving_is_an_extra(trained, monkeypatch):
 # The page, in a browser
 
 
+NAMES = "[...document.querySelectorAll('.bars li:first-child .bar span:first-of-type')].map(s => s.textContent)"
+PICTURE = "document.querySelector('canvas').toDataURL()"
+ENTER = "\ue007"
+
+
 @needs_browser
 @pytest.mark.once
 def test_the_page_shows_classes_and_maps(server, colours, tmp_path):
     """Photos are chosen; bars and maps appear; keys alone do; nothing is asked of other servers; wrong files say so."""
     (tmp_path / "wrong.png").write_bytes(b"no image")
     files = [colours / "test" / "red" / "000.png", colours / "test" / "blue" / "001.png", tmp_path / "wrong.png"]
-    with driven(tmp_path) as ask:
-        ask("url", {"url": f"http://127.0.0.1:{server.port}/"})
-
-        def value(script):
-            return ask("execute/sync", {"script": f"return {script}", "args": []})
-
-        def wait(script, expected):
-            until = time.monotonic() + 20
-            while value(script) != expected:
-                assert time.monotonic() < until, (value(script), value("document.body.innerText"))
-                time.sleep(0.05)
-
+    with driven(tmp_path, f"http://127.0.0.1:{server.port}/") as page:
+        value, wait = page.value, page.wait
         wait("document.getElementById('facts').textContent.startsWith('colours: resnext14_2x4d, 3 classes')", True)
-        (element,) = ask("element", {"using": "css selector", "value": "#files"}).values()
-        ask(f"element/{element}/value", {"text": "\n".join(map(str, files))})
+        page.choose("#files", files)
         wait("document.querySelectorAll('.bars button, .error:not([hidden])').length", 7)
         wait("document.querySelectorAll('[aria-busy]').length", 0)
         assert value("document.querySelector('.result:last-child .error').textContent").startswith("image: not a JPEG")
-        names = (
-            "[...document.querySelectorAll('.bars li:first-child button span:first-of-type')].map(s => s.textContent)"
-        )
-        assert value(names) == ["red", "blue"]
-        picture = "document.querySelector('canvas').toDataURL()"
+        assert value(NAMES) == ["red", "blue"]
         assert value("document.querySelector('canvas').getAttribute('aria-label')").startswith("000.png: red, ")
-        with_map = value(picture)
+        with_map = value(PICTURE)
         value("(s => { s.value = 0; s.dispatchEvent(new Event('input')); })(document.getElementById('strength'))")
-        wait(f"{picture} !== {json.dumps(with_map)}", True)
+        wait(f"{PICTURE} !== {json.dumps(with_map)}", True)
         value("document.querySelectorAll('.bars button')[1].focus()")
-        keys = [{"type": "keyDown", "value": "\ue007"}, {"type": "keyUp", "value": "\ue007"}]
-        ask("actions", {"actions": [{"type": "key", "id": "keyboard", "actions": keys}]})
+        page.press(ENTER)
         pressed = "[...document.querySelectorAll('.result:first-child .bars button')].map(b => b.ariaPressed)"
         wait(pressed, ["false", "true", "false"])
         assert value("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
@@ -554,7 +580,27 @@ def test_the_page_shows_classes_and_maps(server, colours, tmp_path):
             "[...document.querySelectorAll('button, select, input')].filter(e => !e.textContent && !e.labels?.length)"
         )
         assert value(f"{unnamed}.length") == 0
+        # Another model is asked for all photos again, and named.
+        value("(s => { s.value = 'again'; s.dispatchEvent(new Event('change')); })(document.getElementById('model'))")
+        wait("[...document.querySelectorAll('.time')].map(e => e.textContent.split(',')[0])", ["again", "again", ""])
+        assert value(NAMES) == ["red", "blue"]
         value("document.getElementById('clear').click()")
         assert value("document.querySelectorAll('.result').length") == 0
-        severe = [entry for entry in ask("se/log", {"type": "browser"}) if "/v1/" not in entry["message"]]
+        # A webcam, as far as Chromium imitates one, with keys alone.
+        value("document.getElementById('webcam').focus()")
+        page.press(ENTER)
+        wait("document.getElementById('viewfinder').open && document.getElementById('video').videoWidth > 0", True)
+        value("document.getElementById('take').focus()")
+        page.press(ENTER)
+        wait("document.querySelectorAll('.bars button').length", 3)
+        assert value("document.querySelector('figcaption').textContent") == "photo 1"
+        assert not value("document.getElementById('viewfinder').open")
+        assert value("document.getElementById('video').srcObject.getTracks()[0].readyState") == "ended"
+        dropped = (
+            "(t => { t.setData('text/plain', 'x'); document.dispatchEvent(new DragEvent('drop', {dataTransfer: t})); })"
+            "(new DataTransfer())"
+        )
+        value(dropped)
+        assert value("document.getElementById('left').textContent").startswith("What was dropped is not a file")
+        severe = [entry for entry in page.ask("se/log", {"type": "browser"}) if "/v1/" not in entry["message"]]
         assert severe == []

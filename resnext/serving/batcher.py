@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from resnext.errors import ClosedError, DeadlineError, OverloadedError
-from resnext.serving.network import Answers, Network
+from resnext.serving.network import Answers, Network, Pace
 
 SHARE = 0.8  # of the deadline: a request that would wait longer is refused at once
-SMOOTHING = 0.2  # weight of the newest batch in the mean time for an image
+SMOOTHING = 0.2  # weight of the newest request in the mean time for an image
 
 
 class _Work(NamedTuple):
@@ -30,7 +30,7 @@ class Batcher:
 
     Args:
         network: function that computes a batch.
-        batch_size: images in a batch, at most.
+        pace: images in a batch, at most, and the seconds that an image takes then.
         queue: images that may wait.
         deadline: seconds that a request may take.
         computed: called with the number of images and the seconds of each batch.
@@ -39,15 +39,15 @@ class Batcher:
     def __init__(
         self,
         network: Network,
-        batch_size: int,
+        pace: Pace,
         queue: int,
         deadline: float,
         computed: Callable[[int, float], None] = lambda images, seconds: None,
     ):
-        self.network, self.batch_size, self.queue, self.deadline = network, batch_size, queue, deadline
+        self.network, self.queue, self.deadline = network, queue, deadline
+        self.batch_size, self.seconds_per_image = pace
         self.computed = computed
         self.admitted = 0  # images that are read, wait or are computed
-        self.seconds_per_image = 0.0
         self._works: deque[_Work] = deque()
         self._change = threading.Condition()
         self._closed = False
@@ -59,8 +59,13 @@ class Batcher:
         """Whether there is a thread that computes."""
         return self._thread.is_alive()
 
-    def admit(self, images: int) -> None:
-        """Make room for the images of a request, before they are decoded. Raises OverloadedError, ClosedError."""
+    def admit(self, images: int) -> int:
+        """Make room for the images of a request, before they are decoded, and return how many are there with them.
+
+        Raises:
+            OverloadedError: there are too many, or they would be late.
+            ClosedError: the end has begun.
+        """
         with self._change:
             if self._closed:
                 raise ClosedError("no more work is taken")
@@ -69,6 +74,12 @@ class Batcher:
             if self.admitted + images > self.queue or is_late:
                 raise OverloadedError(max(1, math.ceil(self.admitted * self.seconds_per_image)))
             self.admitted += images
+            return self.admitted
+
+    def measure(self, images: int, seconds: float) -> None:
+        """Learn from a request that was answered so many seconds after it was admitted as the last of some images."""
+        with self._change:
+            self.seconds_per_image += SMOOTHING * (seconds / images - self.seconds_per_image)
 
     def leave(self, images: int) -> None:
         """Give back the room of a request that is over."""
@@ -111,7 +122,7 @@ class Batcher:
         started = time.monotonic()
         batches = [images[i : i + self.batch_size] for i in range(0, len(images), self.batch_size)]
         answers = _joined([self.network(batch) for batch in batches], self.batch_size)
-        self._measure(len(images), time.monotonic() - started)
+        self.computed(len(images), time.monotonic() - started)
         return answers
 
     def _next(self) -> list[_Work]:
@@ -128,12 +139,6 @@ class Batcher:
                 return []
             if wanted := [work for work in works if _is_wanted(work)]:
                 return wanted
-
-    def _measure(self, images: int, seconds: float) -> None:
-        self.computed(images, seconds)
-        new = seconds / images
-        old = self.seconds_per_image or new
-        self.seconds_per_image = old + SMOOTHING * (new - old)
 
 
 def _is_wanted(work: _Work) -> bool:

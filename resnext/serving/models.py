@@ -16,7 +16,7 @@ from resnext.errors import ArgumentError, one_line
 from resnext.inference.model import Model
 from resnext.serving.batcher import Batcher
 from resnext.serving.metrics import Metrics
-from resnext.serving.network import open_network
+from resnext.serving.network import measure_pace, open_network
 from resnext.serving.options import ServingOptions
 
 PERIOD = 1.0  # seconds between two looks at the files
@@ -72,8 +72,9 @@ class ServedModel:
         model = Model.open(self.source).with_engine(None)
         signature = _signature(model)
         network, size = open_network(model), model.preprocessing.size
-        answers = network(np.zeros((1, size, size, 3), np.uint8))  # compiles, and shows that it works
-        batcher = Batcher(network, self.options.batch_size, self.options.queue, self.options.deadline, self._count)
+        answers = network(np.zeros((1, size, size, 3), np.uint8))  # shows that it works
+        pace = measure_pace(network, size, self.options.batch_size)
+        batcher = Batcher(network, pace, self.options.queue, self.options.deadline, self._count)
         self.metrics.waiting.labels(self.name).set_function(lambda: self.loaded.batcher.admitted)
         return Loaded(model, batcher, answers.map_of is not None, signature)
 

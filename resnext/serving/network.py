@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,6 +11,9 @@ import numpy as np
 from resnext.inference.engines import Engine
 from resnext.inference.evaluate import log_softmax, outputs_of
 from resnext.inference.model import Model
+
+GAIN = 0.05  # of the time for an image, at least, that twice as many images at once must save
+REPEATS = 2
 
 
 class Answers(NamedTuple):
@@ -21,6 +25,13 @@ class Answers(NamedTuple):
 
     probabilities: np.ndarray
     map_of: Callable[[int, int], np.ndarray] | None
+
+
+class Pace(NamedTuple):
+    """How many images a network is best given at once, and the seconds that an image takes then."""
+
+    batch_size: int
+    seconds: float
 
 
 Network = Callable[[np.ndarray], Answers]  # uint8 (images, size, size, 3)
@@ -37,6 +48,32 @@ def open_network(model: Model) -> Network:
     if model.engine_name == "keras":
         return _of_keras(model)
     return _of_engine(model.converted(model.preprocessing, maps=True))
+
+
+def measure_pace(network: Network, size: int, most: int) -> Pace:
+    """Compute more and more images at once, as long as each takes less time for it, and `most` at most.
+
+    Where it takes as long, computing together what waits would only let the first wait for the last. All numbers that
+    are served later are compiled by this.
+    """
+    best, count = Pace(0, float("inf")), 1
+    while count > best.batch_size:
+        seconds = _seconds(network, np.zeros((count, size, size, 3), np.uint8)) / count
+        if seconds > (1 - GAIN) * best.seconds:
+            break
+        best, count = Pace(count, seconds), min(2 * count, most)
+    return best
+
+
+def _seconds(network: Network, images: np.ndarray) -> float:
+    """Return the seconds for some images, compiled before."""
+    network(images)
+    seconds = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        network(images)
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
 
 
 def _of_engine(engine: Engine) -> Network:

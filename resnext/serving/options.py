@@ -22,7 +22,7 @@ class ServingOptions:
         port: port; 0 for any that is free.
         token: what clients must send as `Authorization: Bearer TOKEN`; by default nothing on this machine, and a new
             one elsewhere.
-        batch_size: images that a network computes at once, at most.
+        batch_size: images that a network computes at once, at most; fewer where that is as fast.
         queue: images that may wait for a network; more are refused with status 429.
         deadline: seconds in which a request is answered, or given up with status 504.
 

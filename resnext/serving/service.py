@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -71,27 +72,28 @@ class Service:
             DeadlineError: the deadline has passed.
             ImageError: an image can't be read.
         """
-        loaded = _admitted(served, count)
+        loaded, ahead = _admitted(served, count)
+        admitted = time.monotonic()
         reading = self.readers.submit(read, loaded.model.preprocessing)
         try:
             seen = await asyncio.wrap_future(reading)
             future = loaded.batcher.submit(seen.pixels, started + self.options.deadline)
-            return loaded.model, seen, await asyncio.wrap_future(future)
+            answers = await asyncio.wrap_future(future)
+            loaded.batcher.measure(ahead, time.monotonic() - admitted)
+            return loaded.model, seen, answers
         finally:  # there is room again when the thread has ended, even if nobody waits any more
             reading.add_done_callback(lambda _: loaded.batcher.leave(count))
 
 
-def _admitted(served: ServedModel, count: int) -> Loaded:
-    """Make room in the model as it is now; it may be replaced at any moment."""
+def _admitted(served: ServedModel, count: int) -> tuple[Loaded, int]:
+    """Make room in the model as it is at this moment, and return it and how many images it has then."""
     while True:
         loaded = served.loaded
         try:
-            loaded.batcher.admit(count)
+            return loaded, loaded.batcher.admit(count)
         except ClosedError:
             if loaded is served.loaded:
                 raise
-            continue
-        return loaded
 
 
 def read_files(files: list[bytes], preprocessing: Preprocessing) -> Seen:

@@ -9,17 +9,18 @@ const LARGEST = 16 * 2 ** 20; // bytes of a photo, as the server has it
 const SMALL_MAP = 256; // pixels of the longer side of a map before it is enlarged
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
 const authorisation = token ? { Authorization: `Bearer ${token}` } : {};
-const waiting = [];
+const waiting = []; // results that have no answer yet
 let models = [];
+let problem = ""; // that no photo can be sent with
 let isBusy = false;
+let shots = 0;
 
-const started = start().catch((error) => ($("status").textContent = `The server does not answer: ${error.message}`));
+const started = start().catch((error) => (problem = `The server does not answer: ${error.message}`)).then(() => ($("status").textContent = problem));
 
 async function start() {
   const answer = await fetch("/v1/models", { headers: authorisation });
   if (!answer.ok) {
-    $("status").textContent =
-      answer.status === 401 ? "This server requires a token: open the address that it printed." : await reason(answer);
+    problem = answer.status === 401 ? "This server requires a token: open the address that it printed." : await reason(answer);
     return;
   }
   models = (await answer.json()).models;
@@ -34,6 +35,7 @@ function showModel() {
   $("facts").textContent = `${model.name}: ${model.variant}, ${classes} classes, ${model.size} pixels, ${model.engine}`;
   $("report").hidden = !model.report;
   $("report").href = `/v1/models/${encodeURIComponent(model.name)}/report`;
+  $("map-tools").hidden = $("hint").hidden = !model.maps;
 }
 
 async function reason(answer) {
@@ -53,8 +55,9 @@ function add(files) {
     const item = $("result").content.cloneNode(true).firstElementChild;
     item.querySelector("figcaption").textContent = file.name || "pasted image";
     item.querySelector("canvas").setAttribute("aria-label", file.name || "pasted image");
+    item.file = file;
     $("results").append(item);
-    waiting.push([file, item]);
+    waiting.push(item);
   }
   $("tools").hidden = $("results").children.length === 0;
   $("results").classList.toggle("one", $("results").children.length === 1);
@@ -66,11 +69,11 @@ async function work() {
   isBusy = true;
   await started;
   while (waiting.length) {
-    const [file, item] = waiting.shift();
+    const item = waiting.shift();
     if (!item.isConnected) continue;
     item.setAttribute("aria-busy", "true");
     try {
-      await classify(file, item);
+      await classify(item);
     } catch (error) {
       fail(item, error.message);
     }
@@ -79,11 +82,13 @@ async function work() {
   isBusy = false;
 }
 
-async function classify(file, item) {
-  const photo = await readPhoto(file);
+async function classify(item) {
+  const file = item.file;
+  const photo = (item.photo ??= await readPhoto(file));
   draw(item, photo);
-  const name = $("model").value;
+  if (problem) return fail(item, problem);
   if (file.size > LARGEST) return fail(item, `more than ${LARGEST / 2 ** 20} MiB`);
+  const name = $("model").value;
   const path = `/v1/models/${encodeURIComponent(name)}/classify?top=5&maps=1`;
   for (let tries = 1; item.isConnected; tries++) {
     const answer = await fetch(path, { method: "POST", body: file, headers: { ...authorisation, "Content-Type": "application/octet-stream" } });
@@ -92,6 +97,7 @@ async function classify(file, item) {
       await new Promise((done) => setTimeout(done, 1000 * Math.min(seconds, 30)));
       continue;
     }
+    if (name !== $("model").value) return; // the photo waits for another model
     if (!answer.ok) return fail(item, await reason(answer));
     return show(item, photo, await answer.json());
   }
@@ -122,19 +128,22 @@ function fail(item, message) {
 function show(item, photo, answer) {
   const bars = item.querySelector(".bars");
   const best = answer.classes[0];
+  item.querySelector(".error").hidden = true;
   const hasMaps = photo !== null && best.map !== undefined;
   for (const each of answer.classes) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.disabled = !hasMaps;
+    const row = document.createElement(hasMaps ? "button" : "div");
+    row.className = "bar";
     const percent = `${(100 * each.probability).toFixed(1)} %`;
-    button.append(bar(each.probability), text(each.class), text(percent));
-    button.addEventListener("click", () => choose(item, photo, answer, each, button));
-    const row = document.createElement("li");
-    row.append(button);
-    bars.append(row);
+    row.append(bar(each.probability), text(each.class), text(percent));
+    if (hasMaps) {
+      row.type = "button";
+      row.addEventListener("click", () => choose(item, photo, answer, each, row));
+    }
+    const entry = document.createElement("li");
+    entry.append(row);
+    bars.append(entry);
   }
-  item.querySelector(".time").textContent = `${answer.milliseconds} ms`;
+  item.querySelector(".time").textContent = `${models.length > 1 ? `${answer.model}, ` : ""}${answer.milliseconds} ms`;
   const label = `${item.querySelector("figcaption").textContent}: ${best.class}, ${(100 * best.probability).toFixed(1)} %`;
   item.querySelector("canvas").setAttribute("aria-label", label);
   $("status").textContent = label;
@@ -162,6 +171,46 @@ function choose(item, photo, answer, chosen, button) {
   const map = heat(chosen.map);
   item.redraw = () => draw(item, photo, map, answer.seen);
   item.redraw();
+}
+
+// Ask another model for all photos again.
+function ask() {
+  showModel();
+  for (const item of $("results").children) {
+    item.querySelector(".bars").replaceChildren();
+    item.querySelector(".time").textContent = "";
+    item.querySelector(".error").hidden = true;
+    item.redraw = undefined;
+    if (!waiting.includes(item)) waiting.push(item);
+  }
+  work();
+}
+
+async function openWebcam() {
+  $("left").textContent = "";
+  try {
+    $("video").srcObject = await navigator.mediaDevices.getUserMedia({ video: true });
+  } catch (error) {
+    $("left").textContent = `The camera can't be used: ${error.message}`;
+    return;
+  }
+  $("viewfinder").showModal();
+}
+
+async function takePhoto() {
+  const video = $("video");
+  const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
+  canvas.getContext("2d").drawImage(video, 0, 0);
+  $("viewfinder").close();
+  add([new File([await canvas.convertToBlob({ type: "image/jpeg", quality: 0.95 })], `photo ${++shots}`)]);
+}
+
+function drop(transfer) {
+  const folders = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry?.isDirectory);
+  const names = new Set(folders.map((folder) => folder.name));
+  add([...transfer.files].filter((file) => !names.has(file.name)));
+  if (names.size) $("left").textContent = `A folder was left out: drop the photos that are in it. (${[...names].join(", ")})`;
+  else if (!transfer.files.length) $("left").textContent = "What was dropped is not a file: save the photo, then drop its file.";
 }
 
 // The map in colours, opaque where it is high; what speaks against the class is not drawn.
@@ -219,10 +268,19 @@ for (const kind of ["dragenter", "dragover"]) {
 for (const kind of ["dragleave", "drop"]) document.addEventListener(kind, () => $("drop").classList.remove("over"));
 document.addEventListener("drop", (event) => {
   event.preventDefault();
-  add(event.dataTransfer.files);
+  drop(event.dataTransfer);
 });
 document.addEventListener("paste", (event) => {
   if (event.clipboardData.files.length) add(event.clipboardData.files);
+});
+const isTouched = matchMedia("(pointer: coarse)").matches;
+$("phone").hidden = !isTouched;
+$("webcam").hidden = isTouched || !navigator.mediaDevices; // which only localhost and TLS have
+$("webcam").addEventListener("click", openWebcam);
+$("take").addEventListener("click", takePhoto);
+$("cancel").addEventListener("click", () => $("viewfinder").close());
+$("viewfinder").addEventListener("close", () => {
+  for (const track of $("video").srcObject.getTracks()) track.stop();
 });
 let frame = 0;
 $("strength").addEventListener("input", () => {
@@ -238,4 +296,4 @@ $("clear").addEventListener("click", () => {
   $("status").textContent = $("left").textContent = "";
   $("files").focus();
 });
-$("model").addEventListener("change", showModel);
+$("model").addEventListener("change", ask);
