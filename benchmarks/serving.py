@@ -80,13 +80,13 @@ async def in_turn(port, photos, clients, seconds=None, requests=None):
     return answers, len(answers) / (time.perf_counter() - started)
 
 
-async def at_rate(port, photos, rate, seconds):
-    """Ask at random moments, whatever the answers; return the statuses and seconds."""
+async def at_rate(port, photos, rate, seconds, is_random=True):
+    """Ask at random or at even moments, whatever the answers; return the statuses and seconds."""
     bodies, draws, tasks = itertools.cycle(photos), random.Random(0), []
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         tasks.append(asyncio.create_task(ask(port, next(bodies))))
-        await asyncio.sleep(draws.expovariate(rate))
+        await asyncio.sleep(draws.expovariate(rate) if is_random else 1 / rate)
     return await asyncio.gather(*tasks)
 
 
@@ -104,6 +104,10 @@ def predict_rate(model, photos, engine, images):
 def percentile(answers, share):
     seconds = sorted(seconds for status, seconds in answers if status == 200)
     return 1000 * seconds[min(len(seconds) - 1, int(share * len(seconds)))]
+
+
+def summary(answers):
+    return {"median": percentile(answers, 0.5), "p99": percentile(answers, 0.99), "n": len(answers)}
 
 
 def spread(values):
@@ -131,7 +135,8 @@ def main():
         ratios.append(rate / predicted[-1])
     alone, _ = run(1, seconds=given.seconds)
     capacity = statistics.median(rates)
-    half = asyncio.run(at_rate(server.port, photos, capacity / 2, 3 * given.seconds))
+    evenly = asyncio.run(at_rate(server.port, photos, capacity / 2, 3 * given.seconds, is_random=False))
+    half = asyncio.run(at_rate(server.port, photos, capacity / 2, 6 * given.seconds))
     before = server.status()
     started = time.perf_counter()
     flood = asyncio.run(at_rate(server.port, photos, 4 * capacity, 60))
@@ -145,8 +150,9 @@ def main():
         "images_per_second": spread(rates),
         "predict_images_per_second": spread(predicted),
         "ratio": spread(ratios),
-        "alone_ms": {"median": percentile(alone, 0.5), "p99": percentile(alone, 0.99), "n": len(alone)},
-        "half_load_ms": {"median": percentile(half, 0.5), "p99": percentile(half, 0.99), "n": len(half)},
+        "alone_ms": summary(alone),
+        "half_load_evenly_ms": summary(evenly),
+        "half_load_ms": summary(half),
         "overload": {
             "requests": len(flood),
             "seconds": time.perf_counter() - started,

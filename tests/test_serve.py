@@ -514,6 +514,10 @@ def test_what_cannot_be_served_is_refused(trained, tmp_path):
     assert refusal(resnext("serve", f"a={trained[0]}", f"a={trained[0]}", "--port", 0)) == (
         "two models are called a. Name them: NAME=MODEL"
     )
+    network = ResNeXt("resnext14_2x4d", input_shape=(32, 32, 3), classes=2)
+    network.layers[-1].bias.assign([np.nan, 0.0])
+    save_weights(network, tmp_path / "nan.safetensors")
+    assert "the network computes values that are not finite" in refusal(resnext("serve", tmp_path / "nan.safetensors"))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         message = refusal(resnext("serve", trained[0], "--port", port))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from resnext.errors import ArgumentError, one_line
+from resnext.errors import ArgumentError, WeightsError, one_line
 from resnext.inference.model import Model
 from resnext.serving.batcher import Batcher
 from resnext.serving.metrics import Metrics
@@ -72,7 +72,9 @@ class ServedModel:
         model = Model.open(self.source).with_engine(None)
         signature = _signature(model)
         network, size = open_network(model), model.preprocessing.size
-        answers = network(np.zeros((1, size, size, 3), np.uint8))  # shows that it works
+        answers = network(np.zeros((1, size, size, 3), np.uint8))
+        if not np.isfinite(answers.probabilities).all():
+            raise WeightsError(f"{self.source}: the network computes values that are not finite. Serve another model.")
         pace = measure_pace(network, size, self.options.batch_size)
         batcher = Batcher(network, pace, self.options.queue, self.options.deadline, self._count)
         self.metrics.waiting.labels(self.name).set_function(lambda: self.loaded.batcher.admitted)
