@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+from conftest import computed
 
 from resnext import ResNeXt, fold
 from resnext.layers.batch_norm import BatchNorm
@@ -28,7 +29,7 @@ def shaken(model):
 
 def check(model, images):
     folded = fold(model)
-    expected, given = (keras.ops.convert_to_numpy(m(images, training=False)) for m in (model, folded))
+    expected, given = computed(model, images), computed(folded, images)
     assert np.abs(given - expected).max() < 1e-5 * np.abs(expected).max()
     return [layer for layer in folded.layers if isinstance(layer, keras.layers.BatchNormalization)]
 
@@ -72,7 +73,7 @@ def test_half_precision_keeps_its_policy():
         folded = fold(network)
     assert folded.get_layer("stem_conv").compute_dtype == "bfloat16"
     x = images(2, 32, 32, 3)
-    expected, given = (keras.ops.convert_to_numpy(m(x, training=False)) for m in (network, folded))
+    expected, given = computed(network, x), computed(folded, x)
     np.testing.assert_allclose(given, expected, atol=0.03)
 
 
@@ -93,8 +94,8 @@ def test_layers_that_are_used_twice_stay():
     outputs = [norm(layer(x)) for layer, x in zip(convolutions, (inputs, others), strict=True)]
     model = shaken(keras.Model([inputs, others], outputs))
     x = list(images(2, 2, 8, 8, 4))
-    for expected, given in zip(model(x, training=False), fold(model)(x, training=False), strict=True):
-        np.testing.assert_allclose(*map(keras.ops.convert_to_numpy, (given, expected)), rtol=1e-5, atol=1e-6)
+    for expected, given in zip(computed(model, x), computed(fold(model), x), strict=True):
+        np.testing.assert_allclose(given, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_what_would_not_be_the_same_stays():
@@ -112,8 +113,8 @@ def test_what_would_not_be_the_same_stays():
 
 def check_all(model, channels=3):
     folded, x = fold(model), images(2, 8, 8, channels)
-    for expected, given in zip(model(x, training=False), folded(x, training=False), strict=True):
-        np.testing.assert_allclose(*map(keras.ops.convert_to_numpy, (given, expected)), rtol=1e-4, atol=1e-5)
+    for expected, given in zip(computed(model, x), computed(folded, x), strict=True):
+        np.testing.assert_allclose(given, expected, rtol=1e-4, atol=1e-5)
     return [layer for layer in folded.layers if isinstance(layer, keras.layers.BatchNormalization)]
 
 

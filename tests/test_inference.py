@@ -327,8 +327,8 @@ def test_class_names_travel_with_the_weights(trained, colours, tmp_path):
 def test_what_is_no_model_is_refused(trained, weights, tmp_path):
     folder, _ = trained
     allowed = (
-        "Pass a run folder, a file of weights, hf:OWNER/NAME, the tag of published weights (resnext list --weights), "
-        "or a network by name with --weights."
+        "Pass a run folder, a file of weights, an exported file or folder, hf:OWNER/NAME, or the tag of published "
+        "weights (resnext list --weights)."
     )
     assert refusal(resnext("predict", "resnxt50_32x4d", "x.png")) == (
         f"resnxt50_32x4d: no such model. Did you mean resnext50_32x4d? {allowed}"

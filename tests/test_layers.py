@@ -8,6 +8,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from conftest import computed
 
 from resnext import ResNeXt
 from resnext.layers.batch_norm import BatchNorm
@@ -75,7 +76,7 @@ def step(route, x, kernel, groups, upstream, dtype="float32", **arguments):
     layer.route = route
     layer.kernel.assign(kernel)
     zeros = np.zeros_like(to_layout(x))
-    outputs = keras.ops.convert_to_numpy(keras.ops.cast(model(zeros), "float32"))
+    outputs = computed(model, zeros)
 
     def loss(slopes, predicted):
         return keras.ops.sum(keras.ops.cast(predicted, "float32") * keras.ops.cast(slopes, "float32"))
@@ -102,12 +103,13 @@ CASES = {
     "one pixel kernel, one group, stride": {"channels": 12, "filters": 20, "groups": 1, "kernel_size": 1, "strides": 2},
     "one group": {"channels": 8, "filters": 12, "groups": 1},
 }
+FIRST = ["narrow groups", "stride, padded on one side", "dilation", "one pixel kernel, one group"]
+LAYOUTS = [*((case, "channels_last") for case in CASES), *((case, "channels_first") for case in FIRST)]
 POINTWISE = [name for name in CASES if name.startswith("one pixel kernel, one group")]
 
 
-@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 @pytest.mark.parametrize("route", ROUTES)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("case", "data_format"), LAYOUTS)
 def test_every_route_is_the_definition(case, route, data_format):
     for ours, truth in zip(*both(case, route, data_format, "float32"), strict=True):
         np.testing.assert_allclose(ours, truth, rtol=1e-4, atol=2e-4)
@@ -245,7 +247,7 @@ def norm_step(layer, x, addend, upstream, dtype, training=True):
     rng = np.random.default_rng(5)
     layer.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in layer.weights])
     zeros = np.zeros_like(x)
-    outputs = keras.ops.convert_to_numpy(keras.ops.cast(model(zeros, training=training), "float32"))
+    outputs = computed(model, zeros, training)
 
     def loss(slopes, predicted):
         return keras.ops.sum(keras.ops.cast(predicted, "float32") * slopes)
@@ -331,7 +333,7 @@ def test_max_pooling_is_keras_own_in_values_and_gradient(size, strides, sides, d
         model = keras.Model(inputs, kind(size, strides, data_format=data_format)(images(inputs)))
         model.compile(keras.optimizers.SGD(1.0), lambda slopes, predicted: keras.ops.sum(predicted * slopes))
         slopes = np.random.default_rng(7).normal(size=model.output.shape).astype("float32")
-        outputs = keras.ops.convert_to_numpy(model(np.zeros_like(x)))
+        outputs = computed(model, np.zeros_like(x))
         model.train_on_batch(np.zeros_like(x), slopes)
         results.append((outputs, x - keras.ops.convert_to_numpy(images.images)))
     for given, expected in zip(*results, strict=True):

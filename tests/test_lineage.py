@@ -1,12 +1,17 @@
 """The two networks this library descends from: golden counts, and that each path has its own slice."""
 
+import functools
 import math
 
 import keras
 import numpy as np
 import pytest
+from conftest import computed
 
 from resnext.model.lineage import resnext29_taki, resnext50_wenga
+
+wenga = functools.cache(resnext50_wenga)  # no test but the last changes a network
+taki = functools.cache(resnext29_taki)
 
 
 def trainable(network):
@@ -18,12 +23,12 @@ def trainable(network):
     [((224, 224, 3), 2, 26_507_010, 26_438_786), ((32, 32, 3), 10, 26_511_114, 26_442_890)],
 )
 def test_wenga_has_the_parameters_of_the_seed(input_shape, classes, total, learned):
-    network = resnext50_wenga(input_shape, classes)
+    network = wenga(input_shape, classes)
     assert (network.count_params(), trainable(network)) == (total, learned)
 
 
 def test_wenga_has_the_sizes_of_the_seed():
-    network = resnext50_wenga((224, 224, 3), 2)
+    network = wenga((224, 224, 3), 2)
     sizes = [network.get_layer(f"stage{stage}_block1_add").output.shape[1] for stage in (2, 3, 4, 5)]
     assert sizes == [28, 14, 7, 4]
     assert network.get_layer("predictions").kernel.shape == (8192, 2)
@@ -31,16 +36,14 @@ def test_wenga_has_the_sizes_of_the_seed():
 
 def test_every_path_of_wenga_sees_its_own_slice():
     """On Keras 3 the seed's Lambda layers gave every path the last slice."""
-    network = resnext50_wenga((32, 32, 3), 10)
+    network = wenga((32, 32, 3), 10)
     block, slices = "stage3_block2", {}
     for path in range(1, 5):
         layer = network.get_layer(f"{block}_path{path}_transform_1x1_conv")
         slices[path] = layer.input
     whole = network.get_layer("stage3_block1_relu").output
     taken = keras.Model(network.input, [whole, *slices.values()])
-    whole, *parts = map(
-        keras.ops.convert_to_numpy, taken(np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32"))
-    )
+    whole, *parts = computed(taken, np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32"))
     assert whole.shape[-1] == 512
     for i, part in enumerate(parts):
         np.testing.assert_array_equal(part, whole[..., 128 * i : 128 * (i + 1)])
@@ -48,7 +51,7 @@ def test_every_path_of_wenga_sees_its_own_slice():
 
 
 def test_paths_of_wenga_start_different():
-    network = resnext50_wenga((32, 32, 3), 10)
+    network = wenga((32, 32, 3), 10)
     kernels = {
         keras.ops.convert_to_numpy(network.get_layer(f"stage2_block2_path{i}_transform_3x3_conv").kernel).tobytes()
         for i in range(1, 5)
@@ -57,7 +60,7 @@ def test_paths_of_wenga_start_different():
 
 
 def test_wenga_departs_from_the_paper_as_it_says():
-    network = resnext50_wenga((32, 32, 3), 10)
+    network = wenga((32, 32, 3), 10)
     assert network.get_layer("stage3_block1_path1_transform_1x1_conv").strides == (2, 2)
     assert network.get_layer("stage3_block1_path1_transform_3x3_conv").strides == (1, 1)
     assert all(layer.use_bias for layer in network.layers if isinstance(layer, keras.layers.Conv2D))
@@ -66,20 +69,18 @@ def test_wenga_departs_from_the_paper_as_it_says():
 
 
 def test_taki_has_the_parameters_of_its_source():
-    network = resnext29_taki()
+    network = taki()
     assert trainable(network) == 3_957_696
-    assert trainable(resnext29_taki(100)) == 3_957_696 + 90 * 256
+    assert trainable(taki(100)) == 3_957_696 + 90 * 256
 
 
 def test_every_path_of_taki_sees_the_whole_input_and_its_shortcut_pads_both_sides():
-    network = resnext29_taki()
+    network = taki()
     inputs = {id(network.get_layer(f"stage2_block2_path{i}_transform_1x1_conv").input) for i in range(1, 9)}
     assert inputs == {id(network.get_layer("stage2_block1_relu").output)}
-    before, padded = keras.Model(
-        network.input,
-        [network.get_layer("stage2_block3_relu").output, network.get_layer("stage3_block1_add").input[1]],
-    )(np.random.default_rng(1).normal(size=(1, 32, 32, 3)).astype("float32"))
-    before, padded = map(keras.ops.convert_to_numpy, (before, padded))
+    ends = [network.get_layer("stage2_block3_relu").output, network.get_layer("stage3_block1_add").input[1]]
+    x = np.random.default_rng(1).normal(size=(1, 32, 32, 3)).astype("float32")
+    before, padded = computed(keras.Model(network.input, ends), x)
     assert padded.shape == (1, 16, 16, 128)
     assert not padded[..., :32].any()
     assert not padded[..., 96:].any()

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-from conftest import gradients
+from conftest import computed, gradients
 
 from resnext.model.blocks import Block, downsampling_block, identity_block, split, split_slices
 from resnext.model.classifier import keras_config
@@ -71,7 +71,7 @@ def test_stage_shapes_of_table_1():
 
 
 def _run(model, images, training):
-    return keras.ops.convert_to_numpy(model(images, training=training))
+    return computed(model, images, training)
 
 
 def _forms(dtype):
@@ -217,7 +217,7 @@ def test_without_shortcuts_a_block_is_its_paths_alone():
     for shortcut, is_silent in (("B", False), ("none", True)):
         variant = dataclasses.replace(SMALL, shortcut=shortcut, last_gamma=0.0)
         network = ResNeXt(variant, input_shape=(12, 12, 3), include_top=False)
-        outputs = keras.ops.convert_to_numpy(network(np.ones((1, 12, 12, 3), "float32")))
+        outputs = computed(network, np.ones((1, 12, 12, 3), "float32"))
         assert (not outputs.any()) == is_silent
 
 
@@ -280,9 +280,7 @@ def test_block_is_the_shortcut_plus_the_paths(form):
     assert block.output.shape == (None, 3, 3, 32)
     x = np.random.default_rng(10).normal(size=(2, 6, 6, 16)).astype("float32")
     last = block.get_layer("block_transition_norm")
-    parts = keras.Model(inputs, [block.get_layer("block_shortcut_norm").output, last.input[0]])(x)
-    shortcut, aggregated = map(keras.ops.convert_to_numpy, parts)
+    parts = keras.Model(inputs, [block.get_layer("block_shortcut_norm").output, last.input[0]])
+    shortcut, aggregated = computed(parts, x)
     residual = aggregated / np.sqrt(1 + last.epsilon)  # statistics and scale are the initial ones
-    np.testing.assert_allclose(
-        keras.ops.convert_to_numpy(block(x)), np.maximum(shortcut + residual, 0), rtol=1e-5, atol=1e-6
-    )
+    np.testing.assert_allclose(computed(block, x), np.maximum(shortcut + residual, 0), rtol=1e-5, atol=1e-6)

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import gradients
+from conftest import computed, gradients
 from golden.formula import array, sample
 from safetensors.numpy import load_file, save_file
 
@@ -75,10 +75,11 @@ def test_stages_and_logits_are_theirs(weights):
     )
     ends = [f"stage{stage}_block{1 + (stage == 3)}_" for stage in (2, 3, 4, 5)]
     layers = [[layer for layer in network.layers if layer.name.startswith(end)][-1] for end in ends]
-    *maps, logits = keras.Model(network.input, [*(layer.output for layer in layers), network.output])(images)
-    _compare(keras.ops.convert_to_numpy(logits), golden()[name]["logits"])
+    outputs = [*(layer.output for layer in layers), network.output]
+    *maps, logits = computed(keras.Model(network.input, outputs), images)
+    _compare(logits, golden()[name]["logits"])
     for ours, theirs in zip(maps, golden()[name]["stages"], strict=True):
-        ours = np.moveaxis(keras.ops.convert_to_numpy(ours), -1, 1)
+        ours = np.moveaxis(ours, -1, 1)
         assert list(ours.shape) == theirs["shape"]
         _compare(np.array(sample(ours, 40)), theirs["sample"])
 
@@ -88,8 +89,8 @@ def test_channels_first_gives_theirs_too(weights):
     name, path = weights
     with keras_config("float32", "channels_first"):
         pyramid = backbone(FAMILIES[name], weights=path)
-        for ours, theirs in zip(pyramid(array("pictures", IMAGES)), golden()[name]["stages"], strict=True):
-            _compare(np.array(sample(keras.ops.convert_to_numpy(ours), 40)), theirs["sample"])
+        for ours, theirs in zip(computed(pyramid, array("pictures", IMAGES)), golden()[name]["stages"], strict=True):
+            _compare(np.array(sample(ours, 40)), theirs["sample"])
 
 
 @pytest.mark.parametrize("weights", TRAINED, indirect=True)

@@ -10,6 +10,7 @@ import struct
 import threading
 import time
 from types import SimpleNamespace
+from urllib.parse import quote
 
 import keras
 import numpy as np
@@ -213,6 +214,18 @@ REFUSED = [
     ("POST", "/v2/models/colours/infer", b" " * (4 * 2**20 + 1), {}, 400, "the JSON has 4,194,304 bytes at most"),
     ("POST", "/v2/models/colours/infer", b'{"inputs": 5}', {}, 400, "inputs must be of JSON's type array"),
     ("POST", "/v1/classify", b"\xff\xd8" + b"\xff\xda" * 501, {}, 400, "more than 500 scans"),
+    ("POST", "/v1/classify?top=٣", b"x", {}, 400, "top must be a whole number, at least 1"),
+    ("POST", "/v1/classify?maps=yes", b"x", {}, 400, "maps must be 0 or 1"),
+    (
+        "POST",
+        "/v1/classify",
+        b"1\r\nx\r\n0\r\n\r\n",
+        {"Transfer-Encoding": "chunked", "Content-Length": "1"},
+        400,
+        "Content-Length or Transfer-Encoding, not both",
+    ),
+    ("POST", "/no", b"x" * 6_000_000, {}, 404, "Not Found"),
+    ("POST", "/v1/models/no/classify", b"x" * 6_000_000, {}, 404, "The models are colours, again"),
     ("POST", "/v1/classify?top=1000000", b"x", {}, 400, "top must be a whole number, at least 1"),
     ("POST", "/v2/models/colours/infer", changed(data="x"), {}, 400, "data must be of JSON's type array"),
     ("POST", "/v2/models/colours/infer", changed(datatype="BYTES", shape=[1], data=["%"]), {}, 400, "in base64"),
@@ -234,8 +247,10 @@ REFUSED = [
 @pytest.mark.once
 @pytest.mark.parametrize(("method", "path", "body", "headers", "status", "words"), REFUSED)
 def test_requests_are_refused_with_a_reason(server, method, path, body, headers, status, words):
-    given, _, content = server.ask(method, path, body, headers)
+    started = time.monotonic()
+    given, _, content = server.ask(method, quote(path, safe="/?="), body, headers)
     assert (given, words in json.loads(content)["error"]) == (status, True), content
+    assert status == 413 or time.monotonic() - started < 4  # nobody waits for what a client has sent already
 
 
 def send_for_ever(connection, content):
@@ -253,6 +268,7 @@ def test_clients_that_take_their_time_are_sent_away(server, photos):
     assert server.raw(b"POST /v1/cla") == b""  # no whole head
     assert server.raw(b"") == b""  # nothing at all
     assert b" 408 " in server.raw(head + b"Content-Length: 100\r\n\r\nx")
+    assert b" 400 " in server.raw(head + b"Content-Length: 100\r\n\r\nx", end=True)
     assert time.monotonic() - started < 10
     endless = head + b"Transfer-Encoding: chunked\r\n\r\n" + b"100000\r\n" + b"x" * 2**20 + b"\r\n"
     more = b"100000\r\n" + b"x" * 2**20 + b"\r\n"
@@ -512,8 +528,10 @@ def test_what_cannot_be_served_is_refused(trained, tmp_path):
     assert "no such model" in refusal(resnext("serve", tmp_path / "no"))
     assert refusal(resnext("serve")).startswith("no model. Pass a run, weights, or an exported file")
     assert refusal(resnext("serve", f"a={trained[0]}", f"a={trained[0]}", "--port", 0)) == (
-        "two models are called a. Name them: NAME=MODEL"
+        "two models are called a. Give each a name of its own: NAME=MODEL"
     )
+    for word in ("ü=x", "a=", "=x", "a b=x"):
+        assert refusal(resnext("serve", word)).startswith(f"{word}: must be NAME=MODEL; a name has the letters a to z")
     network = ResNeXt("resnext14_2x4d", input_shape=(32, 32, 3), classes=2)
     network.layers[-1].bias.assign([np.nan, 0.0])
     save_weights(network, tmp_path / "nan.safetensors")
@@ -526,7 +544,11 @@ def test_what_cannot_be_served_is_refused(trained, tmp_path):
         )
     for options, words in (
         ({"port": 65536}, "`port` must be from 0 to 65535"),
-        ({"token": "short"}, "`token` must have at least 16 printable ASCII characters"),
+        (
+            {"token": "short"},
+            r"the token \(--token or \$RESNEXT_TOKEN\) must have at least 16 printable",
+        ),
+        ({"token": ""}, "the token"),
         ({"batch_size": 0}, "`batch_size` must be from 1 to 1024"),
         ({"queue": 31}, "`queue` must be at least 32"),
         ({"deadline": 0}, "`deadline` must be above 0 seconds"),

@@ -26,15 +26,16 @@ def serve(
 
     Args:
         models: run folders, files of weights, exported files; with NAME= the name in paths.
-        host: address to listen on; with another than this machine's own, clients must send the token.
+        host: address to listen on; on any other than this machine's own, clients must send the token.
         port: port; 0 for any that is free.
         token: what clients must send as "Authorization: Bearer TOKEN"; by default $RESNEXT_TOKEN, or where one is
             needed a new one, which is printed.
         batch_size: images that a network computes at once, at most; fewer where that is as fast.
         queue: images that may wait for a network; more are refused with status 429.
-        deadline: seconds in which a request is answered or given up.
+        deadline: seconds within which a request is answered, or fails with status 504.
     """
-    options = ServingOptions(host, port, token or os.environ.get("RESNEXT_TOKEN"), batch_size, queue, deadline)
+    token = os.environ.get("RESNEXT_TOKEN") if token is None else token
+    options = ServingOptions(host, port, token, batch_size, queue, deadline)
     try:
         from resnext.serving.server import serve
     except ModuleNotFoundError as error:

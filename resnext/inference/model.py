@@ -181,8 +181,8 @@ class Model:
 
 
 _ALLOWED = (
-    "Pass a run folder, a file of weights, hf:OWNER/NAME, the tag of published weights (resnext list --weights), or a "
-    "network by name with --weights."
+    "Pass a run folder, a file of weights, an exported file or folder, hf:OWNER/NAME, or the tag of published weights "
+    "(resnext list --weights)."
 )
 
 

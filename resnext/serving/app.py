@@ -32,7 +32,7 @@ from resnext.inference.engines import Engine
 from resnext.inference.model import Model
 from resnext.runs.run import REPORT
 from resnext.serving import kserve
-from resnext.serving.limits import Limits, discard, refused
+from resnext.serving.limits import Limits, refused
 from resnext.serving.models import ServedModel
 from resnext.serving.network import Answers
 from resnext.serving.options import MAX_BODIES, MAX_BODY, MAX_IMAGES
@@ -101,7 +101,6 @@ def _inference(endpoint: Callable[[Request, ServedModel, bytes, float], Awaitabl
         except (RequestError, ImageError) as error:
             response = refused(400, printable(one_line(error)))
         except HTTPException as error:
-            await discard(request.receive)
             response = refused(error.status_code, error.detail)
         except OverloadedError as error:
             response = refused(429, str(error), {"retry-after": str(error.retry_after)})
@@ -145,11 +144,10 @@ async def _classify(request: Request, served: ServedModel, body: bytes, started:
     """Answer the content of an image file with its most probable classes and, where asked, their maps."""
     if request.headers.get("content-type", "").startswith(("multipart/", "application/json", "text/")):
         raise HTTPException(415, "send the content of an image file as the body, and nothing around it")
-    top = _number(request, "top", TOP)
+    top, with_maps = _number(request, "top", TOP), _flag(request, "maps")
     read = partial(read_files, [body])
     service = _service(request)
     model, seen, answers = await service.compute(served, 1, read, started)
-    with_maps = request.query_params.get("maps") == "1"
     classes = await service.in_thread(_rows, model, answers, top, with_maps)
     milliseconds = round(1000 * (time.monotonic() - started), 1)
     return JSONResponse({"model": served.name, "classes": classes, "seen": seen.part, "milliseconds": milliseconds})
@@ -184,9 +182,16 @@ async def _infer(request: Request, served: ServedModel, body: bytes, started: fl
 
 def _number(request: Request, name: str, default: int) -> int:
     value = request.query_params.get(name, str(default))
-    if not value.isdecimal() or len(value) > 6 or int(value) < 1:
+    if not (value.isascii() and value.isdecimal()) or len(value) > 6 or int(value) < 1:
         raise HTTPException(400, f"{name} must be a whole number, at least 1")
     return int(value)
+
+
+def _flag(request: Request, name: str) -> bool:
+    value = request.query_params.get(name, "0")
+    if value not in ("0", "1"):
+        raise HTTPException(400, f"{name} must be 0 or 1")
+    return value == "1"
 
 
 def _service(request: Request) -> Service:

@@ -154,7 +154,7 @@ def _field(document: dict[str, Any], name: str, kind: type) -> Any:
 def _shape(tensor: dict[str, Any], most: int) -> list[int]:
     shape = tensor.get("shape")
     if not isinstance(shape, list) or not shape or not all(type(side) is int and side >= 0 for side in shape):
-        raise RequestError(f"the shape of {INPUT} must be a list of whole numbers")
+        raise RequestError(f"the shape of {INPUT} must be a list of whole numbers, none below 0")
     if not 1 <= shape[0] <= most:
         raise RequestError(f"a request has 1 to {most} images. Received: {shape[0]}")
     return shape
@@ -221,6 +221,6 @@ def _output(document: dict[str, Any]) -> Output:
     given = _field(outputs[0], "parameters", dict)
     classes = given.get("classification", 0)
     if type(classes) is not int or classes < 0:
-        raise RequestError("classification must be a whole number")
+        raise RequestError("classification must be a whole number, at least 0")
     is_binary = given.get("binary_data", _field(document, "parameters", dict).get("binary_data_output", False))
     return Output(classes, is_binary is True)

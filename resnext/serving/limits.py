@@ -45,8 +45,18 @@ class Limits:
         if scope["type"] != "http":
             return
 
+        is_whole = False
+
+        async def receive_and_note() -> dict[str, Any]:
+            nonlocal is_whole
+            message = await receive()
+            is_whole = not message.get("more_body")
+            return message
+
         async def send_with_headers(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":
+                if message["status"] >= 400 and not is_whole:
+                    await discard(receive)
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
@@ -55,9 +65,7 @@ class Limits:
         refusal = self._refusal(scope["method"], scope["path"], Headers(scope=scope))
         self.service.in_flight += 1
         try:
-            if refusal:
-                await discard(receive)
-            await (refusal or self.app)(scope, receive, send_with_headers)
+            await (refusal or self.app)(scope, receive_and_note, send_with_headers)
         finally:
             self.service.in_flight -= 1
 
@@ -77,6 +85,8 @@ class Limits:
         if headers.get("content-encoding", "identity") != "identity":
             return refused(415, "send the body as it is, without Content-Encoding")
         length = headers.get("content-length")
+        if length is not None and "transfer-encoding" in headers:
+            return refused(400, "send Content-Length or Transfer-Encoding, not both")
         if length is not None and length.isdecimal() and int(length) > MAX_BODY:
             return refused(413, f"a body has {MAX_BODY:,} bytes at most. Received: {int(length):,}")
         return None

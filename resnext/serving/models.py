@@ -6,7 +6,7 @@ import contextlib
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,25 +89,20 @@ class Models:
     """All models of a server; the first is the one that requests without a name mean.
 
     Args:
-        sources: `MODEL` or `NAME=MODEL` for each.
+        sources: what the user passed for each name, as `Model.open` takes it.
         options: as in `ServedModel`.
         metrics: counters of the server.
         say: called with a line when a model is loaded again.
 
     Raises:
-        ArgumentError, RunError, WeightsError: a model cannot be used, or two have one name.
+        ArgumentError, RunError, WeightsError: a model cannot be used.
     """
 
     def __init__(
-        self, sources: Iterable[str], options: ServingOptions, metrics: Metrics, say: Callable[[str], None] = print
+        self, sources: Mapping[str, str], options: ServingOptions, metrics: Metrics, say: Callable[[str], None] = print
     ):
-        self.say, self.by_name = say, {}
-        for name, source in map(named, sources):
-            if name in self.by_name:
-                raise ArgumentError(f"two models are called {name}. Name them: NAME=MODEL")
-            self.by_name[name] = ServedModel(name, source, options, metrics)
-        if not self.by_name:
-            raise ArgumentError("no model. Pass a run, weights, or an exported file: resnext serve runs/first")
+        self.say = say
+        self.by_name = {name: ServedModel(name, source, options, metrics) for name, source in sources.items()}
         self._stop = threading.Event()
         self._watch = threading.Thread(target=self._look, name="reload", daemon=True)
         self._watch.start()
@@ -131,16 +126,33 @@ class Models:
                     served.reload_if_changed(self.say)
 
 
-def named(word: str) -> tuple[str, str]:
-    """Return the name of a model, and the model, of `NAME=MODEL` or `MODEL`.
+def by_name(words: Iterable[str]) -> dict[str, str]:
+    """Return models by the names in `MODEL` or `NAME=MODEL`.
 
-    >>> named("signs=runs/first"), named("runs/first/"), named("first.onnx")
-    (('signs', 'runs/first'), ('first', 'runs/first/'), ('first', 'first.onnx'))
+    >>> by_name(["signs=runs/first", "runs/first/", "birds.onnx"])
+    {'signs': 'runs/first', 'first': 'runs/first/', 'birds': 'birds.onnx'}
     """
+    models: dict[str, str] = {}
+    for name, source in map(_named, words):
+        if name in models:
+            raise ArgumentError(f"two models are called {name}. Give each a name of its own: NAME=MODEL")
+        models[name] = source
+    if not models:
+        raise ArgumentError("no model. Pass a run, weights, or an exported file: resnext serve runs/first")
+    return models
+
+
+def _named(word: str) -> tuple[str, str]:
     name, equals, source = word.partition("=")
-    if equals and re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
+    if equals and re.fullmatch(r"\w[\w.-]*", name, re.ASCII) and source:
         return name, source
-    path = Path(word).resolve()
+    path = Path(word)
+    if equals and not path.exists():
+        raise ArgumentError(
+            f"{word}: must be NAME=MODEL; a name has the letters a to z, digits, `_`, `.` and `-`, and begins with a "
+            "letter or a digit."
+        )
+    path = path.resolve() if path.name in ("", "..") else path  # but a link keeps its own name
     stem = path.stem if path.suffix in (".onnx", ".xml", ".tflite", ".safetensors") else path.name
     return re.sub(r"[^\w.-]+|^\W+", "_", stem, flags=re.ASCII) or "model", word
 

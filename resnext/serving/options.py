@@ -44,7 +44,8 @@ class ServingOptions:
             len(self.token) < 16 or not self.token.isascii() or not self.token.isprintable()
         ):
             raise ArgumentError(
-                "`token` must have at least 16 printable ASCII characters. Leave it out to get a new one."
+                "the token (--token or $RESNEXT_TOKEN) must have at least 16 printable ASCII characters. Leave it out "
+                "to get a new one where one is needed."
             )
         if not 1 <= self.batch_size <= 1024:
             raise ArgumentError(f"`batch_size` must be from 1 to 1024. Received: {self.batch_size}")

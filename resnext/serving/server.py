@@ -15,13 +15,14 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from resnext.errors import ArgumentError
 from resnext.serving.app import build_app
 from resnext.serving.metrics import Metrics
-from resnext.serving.models import Models
+from resnext.serving.models import Models, by_name
 from resnext.serving.options import ServingOptions
 from resnext.serving.service import Service
 
@@ -45,13 +46,14 @@ def serve(models: Sequence[str], options: ServingOptions, say: Callable[[str], N
         ArgumentError, RunError, WeightsError: a model cannot be served.
         OSError: the address is in use, or is not this machine's.
     """
+    sources = by_name(models)
     is_new = not options.is_local and options.token is None
     if is_new:
         options = replace(options, token=secrets.token_urlsafe(24))
     listening = _listen(options)
     with contextlib.closing(listening):
         metrics = Metrics()
-        opened = Models(models, options, metrics, say)
+        opened = Models(sources, options, metrics, say)
         service = Service(opened, options, metrics)
         say(_welcome(opened, options, listening.getsockname()[1], is_new))
         asyncio.run(_run(service, listening))
@@ -110,6 +112,8 @@ class _Protocol(H11Protocol):
     def eof_received(self) -> bool:
         """Keep the connection of a client that has ended its side until it has its answer."""
         self._is_ended = True
+        if self.conn.their_state is h11.SEND_BODY and not self.cycle.response_started:
+            self.data_received(b"")  # the rest of the body will never come: 400
         return not self._is_idle
 
     def on_response_complete(self) -> None:

@@ -11,31 +11,37 @@ const token = new URLSearchParams(location.hash.slice(1)).get("token");
 const authorisation = token ? { Authorization: `Bearer ${token}` } : {};
 const waiting = []; // results that have no answer yet
 let models = [];
-let problem = ""; // that no photo can be sent with
 let isBusy = false;
+let isOpening = false; // the webcam, which the browser asks permission for
 let shots = 0;
 
-const started = start().catch((error) => (problem = `The server does not answer: ${error.message}`)).then(() => ($("status").textContent = problem));
-
-async function start() {
-  const answer = await fetch("/v1/models", { headers: authorisation });
-  if (!answer.ok) {
-    problem = answer.status === 401 ? "This server requires a token: open the address that it printed." : await reason(answer);
-    return;
-  }
+// Ask what the server has. Throws an Error that says why it can't be used.
+async function connect() {
+  const answer = await send("/v1/models", { headers: authorisation });
+  if (answer.status === 401) throw new Error(`${token ? "The token is not right" : "This server requires a token"}: open the address that it printed.`);
+  if (!answer.ok) throw new Error(await reason(answer));
   models = (await answer.json()).models;
-  for (const model of models) $("model").add(new Option(model.name, model.name));
+  $("model").replaceChildren(...models.map((model) => new Option(model.name, model.name)));
   $("model-label").hidden = models.length < 2;
+  $("status").textContent = "";
   showModel();
+}
+
+async function send(path, request) {
+  try {
+    return await fetch(path, request);
+  } catch {
+    throw new Error("The server does not answer.");
+  }
 }
 
 function showModel() {
   const model = models.find((each) => each.name === $("model").value);
   const classes = model.classes.toLocaleString("en");
   $("facts").textContent = `${model.name}: ${model.variant}, ${classes} classes, ${model.size} pixels, ${model.engine}`;
+  document.title = `${model.name} – resnext`;
   $("report").hidden = !model.report;
   $("report").href = `/v1/models/${encodeURIComponent(model.name)}/report`;
-  $("map-tools").hidden = $("hint").hidden = !model.maps;
 }
 
 async function reason(answer) {
@@ -51,54 +57,77 @@ function add(files) {
   const room = MOST - $("results").children.length;
   const taken = photos.slice(0, room);
   $("left").textContent = taken.length < photos.length ? `The page holds ${MOST} photos; ${photos.length - taken.length} were left out.` : "";
-  for (const file of taken) {
+  const items = taken.map((file) => {
     const item = $("result").content.cloneNode(true).firstElementChild;
-    item.querySelector("figcaption").textContent = file.name || "pasted image";
-    item.querySelector("canvas").setAttribute("aria-label", file.name || "pasted image");
     item.file = file;
-    $("results").append(item);
-    waiting.push(item);
-  }
+    item.name = file.name || "pasted image";
+    item.querySelector("h2").textContent = item.name;
+    item.querySelector(".bars").setAttribute("aria-label", `Classes of ${item.name}`);
+    item.querySelector(".again").addEventListener("click", () => wait([item]));
+    return item;
+  });
+  $("results").append(...items);
   $("tools").hidden = $("results").children.length === 0;
   $("results").classList.toggle("one", $("results").children.length === 1);
+  wait(items);
+}
+
+// Empty some results, and let them wait for their answers.
+function wait(items) {
+  for (const item of items) {
+    item.querySelector(".bars").replaceChildren();
+    item.querySelector(".error").hidden = item.querySelector(".again").hidden = true;
+    item.querySelector(".time").textContent = "Waiting …";
+    item.querySelector("canvas").setAttribute("aria-label", item.name);
+    item.redraw = undefined;
+    if (item.photo) draw(item, item.photo);
+    if (!waiting.includes(item)) waiting.push(item);
+  }
   work();
 }
 
 async function work() {
   if (isBusy) return;
   isBusy = true;
-  await started;
+  let done = 0;
   while (waiting.length) {
     const item = waiting.shift();
     if (!item.isConnected) continue;
+    $("count").textContent = waiting.length ? `${waiting.length + 1} photos are waiting.` : "";
     item.setAttribute("aria-busy", "true");
+    item.querySelector(".time").textContent = "Classifying …";
     try {
       await classify(item);
     } catch (error) {
-      fail(item, error.message);
+      fail(item, error.message, true);
     }
     item.removeAttribute("aria-busy");
+    if (!waiting.includes(item)) done += 1;
+    $("map-tools").hidden = $("hint").hidden = !document.querySelector(".bars button");
+    if (!waiting.length) $("status").textContent = done === 1 ? item.summary : `${done} photos are done.`;
   }
+  $("count").textContent = "";
   isBusy = false;
 }
 
 async function classify(item) {
   const file = item.file;
+  if (file.size === 0) return fail(item, "This file is empty.");
   const photo = (item.photo ??= await readPhoto(file));
   draw(item, photo);
-  if (problem) return fail(item, problem);
-  if (file.size > LARGEST) return fail(item, `more than ${LARGEST / 2 ** 20} MiB`);
+  if (!models.length) await connect();
+  if (file.size > LARGEST) return fail(item, `This file has more than ${LARGEST / 2 ** 20} MiB.`);
   const name = $("model").value;
   const path = `/v1/models/${encodeURIComponent(name)}/classify?top=5&maps=1`;
   for (let tries = 1; item.isConnected; tries++) {
-    const answer = await fetch(path, { method: "POST", body: file, headers: { ...authorisation, "Content-Type": "application/octet-stream" } });
+    const answer = await send(path, { method: "POST", body: file, headers: { ...authorisation, "Content-Type": "application/octet-stream" } });
     if ((answer.status === 429 || answer.status === 503) && tries < TRIES) {
       const seconds = Number.parseInt(answer.headers.get("Retry-After"), 10) || 1;
       await new Promise((done) => setTimeout(done, 1000 * Math.min(seconds, 30)));
       continue;
     }
     if (name !== $("model").value) return; // the photo waits for another model
-    if (!answer.ok) return fail(item, await reason(answer));
+    if (!answer.ok) return fail(item, await reason(answer), answer.status >= 429);
     return show(item, photo, await answer.json());
   }
 }
@@ -118,17 +147,19 @@ async function readPhoto(file) {
   return canvas;
 }
 
-function fail(item, message) {
+function fail(item, message, canTry = false) {
   const error = item.querySelector(".error");
   error.hidden = false;
   error.textContent = message;
-  $("status").textContent = `${item.querySelector("figcaption").textContent}: ${message}`;
+  item.querySelector(".again").hidden = !canTry;
+  item.querySelector(".time").textContent = "";
+  item.summary = `${item.name}: ${message}`;
 }
 
 function show(item, photo, answer) {
   const bars = item.querySelector(".bars");
   const best = answer.classes[0];
-  item.querySelector(".error").hidden = true;
+  bars.replaceChildren();
   const hasMaps = photo !== null && best.map !== undefined;
   for (const each of answer.classes) {
     const row = document.createElement(hasMaps ? "button" : "div");
@@ -144,9 +175,8 @@ function show(item, photo, answer) {
     bars.append(entry);
   }
   item.querySelector(".time").textContent = `${models.length > 1 ? `${answer.model}, ` : ""}${answer.milliseconds} ms`;
-  const label = `${item.querySelector("figcaption").textContent}: ${best.class}, ${(100 * best.probability).toFixed(1)} %`;
-  item.querySelector("canvas").setAttribute("aria-label", label);
-  $("status").textContent = label;
+  item.summary = `${item.name}: ${best.class}, ${(100 * best.probability).toFixed(1)} %`;
+  item.querySelector("canvas").setAttribute("aria-label", item.summary);
   if (hasMaps) choose(item, photo, answer, best, bars.querySelector("button"));
 }
 
@@ -173,26 +203,17 @@ function choose(item, photo, answer, chosen, button) {
   item.redraw();
 }
 
-// Ask another model for all photos again.
-function ask() {
-  showModel();
-  for (const item of $("results").children) {
-    item.querySelector(".bars").replaceChildren();
-    item.querySelector(".time").textContent = "";
-    item.querySelector(".error").hidden = true;
-    item.redraw = undefined;
-    if (!waiting.includes(item)) waiting.push(item);
-  }
-  work();
-}
-
 async function openWebcam() {
   $("left").textContent = "";
+  if (isOpening) return;
+  isOpening = true;
   try {
     $("video").srcObject = await navigator.mediaDevices.getUserMedia({ video: true });
   } catch (error) {
     $("left").textContent = `The camera can't be used: ${error.message}`;
     return;
+  } finally {
+    isOpening = false;
   }
   $("viewfinder").showModal();
 }
@@ -234,6 +255,7 @@ function draw(item, photo, map, seen) {
   const canvas = item.querySelector("canvas");
   if (photo === null) {
     canvas.hidden = true;
+    item.querySelector("figcaption .hint").textContent = "This browser can't show the picture.";
     return;
   }
   canvas.width = photo.width;
@@ -285,6 +307,7 @@ $("viewfinder").addEventListener("close", () => {
 let frame = 0;
 $("strength").addEventListener("input", () => {
   cancelAnimationFrame(frame);
+  $("strength").setAttribute("aria-valuetext", `${$("strength").value} %`);
   frame = requestAnimationFrame(() => {
     for (const item of $("results").children) item.redraw?.();
   });
@@ -296,4 +319,8 @@ $("clear").addEventListener("click", () => {
   $("status").textContent = $("left").textContent = "";
   $("files").focus();
 });
-$("model").addEventListener("change", ask);
+$("model").addEventListener("change", () => {
+  showModel();
+  wait([...$("results").children]);
+});
+connect().catch((error) => ($("status").textContent = error.message));
