@@ -19,6 +19,7 @@ for name, value in {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "OMP_NUM_THREADS": "1",  # two workers on two cores: PyTorch's threads would wait for each other, four times as long
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # networks run for a few steps: compiling is what takes time
+    "XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",  # for the same reason
     "JAX_COMPILATION_CACHE_DIR": str(REPOSITORY / ".pytest_cache" / "jax"),
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",

@@ -22,7 +22,7 @@ on_jax = pytest.mark.skipif(BACKEND != "jax", reason="keras.distribution is JAX'
 # Few steps at a low rate: sums in another order differ in the last digit of float32, and each step doubles that.
 ARGUMENTS = ("--variant", "resnet8", "--image-size", 48, "--epochs", 2, "--batch-size", 32, "--learning-rate",
              0.0002, "--drop-path", 0.1, "--mixup", 0.2, "--checkpoint-every", 1)  # fmt: skip
-TWO_DEVICES = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+TWO_DEVICES = {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"}
 
 
 @pytest.fixture(scope="module")

@@ -115,6 +115,11 @@ async function work() {
 async function classify(item) {
   const file = item.file;
   if (file.size === 0) return fail(item, "This file is empty.");
+  try {
+    await file.slice(0, 1).arrayBuffer();
+  } catch {
+    return fail(item, "This file can't be read.");
+  }
   const photo = (item.photo ??= await readPhoto(file));
   draw(item, photo);
   if (!models.length) await connect();
