@@ -16,7 +16,7 @@ from duel import HERE, command, machine
 from serving import Server, ask, percentile, spread
 
 ROUNDS = 5
-SECONDS = 20.0  # of each turn
+SECONDS = 8.0  # of each turn
 HEAD = b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\n"
 LATER = 0.5  # seconds from an answer to the next request of a hostile client
 

@@ -1,7 +1,6 @@
 """A server under load: its throughput beside `predict`'s, its answers at half load and at four times its capacity.
 
-    python benchmarks/serving.py MODEL PHOTOS                    # about four minutes
-    python benchmarks/serving.py MODEL PHOTOS --soak 100000   # and so many requests more
+    python benchmarks/serving.py MODEL PHOTOS   # about five minutes
 
 PHOTOS is a folder of image files. Server and clients share the machine, and both turns of a comparison its load.
 """
@@ -101,6 +100,10 @@ def predict_rate(model, photos, engine, images):
     return float(re.search(rb"([\d.,]+) images/s", ran.stderr)[1].replace(b",", b""))
 
 
+def photos_in(folder):
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+
+
 def percentile(answers, share):
     seconds = sorted(seconds for status, seconds in answers if status == 200)
     return 1000 * seconds[min(len(seconds) - 1, int(share * len(seconds)))]
@@ -119,10 +122,9 @@ def main():
     parser.add_argument("model")
     parser.add_argument("photos", type=Path)
     parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--soak", type=int, default=0)
     parser.add_argument("--out", type=Path, default=HERE / "results" / "serving.json")
     given = parser.parse_args()
-    paths = sorted(path for path in given.photos.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    paths = photos_in(given.photos)
     photos = [path.read_bytes() for path in paths]
     server = Server(given.model)
     run = lambda *arguments, **named: asyncio.run(in_turn(server.port, photos, *arguments, **named))  # noqa: E731
@@ -162,13 +164,6 @@ def main():
             "recovered": recovered,
         },
     }
-    if given.soak:
-        before = server.status()
-        answers, rate = run(CLIENTS, requests=given.soak)
-        after = server.status()
-        statuses = Counter(status for status, _ in answers)
-        result["soak"] = {"statuses": statuses, "images_per_second": rate, "memory_mb": [before[0], after[0]],
-                          "descriptors": [before[1], after[1]]}  # fmt: skip
     result["exit_status"] = server.end()
     given.out.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
