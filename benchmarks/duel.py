@@ -71,7 +71,7 @@ def duel(task: dict, baseline: dict, rounds: int, peers: str | None) -> dict:
         "task": task,
         "baseline": baseline,
         "n": rounds,
-        "ratio": [statistics.median(ratios), min(ratios), max(ratios)],
+        "ratio": spread(ratios),
         "images_per_second": [1 / statistics.median(column) for column in zip(*times, strict=True)],
         "peak_memory_gb": peaks,
         "build_seconds": [contender.ready["build_seconds"] for contender in both],
@@ -91,6 +91,24 @@ def run(duels: list[tuple[dict, dict]], rounds: int, peers: str | None, out: Pat
         print(task, result.get("failed") or [round(r, 2) for r in result["ratio"]], flush=True)
         out.parent.mkdir(exist_ok=True)
         out.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def write_result(out: Path, result: dict) -> None:
+    """Write what a benchmark found, and print it, with the machine, the date and the command."""
+    facts = {"machine": machine(), "date": str(date.today()), "command": command()}
+    text = json.dumps(facts | result, indent=1)
+    out.write_text(text + "\n")
+    print(text)
+
+
+def spread(values: list[float]) -> list[float]:
+    """Return median, lowest and highest."""
+    return [statistics.median(values), min(values), max(values)]
+
+
+def photos_in(folder: Path) -> list[Path]:
+    """Return the image files of a folder and those below it, in the order of their names."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
 
 
 def command() -> str:

@@ -5,15 +5,14 @@ Server and all clients share the machine, and hostile ones take processor time o
 
 import argparse
 import asyncio
-import json
 import statistics
 import time
 import zlib
 from collections import Counter
 from pathlib import Path
 
-from duel import HERE, command, machine
-from serving import Server, ask, percentile, spread
+from duel import HERE, spread, write_result
+from serving import Server, ask, percentile
 
 ROUNDS = 5
 SECONDS = 8.0  # of each turn
@@ -37,10 +36,10 @@ def with_length(body, *lines):
     return HEAD + b"".join(lines) + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-def kinds():
+def kinds(model):
     """Return the hostile clients: how many at once, what they send, and in which pieces, one each 0.1 s."""
     chunks = b"".join(b"100000\r\n" + bytes(2**20) + b"\r\n" for _ in range(17)) + b"0\r\n\r\n"
-    nested = b"[" * (4 * 2**20)
+    nested = with_length(b"[" * (4 * 2**20))
     return {
         "idle": (1_000, b"", 1),
         "slow head": (200, HEAD + b"X: " + b"x" * 10_000, 1),
@@ -49,13 +48,13 @@ def kinds():
         "chunked": (1, HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunks, None),
         "gzip": (4, with_length(bytes(10_000), b"Content-Encoding: gzip\r\n"), None),
         "bomb": (4, with_length(bomb()), None),
-        "JSON": (1, with_length(nested).replace(b"/v1/classify", b"/v2/models/{}/infer"), None),
+        "JSON": (1, nested.replace(b"/v1/classify", f"/v2/models/{model}/infer".encode()), None),
         "half-closed": (4, HEAD + b"Content-Length: 1000\r\n\r\n" + bytes(10), "end"),
     }
 
 
 async def attack(port, content, pieces, statuses):
-    """Send the same again and again until cancelled; count the statuses of the answers, None where there is none."""
+    """Send the same again and again until cancelled; count the statuses of the answers, "none" where there is none."""
     while True:
         writer = None
         try:
@@ -105,9 +104,8 @@ def main():
     parser.add_argument("photo", type=Path)
     parser.add_argument("--out", type=Path, default=HERE / "results" / "hostile.json")
     given = parser.parse_args()
-    photo, server, everyone = given.photo.read_bytes(), Server(given.model), kinds()
-    kind, (clients, content, pieces) = "JSON", everyone["JSON"]
-    everyone[kind] = (clients, content.replace(b"{}", Path(given.model).stem.encode()), pieces)
+    photo, server = given.photo.read_bytes(), Server(given.model)
+    everyone = kinds(Path(given.model).stem)
     asyncio.run(turn(server.port, photo, {}))
     ratios, tails, statuses, before = [], [], {}, server.status()
     for _ in range(ROUNDS):
@@ -126,9 +124,6 @@ def main():
     time.sleep(12.0)  # until the last slow ones have been sent away
     after = server.status()
     result = {
-        "machine": machine(),
-        "date": time.strftime("%Y-%m-%d"),
-        "command": command(),
         "engine": server.engine,
         "clients": {kind: clients for kind, (clients, _, _) in everyone.items()},
         "median_ratio": spread(ratios),
@@ -140,8 +135,7 @@ def main():
         "descriptors": [before[1], after[1]],
         "exit_status": server.end(),
     }
-    given.out.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    write_result(given.out, result)
 
 
 if __name__ == "__main__":

@@ -9,17 +9,14 @@ one photo, in a process of its own.
 
 import argparse
 import itertools
-import json
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
 
 import numpy as np
-from duel import HERE, command, machine
+from duel import HERE, photos_in, spread, write_result
 
 
 def main():
@@ -32,16 +29,13 @@ def main():
     given = parser.parse_args()
     import keras
 
-    facts = {"machine": machine(), "date": str(date.today()), "command": command(), "backend": keras.backend.backend()}
-    result = {**facts, **measure(given.data, given.batch, given.batches, given.rounds)}
-    given.out.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    measured = measure(given.data, given.batch, given.batches, given.rounds)
+    write_result(given.out, {"backend": keras.backend.backend(), **measured})
 
 
 def measure(data: Path, batch: int, batches: int, rounds: int) -> dict:
     """Return ratios of the speeds to the bare network's, and its images per second: median, lowest, highest."""
-    files = sorted(path for path in data.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
-    paths = list(itertools.islice(itertools.cycle(files), batch * batches))
+    paths = list(itertools.islice(itertools.cycle(photos_in(data)), batch * batches))
     with tempfile.TemporaryDirectory() as folder:
         weights = save_network(Path(folder) / "network.safetensors")
         seconds = measure_in_turns(weights, paths, batch, rounds)
@@ -49,9 +43,11 @@ def measure(data: Path, batch: int, batches: int, rounds: int) -> dict:
     bare = seconds.pop("bare")
     return {
         "images": len(paths),
-        "bare_images_per_second": spread([len(paths) / each for each in bare]),
-        **{f"{name}_ratio": spread([b / s for b, s in zip(bare, each, strict=True)]) for name, each in seconds.items()},
-        "seconds_to_one_answer": spread(first),
+        "bare_images_per_second": rounded([len(paths) / each for each in bare]),
+        **{
+            f"{name}_ratio": rounded([b / s for b, s in zip(bare, each, strict=True)]) for name, each in seconds.items()
+        },
+        "seconds_to_one_answer": rounded(first),
     }
 
 
@@ -110,9 +106,9 @@ def seconds_to_one_answer(weights: Path, photo: Path) -> float:
     return time.perf_counter() - started
 
 
-def spread(values: list[float]) -> list[float]:
-    """Return median, lowest and highest."""
-    return [round(value, 3) for value in (statistics.median(values), min(values), max(values))]
+def rounded(values: list[float]) -> list[float]:
+    """Return median, lowest and highest, to three decimal places."""
+    return [round(value, 3) for value in spread(values)]
 
 
 if __name__ == "__main__":

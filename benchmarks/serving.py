@@ -8,7 +8,6 @@ PHOTOS is a folder of image files. Server and clients share the machine, and bot
 import argparse
 import asyncio
 import itertools
-import json
 import os
 import random
 import re
@@ -21,7 +20,7 @@ from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
-from duel import HERE, command, machine
+from duel import HERE, photos_in, spread, write_result
 
 CLIENTS = 16
 ROUNDS = 5
@@ -100,10 +99,6 @@ def predict_rate(model, photos, engine, images):
     return float(re.search(rb"([\d.,]+) images/s", ran.stderr)[1].replace(b",", b""))
 
 
-def photos_in(folder):
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
-
-
 def percentile(answers, share):
     seconds = sorted(seconds for status, seconds in answers if status == 200)
     return 1000 * seconds[min(len(seconds) - 1, int(share * len(seconds)))]
@@ -111,10 +106,6 @@ def percentile(answers, share):
 
 def summary(answers):
     return {"median": percentile(answers, 0.5), "p99": percentile(answers, 0.99), "n": len(answers)}
-
-
-def spread(values):
-    return [statistics.median(values), min(values), max(values)]
 
 
 def main():
@@ -144,9 +135,6 @@ def main():
     flood = asyncio.run(at_rate(server.port, photos, 4 * capacity, 60))
     after, recovered = server.status(), asyncio.run(ask(server.port, photos[0]))
     result = {
-        "machine": machine(),
-        "date": time.strftime("%Y-%m-%d"),
-        "command": command(),
         "versions": {name: version(name) for name in ("resnext", "starlette", "uvicorn")},
         "engine": server.engine,
         "images_per_second": spread(rates),
@@ -163,10 +151,9 @@ def main():
             "memory_mb": [before[0], after[0]],
             "recovered": recovered,
         },
+        "exit_status": server.end(),
     }
-    result["exit_status"] = server.end()
-    given.out.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    write_result(given.out, result)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,11 @@ A small network is enough: what could leak is around it.
 
 import argparse
 import asyncio
-import json
-import time
 from collections import Counter
 from pathlib import Path
 
-from duel import HERE, command, machine
-from serving import CLIENTS, Server, in_turn, photos_in
+from duel import HERE, photos_in, write_result
+from serving import CLIENTS, Server, in_turn
 
 PARTS = 10
 
@@ -34,9 +32,6 @@ def main():
         rates.append(rate)
         resources.append(server.status())
     result = {
-        "machine": machine(),
-        "date": time.strftime("%Y-%m-%d"),
-        "command": command(),
         "engine": server.engine,
         "statuses": statuses,
         "requests_per_second": [min(rates), max(rates)],
@@ -44,8 +39,7 @@ def main():
         "descriptors": [files for _, files in resources],
         "exit_status": server.end(),
     }
-    given.out.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    write_result(given.out, result)
 
 
 if __name__ == "__main__":

@@ -70,10 +70,6 @@ def test_stage_shapes_of_table_1():
         assert f"stage{row.number}_block{blocks + 1}_transition_norm" not in {layer.name for layer in network.layers}
 
 
-def _run(model, images, training):
-    return computed(model, images, training)
-
-
 def _forms(dtype):
     """A network in form c with statistics and scales that are not the initial ones, and itself in a and b."""
     rng = np.random.default_rng(5)
@@ -93,9 +89,9 @@ def _check_forms_are_equal(dtype, **tolerance):
     targets = rng.normal(size=(4, 5)).astype(dtype)
     networks = _forms(dtype)
     for training in (False, True):
-        expected = _run(networks["c"], images, training)
+        expected = computed(networks["c"], images, training)
         for form in "ab":
-            np.testing.assert_allclose(_run(networks[form], images, training), expected, **tolerance)
+            np.testing.assert_allclose(computed(networks[form], images, training), expected, **tolerance)
     moved = _check_gradients_are_equal(networks, images, targets, tolerance)
     assert moved["stem_norm/moving_mean"]  # that was training mode
     for network in networks.values():

@@ -38,10 +38,6 @@ def network(weights=None, variant=SMALL, classes=10, **arguments):
     return ResNeXt(variant, weights=weights, classes=classes, **arguments)
 
 
-def run(model, x):
-    return computed(model, x)
-
-
 def images(channels=3):
     return np.random.default_rng(0).normal(size=(2, 32, 32, channels)).astype("float32")
 
@@ -53,7 +49,7 @@ def theirs(tmp_path):
 
 
 def test_every_form_reads_their_files(theirs):
-    outputs = [run(network(theirs, form=form), images()) for form in "abc"]
+    outputs = [computed(network(theirs, form=form), images()) for form in "abc"]
     np.testing.assert_allclose(outputs[0], outputs[2], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(outputs[1], outputs[2], rtol=1e-4, atol=1e-4)
 
@@ -92,7 +88,7 @@ def test_another_head_is_taken_only_where_it_is_asked_for(theirs):
         warnings.simplefilter("error")
         features = network(theirs, include_top=False, classes=None, pooling="avg")
         load_weights(features, theirs)
-    assert run(features, images()).shape == (2, 2048)
+    assert computed(features, images()).shape == (2, 2048)
     save_weights(features, theirs.with_name("headless.safetensors"))
     with pytest.warns(UserWarning, match="has no head, the network 7:"):
         network(theirs.with_name("headless.safetensors"), classes=7)
@@ -112,7 +108,8 @@ def test_the_stem_is_adapted_to_other_channels(theirs, channels):
     if channels % 3 == 0 or channels == 1:
         grey = images(1)
         np.testing.assert_allclose(
-            run(adapted, np.repeat(grey, channels, axis=-1)), run(network(theirs), np.repeat(grey, 3, axis=-1)),
+            computed(adapted, np.repeat(grey, channels, axis=-1)),
+            computed(network(theirs), np.repeat(grey, 3, axis=-1)),
             rtol=1e-3, atol=1e-3,
         )  # fmt: skip
     save_file(torch_weights(channels=4), theirs)
@@ -278,8 +275,8 @@ def test_files_of_keras_applications(tmp_path, prefix):
     randomise(old)
     write_h5(old, tmp_path / "old.h5", prefix)
     new = network(tmp_path / "old.h5", Variant((1, 1, 1, 1), 32, 4))
-    expected = run(old, images())
-    np.testing.assert_allclose(run(new, images()), expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+    expected = computed(old, images())
+    np.testing.assert_allclose(computed(new, images()), expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
     assert convert(tmp_path / "old.h5", tmp_path / "new.safetensors").variant == get_variant("resnext14_32x4d")
 
 
@@ -290,10 +287,10 @@ def test_files_of_qubvel(tmp_path):
     old.get_layer("bn_data").set_weights([np.array(values, np.float32) for values in (beta, mean, variance)])
     write_h5(old, tmp_path / "old.h5")
     pictures = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3)).astype("float32")
-    expected = run(old, pictures)
+    expected = computed(old, pictures)
     for path in (tmp_path / "old.h5", convert(tmp_path / "old.h5", tmp_path / "new.safetensors").path):
         new = network(path, Variant((1, 1, 1, 1), 32, 4))
-        ours = run(new, preprocess_input(pictures, preprocessing=new.preprocessing))
+        ours = computed(new, preprocess_input(pictures, preprocessing=new.preprocessing))
         np.testing.assert_allclose(ours, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
         assert 0.4 < new.preprocessing.mean[0] < 0.5
 

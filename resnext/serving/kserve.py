@@ -182,13 +182,11 @@ def _files(values: list[Any] | bytes, shape: list[int]) -> list[bytes]:
 def _lengths_and_bytes(values: bytes) -> list[bytes]:
     files, place = [], 0
     while place < len(values):
-        if place + 4 > len(values):
+        end = place + 4 + int.from_bytes(values[place : place + 4], "little")
+        if end > len(values):
             raise RequestError("BYTES are four bytes of length, little-endian, and the content, for each element")
-        (length,) = struct.unpack_from("<I", values, place)
-        if place + 4 + length > len(values):
-            raise RequestError("BYTES are four bytes of length, little-endian, and the content, for each element")
-        files.append(values[place + 4 : place + 4 + length])
-        place += 4 + length
+        files.append(values[place + 4 : end])
+        place = end
     return files
 
 

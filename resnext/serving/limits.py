@@ -56,7 +56,7 @@ class Limits:
         async def send_with_headers(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 if message["status"] >= 400 and not is_whole:
-                    await discard(receive)
+                    await _discard(receive)
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
@@ -106,7 +106,7 @@ def _is_local(host: str) -> bool:
     return is_loopback(re.sub(r":\d+$", "", host).strip("[]").rstrip(".").lower())
 
 
-async def discard(receive: Callable) -> None:
+async def _discard(receive: Callable) -> None:
     """Read what a client still sends, of limited size and for a limited time, so that it sees the answer."""
     left = DISCARDED
     with contextlib.suppress(TimeoutError):

@@ -104,9 +104,10 @@ async function work() {
     item.removeAttribute("aria-busy");
     if (!waiting.includes(item)) done += 1;
     $("map-tools").hidden = $("hint").hidden = !document.querySelector(".bars button");
+    if (waiting.length) continue;
     const errors = document.querySelectorAll(".error:not([hidden])").length;
     const failed = errors ? `; ${errors} could not be classified` : "";
-    if (!waiting.length) $("status").textContent = done === 1 ? item.summary : `${done} photos are done${failed}.`;
+    $("status").textContent = done === 1 ? item.summary : `${done} photos are done${failed}.`;
   }
   $("count").textContent = "";
   isBusy = false;
