@@ -5,12 +5,16 @@
 """
 
 import importlib
+import os
 import sys
 from typing import TYPE_CHECKING
 
 import wrapt
 
 __version__ = "0.1.0"
+
+# Without oneDNN, TensorFlow has no gradients of grouped convolutions. It reads this when it is imported.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 # Public names and the modules they live in: imported at first use, so that `resnext --help` does not wait for Keras.
 _HOMES = {

@@ -11,8 +11,12 @@ import os
 import signal
 import sys
 import tempfile
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from subprocess import CompletedProcess
+from subprocess import CompletedProcess, Popen
+from typing import ClassVar
 
 PRELOADED = ("resnext.training.session", "resnext.training.tensorboard", "resnext.runs.plots", "resnext.bench",
              "matplotlib.figure", "matplotlib.backends.backend_agg", "grain", "safetensors.numpy", "rich.progress",
@@ -30,6 +34,8 @@ class Command:
         constants: values of module constants, by "module:NAME", so that no test waits for minutes.
     """
 
+    started: ClassVar[weakref.WeakSet["Command"]] = weakref.WeakSet()
+
     def __init__(self, *arguments, fault: tuple = (), env: dict[str, str] | None = None, constants=None):
         self.folder = tempfile.TemporaryDirectory()
         self.stdout, self.stderr = (Path(self.folder.name) / name for name in ("stdout", "stderr"))
@@ -38,6 +44,7 @@ class Command:
         call = (self.arguments, bool(fault), settings, constants or {}, Path.cwd(), self.stdout, self.stderr)
         self.process = server.Process(target=_run, args=call, daemon=True)
         self.process.start()
+        self.started.add(self)
 
     @property
     def pid(self) -> int:
@@ -54,11 +61,16 @@ class Command:
     def send_signal(self, number: int) -> None:
         os.kill(self.pid, number)
 
+    def kill(self) -> None:
+        """End it at once, unless it has ended."""
+        self.process.kill()
+        self.process.join()
+
     def wait(self, timeout: float = 300) -> CompletedProcess:
         """Wait for the end. Raises TimeoutError, after killing the process."""
         self.process.join(timeout)
         if self.process.exitcode is None:
-            self.process.kill()
+            self.kill()
             raise TimeoutError(f"{self.arguments} took more than {timeout} s:\n{self.errors}")
         return CompletedProcess(self.arguments, self.process.exitcode, self.stdout.read_text(), self.errors)
 
@@ -83,6 +95,18 @@ def _run(arguments: list[str], has_fault: bool, settings: dict[str, str], consta
         from resnext.cli.main import main
 
         main()
+
+
+@contextmanager
+def interpreter(*arguments, **named) -> Iterator[Popen]:
+    """`python -m resnext ARGUMENTS` in an interpreter of its own, which ends with the block, also if a test fails."""
+    process = Popen([sys.executable, "-m", "resnext", *map(str, arguments)], **named)
+    with process:
+        try:
+            yield process
+            process.wait(60)
+        finally:
+            process.kill()  # before the block waits for it
 
 
 server.set_forkserver_preload(list(PRELOADED))

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import re
 import subprocess
 import sys
 import tomllib
@@ -15,11 +16,9 @@ import resnext as package
 
 SOURCE = Path(package.__file__).parent
 
+CONTRIBUTING = (REPOSITORY / "CONTRIBUTING.md").read_text()
 # From left to right: a room imports only rooms to its left. One name is one folder, or one module beside them.
-ROOMS = (
-    "errors | files backend | variants layers metrics | images distributed | recipes weights | data model | runs | "
-    "inference | training exporting serving bench | cli"
-)
+ROOMS = " ".join(re.findall(r"^    (errors \|(?:.+\n)+)", CONTRIBUTING, re.MULTILINE)[0].split())
 DOORS = {"__init__", "__main__"}  # the package's name and its command: they may import what they open
 
 # Lines of each room that are not blank. Whoever raises a number says why beside it.
@@ -120,6 +119,33 @@ def test_a_room_imports_only_rooms_to_its_left():
 
 
 @pytest.mark.once
+def test_the_map_of_the_folders_is_what_they_say_of_themselves():
+    names = ROOMS.replace("|", "").split()
+    files = [SOURCE / name / "__init__.py" if (SOURCE / name).is_dir() else SOURCE / f"{name}.py" for name in names]
+    rows = []
+    for name, file in zip(names, files, strict=True):
+        ending = "/" if file.stem == "__init__" else ".py"
+        rows.append(f"| `{name}{ending}` | " + file.read_text().splitlines()[0].strip('"') + " |")
+    assert re.findall(r"^\| `\w+(?:/|\.py)` \| .+ \|$", CONTRIBUTING, re.MULTILINE) == rows
+
+
+@pytest.mark.once
+def test_files_that_the_pages_name_exist():
+    """Not those of docs/decisions.md, which is dated."""
+    pages = [*(REPOSITORY / "docs").glob("*.md"), REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md"]
+    named = {
+        (page.name, name)
+        for page in pages
+        if page.name != "decisions.md"
+        for name in re.findall(r"`((?:[\w-]+/)+[\w.-]+\.py|(?:docs|benchmarks)/[\w/.-]+)`", page.read_text())
+    }
+    assert {
+        (page, name) for page, name in named if not any((at / name).exists() for at in (REPOSITORY, SOURCE))
+    } == set()
+    assert ("CONTRIBUTING.md", "tests/test_architecture.py") in named  # the guard can fail
+
+
+@pytest.mark.once
 def test_the_guard_above_can_fail():
     assert violations({"layers": ["def f():\n    from resnext.model.network import ResNeXt"]}) == [
         "layers imports model"
@@ -159,6 +185,17 @@ def test_keras_is_imported_at_the_top_in_its_rooms_only():
 def test_the_verbs_are_there_without_keras():
     names = "train resume evaluate predict compare preview check_data convert complexity get_recipe list_weights"
     code = f"import sys; from resnext import {', '.join(names.split())}; sys.exit('keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+@pytest.mark.once
+def test_no_import_gives_the_root_logger_a_handler():
+    """absl does with its first line: then a server would print what strangers send it."""
+    code = (
+        "import logging, sys; sys.modules['jax'] = None; "  # as where it is not installed, and grain warns
+        "import resnext.cli.main, resnext.data.batches as batches; batches._grain(); "
+        "sys.exit(bool(logging.getLogger().handlers))"
+    )
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
 

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from commands import Command
+from commands import Command, interpreter
 from conftest import REPOSITORY, fresh_resnext, refusal, resnext, write_photos
 
 from resnext import __version__, errors
@@ -205,8 +205,7 @@ def test_an_interrupt_while_it_starts_is_one_line(backend, moment, tmp_path):
         pytest.importorskip(backend)
         environment["KERAS_BACKEND"] = backend
         del environment["GLIBC_TUNABLES"]  # so that it starts itself again
-    command = [sys.executable, "-m", "resnext", *arguments]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+    with interpreter(*arguments, stderr=subprocess.PIPE, text=True, env=environment) as process:
         time.sleep(moment)
         process.send_signal(signal.SIGINT)
         errors = process.communicate(timeout=30)[1]
@@ -273,8 +272,7 @@ def on_a_terminal(*arguments, width: int) -> str:
     """What a command prints to a terminal of a width."""
     reads, terminal = os.openpty()
     environment = {**os.environ, "COLUMNS": str(width)}
-    command = [sys.executable, "-m", "resnext", *arguments]
-    with subprocess.Popen(command, stdout=terminal, stderr=terminal, env=environment):
+    with interpreter(*arguments, stdout=terminal, stderr=terminal, env=environment):
         os.close(terminal)
         pieces = []
         with contextlib.suppress(OSError):  # at the end

@@ -56,6 +56,13 @@ def jpeg_of_size(width: int, height: int) -> bytes:
     return bytes(content)
 
 
+def many_scans() -> bytes:
+    """A progressive JPEG whose last scan comes again and again: each takes as long as the whole image."""
+    content = saved(kind="JPEG", progressive=True)
+    last = content[content.rindex(b"\xff\xda") : -2]
+    return content[:-2] + last * 500 + content[-2:]
+
+
 def animation(kind: str) -> bytes:
     return saved(kind=kind, save_all=True, append_images=[Image.new("RGB", PHOTO.size)] * 3)
 
@@ -159,6 +166,7 @@ BAD: dict[str, tuple[bytes | Callable[[], bytes], str]] = {
     "checksum.png": (wrong_checksum, ""),
     "400-megapixels.png": (png_header(20_000, 20_000), TOO_LARGE),
     "100-megapixels.png": (png_header(10_000, 10_000), TOO_LARGE),
+    "many-scans.jpg": (many_scans, "more than 500 scans, which take minutes to decode"),
     "4-gigapixels.jpg": (jpeg_of_size(65_500, 65_500), TOO_LARGE),
     "nothing-in-it.png": (png_header(0, 0), ""),
     "no-pixels.png": (png_header(100, 100), ""),

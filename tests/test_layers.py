@@ -12,7 +12,7 @@ from conftest import computed
 
 from resnext import ResNeXt
 from resnext.layers.batch_norm import BatchNorm
-from resnext.layers.convolution import GroupedConv2D, fastest_route, merge_groups
+from resnext.layers.convolution import GroupedConv2D, fastest_route, merge_groups, tensorflow_trains
 from resnext.layers.initializer import FanOutNormal
 from resnext.layers.max_pooling import MaxPooling2D
 from resnext.weights.assign import get_weights
@@ -135,6 +135,12 @@ def both(name, route, data_format, dtype):
     place = (case["strides"], case["dilation"], case["padding"])
     upstream = rng.normal(size=reference(x, kernel, groups, *place)[0].shape)
     expected = reference(x, kernel, groups, *place, upstream)
+    if BACKEND == "tensorflow" and route == "direct":
+        compute_dtype = dtype.removeprefix("mixed_")
+        if not tensorflow_trains(compute_dtype, data_format == "channels_first", groups > 1):
+            pytest.skip(
+                f"TensorFlow has no such gradient in {compute_dtype} on this processor, and the route is unused"
+            )
     arguments = {"strides": case["strides"], "dilation_rate": case["dilation"], "padding": case["padding"]}
     return step(route, x, kernel, groups, upstream, dtype, data_format=data_format, **arguments), expected
 
@@ -165,12 +171,12 @@ def test_merged_kernels_are_block_diagonal():
 
 
 @pytest.mark.parametrize(
-    ("backend", "accelerator", "trains_groups", "groups", "pointwise", "route"),
+    ("backend", "accelerator", "trains", "groups", "pointwise", "route"),
     [
         ("tensorflow", False, True, 32, False, "direct"),
         ("tensorflow", False, True, 1, True, "direct"),
         ("tensorflow", False, False, 32, False, "merged"),
-        ("tensorflow", False, False, 1, False, "direct"),
+        ("tensorflow", False, False, 1, False, "native"),
         ("tensorflow", True, True, 32, False, "direct"),
         ("jax", False, True, 32, False, "merged"),
         ("jax", False, True, 1, False, "merged"),
@@ -180,8 +186,8 @@ def test_merged_kernels_are_block_diagonal():
         ("torch", False, True, 32, False, "direct"),
     ],
 )
-def test_route_follows_backend_device_and_shape(backend, accelerator, trains_groups, groups, pointwise, route):
-    assert fastest_route(backend, accelerator, trains_groups, groups, pointwise) == route
+def test_route_follows_backend_device_and_shape(backend, accelerator, trains, groups, pointwise, route):
+    assert fastest_route(backend, accelerator, trains, groups, pointwise) == route
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="oneDNN is TensorFlow's")

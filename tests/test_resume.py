@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import Command
+from commands import Command, interpreter
 from conftest import COLOURS, fresh_resnext, made_once, resnext, write_photos
 from safetensors.numpy import load_file
 
@@ -272,8 +272,8 @@ with watch_files(print, named_after=0.1, ended_after=0.5):
 @pytest.mark.once
 def test_a_reader_that_has_seen_enough_costs_no_training(photos, whole, tmp_path):
     """`resnext train ... 2>&1 | head -1`, without a terminal."""
-    command = [sys.executable, "-m", "resnext", "train", photos, *map(str, ARGUMENTS), "--out", tmp_path / "run"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    arguments = ["train", photos, *ARGUMENTS, "--out", tmp_path / "run"]
+    with interpreter(*arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout.readline().startswith("few images: ")
         process.stdout.close()
     assert process.returncode == 141

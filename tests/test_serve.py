@@ -18,6 +18,7 @@ import pytest
 from browser import driven, needs_browser
 from commands import Command
 from conftest import refusal, resnext
+from test_hostile_images import many_scans
 
 from resnext import Model, ResNeXt, explain, predict, save_weights
 from resnext.errors import ArgumentError, ClosedError, DeadlineError, OverloadedError
@@ -213,7 +214,7 @@ REFUSED = [
     ("POST", "/v2/models/colours/infer", changed(data=["x" * 1000] * 3072), {}, 400, "whole numbers from 0 to 255"),
     ("POST", "/v2/models/colours/infer", b" " * (4 * 2**20 + 1), {}, 400, "the JSON has 4,194,304 bytes at most"),
     ("POST", "/v2/models/colours/infer", b'{"inputs": 5}', {}, 400, "inputs must be of JSON's type array"),
-    ("POST", "/v1/classify", b"\xff\xd8" + b"\xff\xda" * 501, {}, 400, "more than 500 scans"),
+    ("POST", "/v1/classify", many_scans(), {}, 400, "more than 500 scans"),
     ("POST", "/v1/classify?top=٣", b"x", {}, 400, "top must be a whole number, at least 1"),
     ("POST", "/v1/classify?maps=yes", b"x", {}, 400, "maps must be 0 or 1"),
     (

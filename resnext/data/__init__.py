@@ -1,1 +1,1 @@
-"""Data sets: folders, archives, label files, splits, batches and checks; independent of Keras."""
+"""Many images: folders, archives, label files, splits, batches, checks (no Keras)."""

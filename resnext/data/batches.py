@@ -296,11 +296,18 @@ def _read_ahead(workers: int | None = None) -> grain.ReadOptions:
 
 
 def _grain():
-    """Import grain without its warning that JAX's profiler is missing."""
+    """Import grain without its warning that JAX's profiler is missing.
+
+    absl's logger gives the root logger a handler with its first line, unless there is one; grain's import is no reason
+    for a program's log to look otherwise.
+    """
+    root, placeholder = logging.getLogger(), logging.NullHandler()
     logger = logging.getLogger("absl")
     level = logger.level
+    root.addHandler(placeholder)
     logger.setLevel(logging.ERROR)
     try:
         return importlib.import_module("grain")
     finally:
         logger.setLevel(level)
+        root.removeHandler(placeholder)

@@ -1,1 +1,1 @@
-"""A trained network in other programs' formats: one file for each, opened again in its own runtime."""
+"""A trained network in other programs' formats: one file for each, compared in its own runtime."""

@@ -1,1 +1,1 @@
-"""Single images: decoding within limits, preprocessing and augmentation; independent of Keras."""
+"""One image: decoding within limits, preprocessing, augmentation (no Keras)."""

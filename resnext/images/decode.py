@@ -28,6 +28,8 @@ MAX_PIXELS = 64_000_000  # 192 MB once decoded; Pillow itself refuses images onl
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 END_MARK = b"\xff\xd9"  # of a JPEG
 FILLERS = (b"", b"\xaa" * 4096, b"\x55" * 4096)
+SCAN = b"\xff\xda"  # begins each scan of a JPEG
+MAX_SCANS = 500  # of a progressive JPEG: each takes as long as decoding the image once
 SIDEWAYS = (5, 6, 7, 8)  # the EXIF orientations that swap width and height
 
 
@@ -173,6 +175,8 @@ def _loaded(image: Image.Image, source: str | Path | BinaryIO | Openable) -> Ima
 
     Whether all pixels are there is found by decoding it with several endings: what is missing would differ.
     """
+    if image.info.get("progressive") and _bytes(source).count(SCAN) > MAX_SCANS:
+        raise ValueError(f"more than {MAX_SCANS} scans, which take minutes to decode")
     try:
         image.load()
         return image

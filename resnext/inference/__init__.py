@@ -1,1 +1,1 @@
-"""A trained network in use: opened by one door, evaluated, asked, explained."""
+"""A trained network in use: `Model.open`, evaluate, predict, explain."""

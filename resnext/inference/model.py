@@ -111,7 +111,7 @@ class Model:
         """
         sizes = preprocessings or [self.preprocessing]
         if self.engine:
-            return [self._engine_for(sizes, outputs)]
+            return [self._engine_for(sizes, outputs)] * len(sizes)
         if self.engine_name != "keras" and tuple(outputs) == ("logits",):
             return [self.converted(each, logits=True) for each in sizes]
         if self.run:

@@ -2,13 +2,11 @@
 
 import functools
 import json
-import os
-import platform
 
 import keras
 from keras import ops
 
-from resnext.backend import has_accelerator
+from resnext.backend import has_accelerator, silent
 from resnext.layers.tensor_layout import same_padding, torch_images, torch_kernel, torch_outputs
 
 # Narrow groups are merged until a kernel has at least MERGED_WIDTH channels and there are at most MERGED_KERNELS of
@@ -47,13 +45,16 @@ class GroupedConv2D(keras.layers.Conv2D):
     def build(self, input_shape):
         super().build(input_shape)
         backend, accelerator = keras.backend.backend(), has_accelerator()
-        trains = backend != "tensorflow" or accelerator or tensorflow_trains_groups(self.compute_dtype)
+        trains = backend != "tensorflow" or accelerator or self._trains_in_tensorflow()
         pointwise = self.groups == 1 and self.kernel_size == (1, 1)
         self.route = fastest_route(backend, accelerator, trains, self.groups, pointwise)
         if self.compute_dtype == "float16" and backend != "jax" and not accelerator:
             self.route = "merged"  # computed in float32: no CPU has kernels for gradients in float16
         # Where XLA is the slow route, `compile(jit_compile="auto")` must not apply it to the complete step.
         self.supports_jit = accelerator or backend != "tensorflow"
+
+    def _trains_in_tensorflow(self) -> bool:
+        return tensorflow_trains(self.compute_dtype, self.data_format == "channels_first", self.groups > 1)
 
     def compute_output_spec(self, inputs, addend=None):
         # Keras would trace every convolution of the merged route only to infer the shape, which is known.
@@ -138,23 +139,42 @@ class GroupedConv2D(keras.layers.Conv2D):
         return self._finish(ops.transpose(outputs, (0, 3, 1, 2)) if channels_first else outputs, addend)
 
 
-def fastest_route(backend: str, accelerator: bool, trains_groups: bool, groups: int, pointwise: bool) -> str:
+def fastest_route(backend: str, accelerator: bool, trains: bool, groups: int, pointwise: bool) -> str:
     """Return the fastest route of a convolution as measured on a CPU (docs/decisions.md, `resnext bench conv`).
 
     The fastest route was the same at all image sizes in ResNeXt-50, so sizes are not parameters. On an accelerator,
-    XLA's own kernels are used; this choice has not been measured.
+    XLA's own kernels are used; this choice has not been measured. `trains` is whether the backend's own operation has
+    gradients here.
     """
-    if backend != "jax" and (trains_groups or groups == 1):
+    if backend != "jax" and trains:
         return "direct"
     if backend == "jax" and not accelerator:
         return "product" if pointwise else "merged"
     return "merged" if groups > 1 and not accelerator else "native"
 
 
-def tensorflow_trains_groups(compute_dtype: str) -> bool:
-    """Return whether TensorFlow trains grouped convolutions on the CPU: oneDNN has gradients for two float dtypes."""
-    one_dnn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0" and platform.system() != "Darwin"
-    return one_dnn and compute_dtype in ("float32", "bfloat16")
+@functools.cache
+def tensorflow_trains(compute_dtype: str, channels_first: bool, grouped: bool) -> bool:
+    """Return whether TensorFlow's convolution has gradients on the CPU, by computing one.
+
+    Only oneDNN has those of groups, of images with their channels first, and of bfloat16 where the processor has it.
+    It is not in every build, and TensorFlow turns it on by itself only where the processor has AVX-512 VNNI or AMX;
+    `resnext/__init__.py` asks for it on all others.
+    """
+    import tensorflow as tf
+
+    images, layout = ((1, 4, 3, 3), "NCHW") if channels_first else ((1, 3, 3, 4), "NHWC")
+    with tf.init_scope(), tf.device("CPU:0"), silent():
+        kernel = tf.zeros((3, 3, 2 if grouped else 4, 4), compute_dtype)
+        slopes = tf.zeros(images, compute_dtype)
+        try:
+            tf.raw_ops.Conv2DBackpropInput(
+                input_sizes=images, filter=kernel, out_backprop=slopes, strides=4 * (1,), padding="SAME",
+                data_format=layout,
+            )  # fmt: skip
+        except tf.errors.OpError:
+            return False
+    return True
 
 
 def merge_groups(kernel, groups: int) -> list:

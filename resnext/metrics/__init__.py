@@ -1,1 +1,1 @@
-"""What predictions are worth: accuracy, calibration, intervals, and two models side by side. NumPy only."""
+"""What predictions are worth: accuracy, calibration, intervals, two models side by side (NumPy only)."""

@@ -1,1 +1,1 @@
-"""Training recipes, one published recipe per file; independent of Keras."""
+"""How a network is trained (no Keras): one published recipe to a file."""

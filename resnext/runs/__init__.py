@@ -1,1 +1,1 @@
-"""A run folder, and everything that reads one: evaluate, predict, compare, report."""
+"""A run folder: configuration, history, comparison, report."""

@@ -1,1 +1,1 @@
-"""A server for trained networks: one page for people, KServe's protocol for programs."""
+"""The server for trained networks: a page for people, KServe's protocol for programs."""

@@ -159,7 +159,9 @@ async def _run(service: Service, listening: socket.socket) -> None:
         timeout_graceful_shutdown=int(service.options.deadline) + 1,
     )  # fmt: skip
     server, stop = _Server(config), asyncio.Event()
-    logging.getLogger("uvicorn.error").addHandler(logging.NullHandler())  # it would print what strangers send
+    logger = logging.getLogger("uvicorn.error")  # it would print what strangers send
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
     loop = asyncio.get_running_loop()
     for number in STOPS:
         loop.add_signal_handler(number, _stop_or_leave, stop, number)

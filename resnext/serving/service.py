@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from resnext.data.batches import reading_threads
-from resnext.errors import ClosedError, ImageError, RequestError
+from resnext.errors import ClosedError, RequestError
 from resnext.images.decode import read_image
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.model import Model
@@ -20,9 +20,6 @@ from resnext.serving.metrics import Metrics
 from resnext.serving.models import Loaded, Models, ServedModel
 from resnext.serving.network import Answers
 from resnext.serving.options import ServingOptions
-
-SCAN = b"\xff\xda"  # begins each scan of a JPEG
-MAX_SCANS = 500
 
 
 class Seen(NamedTuple):
@@ -100,8 +97,6 @@ def read_files(files: list[bytes], preprocessing: Preprocessing) -> Seen:
     """Read the contents of image files as `predict` reads files. Raises ImageError."""
     prepared, parts = [], []
     for content in files:  # one whole image at a time
-        if content.count(SCAN) > MAX_SCANS:
-            raise ImageError(f"image: more than {MAX_SCANS} scans, which take minutes to decode")
         image = read_image(io.BytesIO(content), at_least=2 * preprocessing.resize)
         height, width, _ = image.shape
         left, upper, right, lower = preprocessing.seen(width, height)

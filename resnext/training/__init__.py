@@ -1,1 +1,1 @@
-"""What writes a run: train and resume, the session, its recorder and checkpoints, optimizers."""
+"""What writes a run: train and resume, the session and its checkpoints, optimizers, averaged weights."""

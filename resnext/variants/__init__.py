@@ -1,1 +1,1 @@
-"""What a network is (no Keras): Table 1 of the paper in `variant.py` and `layer_table.py`, names, counts, errors."""
+"""What a network is (no Keras): names, blocks' facts, exact counts, published errors."""
