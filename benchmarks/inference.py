@@ -64,21 +64,21 @@ def save_network(path: Path) -> Path:
 def measure_in_turns(weights: Path, paths: list[Path], batch: int, rounds: int) -> dict[str, list[float]]:
     """Return the seconds for all images of the bare network, of evaluate and of predict, in each round."""
     from resnext.data.examples import Examples
-    from resnext.inference.evaluate import evaluate_examples, outputs_of
+    from resnext.inference.evaluate import evaluate_examples
     from resnext.inference.model import Model
     from resnext.inference.predict import predict
 
     model = Model.open(weights)
-    (classifier,) = model.build()
+    (engine,) = model.engines()
     images = np.stack([model.preprocessing.load(path) for path in paths[:batch]])
     examples = Examples(paths, np.zeros(len(paths), np.int32), model.classes)
 
     def bare():
         for _ in range(len(paths) // batch):
-            outputs_of(classifier, images)
+            engine.outputs(images)
 
     def evaluated():
-        evaluate_examples(classifier, examples, model.preprocessing, batch)
+        evaluate_examples(engine, examples, model.preprocessing, batch)
 
     predictions = predict(model, itertools.chain(paths * (rounds + 1)))
 

@@ -81,22 +81,23 @@ def bench_engines(model: str, data: str | None = None, batch_size: int = 16) -> 
     """
     import numpy as np
 
-    from resnext.inference.engines import installed_engines
-    from resnext.inference.evaluate import evaluate, outputs_of
+    from resnext.engines.engine import EngineName
+    from resnext.engines.open import installed_engines
+    from resnext.inference.evaluate import evaluate
     from resnext.inference.model import Model
-    from resnext.inference.options import EngineName, EvaluationOptions
+    from resnext.inference.options import EvaluationOptions
 
     opened = Model.open(model)
-    names: list[EngineName | None] = [None] if opened.engine else [*installed_engines()]
+    names: list[EngineName | None] = [None] if opened.file else [*installed_engines()]
     if "openvino" in names:
         names.append("openvino-bfloat16")
     size = opened.preprocessing.size
     images = np.random.default_rng(0).integers(0, 256, (batch_size, size, size, 3), np.uint8)
-    networks = {name or opened.runs_in: opened.with_engine(name).build()[0] for name in names}
-    seconds = {(name, count): [] for name in networks for count in (1, batch_size)}
+    engines = {name or opened.engine_name: opened.with_engine(name).engines()[0] for name in names}
+    seconds = {(name, count): [] for name in engines for count in (1, batch_size)}
     for _ in range(REPEATS):
         for name, count in seconds:
-            step = partial(outputs_of, networks[name], images[:count])
+            step = partial(engines[name].outputs, images[:count])
             step()  # compiles, and prepares for another number of images than before
             seconds[name, count].append(_seconds(step))
     options = [EvaluationOptions(engine=name) for name in names]
@@ -109,7 +110,7 @@ def bench_engines(model: str, data: str | None = None, batch_size: int = 16) -> 
             Timing.of([batch_size / each for each in seconds[name, batch_size]]),
             accuracy,
         )
-        for name, accuracy in zip(networks, accuracies, strict=True)
+        for name, accuracy in zip(engines, accuracies, strict=True)
     ]
 
 

@@ -183,7 +183,7 @@ def gradients(model, inputs, targets) -> dict[str, np.ndarray]:
     """
     import keras
 
-    from resnext.weights.assign import get_weights
+    from resnext.weights.variables import get_weights
 
     before = get_weights(model)
     eagerly = keras.backend.backend() != "jax"  # whichever is quicker for one step

@@ -1,7 +1,7 @@
 """The command line with a fault in it: python faults.py FUNCTION N FAULT resnext-arguments...
 
-At the N-th call of the function, such as `os:fsync` or `resnext.inference.evaluate:outputs_of`, the process gets a
-signal, hangs, or meets a full disk or memory; from there on, if N ends in "+".
+At the N-th call of the function, such as `os:fsync` or `resnext.engines.keras_engine:KerasEngine.arrays`, the process
+gets a signal, hangs, or meets a full disk or memory; from there on, if N ends in "+".
 """
 
 import errno
@@ -46,7 +46,7 @@ def break_it(place: str, number: str, fault: str) -> None:
 def main() -> None:
     place, number, fault, *arguments = sys.argv[1:]
     sys.argv = ["resnext", *arguments]
-    if place.startswith(("os:", "resnext.exporting.", "resnext.inference.predict")):
+    if place.startswith(("os:", "resnext.exporting.", "resnext.engines.")):
         break_it(place, number, fault)
     else:  # Keras must not be imported before the command line has chosen its backend
         train = importlib.import_module("resnext.training.train")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from resnext import freeze, get_variant
+from resnext.engines.keras_engine import KerasEngine
 from resnext.images.preprocessing import Preprocessing
-from resnext.inference.evaluate import outputs_of
 from resnext.model.classifier import image_classifier, image_network, keras_config
 from resnext.model.recompute import recompute
 from resnext.training.averaging import averaged_weights, precise_statistics
@@ -140,7 +140,7 @@ class Judge(keras.callbacks.Callback):
 
     def look(self):
         with averaged_weights(self.classifier, photos(2), 2):
-            outputs_of(self.classifier, photos(1)[0])
+            KerasEngine(self.classifier).outputs(photos(1)[0])
             self.seen.append(values(self.classifier))
 
     def on_train_batch_end(self, batch, logs=None):

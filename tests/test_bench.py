@@ -6,7 +6,7 @@ import keras
 import pytest
 from conftest import COLOURS, refusal, resnext, write_photos
 
-from resnext.inference.engines import installed_engines
+from resnext.engines.open import installed_engines
 
 BACKEND = keras.backend.backend()
 

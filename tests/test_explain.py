@@ -11,7 +11,6 @@ from PIL import Image
 from resnext import ResNeXt, explain, predict, save_weights, to_form
 from resnext.errors import ArgumentError
 from resnext.images.preprocessing import Preprocessing
-from resnext.inference.evaluate import outputs_of
 from resnext.inference.explain import overlay
 from resnext.inference.model import Model
 from resnext.inference.paths import path_strengths
@@ -26,8 +25,9 @@ def test_map_is_grad_cam_taken_in_pytorch(trained, colours):
     torch = pytest.importorskip("torch")
     folder, _ = trained
     model, image = Model.open(folder), colours / "test" / "red" / "000.png"
-    (network,) = model.build([Preprocessing(96, 96)], outputs=("logits", "map"))
-    logits, features = outputs_of(network, Preprocessing(96, 96).load(image)[None])
+    (engine,) = model.engines([Preprocessing(96, 96)], outputs=("logits", "maps"))
+    outputs, network = engine.outputs(Preprocessing(96, 96).load(image)[None]), engine.classifier
+    logits, features = outputs.logits, outputs.features
     kernel, bias = map(torch.from_numpy, head_weights(network))
     maps = torch.from_numpy(features).requires_grad_()
     scores = maps.mean(dim=(1, 2)) @ kernel + bias
@@ -35,7 +35,7 @@ def test_map_is_grad_cam_taken_in_pytorch(trained, colours):
     for label in range(3):
         (gradient,) = torch.autograd.grad(scores[0, label], maps, retain_graph=True)
         grad_cam = (gradient.mean(dim=(1, 2))[0] * maps.detach()[0]).sum(dim=-1).numpy()
-        expected = (features[0] @ head_weights(network)[0][:, label]) / 9
+        expected = outputs.activation_map(0, label) / 9
         assert features.shape[1:3] == (3, 3)
         np.testing.assert_allclose(grad_cam, expected, atol=1e-5)
 
@@ -43,9 +43,9 @@ def test_map_is_grad_cam_taken_in_pytorch(trained, colours):
 def test_mean_of_the_map_and_the_bias_are_the_logit(trained, colours):
     folder, _ = trained
     images = sorted((colours / "test").glob("*/*.png"))
-    (network,) = Model.open(folder).build(outputs=("logits", "map"))
-    _, bias = head_weights(network)
-    logits, _ = outputs_of(network, np.stack([Model.open(folder).preprocessing.load(image) for image in images]))
+    (engine,) = Model.open(folder).engines()
+    _, bias = head_weights(engine.classifier)
+    logits = engine.outputs(np.stack([Model.open(folder).preprocessing.load(image) for image in images])).logits
     for label, name in enumerate(("blue", "green", "red")):
         maps = [each.map.mean() for each in explain(folder, images, class_name=name)]
         np.testing.assert_allclose(np.array(maps) + bias[label], logits[:, label], rtol=1e-4, atol=1e-4)

@@ -26,7 +26,7 @@ from resnext.inference.options import EvaluationOptions
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-from resnext.model.onnx_graph import IR_VERSION, OPSET, Graph, add_network  # noqa: E402 - needs onnx
+from resnext.engines.onnx_graph import IR_VERSION, OPSET, Graph, add_network  # noqa: E402 - needs onnx
 
 
 def with_random_statistics(network):
@@ -127,12 +127,16 @@ def test_file_is_a_model_for_evaluate_and_predict(trained, colours, exported):
     assert (other.predicted == one.predicted).all()
     process = resnext("predict", path, colours / "test" / "red", "--top", 1)
     assert process.stdout.count(" red\n") == 4
-    message = "for embeddings and maps pass the model that it was exported from."
+    message = "the exported file does not compute embeddings. Pass the model it was exported from."
     assert message in refusal(resnext("predict", path, colours, "--embeddings", path.with_name("x.npy")))
-    assert "for other sizes pass the model" in refusal(resnext("evaluate", path, colours / "test", "--size", 64))
+    assert "the exported file does not compute other sizes. Pass the model it was exported from." in refusal(
+        resnext("evaluate", path, colours / "test", "--size", 64)
+    )
     twice = evaluate(path, colours / "test", options=EvaluationOptions(size=(32, 32)))
     np.testing.assert_allclose(twice.losses, other.losses, atol=1e-6)
-    assert "for other sizes pass the model" in refusal(resnext("evaluate", path, colours / "test", "--size", 32, 64))
+    assert "the exported file does not compute other sizes. Pass the model it was exported from." in refusal(
+        resnext("evaluate", path, colours / "test", "--size", 32, 64)
+    )
 
 
 def test_normalisation_outside_and_maps(trained, colours, tmp_path):
@@ -269,8 +273,8 @@ def test_many_images_are_computed_by_the_fastest_engine_that_is_installed(traine
     for words, expected in (*cases, ("", "keras")):
         installed = words.split()
         monkeypatch.setattr("importlib.util.find_spec", lambda name, installed=installed: name in installed or None)
-        assert model.with_engine(None, images=500).runs_in == model.with_engine(None).runs_in == expected
-        assert model.with_engine(None, images=499).runs_in == "keras"
+        assert model.with_engine(None, images=500).engine_name == model.with_engine(None).engine_name == expected
+        assert model.with_engine(None, images=499).engine_name == "keras"
         if not installed:
             with pytest.raises(ImportError, match=r"^--engine openvino needs the package openvino: pip install 'res"):
                 model.with_engine("openvino")
@@ -378,7 +382,7 @@ def test_int8_is_calibrated_and_evaluated_on_the_images_of_the_run(trained, colo
     size = {path.stem: path.stat().st_size for path in tmp_path.iterdir() if path.suffix in (".onnx", ".bin")}
     assert size["a"] < 0.45 * size["float"]
     model = Model.open(tmp_path / name)
-    assert model.engine.description.facts["quantisation"]["calibration"] == "minmax"
+    assert model.file.description.facts["quantisation"]["calibration"] == "minmax"
     given, before = evaluate(tmp_path / name, colours / "test"), evaluate(trained[0], colours)
     assert given.top(1) >= before.top(1) - 0.2
     assert 0 < np.abs(given.losses - before.losses).max() < 0.5

@@ -100,7 +100,7 @@ def test_a_file_is_a_model(trained, colours, tmp_path, format):
     made_here(trained, tmp_path / f"outside-{path.name}", format, ExportOptions(normalisation="outside"))
     again = evaluate(tmp_path / f"outside-{path.name}", colours / "test")
     np.testing.assert_allclose(again.losses, one.losses, atol=1e-4)
-    with pytest.raises(ArgumentError, match=r"an exported file has one size and gives probabilities only; for other s"):
+    with pytest.raises(ArgumentError, match=r"the exported file does not compute other sizes\. Pass the model it was"):
         evaluate(path, colours / "test", options=EvaluationOptions(size=(64,)))
 
 
@@ -316,11 +316,11 @@ def test_no_loss_is_infinite(tmp_path):
     save_weights(network, tmp_path / "w.safetensors")
     model, images = Model.open(tmp_path / "w.safetensors"), np.zeros((1, 32, 32, 3), np.uint8)
     pytest.importorskip("onnxruntime")
-    (engine,) = model.with_engine("onnxruntime").build()
-    np.testing.assert_allclose(engine.predict_on_batch(images), [[0, -150]], atol=1e-5)
+    (engine,) = model.with_engine("onnxruntime").engines()
+    np.testing.assert_allclose(engine.outputs(images).logits, [[0, -150]], atol=1e-5)
     export(model, tmp_path / "a.onnx")
-    (file,) = Model.open(tmp_path / "a.onnx").build()
-    np.testing.assert_allclose(file.predict_on_batch(images), [[0, -87.33655]], atol=1e-4)
+    (file,) = Model.open(tmp_path / "a.onnx").engines()
+    np.testing.assert_allclose(file.outputs(images).logits, [[0, -87.33655]], atol=1e-4)
 
 
 @pytest.mark.once
@@ -340,4 +340,4 @@ def test_no_changed_weight_is_used(trained, tmp_path, name):
     content[place : place + 64] = bytes(64)
     file.write_bytes(content)
     with pytest.raises(WeightsError, match=r"damaged"):
-        Model.open(path).build()
+        Model.open(path).engines()

@@ -247,8 +247,8 @@ def test_each_has_its_word_in_check_data(hostile, links):
 def test_each_has_its_word_in_evaluate(trained, hostile, links, tmp_path, monkeypatch):
     """The good ones are evaluated, and each of the others stops the evaluation by its name."""
     folder, _ = trained
-    network = Model.open(folder).build()
-    monkeypatch.setattr(Model, "build", lambda *_: network)
+    engines = Model.open(folder).engines()
+    monkeypatch.setattr(Model, "engines", lambda *_: engines)
     good = tmp_path / "good" / "red"
     good.mkdir(parents=True)
     for name in GOOD:

@@ -245,7 +245,7 @@ def test_wrong_kinds_and_numbers_of_tensors_are_refused(tmp_path):
 
 def test_a_refused_file_changes_no_network(tmp_path):
     from resnext import load_weights
-    from resnext.weights.assign import get_weights
+    from resnext.weights.variables import get_weights
 
     model = network()
     before = get_weights(model)

@@ -183,7 +183,8 @@ def test_only_classes_of_the_data_count(trained, tmp_path):
     given = evaluate(folder, tmp_path / "two", options=EvaluationOptions(only_data_classes=True))
     assert given.classes == ("green", "red")
     assert {*given.labels.tolist()} == {0, 1}
-    assert (given.losses < all_of_them.losses).all()
+    assert (given.losses <= all_of_them.losses).all()
+    assert given.loss < all_of_them.loss  # a loss may be zero in float32 either way
     process = resnext("evaluate", folder, tmp_path / "two", "--only-data-classes")
     assert "no images of" not in process.stdout
 
@@ -515,7 +516,7 @@ def test_rows_are_kept_when_the_process_ends_suddenly(trained, colours, tmp_path
     """Python can't run its own cleaning up while compiled code runs; the rows up to there are in the file."""
     many = [colours / "test" / "red" / "000.png"] * 40
     out, features = tmp_path / name, tmp_path / "b.npy"
-    place = ("resnext.inference.predict:outputs_of", 3, "deaf")
+    place = ("resnext.engines.keras_engine:KerasEngine.arrays", 3, "deaf")
     command = Command("predict", trained[0], *many, "--out", out, "--embeddings", features, fault=place)
     deadline = time.monotonic() + 60
     while not (features.exists() and features.stat().st_size > 16 * 2048 * 4) and time.monotonic() < deadline:

@@ -15,7 +15,7 @@ from resnext.layers.batch_norm import BatchNorm
 from resnext.layers.convolution import GroupedConv2D, fastest_route, merge_groups, tensorflow_trains
 from resnext.layers.initializer import FanOutNormal
 from resnext.layers.max_pooling import MaxPooling2D
-from resnext.weights.assign import get_weights
+from resnext.weights.variables import get_weights
 
 BACKEND = keras.backend.backend()
 ROUTES = ["native", "merged", "product" if BACKEND == "jax" else "direct"]

@@ -15,7 +15,7 @@ from resnext import convert, load_weights, save_weights
 from resnext.errors import ArgumentError, WeightsError
 from resnext.images.preprocessing import Preprocessing
 from resnext.model.network import ResNeXt
-from resnext.weights.assign import get_weights
+from resnext.weights.variables import get_weights
 
 torch = pytest.importorskip("torch", reason="PyTorch's own files")
 

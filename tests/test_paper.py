@@ -14,7 +14,7 @@ from resnext.model.network import ResNeXt
 from resnext.variants.complexity import complexity, stage_complexities
 from resnext.variants.naming import get_variant
 from resnext.variants.variant import Variant
-from resnext.weights.assign import get_weights, set_weights
+from resnext.weights.variables import get_weights, set_weights
 
 SMALL = Variant(blocks=(1, 2, 1), cardinality=3, bottleneck_width=4)
 EQUAL_COMPLEXITY = ["1x64d", "2x40d", "4x24d", "8x14d", "32x4d"]

@@ -43,6 +43,7 @@ ARGUMENTS = ("--variant", "resnet8", "--image-size", 24, "--epochs", 3, "--batch
              "--learning-rate", 0.01, "--drop-path", 0.1, "--ema", 0.9, "--accumulate", 2,
              "--checkpoint-every", 3)  # fmt: skip
 SAME = ("last.safetensors", "best.safetensors", "metrics.csv")
+EVALUATED = "resnext.engines.keras_engine:KerasEngine.arrays"
 STEP = "resnext.training.recorder:Recorder.on_train_batch_end"
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 
@@ -86,7 +87,7 @@ def test_ten_kills_change_nothing(photos, whole, tmp_path):
     """At random steps and in the midst of saving; each time it goes on with another number of workers."""
     rng = random.Random(BACKEND)
     kills = [(STEP, rng.randint(1, 2)), ("os:fsync", 3), (STEP, rng.randint(2, 5)), ("os:rename", 1),
-             ("resnext.training.checkpoints:prune", 1), (STEP, 1), ("resnext.inference.evaluate:outputs_of", 1),
+             ("resnext.training.checkpoints:prune", 1), (STEP, 1), (EVALUATED, 1),
              ("os:replace", rng.randint(2, 3)), ("resnext.training.checkpoints:write_durably", 2),
              (STEP, rng.randint(1, 4))]  # fmt: skip
     for place, count, died in killed_and_gone_on(kills, photos, tmp_path / "run"):
@@ -105,7 +106,7 @@ def test_two_hundred_kills_change_nothing(seed, photos, whole, tmp_path):
     rng = random.Random(seed)
     places = ("os:fsync", "os:rename", "os:replace", "resnext.training.checkpoints:prune",
               "resnext.training.checkpoints:write_durably",
-              "resnext.inference.evaluate:outputs_of", "resnext.weights.save:weights_to_bytes")  # fmt: skip
+              EVALUATED, "resnext.weights.save:weights_to_bytes")  # fmt: skip
     run, died = tmp_path / "run", 0
     while died < 10:
         shutil.rmtree(run, ignore_errors=True)  # a run that ended before it was killed ten times begins anew
@@ -137,7 +138,7 @@ def read_all(run: Path) -> None:
 
 @pytest.mark.parametrize(
     ("place", "count", "name", "status"),
-    [(STEP, 1, "SIGTERM", 143), ("resnext.inference.evaluate:outputs_of", 2, "SIGINT", 130),
+    [(STEP, 1, "SIGTERM", 143), (EVALUATED, 2, "SIGINT", 130),
      ("resnext.training.checkpoints:write_checkpoint", 1, "SIGUSR1", 143)],
 )  # fmt: skip
 def test_a_stop_is_saved_wherever_it_comes(place, count, name, status, photos, whole, tmp_path):
@@ -462,7 +463,7 @@ def test_the_second_training_in_a_folder_leaves_within_two_seconds(photos, tmp_p
 def test_another_backend_goes_on_with_one_warning(photos, whole, tmp_path):
     pytest.importorskip("torch")
     run = tmp_path / "run"
-    process = faulty("resnext.inference.evaluate:outputs_of", 5, "SIGTERM", "train", photos, *ARGUMENTS, "--out", run)
+    process = faulty(EVALUATED, 5, "SIGTERM", "train", photos, *ARGUMENTS, "--out", run)
     assert process.returncode == 143, process.stderr
     process = fresh_resnext("train", "--resume", run, env={"KERAS_BACKEND": "torch"})
     assert process.returncode == 0, process.stderr

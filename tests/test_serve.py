@@ -21,14 +21,15 @@ from conftest import refusal, resnext
 from test_hostile_images import many_scans
 
 from resnext import Model, ResNeXt, explain, predict, save_weights
+from resnext.engines.engine import Outputs
 from resnext.errors import ArgumentError, ClosedError, DeadlineError, OverloadedError
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 
 from resnext.serving.batcher import Batcher
-from resnext.serving.network import Answers, Pace, measure_pace, open_network
 from resnext.serving.options import MAX_BODY, ServingOptions
+from resnext.serving.pace import Pace, measure_pace
 
 TOKEN = "a-token-of-the-tests"
 
@@ -383,14 +384,14 @@ def test_a_model_is_loaded_again_when_its_file_changes(trained, photos, tmp_path
 def test_a_network_in_any_engine_answers_with_maps(trained, photos, engine):
     pytest.importorskip("onnxruntime")
     model = Model.open(trained[0])
-    network = open_network(model.with_engine(engine))
+    (network,) = model.with_engine(engine).engines(outputs=("logits", "maps"))
     images = np.stack([model.preprocessing.load(file) for file, _ in photos[:3]])
     for count in (1, 3):
-        answers = network(images[:count])
+        outputs = network.outputs(images[:count])
         expected = [[row[name] for name in model.classes] for _, row in photos[:count]]
-        np.testing.assert_allclose(answers.probabilities, expected, atol=1e-4)
+        np.testing.assert_allclose(outputs.probabilities(), expected, atol=1e-4)
     (explained,) = explain(trained[0], photos[2][0], class_name="red")
-    np.testing.assert_allclose(answers.map_of(2, 2), explained.map, atol=1e-3)
+    np.testing.assert_allclose(outputs.activation_map(2, 2), explained.map, atol=1e-3)
 
 
 # The batcher, with a network that waits to be told
@@ -407,7 +408,7 @@ class Held:
         self.batches.append(len(images))
         if images[0, 0, 0, 0] == 255:
             raise ValueError("a bug")
-        return Answers(images[:, 0, 0, :1].astype(np.float32), None)
+        return Outputs(images[:, 0, 0, :1].astype(np.float32))
 
 
 def pixels(value, count=1):
@@ -427,7 +428,7 @@ def test_what_waits_is_computed_at_once_and_in_order():
             time.sleep(0.001)  # the first is computed alone, for nothing else is there
     for _ in range(3):
         network.may.release()
-    assert [future.result(10).probabilities.tolist() for future in futures] == [[[value]] for value in range(7)]
+    assert [future.result(10).logits.tolist() for future in futures] == [[[value]] for value in range(7)]
     assert network.batches == [1, 4, 2]
     batcher.leave(7)
     batcher.close(10)
@@ -445,8 +446,8 @@ def test_a_large_request_is_computed_in_batches_and_late_ones_among_others_are_n
     three = [batcher.submit(pixels(20 + i), end) for i, end in enumerate(ends)]
     for _ in range(4):
         network.may.release()
-    assert large.result(10).probabilities.ravel().tolist() == [*range(10)]
-    assert three[0].result(10).probabilities == 20
+    assert large.result(10).logits.ravel().tolist() == [*range(10)]
+    assert three[0].result(10).logits == 20
     for late in three[1:]:
         with pytest.raises(DeadlineError):
             late.result(10)
@@ -472,7 +473,7 @@ def test_no_more_is_computed_at_once_than_saves_time(monkeypatch, most, seconds,
         clock.now += seconds(len(images))
         given.append(len(images))
 
-    monkeypatch.setattr("resnext.serving.network.time", SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr("resnext.serving.pace.time", SimpleNamespace(perf_counter=lambda: clock.now))
     assert measure_pace(network, 8, most) == pace
     assert sorted({*given}) == tried
 
@@ -507,7 +508,7 @@ def test_too_much_is_refused_and_too_late_is_not_computed():
         time.sleep(0.001)
     late = batcher.submit(pixels(2), time.monotonic() - 1)
     network.may.release()
-    assert first.result(10).probabilities == 1
+    assert first.result(10).logits == 1
     with pytest.raises(DeadlineError):
         late.result(10)
     bug = batcher.submit(pixels(255), time.monotonic() + 60)

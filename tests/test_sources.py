@@ -18,9 +18,9 @@ from resnext.model.network import ResNeXt
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.naming import get_variant
 from resnext.variants.variant import Variant
-from resnext.weights.assign import get_weights
 from resnext.weights.layouts import their_shape, torch_layout
 from resnext.weights.published import NON_COMMERCIAL, default_weights, published_weights
+from resnext.weights.variables import get_weights
 
 SMALL = "resnext14_4x4d"
 LAYOUT = torch_layout(deep_stem=False, bottleneck=True, averaged_shortcut=False)

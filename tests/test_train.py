@@ -28,7 +28,7 @@ from resnext.recipes.naming import get_recipe
 from resnext.runs.run import Run
 from resnext.training.recorder import Recorder
 from resnext.variants.naming import get_variant
-from resnext.weights.assign import get_weights
+from resnext.weights.variables import get_weights
 
 TINY = "resnet8"  # three basic blocks: what is tested is the run, not the network
 QUICK = dataclasses.replace(get_recipe("photos"), image_size=24, epochs=3, batch_size=8, learning_rate=0.003)
@@ -355,9 +355,9 @@ def test_validation_chooses_the_best_and_test_is_left_for_the_end(tmp_path, monk
         write_photos(data / part, COLOURS, images)
     accuracies = iter([0.0, 1.0, 0.0])
 
-    def prescribed(classifier, examples, *arguments):
+    def prescribed(engine, examples, *arguments):
         """On the validation images, as the epochs are to turn out; on the test images, as they are."""
-        evaluation = evaluate_examples(classifier, examples, *arguments)
+        evaluation = evaluate_examples(engine, examples, *arguments)
         if len(examples) != 6:
             return evaluation
         right = examples.labels[:, None] == np.arange(3)

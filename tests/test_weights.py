@@ -11,9 +11,9 @@ from safetensors.numpy import save_file
 
 from resnext.errors import WeightsError
 from resnext.model.network import ResNeXt
-from resnext.weights.assign import get_weights, weight_shapes
 from resnext.weights.load import load_weights
 from resnext.weights.save import save_weights
+from resnext.weights.variables import get_weights, weight_shapes
 
 NAME = "resnext11_4x4d"
 

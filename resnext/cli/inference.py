@@ -195,7 +195,7 @@ def _say_how_it_went(images: int, seconds: float, left_out: Counter[str], model:
     if left_out:
         warn("left out: " + ", ".join(f"{count:,} {kind}" for kind, count in left_out.most_common()))
     if images > 1:
-        warn(f"{images:,} images in {seconds:.1f} s, {images / seconds:.1f} images/s ({model.runs_in})")
+        warn(f"{images:,} images in {seconds:.1f} s, {images / seconds:.1f} images/s ({model.engine_name})")
 
 
 def explain(

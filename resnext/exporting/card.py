@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from resnext.inference.engines import Description
+from resnext.engines.description import Description
 from resnext.inference.evaluate import Evaluated
 from resnext.inference.model import Model
 from resnext.inference.results import NAMES, metric_text, to_document

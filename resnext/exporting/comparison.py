@@ -11,11 +11,11 @@ import numpy as np
 
 from resnext.data.batches import prepared
 from resnext.data.inputs import find_inputs
+from resnext.engines.torch_program import TorchProgram
 from resnext.errors import ArgumentError, DataError, ExportError, ImageError, printable
 from resnext.exporting.options import SUFFIXES
-from resnext.exporting.to_torch import TorchProgram
 from resnext.images.preprocessing import Preprocessing
-from resnext.inference.evaluate import examples_for, log_softmax, outputs_of, source_for
+from resnext.inference.evaluate import examples_for, source_for
 from resnext.inference.model import Model
 
 CLOSE = 1e-5  # largest difference of a probability in float32
@@ -62,12 +62,12 @@ def _repeated(pixels: list[np.ndarray]) -> np.ndarray:
 
 def largest_difference(model: Model, path: Path, pixels: np.ndarray) -> float:
     """Return the largest difference of a probability between the network and its file, in batches of 1, 3 and 17."""
-    engine = TorchProgram(path) if path.suffix == SUFFIXES["torch"] else Model.open(path).build()[0]
-    networks = [*model.in_float32().build(), engine]
+    file = TorchProgram(path) if path.suffix == SUFFIXES["torch"] else Model.open(path).engines()[0]
+    (network,) = model.in_float32().engines()
     differences = []
     for batch in (1, 3, IMAGES):
-        ours, theirs = (log_softmax(outputs_of(network, pixels[:batch])[0]) for network in networks)
-        differences.append(np.abs(np.exp(ours) - np.exp(theirs)).max())
+        ours, theirs = (engine.outputs(pixels[:batch]).probabilities() for engine in (network, file))
+        differences.append(np.abs(ours - theirs).max())
     return float(np.max(differences))  # NaN where one is
 
 

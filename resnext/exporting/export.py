@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from resnext.engines.description import Description
+from resnext.engines.onnx_file import onnx_file
 from resnext.errors import ArgumentError
 from resnext.exporting import (
     to_bundle,
@@ -27,9 +29,7 @@ from resnext.exporting.options import ExportOptions, Format
 from resnext.exporting.smaller import Calibration, Cost, calibration_of, check_cost, cost_of
 from resnext.exporting.target import check_backend, check_target, chosen_format, labels_of, place_of_labels
 from resnext.files import sync_folder, temporary_folder, user_path
-from resnext.inference.engines import Description
 from resnext.inference.model import Model
-from resnext.inference.onnx_model import onnx_model
 
 FROM_ONNX = {"onnx": to_onnx, "openvino": to_openvino, "triton": to_triton, "ovms": to_ovms}
 FROM_KERAS = {"saved_model": to_saved_model, "litert": to_litert, "torch": to_torch, "bundle": to_bundle}
@@ -93,7 +93,8 @@ def export(
     with temporary_folder(path) as folder:
         written = folder / path.name
         if chosen in FROM_ONNX:
-            content = onnx_model(opened, description, options.maps)
+            (classifier,) = opened.in_float32().build(outputs=("logits", "maps"))
+            content = onnx_file(classifier, description, options.maps)
             network = FROM_ONNX[chosen].write(content, description, written)
         else:
             content, network = b"", FROM_KERAS[chosen].write(opened, description, written, options.maps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from resnext.inference.engines import Description
+from resnext.engines.description import Description
 from resnext.inference.model import Model
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def exported_function(model: Model, description: Description, maps: bool) -> tup
 
     from resnext.model.classifier import head_weights, network_of
 
-    (classifier,) = model.in_float32().build(outputs=("logits", "map"))
+    (classifier,) = model.in_float32().build(outputs=("logits", "maps"))
     network = classifier if description.input == "uint8" else network_of(classifier)
     kernel, _ = head_weights(classifier)
 

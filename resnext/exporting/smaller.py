@@ -73,7 +73,7 @@ def cost_of(model: Model, before: Path, after: Path, calibration: Calibration) -
     """Evaluate a network in float32 and in a smaller dtype, both as exported files."""
     examples = calibration.examples
     first, second = (
-        evaluate_examples(Model.open(path).build()[0], examples, model.preprocessing, BATCH_SIZE).top(1)
+        evaluate_examples(Model.open(path).engines()[0], examples, model.preprocessing, BATCH_SIZE).top(1)
         for path in (before, after)
     )
     return Cost(first, second, len(examples), len(calibration.images))

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import get_args
 
 from resnext.backend import import_keras
+from resnext.engines.engine import check_installed
 from resnext.errors import ArgumentError, printable
 from resnext.exporting.options import ANY_DTYPE, BACKEND_OF, LABELS, SUFFIXES, ExportOptions, Format, format_of
-from resnext.inference.engines import check_installed
 from resnext.inference.model import Model
 
 

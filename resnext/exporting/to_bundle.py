@@ -7,10 +7,10 @@ import hashlib
 import json
 from pathlib import Path
 
+from resnext.engines.description import SHA256, Description
 from resnext.errors import ArgumentError, DataError, ImageError
 from resnext.exporting.card import model_card
 from resnext.exporting.smaller import training_images
-from resnext.inference.engines import SHA256, Description
 from resnext.inference.evaluate import Evaluated, evaluate_model, source_for
 from resnext.inference.model import Model
 from resnext.weights.convert import convert, fits_timm

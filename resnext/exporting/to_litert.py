@@ -9,11 +9,12 @@ import zipfile
 from pathlib import Path
 
 from resnext.backend import silent
+from resnext.engines.description import Description
+from resnext.engines.engine import check_installed
+from resnext.engines.litert import DESCRIPTION
 from resnext.exporting import to_saved_model
 from resnext.exporting.options import LABELS
 from resnext.exporting.target import labels_of
-from resnext.inference.engines import Description, check_installed
-from resnext.inference.litert import DESCRIPTION
 from resnext.inference.model import Model
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from resnext.inference.engines import LENGTH, Description
+from resnext.engines.description import Description
+from resnext.engines.onnx_runtime import LENGTH
 
 
 def write(content: bytes, description: Description, path: Path) -> Path:

@@ -6,7 +6,9 @@ import io
 import json
 from pathlib import Path
 
-from resnext.inference.engines import RT_INFO, Description, check_installed, openvino_core
+from resnext.engines.description import Description
+from resnext.engines.engine import check_installed
+from resnext.engines.openvino_runtime import RT_INFO, openvino_core
 
 
 def write(content: bytes, description: Description, path: Path) -> Path:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from resnext.engines.description import Description
 from resnext.exporting import to_openvino
 from resnext.exporting.to_triton import repository_name
-from resnext.inference.engines import Description
 
 CONFIGURATION = "config.json"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from resnext.backend import silent
-from resnext.inference.engines import Description
+from resnext.engines.description import Description
+from resnext.engines.saved_model import DESCRIPTION, GRAPH, SIGNATURE
 from resnext.inference.model import Model
-from resnext.inference.saved_model import DESCRIPTION, GRAPH, SIGNATURE
 
 
 def write(model: Model, description: Description, path: Path, maps: bool) -> Path:

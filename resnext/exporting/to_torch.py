@@ -6,14 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from resnext.engines.description import Description
+from resnext.engines.torch_program import DESCRIPTION
 from resnext.exporting.options import LABELS
 from resnext.exporting.target import labels_of
-from resnext.inference.engines import Description, Engine
 from resnext.inference.model import Model
 
-DESCRIPTION = "resnext.json"  # among the extra files
 KEPT = ("val", "tensor_meta")  # of what is known of a node; the rest are lines and paths of the program that wrote it
 
 
@@ -55,26 +53,3 @@ def write(model: Model, description: Description, path: Path, maps: bool) -> Pat
     }
     torch.export.save(program, path, extra_files=files)
     return path
-
-
-class TorchProgram(Engine):
-    """A file that this process has written, in PyTorch. Of others', it would run what is pickled in it."""
-
-    package, title = "torch", "PyTorch"
-
-    def open(self, source: Path | bytes) -> tuple[dict[str, str], dict[str, list[Any]]]:
-        import torch
-
-        files = {DESCRIPTION: ""}
-        program = torch.export.load(str(source), extra_files=files)
-        self.module = program.module()
-        outputs = program.call_spec.out_spec.context  # names
-        shapes = [node.meta["val"].shape for node in program.graph.find_nodes(op="placeholder")[-1:]]
-        shapes += [node.meta["val"].shape for node in program.graph.output_node().args[0]]
-        return json.loads(files[DESCRIPTION]), dict(zip(("images", *outputs), map(list, shapes), strict=True))
-
-    def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        import torch
-
-        with torch.inference_mode():
-            return {name: values.numpy() for name, values in self.module(torch.from_numpy(images)).items()}

@@ -6,9 +6,9 @@ import json
 import re
 from pathlib import Path
 
+from resnext.engines.description import Description
 from resnext.exporting import to_onnx
 from resnext.exporting.options import LABELS
-from resnext.inference.engines import Description
 
 MAX_BATCH = 64  # images that Triton computes at once
 

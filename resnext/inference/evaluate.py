@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,18 +14,15 @@ from resnext.data.batches import evaluation_batches, name_of_image
 from resnext.data.examples import Examples
 from resnext.data.reading import check_images
 from resnext.data.source import DataSource, open_data
-from resnext.distributed import SINGLE, Cluster
+from resnext.engines.engine import Engine
 from resnext.errors import ArgumentError, DataError, printable
 from resnext.images.preprocessing import Preprocessing
 from resnext.images.views import Views
-from resnext.inference.engines import Engine
 from resnext.inference.model import Model
 from resnext.inference.options import EvaluationOptions
 from resnext.metrics.evaluation import Evaluation
+from resnext.metrics.probabilities import log_softmax
 from resnext.runs.run import Run
-
-if TYPE_CHECKING:
-    import keras
 
 Check = Callable[[], None]
 
@@ -98,12 +95,10 @@ def evaluate_model(
         names = tuple(examples.classes[i] for i in columns)
         examples = Examples(examples.images, np.searchsorted(columns, examples.labels).astype(np.int32), names)
     model = model.with_engine(options.engine, len(examples))
-    classifiers = model.build([each.preprocessing for each in views])
+    engines = model.engines([each.preprocessing for each in views])
     readers = [each if len(each) > 1 else each.preprocessing for each in views]
     at_once = max(1, batch_size // len(views[0]))
-    streams = [
-        scores(classifier, examples, reader, at_once) for classifier, reader in zip(classifiers, readers, strict=True)
-    ]
+    streams = [scores(engine, examples, reader, at_once) for engine, reader in zip(engines, readers, strict=True)]
 
     def rows() -> Iterator[np.ndarray]:
         images = 0
@@ -114,7 +109,7 @@ def evaluate_model(
             done(images, len(examples))
 
     evaluation = Evaluation.of(examples.classes, examples.labels, rows(), model.temperature)
-    return Evaluated(evaluation, examples, views, model.runs_in)
+    return Evaluated(evaluation, examples, views, model.engine_name)
 
 
 def check_comparable(first: Model, second: Model, data: str | Path, follow_links: bool = False) -> None:
@@ -176,69 +171,33 @@ def _examples_of_run(source: DataSource, run: Run) -> Examples:
 
 
 def evaluate_examples(
-    classifier: keras.Model,
+    engine: Engine,
     examples: Examples,
     preprocessing: Preprocessing,
     batch_size: int,
     check: Check = lambda: None,
-    cluster: Cluster = SINGLE,
 ) -> Evaluation:
-    """Evaluate a classifier on examples, in order, on all devices.
+    """Evaluate a network on examples, in order, on all of its engine's devices.
 
     Args:
-        classifier: model from images to logits.
+        engine: network from images to logits.
         examples: labelled images.
         preprocessing: how its images are prepared.
         batch_size: images in a batch.
         check: called before each batch; it may raise.
-        cluster: processes and devices to use.
     """
-    rows = map(log_softmax, scores(classifier, examples, preprocessing, batch_size, check, cluster))
+    rows = map(log_softmax, scores(engine, examples, preprocessing, batch_size, check))
     return Evaluation.of(examples.classes, examples.labels, rows)
 
 
 def scores(
-    classifier: keras.Model,
-    examples: Examples,
-    reader: Preprocessing | Views,
-    batch_size: int,
-    check: Check = lambda: None,
-    cluster: Cluster = SINGLE,
+    engine: Engine, examples: Examples, reader: Preprocessing | Views, batch_size: int, check: Check = lambda: None
 ) -> Iterable[np.ndarray]:
     """Yield the logits of examples batch by batch, float32 (batch, classes); of views their mean."""
+    cluster = engine.cluster
     share = cluster.rank, cluster.processes
     for images, valid in evaluation_batches(examples, reader, batch_size, cluster.devices, share):
         check()
-        (logits,) = outputs_of(classifier, images.reshape(-1, *images.shape[-3:]), cluster)
+        logits = engine.outputs(images.reshape(-1, *images.shape[-3:])).logits
         views = images.shape[1] if images.ndim == 5 else 1  # the original code sums logits, too
         yield logits.reshape(-1, views, logits.shape[-1]).mean(axis=1)[:valid]
-
-
-def outputs_of(classifier: keras.Model | Engine, images: np.ndarray, cluster: Cluster = SINGLE) -> Sequence[np.ndarray]:
-    """Compute the outputs of uint8 (batch, size, size, 3), from this process's rows of the batch, as float32."""
-    if isinstance(classifier, Engine):
-        return [classifier.predict_on_batch(images)]
-    with _no_gradients():
-        outputs = cluster.predict(classifier, images)
-    return [np.array(output, np.float32) for output in (outputs if isinstance(outputs, list) else [outputs])]
-
-
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Return log-probabilities, float32 (images, classes).
-
-    >>> log_softmax(np.zeros((1, 4), np.float32)).tolist()[0][0].__round__(4)
-    -1.3863
-    """
-    logits = logits - logits.max(axis=1, keepdims=True)
-    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-
-
-def _no_gradients() -> contextlib.AbstractContextManager:
-    """Spare PyTorch the bookkeeping for gradients."""
-    import keras
-
-    if keras.backend.backend() != "torch":
-        return contextlib.nullcontext()
-    import torch
-
-    return torch.inference_mode()

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -23,11 +23,11 @@ from PIL import Image
 from resnext.data.archive_members import Member
 from resnext.data.batches import reading_threads
 from resnext.data.inputs import Input, check_inputs, find_inputs, read_ahead
+from resnext.engines.engine import Engine, Outputs
 from resnext.errors import ArgumentError, MissingPackageError, did_you_mean, one_line, printable, warn
 from resnext.files import at_any_end
 from resnext.images.decode import read_image
 from resnext.images.preprocessing import Preprocessing
-from resnext.inference.evaluate import log_softmax, outputs_of
 from resnext.inference.model import Model
 from resnext.inference.predict import read_input
 from resnext.inference.results import new_folder
@@ -81,10 +81,10 @@ def explain(
     opened = Model.open(model, weights)
     chosen = None if class_name is None else class_index(opened, class_name)
     check_inputs(arguments)
-    (network,) = opened.build(outputs=("logits", "map"))
+    (engine,) = opened.engines(outputs=("logits", "maps"))
     stream = getattr(sys.stdin, "buffer", None)
     inputs = find_inputs(arguments, Counter() if left_out is None else left_out, stream, follow_links)
-    return _explanations(opened, network, inputs, chosen)
+    return _explanations(opened, engine, inputs, chosen)
 
 
 def class_index(model: Model, name: str) -> int:
@@ -95,10 +95,7 @@ def class_index(model: Model, name: str) -> int:
     return model.classes.index(name)
 
 
-def _explanations(model: Model, network: Any, inputs: Iterable[Input], chosen: int | None) -> Iterator[Explanation]:
-    from resnext.model.classifier import head_weights
-
-    kernel, _ = head_weights(network)
+def _explanations(model: Model, engine: Engine, inputs: Iterable[Input], chosen: int | None) -> Iterator[Explanation]:
     threads = reading_threads()
     images = iter(
         read_ahead(
@@ -107,16 +104,20 @@ def _explanations(model: Model, network: Any, inputs: Iterable[Input], chosen: i
     )
     while part := list(islice(images, BATCH_SIZE)):
         seen = [each.pixels for _, each in part if not isinstance(each, str)]
-        rows = zip(*outputs_of(network, np.stack(seen)), strict=True) if seen else iter(())
+        answers = _answers(engine.outputs(np.stack(seen)), chosen) if seen else iter(())
         for image, each in part:
             if isinstance(each, str):
                 yield Explanation(image.name, error=each)
                 continue
-            logits, features = next(rows)
-            probabilities = np.exp(log_softmax(logits[None]))[0]
-            label = int(logits.argmax()) if chosen is None else chosen
-            activation = features @ kernel[:, label]
-            yield Explanation(image.name, model.classes[label], float(probabilities[label]), activation, each.photo)
+            label, share, activation = next(answers)
+            yield Explanation(image.name, model.classes[label], share, activation, each.photo)
+
+
+def _answers(outputs: Outputs, chosen: int | None) -> Iterator[tuple[int, float, np.ndarray]]:
+    """Yield for each image the class that is explained, its probability and its activation map."""
+    for number, probabilities in enumerate(outputs.probabilities()):
+        label = int(probabilities.argmax()) if chosen is None else chosen
+        yield label, float(probabilities[label]), outputs.activation_map(number, label)
 
 
 class _Seen(NamedTuple):

@@ -1,4 +1,4 @@
-"""The one door to a trained network: a run, published weights, or a file of weights."""
+"""The one door to a trained network: a run, published weights, a file of weights, or an exported file."""
 
 from __future__ import annotations
 
@@ -6,21 +6,17 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from resnext.backend import import_keras
+from resnext.engines.description import Description
+from resnext.engines.engine import Engine, EngineName, OutputName, check_installed
+from resnext.engines.exported_file import ExportedFile
+from resnext.engines.keras_engine import KerasEngine
+from resnext.engines.open import CONVERTED, installed_engines, open_exported
 from resnext.errors import ArgumentError, WeightsError, did_you_mean
 from resnext.files import user_path
 from resnext.images.preprocessing import Preprocessing
-from resnext.inference.engines import (
-    RUNTIMES,
-    Description,
-    Engine,
-    check_installed,
-    installed_engines,
-)
-from resnext.inference.exported import open_exported
-from resnext.inference.options import EngineName
 from resnext.runs.run import WEIGHTS, Run, is_run
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.naming import get_variant, list_variants
@@ -34,7 +30,6 @@ from resnext.weights.published import PublishedWeights, default_weights, find_we
 if TYPE_CHECKING:
     import keras
 
-Output = Literal["logits", "embedding", "map"]
 MANY = 500  # images from which another engine is worth the seconds that converting the network takes
 RESIZED = 0.875  # share of the shorter side that the crop keeps, where nothing is known about the images
 
@@ -43,7 +38,7 @@ RESIZED = 0.875  # share of the shorter side that the crop keeps, where nothing 
 class Model:
     """A trained network before it is built: what it is, what it tells apart, and how its images are prepared.
 
-    >>> Model.open("runs/signs").build()[0].predict_on_batch(images)  # doctest: +SKIP
+    >>> Model.open("runs/signs").engines()[0].outputs(images).probabilities()  # doctest: +SKIP
     """
 
     name: str  # as the user has it: a run folder, a tag, a file
@@ -56,8 +51,8 @@ class Model:
     wordnet_ids: tuple[str, ...] | None = None  # of ImageNet's classes, whose folders have these names
     run: Run | None = None
     published: PublishedWeights | None = None
-    engine: Engine | None = None  # of an exported file, which is its own runtime
-    engine_name: EngineName = "keras"  # what computes the logits; everything else is computed by Keras
+    file: ExportedFile | None = None  # which is its own engine
+    engine: EngineName = "keras"  # what computes it, unless it is a file
 
     @classmethod
     def open(cls, model: str | Path | Model, weights: str | None = None) -> Model:
@@ -83,52 +78,77 @@ class Model:
             raise ArgumentError(f"{model}: not a run folder, and only a run has {weights} weights. {_ALLOWED}")
         name = str(model)
         if weights is None:
-            if engine := open_exported(user_path(model)):
-                return _of_exported(user_path(model), engine)
+            if file := open_exported(user_path(model)):
+                return _of_exported(user_path(model), file)
             _check_source(name)
             return _of_weights(name, name, None)
         variant = get_variant(name)
         return _of_weights(f"{name} ({weights})", weights, variant)
 
-    def build(
-        self,
-        preprocessings: Sequence[Preprocessing] | None = None,
-        outputs: Sequence[Output | Callable[[keras.Model], Any]] = ("logits",),
-    ) -> list[keras.Model]:
-        """Build the network, folded, with its weights: once, behind one input for each size.
+    def engines(
+        self, preprocessings: Sequence[Preprocessing] | None = None, outputs: Sequence[OutputName] = ("logits",)
+    ) -> list[Engine]:
+        """Build the network, folded, with its weights, in its engine: one for each size of images.
 
         Args:
             preprocessings: sizes and normalisation of the images; by default the model's own.
+            outputs: "logits"; "embedding", which Keras computes; "maps", by which `Outputs.activation_map` answers.
+
+        Raises:
+            ArgumentError: an exported file, of which something else than it computes is asked.
+            RunError, WeightsError: the weights cannot be used.
+        """
+        sizes = preprocessings or [self.preprocessing]
+        if self.file:
+            return [_checked(self.file, self.name, each, outputs) for each in sizes]
+        if self.engine == "keras" or "embedding" in outputs:
+            return [KerasEngine(classifier, outputs) for classifier in self.build(sizes, outputs)]
+        from resnext.engines.onnx_file import onnx_file
+
+        engine, built = CONVERTED[self.engine], self.in_float32().build(sizes, ("logits", "maps"))
+        engines = []
+        for size, classifier in zip(sizes, built, strict=True):
+            description = Description(self.variant, self.classes, size, "uint8", {})
+            engines.append(engine(onnx_file(classifier, description, "maps" in outputs, logits=True), description))
+        return engines
+
+    def build(
+        self,
+        preprocessings: Sequence[Preprocessing] | None = None,
+        outputs: Sequence[OutputName | Callable[[keras.Model], Any]] = ("logits",),
+    ) -> list[keras.Model]:
+        """Build the network in Keras, folded, with its weights: once, behind one input for each size.
+
+        Args:
+            preprocessings: as in `engines`.
             outputs: "logits" (batch, classes); "embedding" (batch, channels), the pooled features before the head;
-                "map" (batch, height, width, channels), the features before the pool; or functions from the folded
+                "maps" (batch, height, width, channels), the features before the pool; or functions from the folded
                 network to a tensor in it.
 
         Returns:
             Models from uint8 (batch, size, size, 3) to the outputs, for several of them a list.
 
         Raises:
+            ArgumentError: an exported file.
             RunError, WeightsError: the weights cannot be used.
         """
-        sizes = preprocessings or [self.preprocessing]
-        if self.engine:
-            return [self._engine_for(sizes, outputs)] * len(sizes)
-        if self.engine_name != "keras" and tuple(outputs) == ("logits",):
-            return [self.converted(each, logits=True) for each in sizes]
+        self.check_network()
         if self.run:
             self.run.check_size(self.source)
         import_keras()
         from resnext.model.classifier import trained_classifiers
 
+        sizes = preprocessings or [self.preprocessing]
         return trained_classifiers(self.variant, len(self.classes), sizes, self.source, self.dtype, outputs)
 
     def check_network(self) -> None:
         """Refuse an exported file where a network is needed. Raises ArgumentError."""
-        if self.engine:
+        if self.file:
             raise ArgumentError(f"{self.name}: is exported already. Pass the model that it was exported from.")
 
     def in_float32(self) -> Model:
         """Return the model as Keras computes it in float32, whatever its dtype and engine are."""
-        return dataclasses.replace(self, dtype="float32", engine_name="keras")
+        return dataclasses.replace(self, dtype="float32", engine="keras")
 
     def with_engine(self, name: EngineName | None, images: int | None = None) -> Model:
         """Return the model with the engine that computes its logits.
@@ -142,7 +162,7 @@ class Model:
             ArgumentError: an exported file, which has its own, or an unknown name.
             MissingPackageError: the engine is not installed.
         """
-        if self.engine:
+        if self.file:
             if name is not None:
                 raise ArgumentError(f"{self.name}: an exported file runs in its own runtime. Leave --engine out.")
             return self
@@ -151,33 +171,34 @@ class Model:
         if chosen not in get_args(EngineName):
             raise ArgumentError(f"`engine` must be one of {', '.join(get_args(EngineName))}. Received: {chosen!r}")
         if chosen != "keras":
-            for package in (RUNTIMES[chosen].package, "onnx"):
+            for package in (CONVERTED[chosen].package, "onnx"):
                 check_installed(package, f"--engine {chosen}")
-        return dataclasses.replace(self, engine_name=chosen)
+        return dataclasses.replace(self, engine=chosen)
 
     @property
-    def runs_in(self) -> str:
-        """The name of what computes its logits."""
-        return type(self.engine).__name__ if self.engine else self.engine_name
+    def engine_name(self) -> str:
+        """The name of what computes it."""
+        return self.file.name if self.file else self.engine
 
-    def converted(self, preprocessing: Preprocessing, maps: bool = False, logits: bool = False) -> Engine:
-        """Return the network for one size of images in its engine, which is not Keras; outputs as in `onnx_model`."""
-        from resnext.inference.onnx_model import onnx_model
+    @property
+    def has_maps(self) -> bool:
+        """Whether its engine can compute class activation maps: not every exported file does."""
+        return self.file is None or self.file.has_maps
 
-        model = dataclasses.replace(self, preprocessing=preprocessing)
-        description = Description(self.variant, self.classes, preprocessing, "uint8", {})
-        return RUNTIMES[self.engine_name](onnx_model(model, description, maps, logits), description)
 
-    def _engine_for(self, preprocessings: Sequence[Preprocessing], outputs: Sequence[Any]) -> Any:
-        """Return the runtime of an exported file. Raises ArgumentError for what only a network can do."""
-        sizes = {each.size for each in preprocessings}
-        if tuple(outputs) != ("logits",) or sizes != {self.preprocessing.size}:
-            what = "other sizes" if tuple(outputs) == ("logits",) else "embeddings and maps"
-            raise ArgumentError(
-                f"{self.name}: an exported file has one size and gives probabilities only; for {what} pass the model "
-                "that it was exported from."
-            )
-        return self.engine
+def _checked(file: ExportedFile, name: str, preprocessing: Preprocessing, outputs: Sequence[OutputName]) -> Engine:
+    """Return an exported file. Raises ArgumentError for what only a network can do."""
+    missing = {"embedding": "embeddings", "maps": "maps"}
+    if file.has_maps:
+        del missing["maps"]
+    lacks = [missing[output] for output in outputs if output in missing]
+    if preprocessing.size != file.description.preprocessing.size:
+        lacks.append("other sizes")
+    if lacks:
+        raise ArgumentError(
+            f"{name}: the exported file does not compute {' and '.join(lacks)}. Pass the model it was exported from."
+        )
+    return file
 
 
 _ALLOWED = (
@@ -218,9 +239,9 @@ def _of_run(run: Run, weights: str | None) -> Model:
     )
 
 
-def _of_exported(path: Path, engine: Engine) -> Model:
-    known = engine.description
-    return Model(str(path), known.variant, known.classes, known.preprocessing, path, engine=engine)
+def _of_exported(path: Path, file: ExportedFile) -> Model:
+    known = file.description
+    return Model(str(path), known.variant, known.classes, known.preprocessing, path, file=file)
 
 
 def _of_weights(name: str, source: str, variant: Variant | None) -> Model:

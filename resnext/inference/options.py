@@ -6,11 +6,11 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
+from resnext.engines.engine import EngineName
 from resnext.errors import ArgumentError
 from resnext.images.preprocessing import MAX_SIDE, Preprocessing
 from resnext.images.views import Views
 
-EngineName = Literal["openvino", "onnxruntime", "keras", "openvino-bfloat16"]
 Format = Literal["table", "jsonl", "csv", "parquet"]  # of predictions
 
 

@@ -17,8 +17,9 @@ import numpy as np
 from resnext.backend import import_keras
 from resnext.data.batches import evaluation_batches
 from resnext.data.reading import check_images
+from resnext.engines.keras_engine import KerasEngine
 from resnext.errors import ArgumentError
-from resnext.inference.evaluate import examples_for, outputs_of, source_for
+from resnext.inference.evaluate import examples_for, source_for
 from resnext.inference.model import Model
 from resnext.inference.results import csv_text, new_folder, write_text
 from resnext.runs import plots
@@ -104,12 +105,13 @@ class _StrengthsOf:
         outputs: list[Any] = ["logits", partial(paths_before_transition, block)]  # with the logits, the whole network
         if model.variant.attention:  # it multiplies the sum of the paths, and so each of them
             outputs.append(partial(attention_scale, block))
-        (self.classifier,) = model.build(outputs=outputs)
-        kernel = path_weights(self.classifier, block)
+        (classifier,) = model.build(outputs=outputs)
+        self.engine = KerasEngine(classifier)
+        kernel = path_weights(classifier, block)
         self.kernels = kernel.reshape(model.variant.cardinality, -1, kernel.shape[1]).astype(np.float64)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        _, features, *scales = outputs_of(self.classifier, images)
+        _, features, *scales = self.engine.arrays(images)
         paths, width, channels = self.kernels.shape
         grouped = features.reshape(len(images), -1, paths, width).astype(np.float64)
         positions = grouped.shape[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -16,10 +16,10 @@ import numpy as np
 from resnext.data.archive_members import Member
 from resnext.data.batches import reading_threads
 from resnext.data.inputs import Input, check_inputs, find_inputs, read_ahead
+from resnext.engines.engine import EngineName, OutputName
 from resnext.errors import ArgumentError, ImageError, printable
-from resnext.inference.evaluate import log_softmax, outputs_of
-from resnext.inference.model import MANY, Model, Output
-from resnext.inference.options import EngineName
+from resnext.inference.model import MANY, Model
+from resnext.metrics.probabilities import most_probable
 
 BATCH_SIZE = 16  # larger batches than 8 are no faster (docs/performance.md)
 UNKNOWN = "unknown"
@@ -164,12 +164,11 @@ class Classifier:
 
     model: Model
     options: PredictionOptions
-    _batch: int = field(default=0, init=False)  # images at once: those of the first batch, so nothing compiles twice
 
     def __post_init__(self) -> None:
         self.temperature = self.options.temperature(self.model)
-        outputs: Sequence[Output] = ("logits", "embedding") if self.options.embeddings else ("logits",)
-        (self.network,) = self.model.build(outputs=outputs)
+        outputs: Sequence[OutputName] = ("logits", "embedding") if self.options.embeddings else ("logits",)
+        (self.engine,) = self.model.engines(outputs=outputs)
 
     def predict(self, images: Iterable[tuple[str, np.ndarray | str]]) -> Iterator[Prediction]:
         """Yield the prediction for each image, in order.
@@ -185,14 +184,12 @@ class Classifier:
                 yield Prediction(name, [], image) if isinstance(image, str) else self._prediction(name, *next(rows))
 
     def _rows(self, images: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        self._batch = max(self._batch, len(images))
-        filled = np.concatenate([images, np.repeat(images[-1:], self._batch - len(images), axis=0)])
-        logits, *more = (output[: len(images)] for output in outputs_of(self.network, filled))
-        probabilities = np.exp(log_softmax(logits / np.float32(self.temperature)))
-        return zip(probabilities, more[0] if more else [None] * len(images), strict=True)
+        outputs = self.engine.outputs(images)
+        embeddings = [None] * len(images) if outputs.embedding is None else outputs.embedding
+        return zip(outputs.probabilities(self.temperature), embeddings, strict=True)
 
     def _prediction(self, name: str, probabilities: np.ndarray, embedding: np.ndarray | None) -> Prediction:
-        best = np.argsort(-probabilities, kind="stable")[: self.options.top]
+        best = most_probable(probabilities, self.options.top)
         classes = [(self.model.classes[i], float(probabilities[i])) for i in best]
         is_known = self.options.threshold is None or classes[0][1] >= self.options.threshold
         return Prediction(name, classes, None, is_known, embedding)

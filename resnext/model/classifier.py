@@ -82,7 +82,8 @@ def trained_classifiers(
         preprocessings: sizes and normalisation of the images.
         weights: file of weights.
         dtype: Keras dtype policy.
-        outputs: "logits", "embedding" and "map", as in `Model.build`, or functions from the network to a tensor in it.
+        outputs: "logits"; "embedding", the pooled features before the head; "maps", the features before the pool, of
+            which class activation maps are made; or functions from the network to a tensor in it.
 
     Raises:
         WeightsError: the weights do not fit.
@@ -128,7 +129,7 @@ def attention_scale(block: str, network: keras.Model) -> Any:
 def _with_outputs(network: keras.Model, outputs: Sequence[str | Callable[[keras.Model], Any]]) -> keras.Model:
     """Return the network with other outputs: a tensor, or a list of them."""
     pool = network.get_layer("avg_pool")
-    tensors = {"logits": network.output, "embedding": pool.output, "map": pool.input}
+    tensors = {"logits": network.output, "embedding": pool.output, "maps": pool.input}
     chosen = [tensors[output] if isinstance(output, str) else output(network) for output in outputs]
     return keras.Model(network.input, chosen if len(chosen) > 1 else chosen[0], name=network.name)
 
@@ -138,8 +139,8 @@ def image_classifier(network: keras.Model, preprocessing: Preprocessing) -> kera
 
     Shapes: uint8 (batch, size, size, 3) -> float (batch, classes), or whatever the network returns.
     """
-    size, mean, std = preprocessing.size, preprocessing.mean, preprocessing.std
+    size = preprocessing.size
     images = keras.Input((size, size, 3), dtype="uint8", name="images")
-    scale, offset = [1 / (255 * s) for s in std], [-m / s for m, s in zip(mean, std, strict=True)]
+    scale, offset = (values.tolist() for values in preprocessing.scale_and_offset())
     normalised = layers.Rescaling(scale, offset, dtype="float32", name="normalise")(images)
     return keras.Model(images, network(normalised), name="image_classifier")

@@ -4,7 +4,7 @@ from resnext.errors import ArgumentError
 from resnext.model.classifier import keras_config
 from resnext.model.network import ResNeXt, ResNeXtModel
 from resnext.variants.layer_table import stage_of
-from resnext.weights.assign import get_weights, set_weights
+from resnext.weights.variables import get_weights, set_weights
 
 BESIDE = ("preprocessing", "class_names")  # what a network remembers beside the arguments of `ResNeXt`
 EQUAL_FORMS = ("a", "b", "c")

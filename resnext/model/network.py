@@ -20,8 +20,7 @@ from resnext.model.blocks import FORMS, channel_axis, convolution_norm_activatio
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.naming import as_variant
 from resnext.variants.variant import Variant
-from resnext.weights.assign import assign
-from resnext.weights.load import Checked, check_weights
+from resnext.weights.load import Checked, assign, check_weights
 from resnext.weights.opened import OpenedWeights, open_weights
 from resnext.weights.published import default_weights
 

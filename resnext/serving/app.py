@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from resnext.engines.engine import Outputs
 from resnext.errors import (
     ClosedError,
     DeadlineError,
@@ -28,13 +29,12 @@ from resnext.errors import (
     printable,
     warn,
 )
-from resnext.inference.engines import Engine
 from resnext.inference.model import Model
+from resnext.metrics.probabilities import most_probable
 from resnext.runs.run import REPORT
 from resnext.serving import kserve
 from resnext.serving.limits import Limits, refused
 from resnext.serving.models import ServedModel
-from resnext.serving.network import Answers
 from resnext.serving.options import MAX_BODIES, MAX_BODY, MAX_IMAGES
 from resnext.serving.service import Service, pass_pixels, read_files
 
@@ -147,22 +147,22 @@ async def _classify(request: Request, served: ServedModel, body: bytes, started:
     top, with_maps = _number(request, "top", TOP), _flag(request, "maps")
     read = partial(read_files, [body])
     service = _service(request)
-    model, seen, answers = await service.compute(served, 1, read, started)
-    classes = await service.in_thread(_rows, model, answers, top, with_maps)
+    model, seen, outputs = await service.compute(served, 1, read, started)
+    classes = await service.in_thread(_rows, model, outputs, top, with_maps)
     milliseconds = round(1000 * (time.monotonic() - started), 1)
     return JSONResponse({"model": served.name, "classes": classes, "seen": seen.part, "milliseconds": milliseconds})
 
 
-def _rows(model: Model, answers: Answers, top: int, with_maps: bool) -> list[dict[str, Any]]:
+def _rows(model: Model, outputs: Outputs, top: int, with_maps: bool) -> list[dict[str, Any]]:
     """Return the most probable classes of the first image, with their activation maps where there are some."""
-    probabilities = answers.probabilities[0]
-    best = np.argsort(-probabilities, kind="stable")[:top]
+    (probabilities,) = outputs.probabilities()
+    best = most_probable(probabilities, top)
     rows: list[dict[str, Any]] = [
         {"class": model.classes[label], "probability": float(probabilities[label])} for label in best
     ]
-    if answers.map_of and with_maps:
+    if outputs.has_maps and with_maps:
         for label, row in zip(best[:MAPS], rows, strict=False):
-            row["map"] = np.round(answers.map_of(0, int(label)), 4).tolist()
+            row["map"] = np.round(outputs.activation_map(0, int(label)), 4).tolist()
     return rows
 
 
@@ -173,8 +173,8 @@ async def _infer(request: Request, served: ServedModel, body: bytes, started: fl
     size = served.loaded.model.preprocessing.size
     asked = await service.in_thread(kserve.parse, body, length, size, MAX_IMAGES)
     read = partial(read_files, asked.files) if asked.pixels is None else partial(pass_pixels, asked.pixels)
-    model, _, answers = await service.compute(served, asked.images, read, started)
-    content, head = await service.in_thread(kserve.answer, asked, served.name, answers.probabilities, model.classes)
+    model, _, outputs = await service.compute(served, asked.images, read, started)
+    content, head = await service.in_thread(kserve.answer, asked, served.name, outputs.probabilities(), model.classes)
     if not head:
         return Response(content, media_type="application/json")
     return Response(content, media_type="application/octet-stream", headers={kserve.HEADER_LENGTH: str(head)})
@@ -224,7 +224,7 @@ async def _models(request: Request) -> Response:
         model = served.loaded.model
         report = _report_of(model)
         row = {"name": served.name, "variant": model.variant.name, "classes": len(model.classes)}
-        row |= {"size": model.preprocessing.size, "engine": _platform(model), "maps": served.loaded.has_maps}
+        row |= {"size": model.preprocessing.size, "engine": model.engine_name, "maps": model.has_maps}
         # A link can't send the token, so the report is for servers without one.
         rows.append(row | {"report": report is not None and _service(request).options.token is None})
     return JSONResponse({"models": rows})
@@ -262,7 +262,7 @@ async def _ready(request: Request) -> Response:
 async def _model_metadata(request: Request) -> Response:
     served = _served(request)
     model = served.loaded.model
-    document = kserve.metadata(served.name, _platform(model), model.preprocessing.size, len(model.classes))
+    document = kserve.metadata(served.name, model.engine_name, model.preprocessing.size, len(model.classes))
     return JSONResponse(document)
 
 
@@ -270,8 +270,3 @@ async def _model_ready(request: Request) -> Response:
     served = _served(request)
     is_ready = served.loaded.batcher.is_alive
     return JSONResponse({"name": served.name, "ready": is_ready}, 200 if is_ready else 503)
-
-
-def _platform(model: Model) -> str:
-    """Return the name of what computes a model."""
-    return model.engine.title if isinstance(model.engine, Engine) else model.engine_name

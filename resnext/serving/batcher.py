@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from resnext.engines.engine import Outputs
 from resnext.errors import ClosedError, DeadlineError, OverloadedError
-from resnext.serving.network import Answers, Network, Pace
+from resnext.serving.pace import Network, Pace
 
 SHARE = 0.8  # of the deadline: a request that would wait longer is refused at once
 SMOOTHING = 0.2  # weight of the newest request in the mean time for an image
@@ -22,7 +23,7 @@ SMOOTHING = 0.2  # weight of the newest request in the mean time for an image
 class _Work(NamedTuple):
     images: np.ndarray
     until: float
-    future: Future[Answers]
+    future: Future[Outputs]
 
 
 class Batcher:
@@ -87,7 +88,7 @@ class Batcher:
             self.admitted -= images
             self._change.notify_all()
 
-    def submit(self, images: np.ndarray, until: float) -> Future[Answers]:
+    def submit(self, images: np.ndarray, until: float) -> Future[Outputs]:
         """Compute admitted images, uint8 (images, size, size, 3), until a time of `time.monotonic`."""
         work = _Work(images, until, Future())
         with self._change:
@@ -108,22 +109,22 @@ class Batcher:
     def _run(self) -> None:
         while works := self._next():
             try:
-                answers = self._compute(np.concatenate([work.images for work in works]))
+                outputs = self._compute(np.concatenate([work.images for work in works]))
             except Exception as error:  # each request gets it, and the thread lives on
                 for work in works:
                     work.future.set_exception(error)
                 continue
             first = 0
             for work in works:
-                work.future.set_result(_part(answers, first, len(work.images)))
+                work.future.set_result(outputs.part(first, len(work.images)))
                 first += len(work.images)
 
-    def _compute(self, images: np.ndarray) -> Answers:
+    def _compute(self, images: np.ndarray) -> Outputs:
         started = time.monotonic()
         batches = [images[i : i + self.batch_size] for i in range(0, len(images), self.batch_size)]
-        answers = _joined([self.network(batch) for batch in batches], self.batch_size)
+        outputs = Outputs.joined([self.network(batch) for batch in batches])
         self.computed(len(images), time.monotonic() - started)
-        return answers
+        return outputs
 
     def _next(self) -> list[_Work]:
         """Wait for work, and return what fits into a batch; an empty list at the end."""
@@ -149,20 +150,3 @@ def _is_wanted(work: _Work) -> bool:
         work.future.set_exception(DeadlineError("the deadline has passed"))
         return False
     return True
-
-
-def _joined(parts: list[Answers], size: int) -> Answers:
-    """Return the answers of batches of one size as one."""
-    if len(parts) == 1:
-        return parts[0]
-    probabilities = np.concatenate([part.probabilities for part in parts])
-    if any(part.map_of is None for part in parts):
-        return Answers(probabilities, None)
-    return Answers(probabilities, lambda image, label: parts[image // size].map_of(image % size, label))  # pyright: ignore[reportOptionalCall]
-
-
-def _part(answers: Answers, first: int, count: int) -> Answers:
-    """Return the answers for some of the images."""
-    map_of = answers.map_of
-    part = None if map_of is None else lambda image, label: map_of(first + image, label)
-    return Answers(answers.probabilities[first : first + count], part)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from resnext.errors import RequestError
+from resnext.metrics.probabilities import most_probable
 
 VERSION = "1"
 HEADER_LENGTH = "inference-header-content-length"
@@ -90,7 +91,7 @@ def answer(request: InferRequest, model: str, probabilities: np.ndarray, classes
         classes: names of the classes.
     """
     if k := min(request.output.classes, len(classes)):
-        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
+        best = most_probable(probabilities, k)
         words = [
             f"{row[label]:.6f}:{label}:{classes[label]}"
             for row, labels in zip(probabilities, best, strict=True)

@@ -16,8 +16,8 @@ from resnext.errors import ArgumentError, WeightsError, one_line
 from resnext.inference.model import Model
 from resnext.serving.batcher import Batcher
 from resnext.serving.metrics import Metrics
-from resnext.serving.network import measure_pace, open_network
 from resnext.serving.options import ServingOptions
+from resnext.serving.pace import measure_pace
 
 PERIOD = 1.0  # seconds between two looks at the files
 Signature = tuple[tuple[str, int, int, int], ...]
@@ -28,7 +28,6 @@ class Loaded(NamedTuple):
 
     model: Model
     batcher: Batcher
-    has_maps: bool
     signature: Signature  # of its files before they were read
 
 
@@ -71,14 +70,14 @@ class ServedModel:
     def _load(self) -> Loaded:
         model = Model.open(self.source).with_engine(None)
         signature = _signature(model)
-        network, size = open_network(model), model.preprocessing.size
-        answers = network(np.zeros((1, size, size, 3), np.uint8))
-        if not np.isfinite(answers.probabilities).all():
+        (engine,) = model.engines(outputs=("logits", "maps") if model.has_maps else ("logits",))
+        size = model.preprocessing.size
+        if not np.isfinite(engine.outputs(np.zeros((1, size, size, 3), np.uint8)).logits).all():
             raise WeightsError(f"{self.source}: the network computes values that are not finite. Serve another model.")
-        pace = measure_pace(network, size, self.options.batch_size)
-        batcher = Batcher(network, pace, self.options.queue, self.options.deadline, self._count)
+        pace = measure_pace(engine.outputs, size, self.options.batch_size)
+        batcher = Batcher(engine.outputs, pace, self.options.queue, self.options.deadline, self._count)
         self.metrics.waiting.labels(self.name).set_function(lambda: self.loaded.batcher.admitted)
-        return Loaded(model, batcher, answers.map_of is not None, signature)
+        return Loaded(model, batcher, signature)
 
     def _count(self, images: int, seconds: float) -> None:
         self.metrics.batches.labels(self.name).observe(images)

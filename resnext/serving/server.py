@@ -79,7 +79,9 @@ def _welcome(models: Models, options: ServingOptions, port: int, is_new: bool) -
     for name, served in models.by_name.items():
         model = served.loaded.model
         size = model.preprocessing.size
-        lines.append(f"{name}: {model.variant.name}, {len(model.classes):,} classes, {size} pixels, by {model.runs_in}")
+        lines.append(
+            f"{name}: {model.variant.name}, {len(model.classes):,} classes, {size} pixels, by {model.engine_name}"
+        )
     return "\n".join([*lines, f"serving at http://{host}:{port}{token} - stop with Ctrl-C"])
 
 

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from resnext.data.batches import reading_threads
+from resnext.engines.engine import Outputs
 from resnext.errors import ClosedError, RequestError
 from resnext.images.decode import read_image
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.model import Model
 from resnext.serving.metrics import Metrics
 from resnext.serving.models import Loaded, Models, ServedModel
-from resnext.serving.network import Answers
 from resnext.serving.options import ServingOptions
 
 
@@ -55,7 +55,7 @@ class Service:
 
     async def compute(
         self, served: ServedModel, count: int, read: Callable[[Preprocessing], Seen], started: float
-    ) -> tuple[Model, Seen, Answers]:
+    ) -> tuple[Model, Seen, Outputs]:
         """Read and compute images.
 
         Args:
@@ -75,9 +75,9 @@ class Service:
         try:
             seen = await asyncio.wrap_future(reading)
             future = loaded.batcher.submit(seen.pixels, started + self.options.deadline)
-            answers = await asyncio.wrap_future(future)
+            outputs = await asyncio.wrap_future(future)
             loaded.batcher.measure(ahead, time.monotonic() - admitted)
-            return loaded.model, seen, answers
+            return loaded.model, seen, outputs
         finally:  # there is room again when the thread has ended, even if nobody waits any more
             reading.add_done_callback(lambda _: loaded.batcher.leave(count))
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from resnext.data.batches import images_of_batch, images_per_step, steps_per_epoch, training_batches
 from resnext.data.examples import Examples, Splits, fingerprint
 from resnext.distributed import Cluster, is_lost_peer, shutdown
+from resnext.engines.keras_engine import KerasEngine
 from resnext.errors import ArgumentError, DataError, ImageError, OutOfMemoryError, PeerLostError, RunError, warn
 from resnext.inference.evaluate import evaluate_examples
 from resnext.metrics.evaluation import Evaluation
@@ -141,9 +142,10 @@ class Session:
         self.network = build_network(config, weights)
         trained = recompute(self.network) if config.options.remat else self.network
         self.classifier = image_classifier(trained, training_preprocessing(recipe))
-        self.evaluated = self.classifier
+        evaluated = self.classifier
         if config.preprocessing.size != recipe.image_size:
-            self.evaluated = image_classifier(self.network, config.preprocessing)
+            evaluated = image_classifier(self.network, config.preprocessing)
+        self.engine = KerasEngine(evaluated, cluster=self.cluster)
         compile_classifier(self.classifier, self.network, recipe, rates)
         build(self.classifier, len(config.classes))
 
@@ -228,9 +230,7 @@ class Session:
     def evaluate(self, examples: Examples) -> Evaluation:
         """Evaluate the network on examples, on all devices."""
         batch = min(EVALUATION_BATCH, self.config.recipe.batch_size)
-        return evaluate_examples(
-            self.evaluated, examples, self.config.preprocessing, batch, self.check_stop, self.cluster
-        )
+        return evaluate_examples(self.engine, examples, self.config.preprocessing, batch, self.check_stop)
 
     def result(self) -> TrainingResult:
         """Evaluate the last weights on the test images, and draw the report."""

@@ -14,7 +14,8 @@ from resnext.variants.variant import Variant
 from resnext.weights.layouts import facts_of, to_torch
 from resnext.weights.load import check_fit, check_floats, check_network, check_same_function
 from resnext.weights.opened import counters, open_weights
-from resnext.weights.save import TORCH_SUFFIXES, check_file, file_metadata, write_weights
+from resnext.weights.readers import TORCH_SUFFIXES
+from resnext.weights.save import check_file, file_metadata, write_weights
 
 
 class Converted(NamedTuple):

@@ -13,7 +13,7 @@ from resnext.variants.naming import get_variant
 from resnext.variants.variant import Variant
 from resnext.weights.hub_config import HUB_CONFIG, HUB_FILE, HUB_FILES
 from resnext.weights.published import NON_COMMERCIAL, PublishedWeights, find_weights, list_weights
-from resnext.weights.save import TORCH_SUFFIXES
+from resnext.weights.readers import TORCH_SUFFIXES
 
 HUB = "hf:"
 FOLDER_FILES = ("best.safetensors", *HUB_FILES)  # of a run of resnext's, too

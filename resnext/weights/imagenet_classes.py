@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from resnext.errors import ArgumentError
+from resnext.metrics.probabilities import most_probable
 from resnext.weights.published import find_weights
 
 
@@ -59,7 +60,7 @@ def decode_predictions(preds, top: int = 5, weights: str | None = None) -> list[
         raise ArgumentError(f"`preds` must be (batch, 1000), ImageNet-1K's classes. Received: shape {array.shape}")
     if not 1 <= top <= 1000:
         raise ArgumentError(f"`top` must be from 1 to 1000. Received: {top}")
-    best = np.argsort(-array, axis=1, kind="stable")[:, :top]
+    best = most_probable(array, top)
     names = imagenet_classes()
     return [
         [DecodedPrediction(names[i][0], names[i][1], float(row[i])) for i in order]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,11 +13,11 @@ from resnext.errors import WeightsError, printable
 from resnext.images.preprocessing import Preprocessing
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.variant import Variant
-from resnext.weights.assign import assign, weight_shapes
 from resnext.weights.hub import other_network
 from resnext.weights.layouts import HEAD, Location, Shape, Shapes, stem_kernel_name, their_shape
 from resnext.weights.opened import OpenedWeights, counters, open_weights
 from resnext.weights.readers import FLOATS
+from resnext.weights.variables import assign_weight, variables_by_name, weight_shapes
 
 if TYPE_CHECKING:
     import keras
@@ -31,6 +32,16 @@ class Checked(NamedTuple):
     value: Callable[[str], np.ndarray | None]  # a weight by our name; None for one that keeps its initial value
     preprocessing: Preprocessing | None  # of images for these weights; None where it is unknown
     notes: list[str]  # what was adapted
+
+
+def assign(model: keras.Model, weights: Checked) -> None:
+    """Assign checked weights one at a time, so that a large network is never in memory twice. Warn of each note."""
+    for name, variables in variables_by_name(model).items():
+        value = weights.value(name)
+        if value is not None:
+            assign_weight(name, variables, value)
+    for note in weights.notes:
+        warnings.warn(note, stacklevel=3)
 
 
 class Adapted(NamedTuple):

@@ -23,6 +23,7 @@ import numpy as np
 
 from resnext.errors import WeightsError, missing_package, one_line, printable
 
+TORCH_SUFFIXES = (".pth", ".pt", ".bin")
 FLOATS = ("F64", "F32", "F16", "BF16")  # safetensors' names
 MAX_HEADER = 8_000_000  # bytes that describe tensors: ResNeXt-152's take 100,000
 MAX_TENSORS = 20_000

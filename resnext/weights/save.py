@@ -13,14 +13,13 @@ import numpy as np
 from resnext.errors import ArgumentError, missing_package
 from resnext.files import user_path, write_atomically
 from resnext.images.preprocessing import Preprocessing
-from resnext.weights.assign import get_weights
 from resnext.weights.layouts import facts_of
 from resnext.weights.published import PublishedWeights
+from resnext.weights.readers import TORCH_SUFFIXES
+from resnext.weights.variables import get_weights
 
 if TYPE_CHECKING:
     import keras
-
-TORCH_SUFFIXES = (".pth", ".pt", ".bin")
 
 
 def save_weights(model: keras.Model, path: str | Path) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from resnext.backend import import_keras
-from resnext.inference.engines import Description, check_installed
-from resnext.inference.model import Model
+from resnext.engines.description import Description
+from resnext.engines.engine import check_installed
+from resnext.images.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    import keras
 
 
-def onnx_model(model: Model, description: Description, maps: bool = False, logits: bool = False) -> bytes:
+def onnx_file(classifier: keras.Model, description: Description, maps: bool = False, logits: bool = False) -> bytes:
     """Return a trained network in ONNX.
 
     Its input `images` is uint8 (batch, size, size, 3), or normalised float32 (batch, 3, size, size); its outputs are
@@ -17,7 +22,7 @@ def onnx_model(model: Model, description: Description, maps: bool = False, logit
     width), whose means plus the biases of the head are the logits.
 
     Args:
-        model: opened model.
+        classifier: folded network, built with the outputs "logits" and "maps".
         description: what the file is to say of itself, and which input it has.
         maps: whether class activation maps are another output.
         logits: whether the logits are another output, for probabilities can be too small for float32.
@@ -26,29 +31,29 @@ def onnx_model(model: Model, description: Description, maps: bool = False, logit
         MissingPackageError: onnx is not installed.
     """
     check_installed("onnx", "a network in ONNX")
-    import_keras()
     from onnx import TensorProto, checker, helper
 
+    from resnext.engines.onnx_graph import IR_VERSION, OPSET, Graph, add_network
     from resnext.model.classifier import head_weights, network_of
-    from resnext.model.onnx_graph import IR_VERSION, OPSET, Graph, add_network
 
-    (classifier,) = model.in_float32().build(outputs=("logits", "map"))
-    graph, size = Graph(), model.preprocessing.size
+    graph, size = Graph(), description.preprocessing.size
     inside = description.input == "uint8"
-    images = _normalised(graph, model) if inside else "images"
+    images = _normalised(graph, description.preprocessing) if inside else "images"
     scores, *features = add_network(graph, network_of(classifier), images)
-    shape_of_answers = ["batch", len(model.classes)]
+    shape_of_answers = ["batch", len(description.classes)]
     outputs = [("probabilities", graph.node("Softmax", [scores], "probabilities", axis=-1), shape_of_answers)]
     if logits:
         outputs.append(("logits", graph.node("Identity", [scores], "logits"), shape_of_answers))
     if maps:
         kernel, _ = head_weights(classifier)
-        outputs.append(("maps", _maps(graph, kernel, features[0]), ["batch", len(model.classes), "height", "width"]))
+        outputs.append(
+            ("maps", _maps(graph, kernel, features[0]), ["batch", len(description.classes), "height", "width"])
+        )
     shape = ["batch", size, size, 3] if inside else ["batch", 3, size, size]
     kind = TensorProto.UINT8 if inside else TensorProto.FLOAT
     made = helper.make_graph(
         graph.nodes,
-        model.variant.name,
+        description.variant.name,
         [helper.make_tensor_value_info("images", kind, shape)],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, sides) for name, _, sides in outputs],
         graph.weights,
@@ -61,12 +66,11 @@ def onnx_model(model: Model, description: Description, maps: bool = False, logit
     return proto.SerializeToString()
 
 
-def _normalised(graph, model: Model) -> str:
+def _normalised(graph, preprocessing: Preprocessing) -> str:
     """Add the steps from uint8 (batch, height, width, 3) to normalised float32 (batch, 3, height, width)."""
     from onnx import TensorProto
 
-    mean, std = (np.array(values, np.float64) for values in (model.preprocessing.mean, model.preprocessing.std))
-    scale, offset = (values.astype(np.float32).reshape(1, 3, 1, 1) for values in (1 / (255 * std), -mean / std))
+    scale, offset = (values.astype(np.float32).reshape(1, 3, 1, 1) for values in preprocessing.scale_and_offset())
     numbers = graph.node("Cast", ["images"], "images/float", to=TensorProto.FLOAT)
     turned = graph.node("Transpose", [numbers], "images/channels_first", perm=[0, 3, 1, 2])
     scaled = graph.node("Mul", [turned, graph.weight(scale, "normalise/scale")], "normalise/scaled")

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from resnext.backend import silent
-from resnext.inference.engines import MAX_METADATA, Engine, check_sha256
+from resnext.engines.description import MAX_METADATA, check_sha256
+from resnext.engines.exported_file import ExportedFile
 
 GRAPH = "saved_model.pb"
 DESCRIPTION = "assets.extra/resnext.json"
@@ -24,10 +25,10 @@ OPERATIONS = (
 )
 
 
-class SavedModel(Engine):
+class SavedModel(ExportedFile):
     """A network in a SavedModel, in TensorFlow on the CPU."""
 
-    package, title, channels_last = "tensorflow", "TensorFlow", True
+    name, package, title, channels_last = "tensorflow", "tensorflow", "TensorFlow", True
 
     def open(self, source: Path | bytes) -> tuple[dict[str, str], dict[str, list[Any]]]:
         with silent():

@@ -6,7 +6,6 @@ the transform, of the input channels in form a's transition."""
 from __future__ import annotations
 
 import re
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +14,6 @@ from resnext.errors import WeightsError
 
 if TYPE_CHECKING:
     import keras
-
-    from resnext.weights.load import Checked
 
 
 def get_weights(model: keras.Model) -> dict[str, np.ndarray]:
@@ -39,16 +36,6 @@ def weight_shapes(model: keras.Model) -> dict[str, tuple[int, ...]]:
             shape[_path_axis(name)] *= len(variables)
         shapes[name] = tuple(shape)
     return shapes
-
-
-def assign(model: keras.Model, weights: Checked) -> None:
-    """Assign checked weights one at a time, so that a large network is never in memory twice. Warn of each note."""
-    for name, variables in variables_by_name(model).items():
-        value = weights.value(name)
-        if value is not None:
-            assign_weight(name, variables, value)
-    for note in weights.notes:
-        warnings.warn(note, stacklevel=3)
 
 
 def set_weights(model: keras.Model, weights: dict[str, np.ndarray]) -> None:

@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 
 from resnext.backend import silent
-from resnext.inference.engines import MAX_METADATA, Engine, check_sha256
+from resnext.engines.description import MAX_METADATA, check_sha256
+from resnext.engines.exported_file import ExportedFile
 
 DESCRIPTION = "resnext.json"  # in the archive at the end of the file
 
 
-class LiteRt(Engine):
+class LiteRt(ExportedFile):
     """A network in LiteRT; it has no operations of TensorFlow's, which could read and write files."""
 
-    package, title, channels_last = "ai_edge_litert", "LiteRT", True
+    name, package, title, channels_last = "litert", "ai_edge_litert", "LiteRT", True
 
     def open(self, source: Path | bytes) -> tuple[dict[str, str], dict[str, list[Any]]]:
         from ai_edge_litert.interpreter import Interpreter

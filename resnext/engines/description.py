@@ -1,0 +1,100 @@
+"""What an exported file says of itself, and the hash by which damage is seen."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from resnext.errors import WeightsError, one_line
+from resnext.images.preprocessing import Preprocessing
+from resnext.variants.variant import Variant
+from resnext.weights.hub_config import checked_names
+
+InputKind = Literal["uint8", "normalised"]
+MAX_METADATA = 8_000_000  # characters
+FACTS = ("model", "resnext", "recipe", "data", "started_from", "versions", "weights", "licence", "quantisation")
+SHA256 = "sha256"  # of what the description does not say, by which damage is seen
+KNOWN = ("variant", "classes", "preprocessing", "input", *FACTS)  # names in the metadata of a file
+
+
+@dataclass(frozen=True)
+class Description:
+    """What an exported file says of itself, as `resnext export` writes it.
+
+    Args:
+        variant: network.
+        classes: names of the classes.
+        preprocessing: how images are prepared up to the input.
+        input: "uint8" where the file normalises images itself, else "normalised".
+        facts: recipe, source, versions and licence, for people.
+    """
+
+    variant: Variant
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    input: InputKind
+    facts: dict[str, Any]
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the description, ready for `json.dumps`."""
+        return {
+            "variant": dataclasses.asdict(self.variant),
+            "classes": list(self.classes),
+            "preprocessing": self.preprocessing.to_json(),
+            "input": self.input,
+            **self.facts,
+        }
+
+    def to_metadata(self, network: bytes | None = None) -> dict[str, str]:
+        """Return the description as words by names, with the hash of a network that `check_sha256` compares."""
+        digest = {} if network is None else {SHA256: hashlib.sha256(network).hexdigest()}
+        document = self.to_document() | digest
+        return {name: json.dumps(value, ensure_ascii=False) for name, value in document.items()}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], path: Path | bytes) -> Description:
+        """Return the description in a file's metadata. Raises WeightsError where there is none, or it is damaged."""
+        try:
+            if sum(map(len, metadata.values())) > MAX_METADATA:
+                raise ValueError(f"more than {MAX_METADATA:,} characters")
+            known = [name for name in metadata if name in KNOWN]  # other tools that change the file add their own
+            document = {name: json.loads(metadata[name]) for name in known}
+            kind = document.pop("input")
+            if kind not in ("uint8", "normalised"):
+                raise ValueError(f"input {kind!r}")
+            return cls(
+                Variant.from_json(document.pop("variant")),
+                checked_names(document.pop("classes")),
+                Preprocessing.from_json(document.pop("preprocessing")),
+                kind,
+                document,
+            )
+        except KeyError as error:
+            raise WeightsError(
+                f"{path}: was not exported by resnext (it has no {error.args[0]}). Pass a file of `resnext export`."
+            ) from error
+        except (ValueError, TypeError, RecursionError) as error:
+            raise WeightsError(f"{path}: its description is damaged ({one_line(error)}). Export it again.") from error
+
+    def check_shapes(
+        self, images: Sequence[Any], probabilities: Sequence[Any], path: Path | bytes, channels_last: bool
+    ) -> None:
+        """Refuse a file whose network is another one than it says. Raises WeightsError."""
+        size = self.preprocessing.size
+        expected = [size, size, 3] if self.input == "uint8" or channels_last else [3, size, size]
+        if [*images[1:]] != expected or [*probabilities[1:]] != [len(self.classes)]:
+            raise WeightsError(
+                f"{path}: its network takes images {[*images[1:]]} and returns {[*probabilities[1:]]} probabilities; "
+                f"its description has {expected} and {len(self.classes)}. Export it again."
+            )
+
+
+def check_sha256(metadata: Mapping[str, str], content: bytes | memoryview) -> None:
+    """Raise ValueError where a network is not the one that was described; older files have no hash."""
+    if SHA256 in metadata and json.loads(metadata[SHA256]) != hashlib.sha256(content).hexdigest():
+        raise ValueError("it is damaged, or was changed by another program")

@@ -1,0 +1,76 @@
+"""An exported file that computes: the parent of the runtimes that open one."""
+
+from __future__ import annotations
+
+import contextlib
+from abc import abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from resnext.engines.description import Description
+from resnext.engines.engine import Engine, Outputs, check_installed
+from resnext.errors import WeightsError, one_line
+
+
+class ExportedFile(Engine):
+    """A network in a file of `resnext export`, or in memory as one.
+
+    Args:
+        source: exported file, or the content of one in ONNX.
+        description: what the network is; by default, and checked against it, what the file says of itself.
+
+    Raises:
+        WeightsError: the file is damaged, or was not exported by resnext.
+        MissingPackageError: the runtime is not installed.
+    """
+
+    package = title = ""  # of the runtime
+    channels_last = False  # whether images that are normalised already are (batch, height, width, 3)
+
+    def __init__(self, source: Path | bytes, description: Description | None = None):
+        check_installed(self.package, f"a network in {self.title}")
+        with _opening(source, self.title):
+            metadata, shapes = self.open(source)
+        self.description = description or Description.from_metadata(metadata, source)
+        self.has_maps = "maps" in shapes
+        if description is None:
+            images, probabilities = shapes.get("images", []), shapes.get("probabilities", [])
+            self.description.check_shapes(images, probabilities, source, self.channels_last)
+
+    @abstractmethod
+    def open(self, source: Path | bytes) -> tuple[dict[str, str], dict[str, list[Any]]]:
+        """Open the network; return its metadata, and the shapes of its inputs and outputs by name."""
+
+    @abstractmethod
+    def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Return all outputs by name for what the file has as its input."""
+
+    def outputs(self, images: np.ndarray) -> Outputs:
+        """Compute uint8 (images, size, size, 3): logits, and class activation maps if the file has them."""
+        if self.description.input == "normalised":
+            scale, offset = self.description.preprocessing.scale_and_offset()
+            images = images * scale.astype(np.float32) + offset.astype(np.float32)
+            images = images if self.channels_last else images.transpose(0, 3, 1, 2)
+        arrays = self.run(images)
+        maps = arrays.get("maps")
+        if maps is not None and self.channels_last:
+            maps = maps.transpose(0, 3, 1, 2)
+        logits = arrays["logits"] if "logits" in arrays else _logarithms(arrays["probabilities"])
+        return Outputs(logits, maps=maps)
+
+
+def _logarithms(probabilities: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))  # 0 where it is less than that
+
+
+@contextlib.contextmanager
+def _opening(source: Path | bytes, runtime: str) -> Iterator[None]:
+    """Turn whatever a runtime raises for a damaged file into a WeightsError."""
+    try:
+        yield
+    except Exception as error:  # of many kinds, by what is damaged
+        name = "the network" if isinstance(source, bytes) else source
+        raise WeightsError(f"{name}: {runtime} can't open it ({one_line(error)}). Export it again.") from error

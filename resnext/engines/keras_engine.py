@@ -1,0 +1,65 @@
+"""A network in Keras, on whatever backend and devices it has."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from resnext.distributed import SINGLE, Cluster
+from resnext.engines.engine import Engine, OutputName, Outputs
+
+if TYPE_CHECKING:
+    import keras
+
+
+class KerasEngine(Engine):
+    """A classifier of Keras.
+
+    Args:
+        classifier: model from uint8 images to its outputs, as `image_classifier` and `trained_classifiers` build it.
+        names: what its outputs are, in order.
+        cluster: processes and devices that compute together; each passes its own rows of a batch.
+    """
+
+    name = "keras"
+
+    def __init__(self, classifier: keras.Model, names: Sequence[OutputName] = ("logits",), cluster: Cluster = SINGLE):
+        self.classifier, self.names, self.cluster = classifier, tuple(names), cluster
+        self.kernel = _kernel(classifier) if "maps" in names else None
+        self._counts: set[int] = set()  # of images that were computed at once, and so are compiled
+
+    def outputs(self, images: np.ndarray) -> Outputs:
+        """Compute a batch: filled up to a number of images that is compiled, where there is one."""
+        count = len(images)
+        filled = min((each for each in self._counts if each >= count), default=count)
+        self._counts.add(filled)
+        if filled > count:
+            images = np.concatenate([images, np.repeat(images[-1:], filled - count, axis=0)])
+        arrays = dict(zip(self.names, (array[:count] for array in self.arrays(images)), strict=True))
+        return Outputs(arrays["logits"], arrays.get("embedding"), arrays.get("maps"), self.kernel)
+
+    def arrays(self, images: np.ndarray) -> list[np.ndarray]:
+        """Return the classifier's outputs in order, as float32."""
+        with _no_gradients():
+            outputs = self.cluster.predict(self.classifier, images)
+        return [np.array(output, np.float32) for output in (outputs if isinstance(outputs, list) else [outputs])]
+
+
+def _kernel(classifier: keras.Model) -> np.ndarray:
+    from resnext.model.classifier import head_weights
+
+    return head_weights(classifier)[0]
+
+
+def _no_gradients() -> contextlib.AbstractContextManager:
+    """Spare PyTorch the bookkeeping for gradients."""
+    import keras
+
+    if keras.backend.backend() != "torch":
+        return contextlib.nullcontext()
+    import torch
+
+    return torch.inference_mode()

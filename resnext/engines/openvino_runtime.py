@@ -1,0 +1,59 @@
+"""A network in OpenVINO."""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from resnext.engines.description import check_sha256
+from resnext.engines.exported_file import ExportedFile
+
+RT_INFO = ["resnext", "description"]  # place of the description in a model of OpenVINO
+
+
+class OpenVino(ExportedFile):
+    """A network in OpenVINO, on the CPU and in float32: by default OpenVINO computes in bfloat16 where the CPU can."""
+
+    name, package, title, precision = "openvino", "openvino", "OpenVINO", "f32"
+
+    def open(self, source: Path | bytes) -> tuple[dict[str, str], dict[str, list[Any]]]:
+        core = openvino_core()
+        model = core.read_model(io.BytesIO(source) if isinstance(source, bytes) else str(source))
+        metadata = json.loads(model.get_rt_info(RT_INFO).value) if model.has_rt_info(RT_INFO) else {}
+        if isinstance(source, Path):
+            check_sha256(metadata, source.with_suffix(".bin").read_bytes())
+        how = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY"}  # all cores for each batch
+        self.request = core.compile_model(model, "CPU", how).create_infer_request()
+        ends = {name: port for port in (*model.inputs, *model.outputs) for name in port.names}
+        return metadata, {name: [*map(_length, port.partial_shape)] for name, port in ends.items()}
+
+    def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        return {port.get_any_name(): values for port, values in self.request.infer({"images": images}).items()}
+
+
+class OpenVinoBfloat16(OpenVino):
+    """A network in OpenVINO in bfloat16, where the CPU can: faster, and probabilities differ in the third digit."""
+
+    name, precision = "openvino-bfloat16", "bf16"
+
+
+@functools.cache
+def openvino_core() -> Any:
+    """Return OpenVINO's `Core`, one for the process and never freed.
+
+    Its CPU plugin gives the thread that made it a larger stack for signals, and takes that away when it is freed: if
+    another thread frees it, the next signal crashes the process (OpenVINO 2026.4, a CPU with AMX).
+    """
+    import openvino
+
+    return openvino.Core()
+
+
+def _length(side: Any) -> int | None:
+    """Return the length of a side of a shape in OpenVINO; None for any."""
+    return side.get_length() if side.is_static else None
