@@ -26,8 +26,8 @@ def main():
     from resnext.data.examples import Examples
     from resnext.model.classifier import image_classifier, image_network
     from resnext.recipes.recipe import training_preprocessing
+    from resnext.training.build import compile_classifier
     from resnext.training.schedules import learning_rates
-    from resnext.training.session import compile_classifier
 
     recipe = dataclasses.replace(get_recipe("rsb-a2"), image_size=32, batch_size=8, trivial_augment=True, erasing=0.5)
     images = np.random.default_rng(0).integers(0, 256, (500, 48, 64, 3), dtype=np.uint8)

@@ -48,7 +48,7 @@ def training(arguments):
     from resnext import get_recipe, get_variant
     from resnext.images.preprocessing import Preprocessing
     from resnext.model.classifier import image_classifier, image_network
-    from resnext.training.session import compile_classifier
+    from resnext.training.build import compile_classifier
 
     size, batch = arguments.image_size, arguments.batch_size
     preprocessing = Preprocessing(size, size)
@@ -68,14 +68,14 @@ def timed(steps: int, step) -> float:
 
 
 def timed_with_checkpoint(steps: int, step, classifier, folder: Path, number: int) -> tuple[float, float]:
-    from resnext.training.checkpoints import Saver
-    from resnext.training.state import take
+    from resnext.training.saving import Writer
+    from resnext.training.variables import capture
 
-    saver = Saver(folder, print)
+    saver = Writer(folder, print)
     began = time.perf_counter()
     step()
     before = time.perf_counter()
-    tensors = take(classifier)
+    tensors = capture(classifier)
     copied = time.perf_counter() - before
     saver.start(tensors, {"step": number, "epochs": 0}, {}, "")
     seconds = time.perf_counter() - began + timed(steps - 1, step)

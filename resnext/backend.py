@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -126,6 +127,22 @@ def has_accelerator() -> bool:
     import torch
 
     return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
+def installed_versions(devices: int = 1) -> dict[str, str]:
+    """Return what decides whether two trainings agree bit for bit: backend, versions, and devices if several.
+
+    Imports Keras.
+    """
+    import keras
+
+    backend = keras.backend.backend()
+    packages = {"tensorflow": ("tensorflow", "tensorflow-cpu"), "jax": ("jax",), "torch": ("torch",)}
+    versions = {"backend": backend}
+    for package in ("resnext", "keras", "numpy", "pillow", *packages.get(backend, ())):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return versions if devices == 1 else {**versions, "devices": str(devices)}
 
 
 @contextlib.contextmanager

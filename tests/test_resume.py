@@ -87,7 +87,7 @@ def test_ten_kills_change_nothing(photos, whole, tmp_path):
     """At random steps and in the midst of saving; each time it goes on with another number of workers."""
     rng = random.Random(BACKEND)
     kills = [(STEP, rng.randint(1, 2)), ("os:fsync", 3), (STEP, rng.randint(2, 5)), ("os:rename", 1),
-             ("resnext.training.checkpoints:prune", 1), (STEP, 1), (EVALUATED, 1),
+             ("resnext.training.saving:prune", 1), (STEP, 1), (EVALUATED, 1),
              ("os:replace", rng.randint(2, 3)), ("resnext.training.checkpoints:write_durably", 2),
              (STEP, rng.randint(1, 4))]  # fmt: skip
     for place, count, died in killed_and_gone_on(kills, photos, tmp_path / "run"):
@@ -104,7 +104,7 @@ def test_ten_kills_change_nothing(photos, whole, tmp_path):
 def test_two_hundred_kills_change_nothing(seed, photos, whole, tmp_path):
     """Ten for each seed, at places and moments that it draws."""
     rng = random.Random(seed)
-    places = ("os:fsync", "os:rename", "os:replace", "resnext.training.checkpoints:prune",
+    places = ("os:fsync", "os:rename", "os:replace", "resnext.training.saving:prune",
               "resnext.training.checkpoints:write_durably",
               EVALUATED, "resnext.weights.save:weights_to_bytes")  # fmt: skip
     run, died = tmp_path / "run", 0
@@ -139,7 +139,7 @@ def read_all(run: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "count", "name", "status"),
     [(STEP, 1, "SIGTERM", 143), (EVALUATED, 2, "SIGINT", 130),
-     ("resnext.training.checkpoints:write_checkpoint", 1, "SIGUSR1", 143)],
+     ("resnext.training.saving:write_checkpoint", 1, "SIGUSR1", 143)],
 )  # fmt: skip
 def test_a_stop_is_saved_wherever_it_comes(place, count, name, status, photos, whole, tmp_path):
     """In the first step, which compiles; in judging; while it saves."""

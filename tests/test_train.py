@@ -26,7 +26,7 @@ from resnext.inference.predict import BATCH_SIZE, PredictionOptions
 from resnext.metrics.evaluation import Evaluation
 from resnext.recipes.naming import get_recipe
 from resnext.runs.run import Run
-from resnext.training.recorder import Recorder
+from resnext.training.saving import Saving
 from resnext.variants.naming import get_variant
 from resnext.weights.variables import get_weights
 
@@ -167,12 +167,12 @@ def test_a_used_folder_is_never_touched(trained, colours):
 
 @pytest.mark.once
 def test_the_rate_counts_the_images_that_a_step_has(colours, tmp_path, monkeypatch, capsys):
-    """A batch larger than the data is the data: 72 images. A clock that counts calls ticks twice in one step."""
+    """A batch larger than the data is the data: 72 images. A clock that counts calls ticks once in the only step."""
     clocks = {name: itertools.count().__next__ for name in ("perf_counter", "monotonic")}
-    monkeypatch.setattr("resnext.training.recorder.time", SimpleNamespace(**clocks))
+    monkeypatch.setattr("resnext.training.state.time", SimpleNamespace(**clocks))
     large = dataclasses.replace(QUICK, epochs=1, batch_size=1000)
     train(colours, TINY, tmp_path / "run", recipe=large)
-    assert "36.0 images/s" in capsys.readouterr().err
+    assert "72.0 images/s" in capsys.readouterr().err
 
 
 @pytest.mark.once
@@ -366,8 +366,8 @@ def test_validation_chooses_the_best_and_test_is_left_for_the_end(tmp_path, monk
 
     monkeypatch.setattr("resnext.training.session.evaluate_examples", prescribed)
     kept = []
-    save = Recorder.end_epoch
-    monkeypatch.setattr(Recorder, "end_epoch", lambda self, files: kept.append(files) or save(self, files))
+    save = Saving.save
+    monkeypatch.setattr(Saving, "save", lambda *arguments: kept.append(arguments[-1]) or save(*arguments))
     trained = train(data, TINY, run, recipe=dataclasses.replace(QUICK, epochs=3))
     assert (trained.best_epoch, trained.best_validation_accuracy) == (2, 1.0)
     assert (run / "best.safetensors").read_bytes() == kept[1]["best.safetensors"] == kept[1]["last.safetensors"]

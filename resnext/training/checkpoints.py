@@ -12,25 +12,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import shutil
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from resnext.errors import DamagedCheckpointError, SavingError
-from resnext.files import sync_folder, write_atomically, write_durably
-from resnext.runs.run import command_to_resume
+from resnext.errors import DamagedCheckpointError
+from resnext.files import sync_folder, write_durably
 
 FOLDER = "checkpoints"
 STATE = "state.safetensors"
 FACTS = "facts.json"
 KEEP = 2  # the newest, beside that of the best epoch
-FAILURES = 3  # in a row, after which a training that cannot be saved ends
 FORMAT = 1
 
 Tensors = dict[str, np.ndarray]
@@ -157,94 +153,3 @@ def prune(folder: Path, best: str) -> None:
             shutil.rmtree(doomed)
     for path in folder.glob(".step-*"):
         shutil.rmtree(path, ignore_errors=True)
-
-
-class Saver:
-    """Writes files and checkpoints while training continues, one checkpoint at a time.
-
-    What cannot be written is reported and kept for the next attempt; the third failure in a row ends the training.
-
-    Args:
-        folder: run folder.
-        report: called with one line for what could not be written.
-    """
-
-    def __init__(self, folder: Path, report: Callable[[str], None]):
-        self.folder = folder
-        self.report = report
-        self.pending: dict[str, bytes] = {}
-        self.failures = 0
-        self.error: Exception | None = None
-        self.thread: threading.Thread | None = None
-
-    @property
-    def busy(self) -> bool:
-        return self.thread is not None and self.thread.is_alive()
-
-    def start(self, tensors: Tensors, facts: Facts, files: Mapping[str, bytes], best: str) -> None:
-        """Start to write in a thread, once the previous checkpoint is written. The tensors must not change later."""
-        self.wait()
-        self.pending |= files
-        self.thread = threading.Thread(target=self._write, args=(tensors, facts, best))
-        self.thread.start()
-
-    def wait(self) -> None:
-        """Wait until everything is written. Raises SavingError, or the error of an earlier attempt."""
-        if self.thread is not None:
-            self.thread.join()
-            self.thread = None
-        if self.error:
-            raise self.error
-
-    def join(self) -> None:
-        """Wait, and raise nothing: the training has ended already."""
-        if self.thread is not None:
-            self.thread.join()
-
-    def finish(self) -> None:
-        """Write again what could not be written. Raises SavingError."""
-        try:
-            self._write_files()
-        except OSError as error:
-            raise SavingError(f"{self.folder}: {error}. {self._advice()}") from error
-
-    def check(self) -> None:
-        """Raise what `wait` would raise, without waiting."""
-        if not self.busy:
-            self.wait()
-
-    def _write(self, tensors: Tensors, facts: Facts, best: str) -> None:
-        try:
-            bad = next((name for name, values in tensors.items() if not _is_finite(values)), None)
-            if bad:
-                self.error = FloatingPointError(bad)
-                return
-            self._write_files()
-            write_checkpoint(self.folder / FOLDER, tensors, facts)
-            prune(self.folder / FOLDER, best)
-            self.failures = 0
-        except OSError as error:
-            self.failures += 1
-            self._report_failure(error, facts["step"], sum(values.nbytes for values in tensors.values()))
-        except Exception as error:
-            self.error = error
-
-    def _write_files(self) -> None:
-        for name in [*self.pending]:
-            write_atomically(self.folder / name, self.pending[name])
-            del self.pending[name]
-
-    def _advice(self) -> str:
-        return f"Free some space, then resume with: {command_to_resume(self.folder)}"
-
-    def _report_failure(self, error: OSError, step: int, size: int) -> None:
-        what = f"{self.folder}: could not write the checkpoint for step {step} ({math.ceil(size / 1e6)} MB): {error}"
-        if self.failures == FAILURES:
-            self.error = SavingError(f"{what}. This was the third failure in a row. {self._advice()}")
-        else:
-            self.report(f"{what}. Training continues; earlier checkpoints are intact")
-
-
-def _is_finite(values: np.ndarray) -> bool:
-    # Integers are always finite; NumPy does not know bfloat16 as a kind of float.
-    return values.dtype.kind in "iub" or bool(np.isfinite(values.astype(np.float32, copy=False)).all())

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import importlib.metadata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -15,32 +13,34 @@ from rich.console import Console
 
 from resnext.data.batches import images_of_batch, images_per_step, steps_per_epoch, training_batches
 from resnext.data.examples import Examples, Splits, fingerprint
-from resnext.distributed import Cluster, is_lost_peer, shutdown
+from resnext.distributed import Cluster, shutdown
 from resnext.engines.keras_engine import KerasEngine
-from resnext.errors import ArgumentError, DataError, ImageError, OutOfMemoryError, PeerLostError, RunError, warn
+from resnext.errors import DataError, RunError, warn
 from resnext.inference.evaluate import evaluate_examples
 from resnext.metrics.evaluation import Evaluation
-from resnext.model.classifier import image_classifier, image_network, keras_config
-from resnext.model.features import freeze
-from resnext.model.network import ResNeXtModel
+from resnext.model.classifier import image_classifier, keras_config
 from resnext.model.recompute import recompute
-from resnext.recipes.recipe import Recipe, training_preprocessing
+from resnext.recipes.recipe import training_preprocessing
 from resnext.runs.config import RunConfig
 from resnext.runs.history import EpochRow
 from resnext.runs.report import draw_report
-from resnext.runs.run import EVENTS, Run, command_to_resume, is_run
+from resnext.runs.run import EVENTS, METRICS, RECORDS, WEIGHTS, Run, command_to_resume, is_run
 from resnext.training.averaging import averaged_weights, corrected_statistics
+from resnext.training.build import build_network, check_precision, compile_classifier
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoints, other_images
-from resnext.training.optimizers import build_optimizer
+from resnext.training.failures import explained, keep_error
 from resnext.training.progress import ProgressBar
-from resnext.training.recorder import Images, Recorder
+from resnext.training.recorder import Recorder
+from resnext.training.saving import Saving
 from resnext.training.schedules import learning_rates
 from resnext.training.signals import Stopped, StopRequest
 from resnext.training.start import start_lines
-from resnext.training.state import build, shapes
+from resnext.training.state import Plan, TrainingState
 from resnext.training.tensorboard import TensorBoard
+from resnext.training.variables import build, restore, shapes
 from resnext.weights.load import load_weights
+from resnext.weights.save import weights_to_bytes
 
 EVALUATION_BATCH = 256  # images, at most
 UNFIT_BEFORE = 200  # steps: 0.9**200 of the first batch-norm statistics is less than float32 resolves
@@ -72,38 +72,12 @@ class Session:
         workers: threads that make batches ahead; None for one for each core, at most 8.
         stop: asked after every step whether to stop.
         cluster: all processes and devices of the training.
-        weights: weights to start from; None for random ones.
-    """
+        checkpoint: where the training was left; None for its beginning.
 
-    @classmethod
-    def train(
-        cls,
-        folder: Path,
-        config: RunConfig,
-        splits: Splits,
-        workers: int | None,
-        stop: StopRequest,
-        cluster: Cluster,
-        checkpoint: Checkpoint | None = None,
-    ) -> TrainingResult:
-        """Build a session, restore the checkpoint, and train to the end."""
-        check_precision(config.options.dtype)
-        keras.utils.set_random_seed(config.options.seed)
-        with keras_config(config.options.dtype, "channels_last"), cluster.scope():
-            # A checkpoint replaces every variable, so the weights that the run started from are not needed.
-            start = None if checkpoint else config.options.weights
-            session = cls(folder, config, splits, workers, stop, cluster, start)
-            try:
-                if checkpoint:
-                    session.restore(checkpoint)
-                session.run()
-                result = session.result()
-            except Exception as error:
-                if known := session.explain(error):
-                    raise known from error
-                raise
-        shutdown(cluster)
-        return result
+    Raises:
+        DataError: the checkpoint belongs to other images.
+        RunError: it belongs to another network.
+    """
 
     def __init__(
         self,
@@ -113,32 +87,28 @@ class Session:
         workers: int | None,
         stop: StopRequest,
         cluster: Cluster,
-        weights: str | None,
+        checkpoint: Checkpoint | None = None,
     ):
-        recipe, options = config.recipe, config.options
-        self.folder, self.config, self.splits, self.cluster = folder, config, splits, cluster
-        self.stop, self.check_stop = stop, partial(stop.check, cluster.all_max)
-        self.steps = steps_per_epoch(splits.train, recipe)
-        self.at_once = images_per_step(splits.train, recipe) // recipe.accumulate
-        cluster.check_shares(self.at_once)
-        self._build_models(learning_rates(recipe, self.steps), weights)
-        preprocessing, share = training_preprocessing(recipe), (cluster.rank, cluster.processes)
-        self.batches = partial(
-            training_batches, splits.train, recipe, preprocessing, options.seed, workers, share=share
-        )
-        self.facts = {  # what every checkpoint holds beside the state
-            "config": config.to_json(),
-            "images": fingerprint(splits),
-            "layout": shapes(self.classifier),
-        }
-        names = partial(images_of_batch, splits.train, recipe, options.seed)
-        images = Images(names, self.at_once)
+        self.folder, self.config, self.splits, self.cluster, self.stop = folder, config, splits, cluster, stop
+        self.check_stop = partial(stop.check, cluster.all_max)
         self.progress: ProgressBar | None = None
-        self.recorder = Recorder(self, images, options.checkpoint_every, partial(stop.asked, cluster.all_max))
+        self.plan = _plan(config, splits)
+        cluster.check_shares(self.plan.images)
+        self._build_models(None if checkpoint else config.options.weights)  # a checkpoint replaces every variable
+        facts = {"config": config.to_json(), "images": fingerprint(splits), "layout": shapes(self.classifier)}
+        self.state = self._restored(checkpoint, facts) if checkpoint else TrainingState()
+        every = config.options.checkpoint_every
+        self.saving = Saving(folder, self.plan, self.state, facts, every, cluster, self.report)
+        metrics = checkpoint.tensors if checkpoint and self.state.is_within_epoch(self.plan) else None
+        stopped = partial(stop.asked, cluster.all_max)
+        self.recorder = Recorder(self.plan, self.state, self.saving, stopped, metrics)
+        preprocessing, share = training_preprocessing(config.recipe), (cluster.rank, cluster.processes)
+        self.batches = partial(
+            training_batches, splits.train, config.recipe, preprocessing, config.options.seed, workers, share=share
+        )
 
-    def _build_models(self, rates: keras.optimizers.schedules.LearningRateSchedule, weights: str | None) -> None:
+    def _build_models(self, weights: str | None) -> None:
         config, recipe = self.config, self.config.recipe
-        self.rates = rates
         self.network = build_network(config, weights)
         trained = recompute(self.network) if config.options.remat else self.network
         self.classifier = image_classifier(trained, training_preprocessing(recipe))
@@ -146,60 +116,46 @@ class Session:
         if config.preprocessing.size != recipe.image_size:
             evaluated = image_classifier(self.network, config.preprocessing)
         self.engine = KerasEngine(evaluated, cluster=self.cluster)
-        compile_classifier(self.classifier, self.network, recipe, rates)
+        compile_classifier(self.classifier, self.network, recipe, self.plan.rate)
         build(self.classifier, len(config.classes))
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Put the session where a checkpoint left the training.
-
-        Raises:
-            DataError: other images.
-            RunError: another network.
-        """
-        then = checkpoint.facts
-        if then["images"] != self.facts["images"]:
+    def _restored(self, checkpoint: Checkpoint, facts: dict) -> TrainingState:
+        """Put the model where a checkpoint left it, and return the state that it left."""
+        then, now = checkpoint.facts, facts
+        if then["images"] != now["images"]:
             raise DataError(other_images(self.config.data))
-        old, new = then["layout"], self.facts["layout"]
+        old, new = then["layout"], now["layout"]
         if names := sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name)):
             raise RunError(
                 f"{self.folder}: its checkpoint belongs to another network (first of {len(names)} differences: "
                 f"{names[0]})."
             )
-        self.recorder.restore(checkpoint)
+        for group in ("model", "optimizer"):
+            restore(self.classifier, checkpoint.tensors, group)
+        state = TrainingState.from_facts(then)
         if self.cluster.is_main:
-            state = self.recorder.state
-            done = f"{state.history.epochs} of {self.config.recipe.epochs} epochs evaluated"
-            warn(f"resuming after step {state.step} ({done})")
+            warn(f"resuming after step {state.step} ({state.history.epochs} of {self.plan.epochs} epochs evaluated)")
+        return state
 
     def run(self) -> None:
         """Train and evaluate the epochs that are left; whatever ends it, the run folder keeps what was saved."""
-        recorder = self.recorder
         with self._outputs() as (bar, events):
-            while recorder.state.history.epochs < self.config.recipe.epochs:
+            while self.state.history.epochs < self.plan.epochs:
                 self.train_epochs()
                 row = self.evaluate_epoch()
                 bar.end_epoch(row)
                 if events:
                     events.end_epoch(row)
-            recorder.finish()
-
-    def next_evaluated(self) -> int:
-        """Return the number of the next epoch after which the network is evaluated."""
-        recipe = self.config.recipe
-        return min(self.recorder.state.history.epochs + recipe.evaluate_every, recipe.epochs)
-
-    def steps_left(self) -> int:
-        """Return the number of steps before the next evaluation."""
-        return self.next_evaluated() * self.steps - self.recorder.state.step
+            self.saving.finish()
 
     def train_epochs(self) -> None:
         """Take the steps that are left before the next evaluation."""
-        left, failures = self.steps_left(), []
+        left, failures = self.state.steps_left(self.plan), []
         if not left:
             return
         try:
             self.classifier.fit(
-                keep_error(self.batches(self.recorder.state.step), failures),  # Keras knows generators only
+                keep_error(self.batches(self.state.step), failures),  # Keras knows generators only
                 steps_per_epoch=left,
                 callbacks=[self.recorder, self.progress],
                 shuffle=False,  # the batches are shuffled already
@@ -216,28 +172,38 @@ class Session:
         A recipe with an average of the weights evaluates and saves that; training continues without it. A stop on the
         way leaves a checkpoint from which the evaluation is resumed.
         """
-        trained = self.recorder.seconds_of_steps()
+        trained = self.state.seconds_of_steps()
         try:
             with self._as_evaluated():
                 evaluation = self.evaluate(self.splits.validation)
-                files = self.recorder.add_row(evaluation, trained)
+                row = self.state.add_row(self.plan, evaluation, trained)
+                files = self._files(row)
         except Stopped:
             if not self.stop.raised:
-                self.recorder.save_and_wait()
+                self.saving.save(self.classifier)
+                self.saving.wait_for_all()
             raise
-        return self.recorder.end_epoch(files)
+        self.state.end_epoch()
+        self.saving.save(self.classifier, files)
+        return row
 
     def evaluate(self, examples: Examples) -> Evaluation:
         """Evaluate the network on examples, on all devices."""
         batch = min(EVALUATION_BATCH, self.config.recipe.batch_size)
         return evaluate_examples(self.engine, examples, self.config.preprocessing, batch, self.check_stop)
 
+    def _files(self, row: EpochRow) -> dict[str, bytes]:
+        """Return the files of the run after an epoch, with the weights as they are evaluated."""
+        history, weights = self.state.history, weights_to_bytes(self.network)
+        files = {METRICS: history.to_csv().encode(), RECORDS: history.to_jsonl().encode(), WEIGHTS["last"]: weights}
+        return files | ({WEIGHTS["best"]: weights} if history.best is row else {})
+
     def result(self) -> TrainingResult:
         """Evaluate the last weights on the test images, and draw the report."""
         load_weights(
             self.network, Run(self.folder, self.config).weights("last")
         )  # the average, where the recipe keeps one
-        test, history = self.evaluate(self.splits.test), self.recorder.state.history
+        test, history = self.evaluate(self.splits.test), self.state.history
         plots, missing = (), None
         if self.cluster.is_main:
             plots, missing = draw_report(self.folder, self.config, history, test, self.splits.test)
@@ -251,30 +217,10 @@ class Session:
         else:
             warn(line)
 
-    def explain(self, error: Exception) -> Exception | None:
-        """Return the error to show the user for a backend's error, or None if it is not recognised."""
-        cluster = self.cluster
-        if cluster.processes > 1 and is_lost_peer(error):
-            return PeerLostError(
-                f"process {cluster.rank} of {cluster.processes}: another process has ended. Start all of them again "
-                f"with: {command_to_resume(self.folder)}"
-            )
-        if isinstance(error, ImageError):
-            return ImageError(
-                f"{error}. Repair or remove it (resnext check-data finds all of them), or start with --skip-bad, which "
-                "leaves them out"
-            )
-        if is_out_of_memory(error):
-            return OutOfMemoryError(
-                f"not enough memory for steps of {self.at_once} images of {self.config.recipe.image_size} pixels. "
-                "Use a lower --batch-size or --image-size, --accumulate, or --remat."
-            )
-        return None
-
     @contextlib.contextmanager
     def _outputs(self) -> Iterator[tuple[ProgressBar, TensorBoard | None]]:
         """Open the terminal, the run folder and the events; close them in order, whatever ends the training."""
-        recipe, state, is_main = self.config.recipe, self.recorder.state, self.cluster.is_main
+        plan, is_main = self.plan, self.cluster.is_main
         console = Console(stderr=True, quiet=not is_main)
         for line in start_lines(self.config, self.splits, self.network):
             console.print(line, highlight=False, soft_wrap=True, markup=False)
@@ -284,11 +230,11 @@ class Session:
         discard = partial(self._discard_unsaved, run)
         self.stop.clean_up.append(discard)
         self.stop.outcome = self._outcome
-        self.progress = ProgressBar(console, self.at_once, self.steps, recipe.epochs, state.step)
+        self.progress = ProgressBar(console, plan.images, plan.steps, plan.epochs, self.state.step)
         try:
             yield self.progress, events
         except BaseException:
-            self.recorder.join()
+            self.saving.join()
             discard()
             raise
         finally:
@@ -305,7 +251,7 @@ class Session:
         """Return where a stop found the training, and how to resume it."""
         if not checkpoints(self.folder / CHECKPOINTS):
             return "; nothing was saved"
-        where = "in the middle of a step" if self.stop.raised else f"after step {self.recorder.state.step}"
+        where = "in the middle of a step" if self.stop.raised else f"after step {self.state.step}"
         return f" {where}; resume with: {command_to_resume(self.folder)}"
 
     def _as_evaluated(self) -> contextlib.AbstractContextManager:
@@ -314,76 +260,46 @@ class Session:
         The statistics that come with loaded weights are fit from the start.
         """
         if not self.config.recipe.ema:
-            steps = self.recorder.state.step
-            unfit = steps < UNFIT_BEFORE and not self.config.options.weights
-            return corrected_statistics(self.classifier, steps) if unfit else contextlib.nullcontext()
+            unfit = self.state.step < UNFIT_BEFORE and not self.config.options.weights
+            return corrected_statistics(self.classifier, self.state.step) if unfit else contextlib.nullcontext()
 
         def images():
             for images, _ in self.batches():
                 self.check_stop()
                 yield self.cluster.shard(images)
 
-        return averaged_weights(self.classifier, images(), min(self.steps, STATISTICS_FROM))
+        return averaged_weights(self.classifier, images(), min(self.plan.steps, STATISTICS_FROM))
 
 
-def check_precision(dtype: str) -> None:
-    """Refuse float64 where JAX would compute in float32. Raises ArgumentError."""
-    if dtype == "float64" and keras.backend.standardize_dtype(keras.ops.zeros((), "float64").dtype) != "float64":
-        raise ArgumentError("`dtype` float64 is float32 on JAX unless the environment has JAX_ENABLE_X64=1. Set that.")
+def train_session(
+    folder: Path,
+    config: RunConfig,
+    splits: Splits,
+    workers: int | None,
+    stop: StopRequest,
+    cluster: Cluster,
+    checkpoint: Checkpoint | None = None,
+) -> TrainingResult:
+    """Build a session, from a checkpoint where there is one, and train to the end; the arguments are the session's."""
+    check_precision(config.options.dtype)
+    keras.utils.set_random_seed(config.options.seed)
+    with keras_config(config.options.dtype, "channels_last"), cluster.scope():
+        try:
+            session = Session(folder, config, splits, workers, stop, cluster, checkpoint)
+            session.run()
+            result = session.result()
+        except Exception as error:
+            at_once = _plan(config, splits).images
+            if known := explained(error, folder, cluster, at_once, config.recipe.image_size):
+                raise known from error
+            raise
+    shutdown(cluster)
+    return result
 
 
-def build_network(config: RunConfig, weights: str | None) -> ResNeXtModel:
-    """Build the network to train: with the recipe's start, loaded weights if there are some, and its frozen stages."""
-    recipe, variant = config.recipe, config.variant
-    variant = dataclasses.replace(
-        variant,
-        drop_path=recipe.drop_path or variant.drop_path,
-        last_gamma=0.0 if recipe.zero_gamma else variant.last_gamma,
-    )
-    classes, size = len(config.classes), recipe.image_size
-    network = image_network(variant, classes, config.preprocessing, weights, size)
-    network.class_names = config.classes
-    return freeze(network, recipe.freeze)
-
-
-def compile_classifier(classifier: keras.Model, network: keras.Model, recipe: Recipe, rates) -> None:
-    """Compile a classifier for a recipe.
-
-    Args:
-        classifier: model that is trained, from images to logits.
-        network: network in it, whose layers may have learning rates of their own.
-        recipe: training recipe to use.
-        rates: schedule of the learning rate.
-    """
-    binary = keras.losses.BinaryCrossentropy(from_logits=True)
-    loss = binary if recipe.loss == "binary" else keras.losses.CategoricalCrossentropy(from_logits=True)
-    optimizer = build_optimizer(recipe, rates, network)
-    classifier.compile(optimizer, loss, metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")])
-
-
-def keep_error(batches, failures: list[BaseException]):
-    """Yield the batches; an error on the way is kept in `failures`, for TensorFlow passes on only its text."""
-    try:
-        yield from batches
-    except GeneratorExit:
-        raise
-    except BaseException as error:  # also what a reading thread comes to with sys.exit
-        failures.append(error)
-        raise
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error means that memory ran out; PyTorch (CPU) and XLA are recognised by their messages."""
-    words = ("out of memory", "RESOURCE_EXHAUSTED", "can't allocate memory", "OOM when allocating", "bad_alloc")
-    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
-
-
-def installed_versions(cluster: Cluster) -> dict[str, str]:
-    """Return what decides whether two trainings agree bit for bit: backend, versions, and devices if several."""
-    backend = keras.backend.backend()
-    packages = {"tensorflow": ("tensorflow", "tensorflow-cpu"), "jax": ("jax",), "torch": ("torch",)}
-    versions = {"backend": backend}
-    for package in ("resnext", "keras", "numpy", "pillow", *packages.get(backend, ())):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
-    return versions if cluster.devices == 1 else {**versions, "devices": str(cluster.devices)}
+def _plan(config: RunConfig, splits: Splits) -> Plan:
+    recipe, train = config.recipe, splits.train
+    steps = steps_per_epoch(train, recipe)
+    images = images_per_step(train, recipe) // recipe.accumulate
+    names = partial(images_of_batch, train, recipe, config.options.seed)
+    return Plan(recipe.epochs, steps, images, recipe.evaluate_every, learning_rates(recipe, steps), names)

@@ -1,47 +1,130 @@
-"""The variables of a training between two steps, by names that are the same in every process and on every backend."""
+"""What a training does, and where it stands: the plan never changes, and the state is what a checkpoint holds."""
 
-import keras
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
 import numpy as np
 
+from resnext.errors import TrainingDiverged
+from resnext.metrics.evaluation import Evaluation
+from resnext.runs.history import EpochRow, History
 
-def variables(classifier: keras.Model) -> dict[str, keras.Variable]:
-    """Return all variables of a compiled model, by group, index and path: `model/0000/stem_conv/kernel`."""
-    groups = {
-        "model": classifier.variables,
-        "optimizer": classifier.optimizer.variables,
-        "metrics": classifier.metrics_variables,
-    }
-    return {f"{group}/{i:04}/{_path(group, v.path)}": v for group, vs in groups.items() for i, v in enumerate(vs)}
+NAMED = 16  # images of a bad step
 
 
-def _path(group: str, path: str) -> str:
-    """Drop the per-process counter that Keras puts into variable paths."""
-    first, *rest = path.split("/")
-    return "/".join(rest if group == "optimizer" or first.startswith("seed_generator") else [first, *rest])
+@dataclass(frozen=True)
+class Plan:
+    """The parts of a training that are known before its first step.
+
+    Args:
+        epochs: number of epochs.
+        steps: steps in an epoch.
+        images: images in a step.
+        evaluate_every: epochs between two evaluations.
+        rate: learning rate after a number of steps.
+        names_of: names of the images of a step, by its number, counted from 0.
+    """
+
+    epochs: int
+    steps: int
+    images: int
+    evaluate_every: int
+    rate: Callable[[int], Any]
+    names_of: Callable[[int], list[str]]
 
 
-def capture(classifier: keras.Model) -> dict[str, np.ndarray]:
-    """Return copies of all values."""
-    return {name: np.array(keras.ops.convert_to_numpy(v)) for name, v in variables(classifier).items()}
+@dataclass
+class TrainingState:
+    """All that changes during a training besides the model's variables; saved and restored in full."""
 
+    step: int = 0  # batches done
+    history: History = field(default_factory=History)
+    logs: dict[str, float] = field(default_factory=dict)  # loss and accuracy of the epoch so far
+    before: float = 0.0  # seconds spent on the epoch in earlier sittings
+    started: float = field(default_factory=time.monotonic)  # when this sitting's part of the epoch began
+    first: int = 0  # step with which it began
 
-def restore(classifier: keras.Model, tensors: dict[str, np.ndarray], group: str) -> None:
-    """Assign one group of what `capture` returned, maybe on another backend, whose integers have other types."""
-    for name, variable in variables(classifier).items():
-        if name.startswith(f"{group}/"):
-            value = tensors[name]
-            whole = value.dtype.kind in "iu"
-            variable.assign(value.astype(keras.backend.standardize_dtype(variable.dtype)) if whole else value)
+    def next_evaluated(self, plan: Plan) -> int:
+        """Return the number of the next epoch after which the network is evaluated."""
+        return min(self.history.epochs + plan.evaluate_every, plan.epochs)
 
+    def steps_left(self, plan: Plan) -> int:
+        """Return the number of steps before the next evaluation."""
+        return self.next_evaluated(plan) * plan.steps - self.step
 
-def build(classifier: keras.Model, classes: int) -> None:
-    """Create the variables that a compiled model otherwise gets with its first step."""
-    classifier.optimizer.build(classifier.trainable_variables)
-    nothing = keras.ops.zeros((1, classes))
-    classifier.compute_metrics(None, nothing, nothing)
+    def is_within_epoch(self, plan: Plan) -> bool:
+        """Whether steps have been taken since the last evaluation, and others are left."""
+        return self.step > self.history.epochs * plan.steps and self.steps_left(plan) > 0
 
+    def begin(self) -> None:
+        """Start the clock of this sitting's part of an epoch."""
+        self.started, self.first = time.monotonic(), self.step
 
-def shapes(classifier: keras.Model) -> dict[str, list[int]]:
-    """Return the shapes of the network's and the optimizer's variables, which a checkpoint must fit."""
-    found = {name: list(v.shape) for name, v in variables(classifier).items()}
-    return {name: shape for name, shape in found.items() if not name.startswith("metrics/")}
+    def seconds(self) -> float:
+        """Return the seconds spent on this epoch so far, across interruptions."""
+        return self.before + self.seconds_of_steps()
+
+    def seconds_of_steps(self) -> float:
+        """Return the seconds that this sitting's part of the epoch has taken."""
+        return time.monotonic() - self.started
+
+    def add_row(self, plan: Plan, evaluation: Evaluation, trained: float) -> EpochRow:
+        """Add the row of an epoch to the history, and return it.
+
+        Args:
+            plan: plan of the training.
+            evaluation: evaluation on the validation images.
+            trained: seconds that the steps of this sitting took.
+
+        Raises:
+            TrainingDiverged: the validation loss is not finite.
+        """
+        self.check_finite(plan, "validation loss", evaluation.loss)
+        last = self.next_evaluated(plan)
+        row = EpochRow(
+            epoch=last,
+            learning_rate=max(float(plan.rate(each * plan.steps)) for each in range(self.history.epochs, last + 1)),
+            train_loss=self.logs["loss"],
+            train_accuracy=self.logs["accuracy"],
+            validation_loss=evaluation.loss,
+            validation_accuracy=evaluation.top(1),
+            seconds=self.seconds(),
+            images_per_second=(self.step - self.first) * plan.images / trained,
+            temperature=evaluation.temperature,
+        )
+        self.history = self.history.with_row(row)
+        return row
+
+    def end_epoch(self) -> None:
+        """Start the clock of the next epoch."""
+        self.before, self.started = 0.0, time.monotonic()
+
+    def check_finite(self, plan: Plan, name: str, loss: float) -> None:
+        """Raise TrainingDiverged unless a loss is finite."""
+        if not np.isfinite(loss):
+            raise self.diverged(plan, f"the {name} is {loss}")
+
+    def diverged(self, plan: Plan, what: str) -> TrainingDiverged:
+        """Return the error for values that are not finite, with the images of the last step."""
+        epoch, names = -(-self.step // plan.steps), plan.names_of(self.step - 1)
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        return TrainingDiverged(
+            f"{what} after step {self.step}, in epoch {epoch}: training diverged, and nothing of it is saved. Use a "
+            f"lower --learning-rate or another --dtype. Images of this step: {', '.join(names[:NAMED])}{more}"
+        )
+
+    def to_facts(self) -> dict[str, Any]:
+        """Return the part of the state that a checkpoint stores beside the variables."""
+        rows = [row._asdict() for row in self.history.rows]
+        facts = {"step": self.step, "epochs": self.history.epochs, "rows": rows, "logs": self.logs}
+        return {**facts, "spent": self.seconds()}
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> TrainingState:
+        """Return the state that `to_facts` described."""
+        history = History(EpochRow.from_json(row) for row in facts["rows"])
+        return cls(facts["step"], history, facts["logs"], facts["spent"], time.monotonic(), facts["step"])

@@ -1,6 +1,6 @@
 """Train a network, or resume a training.
 
-The checks that need no Keras come first, for importing it takes seconds; then `Session` takes over.
+The checks that need no Keras come first, because importing it takes seconds; then `train_session` takes over.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resnext.backend import installed_versions
 from resnext.data.builtin import BUILTIN
 from resnext.data.reading import check_images, drop_unreadable
 from resnext.data.sizes import median_side, sample_sizes
@@ -137,11 +138,11 @@ def train(
         for words in source.left_out() if _is_main() else ():
             warn(words)
         cluster = initialize()
-        from resnext.training.session import Session, installed_versions
+        from resnext.training.session import train_session
 
-        versions, images = installed_versions(cluster), evaluation_preprocessing(recipe)
+        versions, images = installed_versions(cluster.devices), evaluation_preprocessing(recipe)
         config = RunConfig(network.variant, splits.train.classes, images, recipe, source.name, options, versions)
-        return Session.train(folder, config, splits, workers, stop, cluster)
+        return train_session(folder, config, splits, workers, stop, cluster)
 
 
 def resume(
@@ -189,14 +190,14 @@ def resume(
         if splits.train.classes != config.classes:
             raise DataError(other_images(str(source)))
         cluster = initialize()
-        from resnext.training.session import Session, installed_versions
+        from resnext.training.session import train_session
 
         checkpoint = _broadcast(folder / CHECKPOINTS, checkpoint, cluster)
-        versions = installed_versions(cluster)
+        versions = installed_versions(cluster.devices)
         if config.versions != versions and cluster.is_main:
             warn(f"{folder}: was trained with {_named(config.versions)} and resumes with {_named(versions)}: results "
                  "agree to about 1e-6, not bit for bit")  # fmt: skip
-        return Session.train(folder, config, splits, workers, stop, cluster, checkpoint)
+        return train_session(folder, config, splits, workers, stop, cluster, checkpoint)
 
 
 def _choose_start(

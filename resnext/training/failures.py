@@ -1,0 +1,54 @@
+"""What ended a training, in words for its user."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from resnext.distributed import Cluster, is_lost_peer
+from resnext.errors import ImageError, OutOfMemoryError, PeerLostError
+from resnext.runs.run import command_to_resume
+
+
+def explained(error: Exception, folder: Path, cluster: Cluster, images: int, size: int) -> Exception | None:
+    """Return the error to show the user for a backend's error, or None if it is not recognised.
+
+    Args:
+        error: what was raised.
+        folder: run folder.
+        cluster: processes of the training.
+        images: images that a step computes at once.
+        size: side of the images in pixels.
+    """
+    if cluster.processes > 1 and is_lost_peer(error):
+        return PeerLostError(
+            f"process {cluster.rank} of {cluster.processes}: another process has ended. Start all of them again "
+            f"with: {command_to_resume(folder)}"
+        )
+    if isinstance(error, ImageError):
+        return ImageError(
+            f"{error}. Repair or remove it (resnext check-data finds all of them), or start with --skip-bad, which "
+            "leaves them out"
+        )
+    if is_out_of_memory(error):
+        return OutOfMemoryError(
+            f"not enough memory for steps of {images} images of {size} pixels. Use a lower --batch-size or "
+            "--image-size, --accumulate, or --remat."
+        )
+    return None
+
+
+def keep_error(batches, failures: list[BaseException]):
+    """Yield the batches; an error on the way is kept in `failures`, for TensorFlow passes on only its text."""
+    try:
+        yield from batches
+    except GeneratorExit:
+        raise
+    except BaseException as error:  # also what a reading thread comes to with sys.exit
+        failures.append(error)
+        raise
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error means that memory ran out; PyTorch (CPU) and XLA are recognised by their messages."""
+    words = ("out of memory", "RESOURCE_EXHAUSTED", "can't allocate memory", "OOM when allocating", "bad_alloc")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
