@@ -15,8 +15,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from resnext import Run
 from resnext.inference.evaluate import evaluate
-from resnext.runs.run import Run, is_run
+from resnext.runs.run import is_run
 
 SETS = {"20 photos of each class": (None, 20), "40 photos of three classes": (3, 40), "all photos": (None, None)}
 

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from resnext import PredictionOptions, predict, resume, train
-from resnext.runs.run import Run, is_run
+from resnext import Run, predict, resume, train
 
 CHUNK = 1_000  # images whose similarities to all others are computed at once
 
@@ -37,7 +36,7 @@ def main():
 
 def trained(data: Path, folder: Path, folds: int, fold: int) -> Run:
     """Train on all folds but one, or resume that training."""
-    if not is_run(folder):
+    if not (folder / "config.json").exists():
         train(data, None, folder, folds=folds, fold=fold)
     elif not Run.open(folder).is_finished:
         resume(folder)
@@ -52,7 +51,7 @@ def write_label_errors(data: Path, runs: list[Run], out: Path) -> int:
     files, probabilities = [], []
     for run in runs:
         paths = [data / path for path in run.held_out]
-        for each in predict(run.folder, paths, options=PredictionOptions(top=len(classes))):
+        for each in predict(run.folder, paths, top=len(classes)):
             shares = dict(each.classes)
             files.append(Path(each.image))
             probabilities.append([shares[name] for name in classes])
@@ -66,7 +65,7 @@ def write_label_errors(data: Path, runs: list[Run], out: Path) -> int:
 
 def write_near_duplicates(data: Path, run: Run, similarity: float, out: Path) -> int:
     """Write pairs of images with nearly the same features, the most similar first; return their number."""
-    found = [each for each in predict(run.folder, data, options=PredictionOptions(embeddings=True)) if not each.error]
+    found = [each for each in predict(run.folder, data, embeddings=True) if not each.error]
     features = np.stack([each.embedding for each in found])
     features /= np.linalg.norm(features, axis=1, keepdims=True)
     rows = []

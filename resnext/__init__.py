@@ -20,12 +20,15 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 _HOMES = {
     "BatchPredictor": "inference.batch_predictor",
     "EvaluationOptions": "inference.options",
+    "ExportOptions": "exporting.options",
     "GroupedConv2D": "layers.convolution",
     "Model": "inference.model",
-    "PredictionOptions": "inference.predict",
+    "PredictionOptions": "inference.options",
     "Preprocessing": "images.preprocessing",
     "Recipe": "recipes.recipe",
     "ResNeXt": "model.network",
+    "Run": "runs.run",
+    "TrainingOptions": "runs.config",
     "Variant": "variants.variant",
     "backbone": "model.features",
     "check_data": "data.check",
@@ -55,12 +58,15 @@ _HOMES = {
 __all__ = [
     "BatchPredictor",
     "EvaluationOptions",
+    "ExportOptions",
     "GroupedConv2D",
     "Model",
     "PredictionOptions",
     "Preprocessing",
     "Recipe",
     "ResNeXt",
+    "Run",
+    "TrainingOptions",
     "Variant",
     "backbone",
     "check_data",
@@ -68,6 +74,7 @@ __all__ = [
     "complexity",
     "convert",
     "decode_predictions",
+    "errors",
     "evaluate",
     "explain",
     "export",
@@ -75,6 +82,7 @@ __all__ = [
     "freeze",
     "get_recipe",
     "get_variant",
+    "lineage",
     "list_variants",
     "list_weights",
     "load_weights",
@@ -88,16 +96,18 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from resnext import errors, lineage
     from resnext.data.check import check_data
     from resnext.data.preview import preview
     from resnext.exporting.export import export
+    from resnext.exporting.options import ExportOptions
     from resnext.images.preprocessing import Preprocessing, preprocess_input
     from resnext.inference.batch_predictor import BatchPredictor
     from resnext.inference.evaluate import evaluate
     from resnext.inference.explain import explain
     from resnext.inference.model import Model
-    from resnext.inference.options import EvaluationOptions
-    from resnext.inference.predict import PredictionOptions, predict
+    from resnext.inference.options import EvaluationOptions, PredictionOptions
+    from resnext.inference.predict import predict
     from resnext.layers.convolution import GroupedConv2D
     from resnext.model.features import backbone, freeze
     from resnext.model.folding import fold
@@ -106,6 +116,8 @@ if TYPE_CHECKING:
     from resnext.recipes.naming import get_recipe
     from resnext.recipes.recipe import Recipe
     from resnext.runs.compare import compare
+    from resnext.runs.config import TrainingOptions
+    from resnext.runs.run import Run
     from resnext.training.train import resume, train
     from resnext.variants.complexity import complexity
     from resnext.variants.naming import get_variant, list_variants
@@ -118,6 +130,8 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str):
+    if name in ("errors", "lineage"):
+        return importlib.import_module(f"resnext.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'resnext' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"resnext.{_HOMES[name]}"), name)

@@ -23,15 +23,16 @@ DOORS = {"__init__", "__main__"}  # the package's name and its command: they may
 
 # The only files that import Keras at the top: all others can be imported to parse a command or refuse an argument.
 KERAS_AT_THE_TOP = (
-    "layers/", "model/", "training/averaging.py", "training/build.py", "training/optimizers.py", "training/progress.py",
-    "training/recorder.py", "training/saving.py", "training/schedules.py", "training/session.py",
-    "training/variables.py",
+    "layers/", "lineage.py", "model/", "training/averaging.py", "training/build.py", "training/optimizers.py",
+    "training/progress.py", "training/recorder.py", "training/saving.py", "training/schedules.py",
+    "training/session.py", "training/variables.py",
 )  # fmt: skip
 
 
 PUBLIC = {
-    "BatchPredictor", "EvaluationOptions", "GroupedConv2D", "Model", "PredictionOptions", "Preprocessing", "Recipe",
-    "ResNeXt", "Variant", "backbone", "check_data", "compare", "complexity", "convert", "decode_predictions",
+    "BatchPredictor", "EvaluationOptions", "ExportOptions", "GroupedConv2D", "Model", "PredictionOptions",
+    "Preprocessing", "Recipe", "ResNeXt", "Run", "TrainingOptions", "Variant", "backbone", "errors", "lineage",
+    "check_data", "compare", "complexity", "convert", "decode_predictions",
     "evaluate", "explain", "export", "fold", "freeze", "get_recipe", "get_variant", "list_variants", "list_weights",
     "load_weights", "predict", "preprocess_input", "preview", "resume", "save_weights", "to_form", "train",
 }  # fmt: skip
@@ -50,15 +51,15 @@ COMMANDS = {
     "train": ["DATA", "--resume", "--variant", "--out", "--workers", "--device", "--weights", "--seed", "--dtype",
               "--remat", "--skip-bad", "--follow-links", "--held-out", "--folds", "--fold", "--group-by",
               "--tensorboard", "--checkpoint-every", *SETTINGS],
-    "evaluate": ["MODEL", "DATA", "--weights", "--batch-size", "--follow-links", "--against", "--format", "--out",
-                 "--size", "--crop", "--interpolation", "--crops", "--flip", "--only-data-classes", "--engine"],
+    "evaluate": ["MODEL", "DATA", "--weights", "--against", "--format", "--out", "--size", "--crop", "--interpolation",
+                 "--crops", "--flip", "--only-data-classes", "--engine", "--batch-size", "--follow-links"],
     "compare": ["RUN...", "--out"],
-    "predict": ["MODEL", "INPUT...", "--weights", "--top", "--threshold", "--calibrated", "--follow-links", "--engine",
-                "--format", "--out", "--embeddings"],
+    "predict": ["MODEL", "INPUT...", "--weights", "--format", "--out", "--embeddings", "--top", "--threshold",
+                "--calibrated", "--follow-links", "--engine"],
     "explain": ["MODEL", "INPUT...", "--out", "--weights", "--class", "--follow-links", "--raw", "--paths",
                 "--block"],
-    "export": ["MODEL", "--out", "--format", "--weights", "--normalisation", "--maps", "--dtype", "--data",
-               "--calibration", "--keep-ends", "--max-drop", "--images"],
+    "export": ["MODEL", "--out", "--weights", "--data", "--images", "--format", "--normalisation", "--maps", "--dtype",
+               "--calibration", "--keep-ends", "--max-drop"],
     "serve": ["[NAME=]MODEL", "--host", "--port", "--token", "--batch-size", "--queue", "--deadline"],
     "check-data": ["DATA", "--follow-links"],
     "convert": ["SOURCE", "--out", "--to", "--variant", "--key"],
@@ -251,7 +252,7 @@ def test_only_the_chosen_backend_computes():
 def test_public_names_are_frozen():
     assert set(package.__all__) == PUBLIC
     for name in PUBLIC:
-        assert callable(getattr(package, name))
+        assert callable(getattr(package, name)) or name in ("errors", "lineage")
         assert name in dir(package)
         assert getattr(package, name).__doc__
     with pytest.raises(AttributeError, match="module 'resnext' has no attribute 'nothing'"):
@@ -277,12 +278,18 @@ def test_configuration_of_a_run_is_frozen():
     from resnext.recipes.complete import complete
     from resnext.recipes.naming import get_recipe
     from resnext.recipes.recipe import Recipe, evaluation_preprocessing
-    from resnext.runs.config import RunConfig, RunOptions
+    from resnext.runs.config import RunConfig, TrainingOptions
     from resnext.variants.naming import get_variant
 
     recipe = complete(get_recipe("photos"), images=200, evaluated=40, image_size=32)
     config = RunConfig(
-        get_variant("resnext11_2x4d"), ("a", "b"), evaluation_preprocessing(recipe), recipe, "photos", RunOptions(), {}
+        get_variant("resnext11_2x4d"),
+        ("a", "b"),
+        evaluation_preprocessing(recipe),
+        recipe,
+        "photos",
+        TrainingOptions(),
+        {},
     )
     document = config.to_json()
     assert list(document) == [

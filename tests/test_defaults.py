@@ -21,7 +21,7 @@ from resnext.model.classifier import image_classifier, image_network
 from resnext.model.network import ResNeXt
 from resnext.recipes.complete import CompleteRecipe, complete
 from resnext.recipes.naming import default_recipe, get_recipe
-from resnext.runs.config import RunConfig, RunOptions
+from resnext.runs.config import RunConfig, TrainingOptions
 from resnext.runs.run import Run
 from resnext.training import choices, remarks
 from resnext.training.averaging import corrected_statistics
@@ -170,7 +170,7 @@ def test_a_rate_for_other_batches_is_said(changes, said):
     recipe = complete(recipe, images=9_000, evaluated=9, image_size=32)
     part = Examples(np.zeros((9, 8, 8, 3), np.uint8), np.zeros(9, np.int32), ("a", "b"))
     images = Preprocessing(32, 32)
-    config = RunConfig(get_variant("resnet8"), ("a", "b"), images, recipe, "photos", RunOptions(), {})
+    config = RunConfig(get_variant("resnet8"), ("a", "b"), images, recipe, "photos", TrainingOptions(), {})
     lines = [*start_lines(config, Splits(part, part, part), None)]
     assert [line for line in lines if line.startswith("learning rate")] == said
 

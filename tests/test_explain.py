@@ -13,8 +13,8 @@ from resnext.errors import ArgumentError
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.explain import overlay
 from resnext.inference.model import Model
+from resnext.inference.options import PredictionOptions
 from resnext.inference.paths import path_strengths
-from resnext.inference.predict import PredictionOptions
 from resnext.model.classifier import head_weights
 
 pytestmark = pytest.mark.once

@@ -24,8 +24,7 @@ from resnext.images.views import Views
 from resnext.inference.batch_predictor import BatchPredictor
 from resnext.inference.evaluate import Evaluated
 from resnext.inference.model import Model
-from resnext.inference.options import EvaluationOptions, at_size
-from resnext.inference.predict import PredictionOptions
+from resnext.inference.options import EvaluationOptions, PredictionOptions, at_size
 from resnext.inference.results import published
 from resnext.metrics.calibration import BINS, TEMPERATURES, calibration_error, reliability
 from resnext.metrics.evaluation import Evaluation
@@ -239,8 +238,8 @@ def test_published_numbers_stand_beside_ours(weights):
     assert shown(evaluation, size=(64,), interpolation="bilinear") == {"top1": 70.0, "top5": 90.0}
     assert shown(evaluation, flip=True) is None
     assert shown(evaluation._take(np.arange(500))) is None  # other data
-    with pytest.raises(ArgumentError, match=r"`size` must be a tuple of sizes, such as \(320,\)\. Received: 64"):
-        shown(evaluation, size=64)
+    with pytest.raises(ArgumentError, match=r"`size` must be a number of pixels, or several\. Received: '64'"):
+        shown(evaluation, size="64")
     with pytest.raises(
         ArgumentError, match=r"`size` must be at least 1, and size / crop at most 8,000\. Received: size=0"
     ):

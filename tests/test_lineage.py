@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import computed
 
-from resnext.model.lineage import resnext29_taki, resnext50_wenga
+from resnext.lineage import resnext29_taki, resnext50_wenga
 
 wenga = functools.cache(resnext50_wenga)  # no test but the last changes a network
 taki = functools.cache(resnext29_taki)

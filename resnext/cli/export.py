@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -9,21 +11,23 @@ import tyro
 from tyro.conf import Positional
 
 from resnext.errors import printable
-from resnext.exporting.options import LABELS, CalibrationMethod, ExportDtype, ExportOptions, Format, Normalisation
+from resnext.exporting.options import LABELS, ExportOptions
+
+
+@dataclass(frozen=True)
+class _Export(ExportOptions):
+    __doc__ = ExportOptions.__doc__
+
+    def __post_init__(self) -> None:
+        """Accept anything here, where tyro would print an error in a box; `ExportOptions` checks the values later."""
 
 
 def export(
     model: Annotated[Positional[str], tyro.conf.arg(metavar="MODEL")],
     out: Path,
-    format: Format | None = None,
+    network: tyro.conf.FlagCreatePairsOff[tyro.conf.OmitArgPrefixes[_Export]] = _Export(),
     weights: str | None = None,
-    normalisation: Normalisation = "inside",
-    maps: tyro.conf.FlagCreatePairsOff[bool] = False,
-    dtype: ExportDtype = "float32",
     data: str | None = None,
-    calibration: CalibrationMethod = "minmax",
-    keep_ends: tyro.conf.FlagCreatePairsOff[bool] = False,
-    max_drop: float = 0.01,
     images: Path | None = None,
 ) -> None:
     """Export a trained network with its classes and the normalisation of images, checked in its own runtime.
@@ -31,22 +35,16 @@ def export(
     Args:
         model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network.
         out: file to write, .onnx, .xml, .tflite or .pt2, with labels.txt beside it; or new folder.
-        format: onnx, openvino, litert, torch; or a folder: saved_model, bundle (for timm), triton, ovms; by default
-            that of the suffix.
+        network: what the file computes.
         weights: best or last of a run; of a network by name a file, hf:OWNER/NAME or a tag.
-        normalisation: inside the file, which then takes uint8 images, or outside.
-        maps: class activation maps as a second output.
-        dtype: float32; float16: kernels of half the size; or int8: smaller, and faster where the CPU can.
         data: labelled images for float16 and int8; by default those of the run.
-        calibration: how the range of activations is chosen for int8.
-        keep_ends: keep the first and the last layer in float32.
-        max_drop: share by which top-1 may fall with float16 or int8 before the export is refused.
         images: file, folder or archive of images to compare the file with the network on.
     """
     from resnext.exporting.export import export
 
-    options = ExportOptions(normalisation, maps, dtype, calibration, keep_ends, max_drop)
-    done = export(model, out, format=format, weights=weights, options=options, images=images, data=data)
+    chosen = ExportOptions(**dataclasses.asdict(network))
+    done = export(model, out, weights=weights, images=images, data=data, options=chosen)
+    dtype = chosen.dtype
     print(f"exported: {printable(done.path)}, with {LABELS}")
     in_float32 = "" if dtype == "float32" else ", before it was made smaller,"
     print(
@@ -54,7 +52,7 @@ def export(
         f"a probability {done.difference:.1e}"
     )
     if cost := done.cost:
-        how = f"; calibrated by {calibration} on {cost.calibrated:,}" if dtype == "int8" else ""
+        how = f"; calibrated by {chosen.calibration} on {cost.calibrated:,}" if dtype == "int8" else ""
         print(
             f"{dtype}: top-1 {100 * cost.before:.2f} % before, {100 * cost.after:.2f} % after, on {cost.evaluated:,} "
             f"images{how}"

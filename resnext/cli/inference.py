@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import time
-from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -16,9 +17,10 @@ from resnext.cli.progress import bar
 from resnext.cli.tables import print_table
 from resnext.errors import ArgumentError, DataError, ImageError, counted, printable, warn
 from resnext.files import user_path
-from resnext.inference.options import EngineName, EvaluationOptions, Format
+from resnext.inference.options import EvaluationOptions, PredictionFormat, PredictionOptions
 
 if TYPE_CHECKING:
+    from resnext.inference.answers import Answers
     from resnext.inference.evaluate import Evaluated
     from resnext.inference.model import Model
 
@@ -27,13 +29,29 @@ Flag: TypeAlias = tyro.conf.FlagCreatePairsOff[bool]
 ModelArgument: TypeAlias = Annotated[Positional[str], tyro.conf.arg(metavar="MODEL")]
 
 
+@dataclass(frozen=True)
+class _Evaluation(EvaluationOptions):
+    __doc__ = EvaluationOptions.__doc__
+
+    def __post_init__(self) -> None:
+        """Accept anything here, where tyro would print an error in a box; `EvaluationOptions` checks it later."""
+
+
+@dataclass(frozen=True)
+class _Prediction(PredictionOptions):
+    __doc__ = PredictionOptions.__doc__
+
+    embeddings: Annotated[bool, tyro.conf.Suppress] = False  # follows from --embeddings FILE
+
+    def __post_init__(self) -> None:
+        """Accept anything here; `PredictionOptions` checks the values later."""
+
+
 def evaluate(
     model: ModelArgument,
     data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")],
     weights: str | None = None,
-    test_time: tyro.conf.FlagCreatePairsOff[tyro.conf.OmitArgPrefixes[EvaluationOptions]] = EvaluationOptions(),  # noqa: B008
-    batch_size: int = 64,
-    follow_links: Flag = False,
+    evaluation: tyro.conf.FlagCreatePairsOff[tyro.conf.OmitArgPrefixes[_Evaluation]] = _Evaluation(),
     against: str | None = None,
     format: Literal["table", "json", "csv"] = "table",
     out: Path | None = None,
@@ -44,9 +62,7 @@ def evaluate(
         model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network.
         data: folder with test/, val/ or class folders, archive, CSV file, or digits, cifar10, cifar100.
         weights: best or last of a run; of a network by name a file, hf:OWNER/NAME or a tag.
-        test_time: how images are seen.
-        batch_size: images in a batch.
-        follow_links: read images through links that lead out of the folder of the data.
+        evaluation: how images are seen.
         against: second model (a run's best weights), on the same images: McNemar's test, what each gets right alone.
         format: what is printed.
         out: new folder for all numbers, the prediction for each image, plots, and a page.
@@ -55,16 +71,17 @@ def evaluate(
     from resnext.inference.model import Model
     from resnext.inference.results import PAGE, new_folder, to_csv, to_document, write_folder
 
+    options = EvaluationOptions(**dataclasses.asdict(evaluation))
     opened, other = Model.open(model, weights), None if against is None else Model.open(against)
     if other:
-        check_comparable(opened, other, data, follow_links)
+        check_comparable(opened, other, data, options.follow_links)
     folder = None if out is None else new_folder(out)
     with bar("evaluating") as done:
-        evaluated = evaluate_model(opened, data, batch_size, follow_links, test_time, done)
+        evaluated = evaluate_model(opened, data, options, done)
     document = to_document(opened, data, evaluated)
     if other:
         with bar("evaluating the second") as done:
-            second = evaluate_model(other, data, batch_size, follow_links, test_time, done)
+            second = evaluate_model(other, data, options, done)
         document["against"] = _against(evaluated, other, second)
     if format == "json":
         print(json.dumps(document, indent=1))
@@ -132,12 +149,8 @@ def predict(
     model: ModelArgument,
     images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="INPUT...")],
     weights: str | None = None,
-    top: int = 5,
-    threshold: float | None = None,
-    calibrated: Flag = False,
-    follow_links: Flag = False,
-    engine: EngineName | None = None,
-    format: Format | None = None,
+    prediction: tyro.conf.FlagCreatePairsOff[tyro.conf.OmitArgPrefixes[_Prediction]] = _Prediction(),
+    format: PredictionFormat | None = None,
     out: Path | None = None,
     embeddings: Path | None = None,
 ) -> None:
@@ -147,25 +160,22 @@ def predict(
         model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network.
         images: image files, folders, patterns such as 'photos/*.jpg', tar and zip archives, or - for a list of paths.
         weights: best or last of a run; of a network by name a file, hf:OWNER/NAME or a tag.
-        top: number of classes in a row.
-        threshold: probability below which the answer is "unknown".
-        calibrated: calibrate probabilities by the temperature that is kept with the run.
-        follow_links: read images through links that lead out of a folder.
-        engine: what computes the network; by default the fastest that is installed, or Keras for fewer than 500 images.
+        prediction: how images are classified.
         format: table, jsonl, csv or parquet; by default that of the suffix of --out, or a table.
         out: new file to write to instead of standard output.
         embeddings: new .npy or .parquet file for the pooled features of each image.
     """
     from resnext.inference.model import Model
-    from resnext.inference.predict import PredictionOptions, open_predictions
+    from resnext.inference.predict import predict
     from resnext.inference.rows import check_outputs, open_embeddings, open_rows
 
     check_outputs(out, embeddings)
-    options = PredictionOptions(top, threshold, calibrated, embeddings is not None, follow_links, engine)
+    values: dict[str, Any] = dataclasses.asdict(prediction) | {"embeddings": embeddings is not None}
+    chosen = PredictionOptions(**values)
     opened = Model.open(model, weights)
-    top = min(top, len(opened.classes))
-    left_out, images_done, errors = Counter(), 0, 0
-    opened, predictions = open_predictions(opened, images, None, options, left_out)
+    top = min(chosen.top, len(opened.classes))
+    images_done, errors = 0, 0
+    predictions = predict(opened, images, options=chosen)
     on_terminal = out is None and sys.stdout.isatty()
     with (
         open_rows(format, out, top) as rows,
@@ -173,12 +183,12 @@ def predict(
         bar("predicting", is_shown=not on_terminal) as done,
     ):
         started = time.perf_counter()
-        for prediction in predictions:
-            rows.write(prediction)
-            embed(prediction)
-            images_done, errors = images_done + 1, errors + (prediction.error is not None)
+        for each in predictions:
+            rows.write(each)
+            embed(each)
+            images_done, errors = images_done + 1, errors + (each.error is not None)
             done(images_done, None)
-    _say_how_it_went(images_done, time.perf_counter() - started, left_out, opened)
+    _say_how_it_went(images_done, time.perf_counter() - started, predictions)
     _check_errors(images, images_done, errors)
 
 
@@ -191,11 +201,11 @@ def _check_errors(inputs: tuple[str, ...], images: int, errors: int) -> None:
         raise ImageError(f"{errors:,} of {counted(images, 'image')} can't be read; {rows} why")
 
 
-def _say_how_it_went(images: int, seconds: float, left_out: Counter[str], model: Model) -> None:
-    if left_out:
-        warn("left out: " + ", ".join(f"{count:,} {kind}" for kind, count in left_out.most_common()))
+def _say_how_it_went(images: int, seconds: float, answers: Answers) -> None:
+    if answers.left_out:
+        warn("left out: " + ", ".join(f"{count:,} {kind}" for kind, count in answers.left_out.most_common()))
     if images > 1:
-        warn(f"{images:,} images in {seconds:.1f} s, {images / seconds:.1f} images/s ({model.engine_name})")
+        warn(f"{images:,} images in {seconds:.1f} s, {images / seconds:.1f} images/s ({answers.engine})")
 
 
 def explain(
@@ -233,15 +243,15 @@ def explain(
     from resnext.inference.model import Model
 
     _check_outside(out, images)
-    left_out, done, errors = Counter(), 0, 0
+    done, errors = 0, 0
     opened = Model.open(model, weights)
-    explanations = explain(opened, images, class_name=class_name, follow_links=follow_links, left_out=left_out)
+    explanations = explain(opened, images, class_name=class_name, follow_links=follow_links)
     started = time.perf_counter()
     for each, picture in write_explanations(out, explanations, opened.preprocessing, raw):
         done, errors = done + 1, errors + (each.error is not None)
         what = f"error: {each.error}" if each.error else f"{each.name} {100 * each.probability:.2f} %  {picture}"
         print(f"{printable(each.image)}  {what}")
-    _say_how_it_went(done, time.perf_counter() - started, left_out, opened)
+    _say_how_it_went(done, time.perf_counter() - started, explanations)
     _check_errors(images, done, errors)
 
 

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import tyro
 from tyro.conf import Positional
 
-from resnext.backend import choose_device
 from resnext.cli.tables import print_table
 from resnext.errors import RunError, counted
 from resnext.files import user_path
 from resnext.recipes.recipe import Recipe
-from resnext.runs.config import RunOptions
+from resnext.runs.config import TrainingOptions
 from resnext.runs.run import REPORT, Run
 from resnext.variants.naming import get_variant
 
@@ -36,11 +35,11 @@ class Settings(Recipe):
 
 
 @dataclass(frozen=True)
-class Options(RunOptions):
-    __doc__ = RunOptions.__doc__
+class Options(TrainingOptions):
+    __doc__ = TrainingOptions.__doc__
 
     def __post_init__(self):
-        """Accept anything here; `RunOptions` checks the values later."""
+        """Accept anything here; `TrainingOptions` checks the values later."""
 
 
 RunGroup: TypeAlias = tyro.conf.FlagCreatePairsOff[tyro.conf.OmitArgPrefixes[Options]]
@@ -90,8 +89,9 @@ def train_command(defaults: Recipe) -> Callable[..., None]:
         """
         from resnext.training.train import train
 
-        choose_device(device)
-        _print_result(train(data, variant, out, recipe=to_recipe(recipe), workers=workers, **dataclasses.asdict(run)))
+        options = TrainingOptions(**dataclasses.asdict(run))
+        settings = to_recipe(recipe)
+        _print_result(train(data, variant, out, recipe=settings, options=options, workers=workers, device=device))
 
     return train
 
@@ -129,7 +129,7 @@ def resume_command(folder: Path) -> Callable[..., None]:
         if user_path(out).resolve() != folder.resolve():
             raise RunError(f"{folder}: a run is resumed in its own folder. Leave out --out {out}.")
         expected = config.variant if variant == config.variant.name else get_variant(variant)
-        settings, given = to_recipe(recipe), RunOptions(**dataclasses.asdict(run))
+        settings, given = to_recipe(recipe), TrainingOptions(**dataclasses.asdict(run))
         check_options(folder, config, expected, settings, given)
         if opened.is_finished:
             best = opened.history.best
@@ -137,10 +137,8 @@ def resume_command(folder: Path) -> Callable[..., None]:
                   f"(epoch {best.epoch}). To evaluate it: resnext evaluate {quote(str(folder))} DATA")  # fmt: skip
             return
         moved = None if data == config.data else data
-        choose_device(device)
-        _print_result(
-            resume_training(folder, data=moved, workers=workers, variant=expected, recipe=settings, options=given)
-        )
+        expects = {"variant": expected, "recipe": settings, "options": given}
+        _print_result(resume_training(folder, data=moved, workers=workers, device=device, **expects))
 
     return train
 

@@ -35,13 +35,8 @@ class Input(NamedTuple):
     error: str | None = None
 
 
-def find_inputs(
-    arguments: Iterable[str | Path],
-    left_out: Counter[str],
-    stream: BufferedReader | BytesIO | None = None,
-    follow_links: bool = False,
-) -> Iterator[Input]:
-    """Yield the images that arguments name, in their order; folders and archives are read while they are gone through.
+class Inputs(Iterator[Input]):
+    """The images that arguments name, in their order; folders and archives are read while they are gone through.
 
     A folder stands for the images at any depth in it, sorted by name; an archive for its images in its own order; a
     pattern such as `photos/**/*.jpg` for what matches it, sorted; with `**` for files only. What is named itself is
@@ -49,10 +44,31 @@ def find_inputs(
 
     Args:
         arguments: paths and patterns; "-" for the list.
-        left_out: where files in folders and archives that are no images are counted by their suffix.
-        stream: list of paths, each on a line of its own or ended by a zero byte.
+        stream: list of paths, each on its own line or ended by a zero byte.
         follow_links: whether links may lead out of a folder.
+
+    `left_out` counts the files in folders and archives that are not images, by suffix, as they are met.
     """
+
+    def __init__(
+        self,
+        arguments: Iterable[str | Path],
+        stream: BufferedReader | BytesIO | None = None,
+        follow_links: bool = False,
+    ):
+        self.left_out: Counter[str] = Counter()
+        self._found = _found(arguments, self.left_out, stream, follow_links)
+
+    def __next__(self) -> Input:
+        return next(self._found)
+
+
+def _found(
+    arguments: Iterable[str | Path],
+    left_out: Counter[str],
+    stream: BufferedReader | BytesIO | None,
+    follow_links: bool,
+) -> Iterator[Input]:
     for argument in arguments:
         if str(argument) == STREAM:
             for name in _listed(stream):

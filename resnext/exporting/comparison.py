@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from resnext.data.batches import prepared
-from resnext.data.inputs import find_inputs
+from resnext.data.inputs import Inputs
 from resnext.engines.torch_program import TorchProgram
 from resnext.errors import ArgumentError, DataError, ExportError, ImageError, printable
 from resnext.exporting.options import SUFFIXES
@@ -27,7 +26,7 @@ def sample(model: Model, images: str | Path | Iterable[str | Path] | None) -> tu
     """Return IMAGES images to compare on, uint8 (images, size, size, 3), how many are different, and where from."""
     if images is not None:
         arguments = [images] if isinstance(images, str | Path) else list(images)
-        found = (each.source for each in find_inputs(arguments, Counter()) if each.source is not None)
+        found = (each.source for each in Inputs(arguments) if each.source is not None)
         pixels = list(islice(_readable(model, found), IMAGES))
         if not pixels:
             raise ArgumentError(f"{printable(arguments[0])}: no image to compare on can be read. Pass others.")

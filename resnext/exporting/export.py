@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 from resnext.engines.description import Description
 from resnext.engines.onnx_file import onnx_file
@@ -25,11 +25,13 @@ from resnext.exporting import (
 from resnext.exporting.comparison import checked, largest_difference, sample
 from resnext.exporting.half import halved
 from resnext.exporting.int8 import quantise
-from resnext.exporting.options import ExportOptions, Format
+from resnext.exporting.keywords import ExportKeywords
+from resnext.exporting.options import ExportOptions
 from resnext.exporting.smaller import Calibration, Cost, calibration_of, check_cost, cost_of
 from resnext.exporting.target import check_backend, check_target, chosen_format, labels_of, place_of_labels
 from resnext.files import sync_folder, temporary_folder, user_path
 from resnext.inference.model import Model
+from resnext.keywords import with_keywords
 
 FROM_ONNX = {"onnx": to_onnx, "openvino": to_openvino, "triton": to_triton, "ovms": to_ovms}
 FROM_KERAS = {"saved_model": to_saved_model, "litert": to_litert, "torch": to_torch, "bundle": to_bundle}
@@ -49,11 +51,11 @@ def export(
     model: str | Path | Model,
     out: str | Path,
     *,
-    format: Format | None = None,
     weights: str | None = None,
-    options: ExportOptions = ExportOptions(),  # noqa: B008 - frozen
     images: str | Path | Iterable[str | Path] | None = None,
     data: str | Path | None = None,
+    options: ExportOptions | None = None,
+    **keywords: Unpack[ExportKeywords],
 ) -> Exported:
     """Write a trained network in the format of another program, with batch norm folded and the classes in it.
 
@@ -63,14 +65,12 @@ def export(
     Args:
         model: run folder, tag of published weights, `hf:OWNER/NAME`, file of weights, or name of a network.
         out: file to write, with labels.txt beside it; or new folder.
-        format: "onnx" (.onnx), "openvino" (.xml, with a .bin beside it), "litert" (.tflite), "torch" (.pt2); or a
-            folder: "saved_model", "bundle" (that timm loads as well), or a model repository for "triton" or "ovms"; by
-            default that of the suffix.
         weights: as in `Model.open`.
-        options: normalisation inside or outside, activation maps, half precision, int8.
         images: images to compare on; by default those that the run held out, or random ones where they are gone.
         data: labelled images, as in `evaluate`, to calibrate int8 and to evaluate it or half precision; by default the
             run's.
+        options: `ExportOptions`, whole.
+        keywords: any of its fields by name, such as `dtype="int8"`.
 
     Raises:
         ArgumentError, RunError, WeightsError: before anything is written.
@@ -79,30 +79,31 @@ def export(
     >>> export("runs/signs", "signs.onnx").difference < 1e-5  # doctest: +SKIP
     True
     """
+    (chosen,) = with_keywords("export", keywords, options or ExportOptions())
     path = user_path(out)
-    if data is not None and options.dtype == "float32":
+    if data is not None and chosen.dtype == "float32":
         raise ArgumentError("labelled images are for --dtype float16 and int8. To compare on others, pass --images.")
-    chosen = chosen_format(format, path, options)
+    kind = chosen_format(path, chosen)
     opened = Model.open(model, weights)
     opened.check_network()
-    check_target(path, chosen, opened)
-    check_backend(chosen)
-    description = describe(opened, options)
-    calibration = None if options.dtype == "float32" else calibration_of(opened, data)
+    check_target(path, kind, opened)
+    check_backend(kind)
+    description = describe(opened, chosen)
+    calibration = None if chosen.dtype == "float32" else calibration_of(opened, data)
     cost = None
     with temporary_folder(path) as folder:
         written = folder / path.name
-        if chosen in FROM_ONNX:
+        if kind in FROM_ONNX:
             (classifier,) = opened.in_float32().build(outputs=("logits", "maps"))
-            content = onnx_file(classifier, description, options.maps)
-            network = FROM_ONNX[chosen].write(content, description, written)
+            content = onnx_file(classifier, description, chosen.maps)
+            network = FROM_ONNX[kind].write(content, description, written)
         else:
-            content, network = b"", FROM_KERAS[chosen].write(opened, description, written, options.maps)
+            content, network = b"", FROM_KERAS[kind].write(opened, description, written, chosen.maps)
         pixels, count, source = sample(opened, images)
         difference = checked(largest_difference(opened, network, pixels), path)
         if calibration:
-            cost = _made_smaller(opened, content, description, options, calibration, chosen, network, written)
-        place_of_labels(chosen, written, network).write_bytes(labels_of(opened.classes))
+            cost = _made_smaller(opened, content, description, chosen, calibration, kind, network, written)
+        place_of_labels(kind, written, network).write_bytes(labels_of(opened.classes))
         for file in sorted(folder.iterdir(), key=lambda file: file == written):  # the file itself last
             os.replace(file, path.with_name(file.name))
     sync_folder(path.parent)

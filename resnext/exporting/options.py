@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from resnext.errors import ArgumentError
 
-Format = Literal["onnx", "openvino", "saved_model", "litert", "torch", "triton", "ovms", "bundle"]
+ExportFormat = Literal["onnx", "openvino", "saved_model", "litert", "torch", "triton", "ovms", "bundle"]
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "litert": ".tflite", "torch": ".pt2"}  # the others are folders
 BACKEND_OF = {"saved_model": "tensorflow", "litert": "tensorflow", "torch": "torch"}  # that write a format
 ANY_DTYPE = ("onnx", "openvino", "triton", "ovms")  # formats that half precision and int8 have as well
@@ -20,9 +20,12 @@ CalibrationMethod = Literal["minmax", "entropy", "percentile"]
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """Options of an export.
+    """The options of an export.
 
     Args:
+        format: "onnx" (.onnx), "openvino" (.xml, with a .bin beside it), "litert" (.tflite), "torch" (.pt2); or a
+            folder: "saved_model", "bundle" (that timm loads as well), or a model repository for "triton" or "ovms"; by
+            default that of the suffix.
         normalisation: "inside": the file takes uint8 images (batch, size, size, 3) and normalises them itself;
             "outside": it takes normalised float32 images (batch, 3, size, size).
         maps: whether the class activation maps are a second output.
@@ -36,6 +39,7 @@ class ExportOptions:
         ArgumentError: a value that is not allowed.
     """
 
+    format: ExportFormat | None = None
     normalisation: Normalisation = "inside"
     maps: bool = False
     dtype: ExportDtype = "float32"

@@ -8,21 +8,21 @@ from typing import get_args
 from resnext.backend import import_keras
 from resnext.engines.engine import check_installed
 from resnext.errors import ArgumentError, printable
-from resnext.exporting.options import ANY_DTYPE, BACKEND_OF, LABELS, SUFFIXES, ExportOptions, Format, format_of
+from resnext.exporting.options import ANY_DTYPE, BACKEND_OF, LABELS, SUFFIXES, ExportFormat, ExportOptions, format_of
 from resnext.inference.model import Model
 
 
-def chosen_format(format: str | None, path: Path, options: ExportOptions) -> str:
+def chosen_format(path: Path, options: ExportOptions) -> str:
     """Return the format that is asked for, or that the suffix names. Raises ArgumentError."""
     if not path.name:
         raise ArgumentError("`out` is empty. Pass a file to write, such as network.onnx, or a new folder.")
-    chosen = format or format_of(path)
+    chosen = options.format or format_of(path)
     if chosen is None:
         raise ArgumentError(
             f"{path}: the suffix names no format. Use {', '.join(SUFFIXES.values())}, or pass --format for a folder."
         )
-    if chosen not in get_args(Format):
-        raise ArgumentError(f"`format` must be one of {', '.join(get_args(Format))}. Received: {chosen!r}")
+    if chosen not in get_args(ExportFormat):
+        raise ArgumentError(f"`format` must be one of {', '.join(get_args(ExportFormat))}. Received: {chosen!r}")
     if chosen in SUFFIXES and path.suffix.lower() != SUFFIXES[chosen]:
         raise ArgumentError(f"{path}: {chosen} files end in {SUFFIXES[chosen]}. Choose such a name.")
     if chosen not in ANY_DTYPE and options.dtype != "float32":

@@ -14,7 +14,8 @@ from resnext.data.batches import reading_threads
 from resnext.errors import ArgumentError
 from resnext.images.decode import read_image
 from resnext.inference.model import Model
-from resnext.inference.predict import Classifier, PredictionOptions, or_reason
+from resnext.inference.options import PredictionOptions
+from resnext.inference.predict import Classifier, or_reason
 
 COLUMNS = ("path", "bytes", "image")
 

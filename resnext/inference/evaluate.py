@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import numpy as np
 
@@ -18,8 +18,10 @@ from resnext.engines.engine import Engine
 from resnext.errors import ArgumentError, DataError, printable
 from resnext.images.preprocessing import Preprocessing
 from resnext.images.views import Views
+from resnext.inference.keywords import EvaluationKeywords
 from resnext.inference.model import Model
 from resnext.inference.options import EvaluationOptions
+from resnext.keywords import with_keywords
 from resnext.metrics.evaluation import Evaluation
 from resnext.metrics.probabilities import log_softmax
 from resnext.runs.run import Run
@@ -41,9 +43,8 @@ def evaluate(
     data: str | Path,
     *,
     weights: str | None = None,
-    batch_size: int = 64,
-    follow_links: bool = False,
-    options: EvaluationOptions = EvaluationOptions(),  # noqa: B008 - frozen
+    options: EvaluationOptions | None = None,
+    **keywords: Unpack[EvaluationKeywords],
 ) -> Evaluation:
     """Evaluate a trained network on a folder of images: its test/ or val/, or the class folders themselves.
 
@@ -54,9 +55,8 @@ def evaluate(
         model: run folder, tag of published weights, `hf:OWNER/NAME`, file of weights, or name of a network.
         data: folder of images, archive or built-in data set, as `train` accepts them.
         weights: as in `Model.open`: of a run "best" or "last"; of a network by its name the weights themselves.
-        batch_size: images in a batch.
-        follow_links: as for `train`; a run's own choice counts as well.
-        options: sizes, crops and classes, where they are not the model's own.
+        options: `EvaluationOptions`, whole.
+        keywords: any of its fields by name, such as `size=288`.
 
     Raises:
         ArgumentError, RunError, WeightsError, DataError, ImageError: as the message says.
@@ -64,14 +64,13 @@ def evaluate(
     >>> evaluate("runs/signs", "sign-digits").top(1)  # doctest: +SKIP
     0.9912
     """
-    return evaluate_model(Model.open(model, weights), data, batch_size, follow_links, options).evaluation
+    (chosen,) = with_keywords("evaluate", keywords, options or EvaluationOptions())
+    return evaluate_model(Model.open(model, weights), data, chosen).evaluation
 
 
 def evaluate_model(
     model: Model,
     data: str | Path,
-    batch_size: int = 64,
-    follow_links: bool = False,
     options: EvaluationOptions = EvaluationOptions(),  # noqa: B008 - frozen
     done: Callable[[int, int], None] = lambda images, total: None,
 ) -> Evaluated:
@@ -80,15 +79,11 @@ def evaluate_model(
     Args:
         model: opened model.
         data: as in `evaluate`.
-        batch_size: as in `evaluate`.
-        follow_links: as in `evaluate`.
         options: as in `evaluate`.
         done: called with the number of images that are evaluated, and of all, after each batch.
     """
-    if batch_size < 1:
-        raise ArgumentError(f"`batch_size` must be at least 1. Received: {batch_size}")
     views = options.views(model.preprocessing)
-    examples = examples_for(model, source_for(model, data, follow_links))
+    examples = examples_for(model, source_for(model, data, options.follow_links))
     check_images(examples)
     columns = np.unique(examples.labels) if options.only_data_classes else None
     if columns is not None:
@@ -97,7 +92,7 @@ def evaluate_model(
     model = model.with_engine(options.engine, len(examples))
     engines = model.engines([each.preprocessing for each in views])
     readers = [each if len(each) > 1 else each.preprocessing for each in views]
-    at_once = max(1, batch_size // len(views[0]))
+    at_once = max(1, options.batch_size // len(views[0]))
     streams = [scores(engine, examples, reader, at_once) for engine, reader in zip(engines, readers, strict=True)]
 
     def rows() -> Iterator[np.ndarray]:

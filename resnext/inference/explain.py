@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import re
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
@@ -22,12 +21,13 @@ from PIL import Image
 
 from resnext.data.archive_members import Member
 from resnext.data.batches import reading_threads
-from resnext.data.inputs import Input, check_inputs, find_inputs, read_ahead
+from resnext.data.inputs import Input, Inputs, check_inputs, read_ahead
 from resnext.engines.engine import Engine, Outputs
 from resnext.errors import ArgumentError, MissingPackageError, did_you_mean, one_line, printable, warn
 from resnext.files import at_any_end
 from resnext.images.decode import read_image
 from resnext.images.preprocessing import Preprocessing
+from resnext.inference.answers import Answers
 from resnext.inference.model import Model
 from resnext.inference.predict import read_input
 from resnext.inference.results import new_folder
@@ -59,8 +59,7 @@ def explain(
     weights: str | None = None,
     class_name: str | None = None,
     follow_links: bool = False,
-    left_out: Counter[str] | None = None,
-) -> Iterator[Explanation]:
+) -> Answers[Explanation]:
     """Compute the class activation map of each image, in order: one forward pass, no gradient.
 
     Args:
@@ -69,7 +68,9 @@ def explain(
         weights: as in `predict`.
         class_name: class to explain; by default the predicted class of each image.
         follow_links: whether links may lead out of a folder of images.
-        left_out: as in `predict`.
+
+    Returns:
+        An iterator over the explanations, with the engine and the files that were left out.
 
     Raises:
         ArgumentError, RunError, WeightsError: before the first image.
@@ -82,9 +83,8 @@ def explain(
     chosen = None if class_name is None else class_index(opened, class_name)
     check_inputs(arguments)
     (engine,) = opened.engines(outputs=("logits", "maps"))
-    stream = getattr(sys.stdin, "buffer", None)
-    inputs = find_inputs(arguments, Counter() if left_out is None else left_out, stream, follow_links)
-    return _explanations(opened, engine, inputs, chosen)
+    inputs = Inputs(arguments, getattr(sys.stdin, "buffer", None), follow_links)
+    return Answers(_explanations(opened, engine, inputs, chosen), opened.engine_name, inputs.left_out)
 
 
 def class_index(model: Model, name: str) -> int:

@@ -1,4 +1,4 @@
-"""What can be chosen where a trained network is used; quick to import, so that commands are parsed without the rest."""
+"""The options of evaluate and predict; quick to import, so that commands are parsed without the rest."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from resnext.errors import ArgumentError
 from resnext.images.preprocessing import MAX_SIDE, Preprocessing
 from resnext.images.views import Views
 
-Format = Literal["table", "jsonl", "csv", "parquet"]  # of predictions
+PredictionFormat = Literal["table", "jsonl", "csv", "parquet"]
 
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """How images are seen in an evaluation, where that is not the model's own preprocessing.
+    """The options of an evaluation: how images are seen where that is not the model's own preprocessing, and others.
 
     Args:
-        size: sides of the images in pixels; of several sizes the logits are averaged. By default the model's own.
+        size: side of the images in pixels, or several, whose logits are averaged; by default the model's own.
         crop: share of the shorter side that the crop keeps; by default the model's own.
         interpolation: "bilinear" or "bicubic"; by default the model's own.
         crops: 1, or 10 for centre, corners and their mirror images.
@@ -29,6 +29,9 @@ class EvaluationOptions:
         engine: what computes the network: "openvino", "onnxruntime" or "keras"; by default the fastest that is
             installed, or Keras for fewer than 500 images. "openvino-bfloat16" is faster where the CPU computes in
             bfloat16, and less exact.
+        batch_size: images in a batch.
+        follow_links: read images through links that lead out of the folder of the data; a run's own choice counts as
+            well.
 
     Raises:
         ArgumentError: a value that is not allowed.
@@ -41,14 +44,53 @@ class EvaluationOptions:
     flip: bool = False
     only_data_classes: bool = False
     engine: EngineName | None = None
+    batch_size: int = 64
+    follow_links: bool = False
+
+    def __post_init__(self) -> None:
+        sizes = (self.size,) if isinstance(self.size, int) else self.size
+        if not isinstance(sizes, tuple | list) or not all(isinstance(side, int) for side in sizes):
+            raise ArgumentError(f"`size` must be a number of pixels, or several. Received: {self.size!r}")
+        object.__setattr__(self, "size", tuple(sizes))
+        if self.batch_size < 1:
+            raise ArgumentError(f"`batch_size` must be at least 1. Received: {self.batch_size}")
 
     def views(self, preprocessing: Preprocessing) -> list[Views]:
         """Return the views of each image, for each size."""
-        if not isinstance(self.size, tuple):
-            raise ArgumentError(f"`size` must be a tuple of sizes, such as (320,). Received: {self.size!r}")
         sizes = self.size or (None,)
         each = [at_size(preprocessing, size, self.crop, self.interpolation) for size in sizes]
         return [Views(size, self.crops, self.flip) for size in each]
+
+
+@dataclass(frozen=True)
+class PredictionOptions:
+    """How images are classified.
+
+    Args:
+        top: number of classes for each image.
+        threshold: probability below which the answer is "unknown".
+        calibrated: calibrate probabilities by the temperature that is kept with the run.
+        embeddings: return the pooled features of each image, too; Keras computes them.
+        follow_links: read images through links that lead out of a folder.
+        engine: what computes the network: "openvino", "onnxruntime", "keras" or "openvino-bfloat16"; by default the
+            fastest that is installed, or Keras for fewer than 500 images.
+
+    Raises:
+        ArgumentError: a value that is not allowed.
+    """
+
+    top: int = 5
+    threshold: float | None = None
+    calibrated: bool = False
+    embeddings: bool = False
+    follow_links: bool = False
+    engine: EngineName | None = None
+
+    def __post_init__(self) -> None:
+        if self.top < 1:
+            raise ArgumentError(f"`top` must be at least 1. Received: {self.top}")
+        if self.threshold is not None and not 0 < self.threshold <= 1:
+            raise ArgumentError(f"`threshold` must be above 0 and at most 1. Received: {self.threshold}")
 
 
 def at_size(

@@ -1,24 +1,27 @@
-"""What a trained network sees in images."""
+"""Classify images with a trained network."""
 
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, Unpack
 
 import numpy as np
 
 from resnext.data.archive_members import Member
 from resnext.data.batches import reading_threads
-from resnext.data.inputs import Input, check_inputs, find_inputs, read_ahead
-from resnext.engines.engine import EngineName, OutputName
+from resnext.data.inputs import Input, Inputs, check_inputs, read_ahead
+from resnext.engines.engine import OutputName
 from resnext.errors import ArgumentError, ImageError, printable
+from resnext.inference.answers import Answers
+from resnext.inference.keywords import PredictionKeywords
 from resnext.inference.model import MANY, Model
+from resnext.inference.options import PredictionOptions
+from resnext.keywords import with_keywords
 from resnext.metrics.probabilities import most_probable
 
 BATCH_SIZE = 16  # larger batches than 8 are no faster (docs/performance.md)
@@ -44,54 +47,14 @@ class Prediction(NamedTuple):
         return self.classes[0][0] if self.is_known else UNKNOWN
 
 
-@dataclass(frozen=True)
-class PredictionOptions:
-    """How images are classified.
-
-    Args:
-        top: number of classes to return.
-        threshold: probability below which the answer is "unknown".
-        calibrated: whether probabilities are calibrated by the temperature that is kept with the run.
-        embeddings: whether to return the pooled features of each image, too.
-        follow_links: whether links may lead out of a folder of images.
-        engine: what computes the network, as in `EvaluationOptions`; embeddings are computed by Keras.
-
-    Raises:
-        ArgumentError: a value that is not allowed.
-    """
-
-    top: int = 5
-    threshold: float | None = None
-    calibrated: bool = False
-    embeddings: bool = False
-    follow_links: bool = False
-    engine: EngineName | None = None
-
-    def __post_init__(self) -> None:
-        if self.top < 1:
-            raise ArgumentError(f"`top` must be at least 1. Received: {self.top}")
-        if self.threshold is not None and not 0 < self.threshold <= 1:
-            raise ArgumentError(f"`threshold` must be above 0 and at most 1. Received: {self.threshold}")
-
-    def temperature(self, model: Model) -> float:
-        """Return the number to divide the logits by. Raises ArgumentError for a model that is no run."""
-        if not self.calibrated:
-            return 1.0
-        if model.run is None:
-            raise ArgumentError(
-                f"{model.name}: has no temperature to calibrate by; only runs have one. Leave --calibrated out."
-            )
-        return model.temperature
-
-
 def predict(
     model: str | Path | Model,
     images: str | Path | Iterable[str | Path],
     *,
     weights: str | None = None,
-    options: PredictionOptions = PredictionOptions(),
-    left_out: Counter[str] | None = None,
-) -> Iterator[Prediction]:
+    options: PredictionOptions | None = None,
+    **keywords: Unpack[PredictionKeywords],
+) -> Answers[Prediction]:
     """Classify images, in order; the next ones are read while the network computes.
 
     An image that can't be read is a prediction with its error. At any number of images the memory stays the same.
@@ -101,40 +64,33 @@ def predict(
         images: image files, folders, patterns such as "photos/*.jpg", tar and zip archives, or "-" for a list of paths
             on standard input.
         weights: as in `Model.open`: of a run "best" or "last"; of a network by its name the weights themselves.
-        options: number of classes, threshold, calibration, embeddings.
-        left_out: counter of the files in folders and archives that are no images, by suffix.
+        options: `PredictionOptions`, whole.
+        keywords: any of its fields by name, such as `top=3`.
+
+    Returns:
+        An iterator over the predictions, with the engine and the files that were left out.
 
     Raises:
         ArgumentError, RunError, WeightsError: before the first image.
 
-    >>> next(predict("runs/signs", ["hand.jpg"])).classes[0]  # doctest: +SKIP
-    ('7', 0.98)
+    >>> next(predict("runs/signs", ["hand.jpg"], top=1)).classes  # doctest: +SKIP
+    [('7', 0.98)]
     """
-    return open_predictions(model, images, weights, options, left_out)[1]
-
-
-def open_predictions(
-    model: str | Path | Model,
-    images: str | Path | Iterable[str | Path],
-    weights: str | None,
-    options: PredictionOptions,
-    left_out: Counter[str] | None,
-) -> tuple[Model, Iterator[Prediction]]:
-    """Do what `predict` does, and return the model with its engine as well."""
+    (chosen,) = with_keywords("predict", keywords, options or PredictionOptions())
     arguments = [images] if isinstance(images, str | Path) else list(images)
     opened = Model.open(model, weights)
     check_inputs(arguments)
-    stream = getattr(sys.stdin, "buffer", None)
-    inputs = find_inputs(arguments, Counter() if left_out is None else left_out, stream, options.follow_links)
-    first = list(islice(inputs, 0 if options.engine else MANY))  # their number chooses the engine
-    if options.embeddings and options.engine not in (None, "keras"):
-        raise ArgumentError(f"embeddings are computed by Keras, not by {options.engine}. Leave --engine out.")
-    opened = opened.with_engine(options.engine, 0 if options.embeddings else len(first))
-    classifier = Classifier(opened, options)
+    inputs = Inputs(arguments, getattr(sys.stdin, "buffer", None), chosen.follow_links)
+    first = list(islice(inputs, 0 if chosen.engine else MANY))  # their number chooses the engine
+    if chosen.embeddings and chosen.engine not in (None, "keras"):
+        raise ArgumentError(f"embeddings are computed by Keras, not by {chosen.engine}. Leave --engine out.")
+    opened = opened.with_engine(chosen.engine, 0 if chosen.embeddings else len(first))
+    classifier = Classifier(opened, chosen)
     threads = reading_threads()
     read = partial(read_input, opened.preprocessing.load)
     images_read = read_ahead(chain(first, inputs), read, threads, ahead=BATCH_SIZE * 2 + threads)
-    return opened, classifier.predict((image.name, pixels) for image, pixels in images_read)
+    predictions = classifier.predict((image.name, pixels) for image, pixels in images_read)
+    return Answers(predictions, opened.engine_name, inputs.left_out)
 
 
 def read_input(read: Callable[[Path | Member], T], image: Input) -> T | str:
@@ -153,6 +109,15 @@ def or_reason(read: Callable[[], T], name: str) -> T | str:
         return reason if found else str(error)
 
 
+def _temperature(model: Model) -> float:
+    """Return the number to divide the logits by. Raises ArgumentError for a model that is not a run."""
+    if model.run is None:
+        raise ArgumentError(
+            f"{model.name}: has no temperature to calibrate by; only runs have one. Leave --calibrated out."
+        )
+    return model.temperature
+
+
 @dataclass
 class Classifier:
     """A network that classifies batches of images that have been read.
@@ -166,7 +131,7 @@ class Classifier:
     options: PredictionOptions
 
     def __post_init__(self) -> None:
-        self.temperature = self.options.temperature(self.model)
+        self.temperature = _temperature(self.model) if self.options.calibrated else 1.0
         outputs: Sequence[OutputName] = ("logits", "embedding") if self.options.embeddings else ("logits",)
         (self.engine,) = self.model.engines(outputs=outputs)
 

@@ -15,10 +15,10 @@ import numpy as np
 
 from resnext.errors import ArgumentError, missing_package, printable
 from resnext.files import at_any_end, user_path
-from resnext.inference.options import Format
+from resnext.inference.options import PredictionFormat
 from resnext.inference.predict import BATCH_SIZE, Prediction
 
-BY_SUFFIX: dict[str, Format] = {".txt": "table", ".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+BY_SUFFIX: dict[str, PredictionFormat] = {".txt": "table", ".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 EMBEDDINGS = (".npy", ".parquet")
 ROWS = 4_096  # of a Parquet file that are written at once
 
@@ -34,7 +34,7 @@ class Rows(Protocol):
 
 
 @contextlib.contextmanager
-def open_rows(form: Format | None, out: str | Path | None, top: int) -> Iterator[Rows]:
+def open_rows(form: PredictionFormat | None, out: str | Path | None, top: int) -> Iterator[Rows]:
     """Open the place for predictions; whatever ends the writing, the file has all rows up to there.
 
     Args:

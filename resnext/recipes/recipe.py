@@ -1,5 +1,7 @@
 """Recipes: the settings of a training as plain values, independent of Keras."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 from collections.abc import Callable

@@ -19,7 +19,7 @@ from resnext.variants.variant import Variant
 
 
 @dataclass(frozen=True)
-class RunOptions:
+class TrainingOptions:
     """How a training is run, beside its recipe; every one of these is part of the run, and resuming keeps it.
 
     Args:
@@ -79,7 +79,7 @@ class RunConfig:
     preprocessing: Preprocessing
     recipe: CompleteRecipe
     data: str
-    options: RunOptions
+    options: TrainingOptions
     versions: dict[str, str]  # of this library, Keras and the backend, whose name is under "backend"
 
     def __post_init__(self):
@@ -104,7 +104,7 @@ class RunConfig:
     def from_json(cls, document: Mapping[str, Any]) -> RunConfig:
         """Return the configuration of a document. Raises ValueError, TypeError or KeyError where it is damaged."""
         rest = dict(document)
-        options = RunOptions(**{field.name: rest.pop(field.name) for field in dataclasses.fields(RunOptions)})
+        options = TrainingOptions(**{field.name: rest.pop(field.name) for field in dataclasses.fields(TrainingOptions)})
         return cls(
             variant=_variant_from_json(rest.pop("variant")),
             classes=tuple(as_list(rest.pop("classes"))),
@@ -115,7 +115,7 @@ class RunConfig:
         )
 
 
-def changes(before: RunConfig, **now: Variant | Recipe | RunOptions | None) -> list[str]:
+def changes(before: RunConfig, **now: Variant | Recipe | TrainingOptions | None) -> list[str]:
     """Return "NAME: OLD, not NEW" for each value that differs; recipe and options are compared field by field.
 
     Args:
@@ -125,7 +125,7 @@ def changes(before: RunConfig, **now: Variant | Recipe | RunOptions | None) -> l
     found = []
     for name, value in now.items():
         old = getattr(before, name)
-        if isinstance(value, Recipe | RunOptions):
+        if isinstance(value, Recipe | TrainingOptions):
             words = {"name": "recipe"}  # as the option has it
             fields = dataclasses.fields(value)
             pairs = [(words.get(f.name, f.name), getattr(old, f.name), getattr(value, f.name)) for f in fields]

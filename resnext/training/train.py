@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Unpack
 
-from resnext.backend import installed_versions
+from resnext.backend import choose_device, installed_versions
 from resnext.data.builtin import BUILTIN
 from resnext.data.reading import check_images, drop_unreadable
 from resnext.data.sizes import median_side, sample_sizes
@@ -22,15 +22,17 @@ from resnext.errors import ArgumentError, DataError, RunError, warn
 from resnext.files import user_path
 from resnext.images.decode import read_image
 from resnext.images.watchdog import watch_files
+from resnext.keywords import with_keywords
 from resnext.recipes.complete import CompleteRecipe, complete
-from resnext.recipes.naming import default_recipe
+from resnext.recipes.naming import default_recipe, get_recipe
 from resnext.recipes.recipe import Recipe, evaluation_preprocessing
-from resnext.runs.config import RunConfig, RunOptions, changes
+from resnext.runs.config import RunConfig, TrainingOptions, changes
 from resnext.runs.lock import check_idle, lock
 from resnext.runs.run import CONFIG, Run, check_unused, command_to_resume
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoint_name, other_images, read_checkpoint, read_newest
 from resnext.training.choices import choose_weights, from_scratch, network_of_weights, new_folder
+from resnext.training.keywords import TrainingKeywords
 from resnext.training.remarks import about_few, about_shapes, about_weights
 from resnext.training.signals import stop_on_signals
 from resnext.variants.default import Choice, choose_network
@@ -49,20 +51,11 @@ def train(
     variant: str | Variant | None = None,
     out: str | Path | None = None,
     *,
-    recipe: Recipe | None = None,
+    recipe: Recipe | str | None = None,
+    options: TrainingOptions | None = None,
     workers: int | None = None,
-    weights: str | Path | None = None,
-    seed: int = 0,
-    dtype: str = "float32",
-    remat: bool = False,
-    skip_bad: float = 0,
-    follow_links: bool = False,
-    held_out: float | None = None,
-    folds: int | None = None,
-    fold: int | None = None,
-    group_by: str | None = None,
-    tensorboard: bool = False,
-    checkpoint_every: int | None = None,
+    device: str | None = None,
+    **keywords: Unpack[TrainingKeywords],
 ) -> TrainingResult:
     """Train a network and keep everything about it in a run folder (see `resnext.runs.run`).
 
@@ -72,25 +65,11 @@ def train(
         variant: name such as `"resnext50_32x4d"`, or a `Variant`; by default that of the weights or, without weights,
             one that suits the images.
         out: run folder, new or empty; by default `runs/DATA-VARIANT-N` with the next number.
-        recipe: training recipe to use: by default "photos", or "finetune" with weights. `dataclasses.replace` changes
-            any field.
+        recipe: training recipe to use, or its name; by default "photos", or "finetune" with weights.
+        options: `TrainingOptions`, whole.
         workers: threads that make batches ahead; by default one for each core, at most 8. The batches are the same.
-        weights: weights to start from, as `ResNeXt` takes them; random by default. "auto" is the smallest published
-            ResNeXt or, where that cannot be had, random weights, and says so.
-        seed: seed of the initial weights, the order of the images, the augmentation, and a drawn split.
-        dtype: Keras dtype policy, such as "mixed_bfloat16".
-        remat: recompute the blocks in the backward pass: less memory, more time, the same weights.
-        skip_bad: images of a part that may be left out because they cannot be read: a number, or a share below 1. Every
-            image is then read before training.
-        follow_links: read images through links that lead out of the folder of the data, as DVC and hub caches have it.
-        held_out: share of each class to hold out where the data has no test part; by default one sixth.
-        folds: parts for a cross-validation, of which `fold`, counted from 1, is held out.
-        fold: see `folds`.
-        group_by: regular expression that finds the group of an image in its path below the class folders; a group is
-            held out as a whole or not at all.
-        tensorboard: write events for TensorBoard as well.
-        checkpoint_every: steps between two checkpoints; by default one is written every five minutes. There is one
-            after every epoch as well.
+        device: "cpu", "gpu" or "gpu:N"; by default a GPU if the backend finds one. Choose it before Keras is imported.
+        keywords: any field of `Recipe` or `TrainingOptions` by its name, such as `epochs=5`, `weights="auto"`.
 
     Raises:
         ArgumentError, RunError, DataError, WeightsError: before anything is written.
@@ -99,30 +78,20 @@ def train(
             share the batches, or one of them has ended.
         Stopped: SIGTERM, SIGINT or SIGUSR1 was received; `resume` continues.
 
-    >>> train("sign-digits", out="runs/signs").test.top(1)  # doctest: +SKIP
+    >>> train("sign-digits", out="runs/signs", epochs=20, seed=1).test.top(1)  # doctest: +SKIP
     0.9912
     """
+    recipe, options = _chosen(recipe, options, keywords)
+    choose_device(device)
     _check_workers(workers)
     folder = user_path(out) if out else None
     if folder and _is_main():
         check_idle(folder)
         check_unused(folder)
-    recipe, start, network = _choose_start(variant, recipe, weights)
-    options = RunOptions(
-        weights=start,
-        seed=seed,
-        dtype=dtype,  # type: ignore[arg-type]
-        remat=remat,
-        skip_bad=skip_bad,
-        follow_links=follow_links,
-        held_out=held_out,
-        folds=folds,
-        fold=fold,
-        group_by=group_by,
-        tensorboard=tensorboard,
-        checkpoint_every=checkpoint_every,
-    )
-    source = open_data(data, follow_links)
+    wanted = options.weights
+    recipe, start, network = _choose_start(variant, recipe, wanted)
+    options = dataclasses.replace(options, weights=start)
+    source = open_data(data, options.follow_links)
     with stop_on_signals() as stop, watch_files(warn), contextlib.ExitStack() as locked:
         splits = source.splits(options.draw)
         sizes = sample_sizes(splits.train)
@@ -131,10 +100,10 @@ def train(
         folder = folder or _new_folder(source, network.variant)
         _check_outside(folder, source)
         stop.clean_up.append(locked.enter_context(_lock(folder)))
-        splits = _check_splits(splits, recipe, skip_bad)
+        splits = _check_splits(splits, recipe, options.skip_bad)
         recipe = _complete(recipe, splits, network.image_size, start)
         _say(*network.reason, *about_weights(start, recipe, source, splits))
-        _say(*about_shapes(sizes, recipe.fit), *about_few(splits, weights is not None))
+        _say(*about_shapes(sizes, recipe.fit), *about_few(splits, wanted is not None))
         for words in source.left_out() if _is_main() else ():
             warn(words)
         cluster = initialize()
@@ -150,9 +119,11 @@ def resume(
     *,
     data: str | Path | None = None,
     workers: int | None = None,
+    device: str | None = None,
     variant: Variant | None = None,
     recipe: Recipe | None = None,
-    options: RunOptions | None = None,
+    options: TrainingOptions | None = None,
+    **keywords: Unpack[TrainingKeywords],
 ) -> TrainingResult:
     """Resume a training from its newest intact checkpoint, to the same weights as if it had never stopped.
 
@@ -162,9 +133,11 @@ def resume(
         folder: run folder.
         data: where the images are now; by default where they were.
         workers: as in `train`.
+        device: as in `train`.
         variant: network that the caller expects the run to have; None does not compare it.
         recipe: recipe that the caller expects; None does not compare it.
         options: options that the caller expects; None does not compare them.
+        keywords: fields of recipe and options that the caller expects, as in `train`.
 
     Raises:
         RunError: the folder is no run or is in use, or its configuration, its images or its network are not those of
@@ -177,6 +150,9 @@ def resume(
     """
     folder = user_path(folder)
     config = Run.open(folder).config
+    if keywords:
+        recipe, options = with_keywords("resume", keywords, recipe or config.recipe, options or config.options)
+    choose_device(device)
     _check_workers(workers)
     check_options(folder, config, variant, recipe, options)
     source = _open_again(folder, config, data)
@@ -200,12 +176,23 @@ def resume(
         return train_session(folder, config, splits, workers, stop, cluster, checkpoint)
 
 
+def _chosen(
+    recipe: Recipe | str | None, options: TrainingOptions | None, keywords: Mapping[str, Any]
+) -> tuple[Recipe, TrainingOptions]:
+    """Return recipe and options with the keywords. Raises ArgumentError."""
+    options = options or TrainingOptions()
+    if isinstance(recipe, str):
+        recipe = get_recipe(recipe)
+    recipe = recipe or default_recipe(keywords.get("weights") or options.weights)
+    words = {word: str(value) if isinstance(value, Path) else value for word, value in keywords.items()}
+    return with_keywords("train", words, recipe, options)  # type: ignore[return-value]
+
+
 def _choose_start(
-    variant: str | Variant | None, recipe: Recipe | None, weights: str | Path | None
+    variant: str | Variant | None, recipe: Recipe, weights: str | None
 ) -> tuple[Recipe, str | None, Choice | None]:
     """Return recipe, weights and network as far as they are known before the images are; reads no image."""
     named = as_variant(variant) if variant else None
-    recipe = recipe or default_recipe(weights)
     start, words = choose_weights(weights, named)
     _say(*words)
     if start:
@@ -239,7 +226,7 @@ def _say(*lines: str) -> None:
 
 
 def check_options(
-    folder: Path, config: RunConfig, variant: Variant | None, recipe: Recipe | None, options: RunOptions | None
+    folder: Path, config: RunConfig, variant: Variant | None, recipe: Recipe | None, options: TrainingOptions | None
 ) -> None:
     """Compare what the caller expects of a run with what it is. Raises RunError."""
     if options and options.weights:

@@ -1,0 +1,25 @@
+"""What a trained network answers to a stream of images, one after another."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Answers(Generic[T], Iterator[T]):
+    """An iterator over the answers to images, in order.
+
+    Args:
+        answers: the answers.
+        engine: name of what computes them.
+        left_out: files in folders and archives that are not images, counted by suffix as they are met.
+    """
+
+    def __init__(self, answers: Iterator[T], engine: str, left_out: Counter[str]):
+        self._answers, self.engine, self.left_out = answers, engine, left_out
+
+    def __next__(self) -> T:
+        return next(self._answers)

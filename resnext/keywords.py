@@ -1,0 +1,37 @@
+"""Options by their names: a verb of Python accepts as keywords what a dataclass defines."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from resnext.errors import ArgumentError, did_you_mean
+
+
+def with_keywords(verb: str, keywords: Mapping[str, Any], *options: Any) -> tuple[Any, ...]:
+    """Return each of some options with the keywords that are fields of it.
+
+    Args:
+        verb: function that was called, for the message.
+        keywords: words and values that it was given.
+        options: frozen dataclasses; no two have a field of the same name. A `name` is not an option.
+
+    Raises:
+        ArgumentError: a word that none of them has, or a value that is not allowed.
+
+    >>> from resnext.images.preprocessing import Preprocessing
+    >>> with_keywords("f", {"size": 32}, Preprocessing(224, 256))[0].size
+    32
+    """
+    names = [{field.name for field in dataclasses.fields(each) if field.name != "name"} for each in options]
+    known = sorted(set().union(*names))
+    for word in keywords:
+        if word not in known:
+            raise ArgumentError(
+                f"{verb}() has no option {word!r}.{did_you_mean(word, known)} Its options are {', '.join(known)}."
+            )
+    return tuple(
+        dataclasses.replace(each, **{word: value for word, value in keywords.items() if word in fields})
+        for each, fields in zip(options, names, strict=True)
+    )
