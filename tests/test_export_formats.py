@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
+from typing import get_args
 
 import keras
 import numpy as np
@@ -14,7 +16,9 @@ from conftest import REPOSITORY, refusal, resnext
 
 from resnext import Model, ResNeXt, evaluate, explain, export, predict, save_weights
 from resnext.errors import ArgumentError, ExportError, WeightsError
-from resnext.exporting.options import BACKEND_OF, ExportOptions
+from resnext.exporting import formats
+from resnext.exporting.formats import writer_of
+from resnext.exporting.options import FORMATS, ExportFormat, ExportOptions
 from resnext.exporting.smaller import Cost
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.options import EvaluationOptions
@@ -23,7 +27,7 @@ pytest.importorskip("onnx")
 
 OUTSIDE = ExportOptions(normalisation="outside", maps=True)
 NAMES = {"saved_model": "a", "litert": "a.tflite", "torch": "a.pt2"}
-HERE = [format for format in NAMES if BACKEND_OF[format] == keras.backend.backend()]
+HERE = [format for format in NAMES if FORMATS[format].backend == keras.backend.backend()]
 MODELS = [format for format in HERE if format != "torch"]
 
 
@@ -341,3 +345,12 @@ def test_no_changed_weight_is_used(trained, tmp_path, name):
     file.write_bytes(content)
     with pytest.raises(WeightsError, match=r"damaged"):
         Model.open(path).engines()
+
+
+@pytest.mark.once
+def test_every_format_has_a_row_and_a_file():
+    """What CONTRIBUTING asks of whoever adds one."""
+    assert (*FORMATS,) == get_args(ExportFormat)
+    files = {path.stem.removeprefix("to_") for path in Path(formats.__file__).parent.glob("to_*.py")}
+    assert files == FORMATS.keys()
+    assert all(callable(writer_of(name)) for name in FORMATS)

@@ -31,7 +31,7 @@ from resnext.cli.training import recipes, resume_command, train_command
 from resnext.cli.weights import convert
 from resnext.distributed import launched
 from resnext.errors import DistributedError, ResNeXtError, RunError, did_you_mean, warn
-from resnext.exporting.options import BACKEND_OF, format_of
+from resnext.exporting.options import FORMATS, format_of
 from resnext.files import user_path
 from resnext.recipes.naming import default_recipe, get_recipe
 from resnext.runs.run import Run
@@ -157,7 +157,7 @@ def _backend_of_export(arguments: Sequence[str]) -> str | None:
     if arguments[1:2] != ["export"]:
         return None
     named = _value_of("--format", arguments) or format_of(Path(_value_of("--out", arguments) or ""))
-    return BACKEND_OF.get(named or "")
+    return FORMATS[named].backend if named in FORMATS else None
 
 
 def _ask_for_equal_bytes() -> None:

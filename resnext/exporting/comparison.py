@@ -12,7 +12,7 @@ from resnext.data.batches import prepared
 from resnext.data.inputs import Inputs
 from resnext.engines.torch_program import TorchProgram
 from resnext.errors import ArgumentError, DataError, ExportError, ImageError, printable
-from resnext.exporting.options import SUFFIXES
+from resnext.exporting.options import FORMATS
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.evaluate import examples_for, source_for
 from resnext.inference.model import Model
@@ -61,7 +61,7 @@ def _repeated(pixels: list[np.ndarray]) -> np.ndarray:
 
 def largest_difference(model: Model, path: Path, pixels: np.ndarray) -> float:
     """Return the largest difference of a probability between the network and its file, in batches of 1, 3 and 17."""
-    file = TorchProgram(path) if path.suffix == SUFFIXES["torch"] else Model.open(path).engines()[0]
+    file = TorchProgram(path) if path.suffix == FORMATS["torch"].suffix else Model.open(path).engines()[0]
     (network,) = model.in_float32().engines()
     differences = []
     for batch in (1, 3, IMAGES):

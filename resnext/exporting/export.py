@@ -5,24 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
 from resnext.engines.description import Description
-from resnext.engines.onnx_file import onnx_file
 from resnext.errors import ArgumentError
-from resnext.exporting import (
-    to_bundle,
-    to_litert,
-    to_onnx,
-    to_openvino,
-    to_ovms,
-    to_saved_model,
-    to_torch,
-    to_triton,
-)
 from resnext.exporting.comparison import checked, largest_difference, sample
+from resnext.exporting.formats import Export, writer_of
 from resnext.exporting.half import halved
 from resnext.exporting.int8 import quantise
 from resnext.exporting.keywords import ExportKeywords
@@ -32,9 +22,6 @@ from resnext.exporting.target import check_backend, check_target, chosen_format,
 from resnext.files import sync_folder, temporary_folder, user_path
 from resnext.inference.model import Model
 from resnext.keywords import with_keywords
-
-FROM_ONNX = {"onnx": to_onnx, "openvino": to_openvino, "triton": to_triton, "ovms": to_ovms}
-FROM_KERAS = {"saved_model": to_saved_model, "litert": to_litert, "torch": to_torch, "bundle": to_bundle}
 
 
 class Exported(NamedTuple):
@@ -88,21 +75,16 @@ def export(
     opened.check_network()
     check_target(path, kind, opened)
     check_backend(kind)
-    description = describe(opened, chosen)
+    prepared, write = Export(opened, describe(opened, chosen), chosen), writer_of(kind)
     calibration = None if chosen.dtype == "float32" else calibration_of(opened, data)
     cost = None
     with temporary_folder(path) as folder:
         written = folder / path.name
-        if kind in FROM_ONNX:
-            (classifier,) = opened.in_float32().build(outputs=("logits", "maps"))
-            content = onnx_file(classifier, description, chosen.maps)
-            network = FROM_ONNX[kind].write(content, description, written)
-        else:
-            content, network = b"", FROM_KERAS[kind].write(opened, description, written, chosen.maps)
+        network = write(prepared, written)
         pixels, count, source = sample(opened, images)
         difference = checked(largest_difference(opened, network, pixels), path)
         if calibration:
-            cost = _made_smaller(opened, content, description, chosen, calibration, kind, network, written)
+            cost = _made_smaller(prepared, calibration, write, network, written)
         place_of_labels(kind, written, network).write_bytes(labels_of(opened.classes))
         for file in sorted(folder.iterdir(), key=lambda file: file == written):  # the file itself last
             os.replace(file, path.with_name(file.name))
@@ -128,21 +110,15 @@ def describe(model: Model, options: ExportOptions) -> Description:
 
 
 def _made_smaller(
-    model: Model,
-    content: bytes,
-    description: Description,
-    options: ExportOptions,
-    calibration: Calibration,
-    format: str,
-    network: Path,
-    written: Path,
+    export: Export, calibration: Calibration, write: Callable[[Export, Path], Path], network: Path, written: Path
 ) -> Cost:
     """Replace what was written by the network in a smaller dtype. Raises ExportError where that costs too much."""
-    folder = written.with_name("smaller")
+    folder, options = written.with_name("smaller"), export.options
     folder.mkdir()
-    small = quantise(content, calibration, options, folder) if options.dtype == "int8" else halved(content)
-    smaller = FROM_ONNX[format].write(small, description, folder / written.name)
-    cost = cost_of(model, network, smaller, calibration)
+    is_int8 = options.dtype == "int8"
+    small = quantise(export.onnx, calibration, options, folder) if is_int8 else halved(export.onnx)
+    smaller = write(export.with_onnx(small), folder / written.name)
+    cost = cost_of(export.model, network, smaller, calibration)
     check_cost(cost, options, written.name)
     for file in list(folder.iterdir()):
         if file.is_dir():

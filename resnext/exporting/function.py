@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from resnext.engines.description import Description
-from resnext.inference.model import Model
+from resnext.exporting.formats import Export
 
 if TYPE_CHECKING:
     import keras
 
 
-def exported_function(model: Model, description: Description, maps: bool) -> tuple[keras.Model, Callable[[Any], dict]]:
+def exported_function(export: Export) -> tuple[keras.Model, Callable[[Any], dict]]:
     """Return a network, and the function that its file is to hold.
 
     Args:
-        model: opened model.
-        description: what the file is to say of itself, and which input it has.
-        maps: whether class activation maps are a second output.
+        export: network to write.
 
     Returns:
         The model whose weights the function uses; and the function from uint8 (batch, size, size, 3), or normalised
@@ -29,13 +26,13 @@ def exported_function(model: Model, description: Description, maps: bool) -> tup
 
     from resnext.model.classifier import head_weights, network_of
 
-    (classifier,) = model.in_float32().build(outputs=("logits", "maps"))
-    network = classifier if description.input == "uint8" else network_of(classifier)
+    (classifier,) = export.model.in_float32().build(outputs=("logits", "maps"))
+    network = classifier if export.description.input == "uint8" else network_of(classifier)
     kernel, _ = head_weights(classifier)
 
     def compute(images: Any) -> dict[str, Any]:
         logits, features = network(images)
         outputs = {"probabilities": ops.softmax(logits)}
-        return outputs | ({"maps": ops.conv(features, kernel[None, None])} if maps else {})
+        return outputs | ({"maps": ops.conv(features, kernel[None, None])} if export.options.maps else {})
 
     return network, compute

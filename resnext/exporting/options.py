@@ -1,21 +1,46 @@
-"""What can be chosen in an export."""
+"""The formats of an export, one row each, and its options."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from resnext.errors import ArgumentError
 
-ExportFormat = Literal["onnx", "openvino", "saved_model", "litert", "torch", "triton", "ovms", "bundle"]
-SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "litert": ".tflite", "torch": ".pt2"}  # the others are folders
-BACKEND_OF = {"saved_model": "tensorflow", "litert": "tensorflow", "torch": "torch"}  # that write a format
-ANY_DTYPE = ("onnx", "openvino", "triton", "ovms")  # formats that half precision and int8 have as well
+ExportFormat = Literal["onnx", "openvino", "litert", "torch", "saved_model", "bundle", "triton", "ovms"]
 LABELS = "labels.txt"
 Normalisation = Literal["inside", "outside"]
 ExportDtype = Literal["float32", "float16", "int8"]
 CalibrationMethod = Literal["minmax", "entropy", "percentile"]
+
+
+class Format(NamedTuple):
+    """What is known of a format, whose file `to_NAME.py` has the function `write(export, path)`.
+
+    Args:
+        suffix: of its file; None for a folder.
+        backend: backend of Keras that writes it; None for any.
+        all_dtypes: whether it is written in float16 and int8 as well.
+        is_repository: whether it is a folder of a server's, with the network two folders below.
+    """
+
+    suffix: str | None = None
+    backend: str | None = None
+    all_dtypes: bool = False
+    is_repository: bool = False
+
+
+FORMATS: dict[ExportFormat, Format] = {
+    "onnx": Format(".onnx", all_dtypes=True),
+    "openvino": Format(".xml", all_dtypes=True),
+    "litert": Format(".tflite", "tensorflow"),
+    "torch": Format(".pt2", "torch"),
+    "saved_model": Format(backend="tensorflow"),
+    "bundle": Format(),
+    "triton": Format(all_dtypes=True, is_repository=True),
+    "ovms": Format(all_dtypes=True, is_repository=True),
+}
 
 
 @dataclass(frozen=True)
@@ -61,10 +86,10 @@ class ExportOptions:
             raise ArgumentError("int8 takes uint8 images and has no maps. Leave --maps and --normalisation out.")
 
 
-def format_of(path: Path) -> str | None:
+def format_of(path: Path) -> ExportFormat | None:
     """Return the format that a suffix names.
 
     >>> format_of(Path("signs.onnx"))
     'onnx'
     """
-    return {suffix: name for name, suffix in SUFFIXES.items()}.get(path.suffix.lower())
+    return next((name for name, known in FORMATS.items() if known.suffix and known.suffix == path.suffix.lower()), None)

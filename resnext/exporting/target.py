@@ -8,25 +8,27 @@ from typing import get_args
 from resnext.backend import import_keras
 from resnext.engines.engine import check_installed
 from resnext.errors import ArgumentError, printable
-from resnext.exporting.options import ANY_DTYPE, BACKEND_OF, LABELS, SUFFIXES, ExportFormat, ExportOptions, format_of
+from resnext.exporting.options import FORMATS, LABELS, ExportFormat, ExportOptions, format_of
 from resnext.inference.model import Model
 
 
-def chosen_format(path: Path, options: ExportOptions) -> str:
+def chosen_format(path: Path, options: ExportOptions) -> ExportFormat:
     """Return the format that is asked for, or that the suffix names. Raises ArgumentError."""
     if not path.name:
         raise ArgumentError("`out` is empty. Pass a file to write, such as network.onnx, or a new folder.")
     chosen = options.format or format_of(path)
     if chosen is None:
         raise ArgumentError(
-            f"{path}: the suffix names no format. Use {', '.join(SUFFIXES.values())}, or pass --format for a folder."
+            f"{path}: the suffix names no format. Use {', '.join(_suffixes())}, or pass --format for a folder."
         )
     if chosen not in get_args(ExportFormat):
         raise ArgumentError(f"`format` must be one of {', '.join(get_args(ExportFormat))}. Received: {chosen!r}")
-    if chosen in SUFFIXES and path.suffix.lower() != SUFFIXES[chosen]:
-        raise ArgumentError(f"{path}: {chosen} files end in {SUFFIXES[chosen]}. Choose such a name.")
-    if chosen not in ANY_DTYPE and options.dtype != "float32":
-        raise ArgumentError(f"{chosen} is in float32. Leave --dtype out, or pass --format {', '.join(ANY_DTYPE)}.")
+    suffix = FORMATS[chosen].suffix
+    if suffix and path.suffix.lower() != suffix:
+        raise ArgumentError(f"{path}: {chosen} files end in {suffix}. Choose such a name.")
+    if options.dtype != "float32" and not FORMATS[chosen].all_dtypes:
+        others = ", ".join(name for name, known in FORMATS.items() if known.all_dtypes)
+        raise ArgumentError(f"{chosen} is in float32. Leave --dtype out, or pass --format {others}.")
     if chosen == "bundle" and (options.maps or options.normalisation == "outside"):
         raise ArgumentError(
             "a bundle has the weights as they are, for other programs to build the network. Leave out --maps and "
@@ -35,13 +37,13 @@ def chosen_format(path: Path, options: ExportOptions) -> str:
     return chosen
 
 
-def check_target(path: Path, format: str, model: Model) -> None:
+def check_target(path: Path, format: ExportFormat, model: Model) -> None:
     """Refuse a place that cannot be written to, or that has files of another network. Raises ArgumentError."""
     if wrong := [name for name in model.classes if len(name.splitlines()) != 1]:
         raise ArgumentError(
             f"the class {wrong[0]!r} has more than one line, and {LABELS} has a class on each. Rename the class."
         )
-    if format not in SUFFIXES:
+    if FORMATS[format].suffix is None:
         if path.exists() or not path.parent.is_dir():
             reason = "exists already" if path.exists() else "the folder that it is to be in does not exist"
             raise ArgumentError(f"{printable(path)}: {reason}. Pass a new folder.")
@@ -57,9 +59,9 @@ def check_target(path: Path, format: str, model: Model) -> None:
         raise ArgumentError(f"{printable(labels)}: belongs to a network of other classes. Choose another folder.")
 
 
-def check_backend(format: str) -> None:
+def check_backend(format: ExportFormat) -> None:
     """Refuse a format that another backend writes than the one that Keras has. Raises ArgumentError."""
-    needed = BACKEND_OF.get(format)
+    needed = FORMATS[format].backend
     if needed is None:
         return
     check_installed(needed, f"export to {format}")
@@ -78,7 +80,7 @@ def labels_of(classes: tuple[str, ...]) -> bytes:
     return "".join(f"{name}\n" for name in classes).encode()
 
 
-def place_of_labels(format: str, written: Path, network: Path) -> Path:
+def place_of_labels(format: ExportFormat, written: Path, network: Path) -> Path:
     """Return the path of labels.txt: beside a file, or in the folder of a network.
 
     Args:
@@ -86,5 +88,11 @@ def place_of_labels(format: str, written: Path, network: Path) -> Path:
         written: file or folder that was written.
         network: the file or folder in it that a runtime opens.
     """
-    folders = {"saved_model": written, "bundle": written, "triton": network.parents[1], "ovms": network.parents[1]}
-    return folders.get(format, written.parent) / LABELS
+    known = FORMATS[format]
+    if known.is_repository:
+        return network.parents[1] / LABELS
+    return (written.parent if known.suffix else written) / LABELS
+
+
+def _suffixes() -> list[str]:
+    return [known.suffix for known in FORMATS.values() if known.suffix]

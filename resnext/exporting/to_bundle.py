@@ -7,9 +7,10 @@ import hashlib
 import json
 from pathlib import Path
 
-from resnext.engines.description import SHA256, Description
+from resnext.engines.description import SHA256
 from resnext.errors import ArgumentError, DataError, ImageError
 from resnext.exporting.card import model_card
+from resnext.exporting.formats import Export
 from resnext.exporting.smaller import training_images
 from resnext.inference.evaluate import Evaluated, evaluate_model, source_for
 from resnext.inference.model import Model
@@ -18,18 +19,17 @@ from resnext.weights.hub_config import HUB_CONFIG, HUB_FILE
 from resnext.weights.timm_config import timm_config
 
 
-def write(model: Model, description: Description, path: Path, maps: bool) -> Path:
+def write(export: Export, path: Path) -> Path:
     """Write a trained network into a new folder, and return it.
 
     Args:
-        model: opened model.
-        description: what the files say of themselves.
+        export: network to write; its weights go out as they are, for other programs to build the network.
         path: folder to make.
-        maps: False: the weights go out as they are, for other programs to build the network.
 
     Raises:
         ArgumentError: a network that timm does not have, such as those for CIFAR.
     """
+    model, description = export.model, export.description
     if not fits_timm(model.variant):
         raise ArgumentError(
             f"{model.variant.name}: timm has no such network, so it can't be a bundle. Use --format onnx, or "

@@ -13,13 +13,13 @@ from resnext.engines.description import Description
 from resnext.engines.engine import check_installed
 from resnext.engines.litert import DESCRIPTION
 from resnext.exporting import to_saved_model
+from resnext.exporting.formats import Export
 from resnext.exporting.options import LABELS
 from resnext.exporting.target import labels_of
-from resnext.inference.model import Model
 
 
-def write(model: Model, description: Description, path: Path, maps: bool) -> Path:
-    """Write a trained network, and return the file; the arguments are those of `to_saved_model.write`.
+def write(export: Export, path: Path) -> Path:
+    """Write a trained network, and return the file.
 
     The description and the labels are in a zip archive at the end of the file, as the files that belong to TensorFlow
     Lite's own metadata are; programs that know nothing of it see the network only.
@@ -31,11 +31,11 @@ def write(model: Model, description: Description, path: Path, maps: bool) -> Pat
     import tensorflow as tf
 
     folder = path.with_name("saved_model")
-    to_saved_model.write(model, description, folder, maps)
+    to_saved_model.write(export, folder)
     with silent():
         content = tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert()
     shutil.rmtree(folder)
-    path.write_bytes(content + _archive(description, content))
+    path.write_bytes(content + _archive(export.description, content))
     return path
 
 

@@ -6,19 +6,19 @@ import io
 import json
 from pathlib import Path
 
-from resnext.engines.description import Description
 from resnext.engines.engine import check_installed
 from resnext.engines.openvino_runtime import RT_INFO, openvino_core
+from resnext.exporting.formats import Export
 
 
-def write(content: bytes, description: Description, path: Path) -> Path:
-    """Write a network; the arguments are those of `to_onnx.write`. Return the .xml file."""
+def write(export: Export, path: Path) -> Path:
+    """Write a network; return the .xml file."""
     check_installed("openvino", "export to openvino")
     import openvino
 
-    converted = openvino_core().read_model(io.BytesIO(content))
+    converted = openvino_core().read_model(io.BytesIO(export.onnx))
     openvino.save_model(converted, str(path), compress_to_fp16=False)
-    known = description.to_metadata(path.with_suffix(".bin").read_bytes())
+    known = export.description.to_metadata(path.with_suffix(".bin").read_bytes())
     converted.set_rt_info(json.dumps(known, ensure_ascii=False), RT_INFO)
     openvino.save_model(converted, str(path), compress_to_fp16=False)
     return path

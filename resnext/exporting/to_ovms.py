@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from resnext.engines.description import Description
 from resnext.exporting import to_openvino
+from resnext.exporting.formats import Export
 from resnext.exporting.to_triton import repository_name
 
 CONFIGURATION = "config.json"
 
 
-def write(content: bytes, description: Description, path: Path) -> Path:
-    """Write a new model repository; the arguments are those of `to_onnx.write`. Return the network's file in it.
+def write(export: Export, path: Path) -> Path:
+    """Write a new model repository; return the network's file in it.
 
     The configuration names the folder relative to itself:
     https://docs.openvino.ai/2025/model-server/ovms_docs_parameters.html
     """
-    name = repository_name(description)
+    name = repository_name(export.description)
     file = path / name / "1" / "model.xml"
     file.parent.mkdir(parents=True)
     document = {"model_config_list": [{"config": {"name": name, "base_path": name}}]}
     (path / CONFIGURATION).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    return to_openvino.write(content, description, file)
+    return to_openvino.write(export, file)

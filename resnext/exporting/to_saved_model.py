@@ -7,37 +7,34 @@ from pathlib import Path
 from typing import Any
 
 from resnext.backend import silent
-from resnext.engines.description import Description
 from resnext.engines.saved_model import DESCRIPTION, GRAPH, SIGNATURE
-from resnext.inference.model import Model
+from resnext.exporting.formats import Export
 
 
-def write(model: Model, description: Description, path: Path, maps: bool) -> Path:
+def write(export: Export, path: Path) -> Path:
     """Write a trained network into a new folder, and return it.
 
     Args:
-        model: opened model.
-        description: what the file is to say of itself.
+        export: network to write.
         path: folder to make.
-        maps: whether class activation maps are a second output.
     """
     import tensorflow as tf
 
-    size, kind = model.preprocessing.size, tf.uint8 if description.input == "uint8" else tf.float32
+    size, kind = export.model.preprocessing.size, tf.uint8 if export.description.input == "uint8" else tf.float32
     images = tf.TensorSpec((None, size, size, 3), kind, name="images")
     with silent():
-        constant, names = _with_constant_weights(model, description, maps, images)
+        constant, names = _with_constant_weights(export, images)
         module: Any = tf.Module()
         module.network = constant  # a function is saved if something has it
         serve = tf.function(lambda images: dict(zip(names, constant(images), strict=True)), input_signature=[images])
         tf.saved_model.save(module, str(path), signatures={SIGNATURE: serve})
     (path / DESCRIPTION).parent.mkdir()
-    known = description.to_metadata((path / GRAPH).read_bytes())
+    known = export.description.to_metadata((path / GRAPH).read_bytes())
     (path / DESCRIPTION).write_text(json.dumps(known, ensure_ascii=False), encoding="utf-8")
     return path
 
 
-def _with_constant_weights(model: Model, description: Description, maps: bool, images: Any) -> tuple[Any, list[str]]:
+def _with_constant_weights(export: Export, images: Any) -> tuple[Any, list[str]]:
     """Return the function of TensorFlow that a network computes, and the names of its outputs in order.
 
     Variables would be restored by operations that read files, which nobody runs for a file of others.
@@ -47,7 +44,7 @@ def _with_constant_weights(model: Model, description: Description, maps: bool, i
 
     from resnext.exporting.function import exported_function
 
-    network, compute = exported_function(model, description, maps)
+    network, compute = exported_function(export)
     concrete = tf.function(compute, input_signature=[images]).get_concrete_function()
     constant = convert_variables_to_constants_v2(concrete)
     del network  # whose variables had to live until here

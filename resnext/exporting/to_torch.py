@@ -6,17 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from resnext.engines.description import Description
 from resnext.engines.torch_program import DESCRIPTION
+from resnext.exporting.formats import Export
 from resnext.exporting.options import LABELS
 from resnext.exporting.target import labels_of
-from resnext.inference.model import Model
 
 KEPT = ("val", "tensor_meta")  # of what is known of a node; the rest are lines and paths of the program that wrote it
 
 
-def write(model: Model, description: Description, path: Path, maps: bool) -> Path:
-    """Write a trained network, and return the file; the arguments are those of `to_saved_model.write`.
+def write(export: Export, path: Path) -> Path:
+    """Write a trained network, and return the file.
 
     Normalised images and maps have their channels first, as PyTorch has them.
     """
@@ -25,8 +24,9 @@ def write(model: Model, description: Description, path: Path, maps: bool) -> Pat
 
     from resnext.exporting.function import exported_function
 
-    network, compute = exported_function(model, description, maps)
-    inside, size = description.input == "uint8", model.preprocessing.size
+    description, maps = export.description, export.options.maps
+    network, compute = exported_function(export)
+    inside, size = description.input == "uint8", export.model.preprocessing.size
 
     class Network(torch.nn.Module):
         """The network with its weights as parameters; Keras would have them as constants, copied at each call."""

@@ -8,22 +8,23 @@ from pathlib import Path
 
 from resnext.engines.description import Description
 from resnext.exporting import to_onnx
+from resnext.exporting.formats import Export
 from resnext.exporting.options import LABELS
 
 MAX_BATCH = 64  # images that Triton computes at once
 
 
-def write(content: bytes, description: Description, path: Path) -> Path:
-    """Write a new model repository; the arguments are those of `to_onnx.write`. Return the network's file in it.
+def write(export: Export, path: Path) -> Path:
+    """Write a new model repository; return the network's file in it.
 
     The configuration is a `ModelConfig` in text:
     https://github.com/triton-inference-server/common/blob/main/protobuf/model_config.proto
     """
-    name = repository_name(description)
+    name = repository_name(export.description)
     file = path / name / "1" / "model.onnx"
     file.parent.mkdir(parents=True)
-    (path / name / "config.pbtxt").write_text(_configuration(name, content, description), encoding="utf-8")
-    return to_onnx.write(content, description, file)
+    (path / name / "config.pbtxt").write_text(_configuration(name, export.onnx), encoding="utf-8")
+    return to_onnx.write(export, file)
 
 
 def repository_name(description: Description) -> str:
@@ -31,7 +32,7 @@ def repository_name(description: Description) -> str:
     return re.sub(r"[^\w.-]", "_", description.facts["model"], flags=re.ASCII)
 
 
-def _configuration(name: str, content: bytes, description: Description) -> str:
+def _configuration(name: str, content: bytes) -> str:
     import onnx
 
     graph = onnx.load_from_string(content).graph
