@@ -151,6 +151,11 @@ def test_normalisation_outside_and_maps(trained, colours, tmp_path):
     probabilities, maps = session.run(None, {"images": image.astype(np.float32).transpose(2, 0, 1)[None]})
     (given,) = explain(model, file, class_name="red")
     np.testing.assert_allclose(maps[0, 2], given.map, atol=1e-3)
+    (by_file,) = explain(tmp_path / "a.onnx", file, class_name="red")
+    np.testing.assert_allclose(by_file.map, given.map, atol=1e-3)
+    export(trained[0], tmp_path / "without.onnx")
+    with pytest.raises(ArgumentError, match=r"without\.onnx: the exported file does not compute maps\. Pass the model"):
+        explain(tmp_path / "without.onnx", file)
     (prediction,) = predict(tmp_path / "a.onnx", file)
     assert dict(prediction.classes)["red"] == pytest.approx(probabilities[0, 2], abs=1e-5)
 
