@@ -32,14 +32,22 @@ class KerasEngine(Engine):
         self._counts: set[int] = set()  # of images that were computed at once, and so are compiled
 
     def outputs(self, images: np.ndarray) -> Outputs:
-        """Compute a batch: filled up to a number of images that is compiled, where there is one."""
+        """Compute a batch: filled up to a number of images that is compiled, where there is one.
+
+        Where several devices compute, each process passes its own rows, and gets the outputs of the complete batch.
+        """
+        if self.cluster.devices > 1:
+            return self._outputs(self.arrays(images))
         count = len(images)
         filled = min((each for each in self._counts if each >= count), default=count)
         self._counts.add(filled)
         if filled > count:
             images = np.concatenate([images, np.repeat(images[-1:], filled - count, axis=0)])
-        arrays = dict(zip(self.names, (array[:count] for array in self.arrays(images)), strict=True))
-        return Outputs(arrays["logits"], arrays.get("embedding"), arrays.get("maps"), self.kernel)
+        return self._outputs([array[:count] for array in self.arrays(images)])
+
+    def _outputs(self, arrays: list[np.ndarray]) -> Outputs:
+        named = dict(zip(self.names, arrays, strict=True))
+        return Outputs(named["logits"], named.get("embedding"), named.get("maps"), self.kernel)
 
     def arrays(self, images: np.ndarray) -> list[np.ndarray]:
         """Return the classifier's outputs in order, as float32."""
