@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from conftest import computed
 
-from resnext import ResNeXt, fold
+from resnext import ResNeXt, fold, lineage
 from resnext.layers.batch_norm import BatchNorm
 from resnext.layers.convolution import GroupedConv2D
-from resnext.model import lineage
 from resnext.model.blocks import FORMS
 from resnext.variants.naming import get_variant
 
