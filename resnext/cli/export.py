@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -10,16 +9,14 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
+from resnext.cli.options import Unchecked, checked
 from resnext.errors import printable
 from resnext.exporting.options import LABELS, ExportOptions
 
 
 @dataclass(frozen=True)
-class _Export(ExportOptions):
+class _Export(Unchecked, ExportOptions):
     __doc__ = ExportOptions.__doc__
-
-    def __post_init__(self) -> None:
-        """Accept anything here, where tyro would print an error in a box; `ExportOptions` checks the values later."""
 
 
 def export(
@@ -42,7 +39,7 @@ def export(
     """
     from resnext.exporting.export import export
 
-    chosen = ExportOptions(**dataclasses.asdict(network))
+    chosen = checked(ExportOptions, network)
     done = export(model, out, weights=weights, images=images, data=data, options=chosen)
     dtype = chosen.dtype
     print(f"exported: {printable(done.path)}, with {LABELS}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 import tyro
 from tyro.conf import Positional
 
+from resnext.cli.options import Unchecked, checked
 from resnext.cli.progress import bar
 from resnext.cli.tables import print_table
 from resnext.errors import ArgumentError, DataError, ImageError, counted, printable, warn
@@ -30,21 +30,15 @@ ModelArgument: TypeAlias = Annotated[Positional[str], tyro.conf.arg(metavar="MOD
 
 
 @dataclass(frozen=True)
-class _Evaluation(EvaluationOptions):
+class _Evaluation(Unchecked, EvaluationOptions):
     __doc__ = EvaluationOptions.__doc__
-
-    def __post_init__(self) -> None:
-        """Accept anything here, where tyro would print an error in a box; `EvaluationOptions` checks it later."""
 
 
 @dataclass(frozen=True)
-class _Prediction(PredictionOptions):
+class _Prediction(Unchecked, PredictionOptions):
     __doc__ = PredictionOptions.__doc__
 
     embeddings: Annotated[bool, tyro.conf.Suppress] = False  # follows from --embeddings FILE
-
-    def __post_init__(self) -> None:
-        """Accept anything here; `PredictionOptions` checks the values later."""
 
 
 def evaluate(
@@ -71,7 +65,7 @@ def evaluate(
     from resnext.inference.model import Model
     from resnext.inference.results import PAGE, new_folder, to_csv, to_document, write_folder
 
-    options = EvaluationOptions(**dataclasses.asdict(evaluation))
+    options = checked(EvaluationOptions, evaluation)
     opened, other = Model.open(model, weights), None if against is None else Model.open(against)
     if other:
         check_comparable(opened, other, data, options.follow_links)
@@ -170,8 +164,7 @@ def predict(
     from resnext.inference.rows import check_outputs, open_embeddings, open_rows
 
     check_outputs(out, embeddings)
-    values: dict[str, Any] = dataclasses.asdict(prediction) | {"embeddings": embeddings is not None}
-    chosen = PredictionOptions(**values)
+    chosen = checked(PredictionOptions, prediction, embeddings=embeddings is not None)
     opened = Model.open(model, weights)
     top = min(chosen.top, len(opened.classes))
     images_done, errors = 0, 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import tyro
 from tyro.conf import Positional
 
+from resnext.cli.options import Unchecked, checked
 from resnext.cli.tables import print_table
 from resnext.errors import RunError, counted
 from resnext.files import user_path
@@ -25,21 +26,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Settings(Recipe):
+class Settings(Unchecked, Recipe):
     __doc__ = Recipe.__doc__
 
     name: Annotated[str, tyro.conf.arg(name="recipe", metavar="NAME", help="training recipe; see `resnext recipes`.")]
 
-    def __post_init__(self):
-        """Accept anything here, where tyro would print an error in a box; `Recipe` checks the values later."""
-
 
 @dataclass(frozen=True)
-class Options(TrainingOptions):
+class Options(Unchecked, TrainingOptions):
     __doc__ = TrainingOptions.__doc__
-
-    def __post_init__(self):
-        """Accept anything here; `TrainingOptions` checks the values later."""
 
 
 RunGroup: TypeAlias = tyro.conf.FlagCreatePairsOff[tyro.conf.OmitArgPrefixes[Options]]
@@ -89,7 +84,7 @@ def train_command(defaults: Recipe) -> Callable[..., None]:
         """
         from resnext.training.train import train
 
-        options = TrainingOptions(**dataclasses.asdict(run))
+        options = checked(TrainingOptions, run)
         settings = to_recipe(recipe)
         _print_result(train(data, variant, out, recipe=settings, options=options, workers=workers, device=device))
 
@@ -129,7 +124,7 @@ def resume_command(folder: Path) -> Callable[..., None]:
         if user_path(out).resolve() != folder.resolve():
             raise RunError(f"{folder}: a run is resumed in its own folder. Leave out --out {out}.")
         expected = config.variant if variant == config.variant.name else get_variant(variant)
-        settings, given = to_recipe(recipe), TrainingOptions(**dataclasses.asdict(run))
+        settings, given = to_recipe(recipe), checked(TrainingOptions, run)
         check_options(folder, config, expected, settings, given)
         if opened.is_finished:
             best = opened.history.best
@@ -160,4 +155,4 @@ def to_settings(recipe: Recipe) -> Settings:
 
 
 def to_recipe(settings: Settings) -> Recipe:
-    return Recipe(**dataclasses.asdict(settings))
+    return checked(Recipe, settings)

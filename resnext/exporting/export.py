@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import os
 import shutil
@@ -117,7 +118,7 @@ def _made_smaller(
     folder.mkdir()
     is_int8 = options.dtype == "int8"
     small = quantise(export.onnx, calibration, options, folder) if is_int8 else halved(export.onnx)
-    smaller = write(export.with_onnx(small), folder / written.name)
+    smaller = write(dataclasses.replace(export, small=small), folder / written.name)
     cost = cost_of(export.model, network, smaller, calibration)
     check_cost(cost, options, written.name)
     for file in list(folder.iterdir()):

@@ -1,4 +1,4 @@
-"""The formats of an export: one row each, and one file `to_*.py` with its `write(export, path)`."""
+"""A network on its way into a file, and the functions that write it: one file `to_*.py` for each format."""
 
 from __future__ import annotations
 
@@ -24,25 +24,23 @@ class Export:
         model: opened model.
         description: what the file is to say of itself.
         options: options of the export.
+        small: the network in ONNX in a smaller dtype; None for float32, which is made when it is needed.
     """
 
     model: Model
     description: Description
     options: ExportOptions
+    small: bytes | None = None
 
     @cached_property
     def onnx(self) -> bytes:
         """The network in ONNX, from which other formats are made as well. Raises MissingPackageError."""
         from resnext.engines.onnx_file import onnx_file
 
+        if self.small is not None:
+            return self.small
         (classifier,) = self.model.in_float32().build(outputs=("logits", "maps"))
         return onnx_file(classifier, self.description, self.options.maps)
-
-    def with_onnx(self, content: bytes) -> Export:
-        """Return the same export of another network in ONNX."""
-        other = Export(self.model, self.description, self.options)
-        other.__dict__["onnx"] = content
-        return other
 
 
 def writer_of(format: str) -> Callable[[Export, Path], Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
 
 from resnext.backend import import_keras
 from resnext.engines.engine import check_installed
@@ -21,8 +20,8 @@ def chosen_format(path: Path, options: ExportOptions) -> ExportFormat:
         raise ArgumentError(
             f"{path}: the suffix names no format. Use {', '.join(_suffixes())}, or pass --format for a folder."
         )
-    if chosen not in get_args(ExportFormat):
-        raise ArgumentError(f"`format` must be one of {', '.join(get_args(ExportFormat))}. Received: {chosen!r}")
+    if chosen not in FORMATS:
+        raise ArgumentError(f"`format` must be one of {', '.join(FORMATS)}. Received: {chosen!r}")
     suffix = FORMATS[chosen].suffix
     if suffix and path.suffix.lower() != suffix:
         raise ArgumentError(f"{path}: {chosen} files end in {suffix}. Choose such a name.")

@@ -1,0 +1,20 @@
+"""Options of the command line: fields of a dataclass, whose values are checked after the line is parsed."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Unchecked:
+    """First parent of a dataclass of options: it accepts anything, where tyro would print an error in a box."""
+
+    def __post_init__(self) -> None:
+        """Accept anything here; `checked` checks the values later."""
+
+
+def checked(kind: type[T], options: Any, **changes: Any) -> T:
+    """Return the same options, some of them changed, as the dataclass that checks them. Raises ArgumentError."""
+    return kind(**dataclasses.asdict(options) | changes)
