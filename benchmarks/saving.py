@@ -71,7 +71,7 @@ def timed_with_checkpoint(steps: int, step, classifier, folder: Path, number: in
     from resnext.training.saving import Writer
     from resnext.training.variables import capture
 
-    saver = Writer(folder, print)
+    saver = Writer(folder)
     began = time.perf_counter()
     step()
     before = time.perf_counter()

@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING
 
 import wrapt
 
+from resnext.log import print_as_fallback
+
 __version__ = "0.1.0"
 
 # Without oneDNN, TensorFlow has no gradients of grouped convolutions. It reads this when it is imported.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+print_as_fallback()
 
 # Public names and the modules they live in: imported at first use, so that `resnext --help` does not wait for Keras.
 _HOMES = {

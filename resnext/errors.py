@@ -8,7 +8,6 @@ statuses are those of sysexits.h, by which schedulers tell what may be tried aga
 from __future__ import annotations
 
 import difflib
-import sys
 
 
 class ResNeXtError(Exception):
@@ -51,6 +50,12 @@ class DamagedCheckpointError(RunError):
 
 class TrainingDiverged(ResNeXtError, RuntimeError):
     """The loss or a weight is no longer a number; earlier checkpoints are intact."""
+
+
+class StalledFileError(ResNeXtError, RuntimeError):
+    """A file did not arrive: its file system does not respond."""
+
+    exit_code = 74  # EX_IOERR
 
 
 class SavingError(ResNeXtError, RuntimeError):
@@ -155,8 +160,3 @@ def did_you_mean(word: str, known: list[str] | tuple[str, ...]) -> str:
     """
     nearest = difflib.get_close_matches(word, known, n=1)
     return f" Did you mean {nearest[0]}?" if nearest else ""
-
-
-def warn(line: str) -> None:
-    """Print a line to standard error, under the name of the command."""
-    print(f"resnext: {line}", file=sys.stderr)

@@ -4,9 +4,11 @@ import contextlib
 import glob
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+
+from resnext.ending import at_any_end
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
@@ -40,27 +42,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-_at_any_end: list[Callable[[], object]] = []
-
-
-@contextlib.contextmanager
-def at_any_end(function: Callable[[], object]) -> Iterator[None]:
-    """Call a function after the block, or when the process ends in its middle and Python can't run any `finally`."""
-    _at_any_end.append(function)
-    try:
-        yield
-    finally:
-        _at_any_end.remove(function)
-        function()
-
-
-def clean_up() -> None:
-    """Call the functions of `at_any_end`, the last one first."""
-    for function in reversed([*_at_any_end]):
-        with contextlib.suppress(Exception):
-            function()
 
 
 @contextlib.contextmanager

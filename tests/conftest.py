@@ -2,10 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -146,11 +149,20 @@ def load_held_out(data, held_out, classes):
 
 def refusal(process: subprocess.CompletedProcess) -> str:
     """The one line with which a command said no."""
-    lines = [line for line in process.stderr.splitlines() if line.startswith("resnext: ")]
     assert process.returncode == 1, process.stderr
-    assert len(lines) == 1, process.stderr
     assert "Traceback" not in process.stderr
-    return lines[0].removeprefix("resnext: ")
+    line = process.stderr.splitlines()[-1]
+    assert line.startswith("resnext: "), process.stderr
+    return line.removeprefix("resnext: ")
+
+
+@contextmanager
+def logged(caplog, pattern: str) -> Iterator[None]:
+    """The block logs a warning that the pattern describes."""
+    caplog.clear()
+    yield
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert any(re.search(pattern, message) for message in warnings), warnings
 
 
 def computed(model, inputs, training=False):

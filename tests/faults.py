@@ -46,7 +46,7 @@ def break_it(place: str, number: str, fault: str) -> None:
 def main() -> None:
     place, number, fault, *arguments = sys.argv[1:]
     sys.argv = ["resnext", *arguments]
-    if place.startswith(("os:", "resnext.exporting.", "resnext.engines.")):
+    if place.startswith(("os:", "resnext.exporting.", "resnext.engines.", "resnext.serving.")):
         break_it(place, number, fault)
     else:  # Keras must not be imported before the command line has chosen its backend
         train = importlib.import_module("resnext.training.train")

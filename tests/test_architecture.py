@@ -18,7 +18,7 @@ SOURCE = Path(package.__file__).parent
 
 CONTRIBUTING = (REPOSITORY / "CONTRIBUTING.md").read_text()
 # From left to right: a room imports only rooms to its left. One name is one folder, or one module beside them.
-ROOMS = " ".join(re.findall(r"^    (errors \|(?:.+\n)+)", CONTRIBUTING, re.MULTILINE)[0].split())
+ROOMS = " ".join(re.findall(r"^    (errors log ending \|(?:.+\n)+)", CONTRIBUTING, re.MULTILINE)[0].split())
 DOORS = {"__init__", "__main__"}  # the package's name and its command: they may import what they open
 
 # The only files that import Keras at the top: all others can be imported to parse a command or refuse an argument.
@@ -220,6 +220,26 @@ def test_no_files_import_each_other_in_a_circle():
     assert circle({file: imported_files(file) for file in SOURCE.rglob("*.py") if file.stem != "__init__"}) == []
     one, two, three = Path("one"), Path("two"), Path("three")
     assert circle({one: {two}, two: {one}, three: set()}) == ["one", "two"]  # the guard can fail
+
+
+def calls(path: Path) -> set[str]:
+    """The functions that a file calls by their dotted names."""
+    return {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}
+
+
+@pytest.mark.once
+def test_only_the_command_line_prints_and_ends_the_process():
+    """Everything else logs, and raises; `warnings.warn` is for what a programmer should change."""
+    doors = ("cli/", "__main__.py", "log.py")
+    found = {
+        (path.relative_to(SOURCE).as_posix(), name)
+        for path in SOURCE.rglob("*.py")
+        for name in calls(path) & {"print", "os._exit", "sys.exit", "warnings.warn", "logging.basicConfig"}
+    }
+    assert {(file, name) for file, name in found if not file.startswith(doors)} == {
+        ("model/network.py", "warnings.warn")
+    }
+    assert {file for file, name in found if name == "os._exit"} == {"cli/interrupts.py", "__main__.py"}
 
 
 @pytest.mark.once

@@ -119,7 +119,7 @@ def test_the_shortest_command_is_a_whole_one(tmp_path, monkeypatch):
     assert lines[0] == (
         "chosen: resnext14_8x4d at 64 pixels, for fewer than 2,000 training images of 24 pixels (median shorter side)"
     )
-    assert lines[1] == "few images: 6 to evaluate on, so one of them is 16.7 points of accuracy"
+    assert lines[1] == "resnext: few images: 6 to evaluate on, so one of them is 16.7 points of accuracy"
     assert re.fullmatch(rf"device: {backend} on the CPU, \d+ cores, [\d.]+ GB", lines[2])
     assert lines[3] == "data: 30 images of 3 classes to train on, 6 to evaluate on"
     assert lines[4] == "network: resnext14_8x4d at 64 pixels, 3,942,211 parameters, float32"

@@ -7,7 +7,7 @@ import pathlib
 
 import numpy as np
 import pytest
-from conftest import refusal, resnext
+from conftest import logged, refusal, resnext
 from safetensors.numpy import load_file, save_file
 from test_sources import SMALL, network, theirs, torch_weights  # noqa: F401 - `theirs` is a fixture
 
@@ -52,7 +52,7 @@ def test_what_training_scripts_keep_beside_the_weights_is_never_built(tmp_path, 
 
 
 @pytest.mark.once
-def test_of_several_sets_of_weights_the_choice_is_said_and_can_be_made(tmp_path):
+def test_of_several_sets_of_weights_the_choice_is_said_and_can_be_made(tmp_path, caplog):
     averaged = {"n_averaged": torch.tensor(7), **{f"module.{name}": value for name, value in tensors(1).items()}}
     path = tmp_path / "w.pth.tar"
     torch.save(
@@ -61,7 +61,7 @@ def test_of_several_sets_of_weights_the_choice_is_said_and_can_be_made(tmp_path)
     words = (
         f"{path}: the weights under 'state_dict_ema' are used, not those under state_dict. To use others, write them"
     )
-    with pytest.warns(UserWarning, match=words):
+    with logged(caplog, words):
         np.testing.assert_array_equal(bias(network(path)), tensors(1)["fc.bias"].numpy())
     out = tmp_path / "raw.safetensors"
     process = resnext("convert", path, "--key", "state_dict", "--out", out)
@@ -84,9 +84,9 @@ def test_of_several_sets_of_weights_the_choice_is_said_and_can_be_made(tmp_path)
 
 @pytest.mark.once
 @pytest.mark.parametrize("prefix", ["student.", "trunk.model.", "model.resnet.", "a.b.c.d."])
-def test_any_words_before_every_name_are_taken_off(prefix, tmp_path):
+def test_any_words_before_every_name_are_taken_off(prefix, tmp_path, caplog):
     torch.save({f"{prefix}{name}": value for name, value in tensors().items()}, tmp_path / "w.pth")
-    with pytest.warns(UserWarning, match=f"the prefix '{prefix}' of its names is ignored"):
+    with logged(caplog, f"the prefix '{prefix}' of its names is ignored"):
         np.testing.assert_array_equal(bias(network(tmp_path / "w.pth")), tensors()["fc.bias"].numpy())
 
 

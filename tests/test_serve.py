@@ -2,6 +2,7 @@
 
 import base64
 import concurrent.futures
+import contextlib
 import http.client
 import json
 import signal
@@ -317,6 +318,26 @@ def test_elsewhere_a_token_is_wanted(trained, photos):
 
 
 @pytest.mark.once
+def test_a_second_signal_does_not_wait_for_an_answer(trained, photos):
+    """The network computes for an hour."""
+    computes = ("resnext.serving.batcher:Batcher._compute", 1, "hang")
+    serving = Serving(trained[0], "--deadline", 600, fault=computes)
+
+    def ask():
+        with contextlib.suppress(ConnectionError, http.client.HTTPException):
+            serving.ask("POST", "/v1/classify", photos[0][0].read_bytes())
+
+    threading.Thread(target=ask).start()
+    time.sleep(1)
+    serving.command.send_signal(signal.SIGTERM)
+    time.sleep(1)
+    assert serving.command.is_running()
+    serving.command.send_signal(signal.SIGTERM)
+    process = serving.command.wait(5)
+    assert (process.returncode, process.stderr) == (143, "resnext: stopped by SIGTERM\n")
+
+
+@pytest.mark.once
 def test_what_has_begun_is_answered_before_the_end(trained, photos):
     """SIGTERM while many ask: no answer is lost, later ones are refused, and the exit status is 0."""
     serving = Serving(trained[0])
@@ -364,7 +385,7 @@ def test_a_model_is_loaded_again_when_its_file_changes(trained, photos, tmp_path
 
         def wait_for(words):
             until = time.monotonic() + 60
-            while words not in serving.command.stdout.read_text():
+            while words not in serving.command.errors:
                 assert time.monotonic() < until
                 ask()
 

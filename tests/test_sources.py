@@ -7,7 +7,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from conftest import computed, refusal, resnext
+from conftest import computed, logged, refusal, resnext
 from golden.formula import array
 from keras import layers
 from safetensors.numpy import load_file, save_file
@@ -70,7 +70,7 @@ def test_errors_speak_the_words_of_the_file(theirs):
     }  # fmt: skip
 
 
-def test_another_head_is_taken_only_where_it_is_asked_for(theirs):
+def test_another_head_is_taken_only_where_it_is_asked_for(theirs, caplog):
     assert network(theirs, classes=None).output_shape == (None, 10)
     with pytest.raises(WeightsError) as error:
         load_weights(network(classes=7), theirs)
@@ -78,7 +78,7 @@ def test_another_head_is_taken_only_where_it_is_asked_for(theirs):
         f"{theirs} has 10 classes, the network 7. Pass classes=10 to keep that head. For a new, untrained head pass "
         "the number of classes to ResNeXt(..., weights=..., classes=...)."
     )
-    with pytest.warns(UserWarning, match="has 10 classes, the network 7: its head is new, and untrained.$"):
+    with logged(caplog, "has 10 classes, the network 7: its head is new, and untrained.$"):
         adapted = network(theirs, classes=7)
     assert adapted.output_shape == (None, 7)
     body = {name: value for name, value in get_weights(network(theirs)).items() if "predictions" not in name}
@@ -90,13 +90,13 @@ def test_another_head_is_taken_only_where_it_is_asked_for(theirs):
         load_weights(features, theirs)
     assert computed(features, images()).shape == (2, 2048)
     save_weights(features, theirs.with_name("headless.safetensors"))
-    with pytest.warns(UserWarning, match="has no head, the network 7:"):
+    with logged(caplog, "has no head, the network 7:"):
         network(theirs.with_name("headless.safetensors"), classes=7)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4, 6])
-def test_the_stem_is_adapted_to_other_channels(theirs, channels):
-    with pytest.warns(UserWarning, match=f"for 3 input channels, the network has {channels}: its stem is adapted.$"):
+def test_the_stem_is_adapted_to_other_channels(theirs, channels, caplog):
+    with logged(caplog, f"for 3 input channels, the network has {channels}: its stem is adapted.$"):
         adapted = network(theirs, input_shape=(32, 32, channels))
     kernel = get_weights(network(theirs))["stem_conv/kernel"]
     stem = get_weights(adapted)["stem_conv/kernel"]
@@ -160,15 +160,15 @@ def test_pytorch_files_new_old_parallel_and_wrapped(tmp_path, theirs, old, wrapp
 @pytest.mark.parametrize(
     "prefix", ["model.", "net.", "_orig_mod.", "module._orig_mod.", "model._orig_mod.", "backbone.", "encoder.model."]
 )
-def test_what_wrappers_put_before_every_name_is_ignored_and_reported(tmp_path, theirs, prefix):
+def test_what_wrappers_put_before_every_name_is_ignored_and_reported(tmp_path, theirs, prefix, caplog):
     weights = {prefix + name: value for name, value in torch_weights().items()}
     save_file({**weights, "n_averaged": np.array(7)}, tmp_path / "wrapped.safetensors")
     expected = get_weights(network(theirs))
-    with pytest.warns(UserWarning, match=f"wrapped.safetensors: the prefix '{prefix}' of its names is ignored"):
+    with logged(caplog, f"wrapped.safetensors: the prefix '{prefix}' of its names is ignored"):
         found = get_weights(network(tmp_path / "wrapped.safetensors"))
     for name, value in found.items():
         np.testing.assert_array_equal(value, expected[name])
-    with pytest.warns(UserWarning, match="is ignored"):
+    with logged(caplog, "is ignored"):
         assert convert(tmp_path / "wrapped.safetensors", tmp_path / "ours.safetensors").variant.name == SMALL
     del weights[f"{prefix}bn1.weight"]
     save_file({**weights, "bn1.weight": np.ones(64, np.float32)}, tmp_path / "mixed.safetensors")
@@ -436,7 +436,7 @@ def test_the_hub_extra_is_named_where_it_lacks(monkeypatch):
 
 
 @pytest.mark.once
-def test_licences_are_said_once(cache, capsys):
+def test_licences_are_said_once(cache, caplog):
     folder = cache / "hub" / "models--timm--resnext14_4x4d.mine"
     folder.rename(cache / "hub" / "models--timm--resnext50_32x4d.fb_ssl_yfcc100m_ft_in1k")
     for _ in range(2):
@@ -445,12 +445,12 @@ def test_licences_are_said_once(cache, capsys):
         ):
             network("resnext50_32x4d.fb_ssl_yfcc100m_ft_in1k", "resnext50_32x4d")
     words = "the weights resnext50_32x4d.fb_ssl_yfcc100m_ft_in1k are for non-commercial use only (Creative Commons"
-    assert capsys.readouterr().err.count(words) == 1
+    assert caplog.text.count(words) == 1
     ours = cache / "ours.safetensors"
     tag = "resnext50_32x4d.fb_swsl_ig1b_ft_in1k"
     save_file(get_weights(network()), ours, metadata={"format": "resnext", "weights": tag})
     network(ours)
-    assert f"the weights {tag} are for non-commercial use only" in capsys.readouterr().err
+    assert f"the weights {tag} are for non-commercial use only" in caplog.text
 
 
 @pytest.mark.once

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from tyro.conf import Positional
 
+from resnext.cli.progress import bar
 from resnext.cli.tables import print_table
 from resnext.cli.training import RecipeGroup, to_recipe, to_settings
 from resnext.errors import DataError, printable
@@ -56,7 +57,8 @@ def check_data(
     """
     from resnext.data.check import check_data
 
-    report = check_data(data, follow_links=follow_links)
+    with bar("checking") as done:
+        report = check_data(data, follow_links=follow_links, done=done)
     _print_counts(report)
     for part in report.parts:
         formats = ", ".join(f"{count:,} {name}" for name, count in part.formats.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from tyro.conf import Positional
 from resnext.cli.options import Unchecked, checked
 from resnext.cli.progress import bar
 from resnext.cli.tables import print_table
-from resnext.errors import ArgumentError, DataError, ImageError, counted, printable, warn
+from resnext.errors import ArgumentError, DataError, ImageError, counted, printable
 from resnext.files import user_path
 from resnext.inference.options import EvaluationOptions, PredictionFormat, PredictionOptions
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from resnext.inference.answers import Answers
     from resnext.inference.evaluate import Evaluated
     from resnext.inference.model import Model
+
+logger = logging.getLogger(__name__)
 
 CLASSES = 20  # that are printed
 Flag: TypeAlias = tyro.conf.FlagCreatePairsOff[bool]
@@ -85,7 +88,7 @@ def evaluate(
         _print_evaluation(document, opened, evaluated)
     if folder:
         missing = write_folder(folder, document, opened, evaluated)
-        warn(f"written: {printable(folder / PAGE)}{f' (without plots: {missing})' if missing else ''}")
+        logger.info(f"written: {printable(folder / PAGE)}{f' (without plots: {missing})' if missing else ''}")
 
 
 def _against(evaluated: Evaluated, second: Model, other: Evaluated) -> dict[str, Any]:
@@ -196,9 +199,9 @@ def _check_errors(inputs: tuple[str, ...], images: int, errors: int) -> None:
 
 def _say_how_it_went(images: int, seconds: float, answers: Answers) -> None:
     if answers.left_out:
-        warn("left out: " + ", ".join(f"{count:,} {kind}" for kind, count in answers.left_out.most_common()))
+        logger.warning("left out: " + ", ".join(f"{count:,} {kind}" for kind, count in answers.left_out.most_common()))
     if images > 1:
-        warn(f"{images:,} images in {seconds:.1f} s, {images / seconds:.1f} images/s ({answers.engine})")
+        logger.info(f"{images:,} images in {seconds:.1f} s, {images / seconds:.1f} images/s ({answers.engine})")
 
 
 def explain(
@@ -271,4 +274,4 @@ def _explain_paths(model: str, data: tuple[str, ...], out: Path, weights: str | 
             f"{printable(name)}: " + ", ".join(f"path {i + 1} ({row[i] / overall[i]:.2f} times its mean)" for i in best)
         )
     for path in write_paths(out, found):
-        warn(f"written: {printable(path)}")
+        logger.info(f"written: {printable(path)}")

@@ -10,7 +10,7 @@ import threading
 import time
 from typing import NoReturn
 
-from resnext.files import clean_up
+from resnext.ending import clean_up
 from resnext.training.signals import SIGNALS, StopRequest, active_request, exit_code, stopped_by
 
 SOON = 0.7  # seconds that a command has to end by itself
@@ -21,6 +21,18 @@ def _show_unraisable(unraisable) -> None:
     """Say nothing of an interrupt that came in a callback, such as JAX's at garbage collection, where it is lost."""
     if not issubclass(unraisable.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(unraisable)
+
+
+def leave_threads() -> NoReturn:
+    """End the process after a command that succeeded, without waiting for threads that still work for nobody."""
+    _flush()
+    os._exit(0)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
 
 
 class Interrupts:
@@ -57,7 +69,11 @@ class Interrupts:
 
     def _answer(self, number: int, again: bool) -> None:
         request = active_request()
-        if again or request is None or (number == signal.SIGINT and not request.is_answered):
+        if request and request.failure:
+            request.noticed.wait(GRACE)
+            time.sleep(SOON)
+            self._end(number, request)
+        elif again or request is None or (number == signal.SIGINT and not request.is_answered):
             time.sleep(SOON)
             self._end(number, request)
         else:
@@ -70,15 +86,15 @@ class Interrupts:
         """End the process, unless the main thread does; no folder is left without a checkpoint."""
         if not self.ending.acquire(blocking=False):
             return
-        line = "interrupted"
-        if request:
-            for function in reversed(request.clean_up):
-                function()
+        ended: BaseException = KeyboardInterrupt("interrupted")
+        if request and request.failure:
+            ended = request.failure
+        elif request:
             request.raised = stopped_by(number)
-            line = str(request.described(request.raised))
+            ended = request.described(request.raised)
         clean_up()
-        self._print(line)
-        os._exit(exit_code(number))
+        self._print(str(ended))
+        os._exit(getattr(ended, "exit_code", exit_code(number)))
 
     def leave(self, status: int, line: str) -> NoReturn:
         """End the process with a line on standard error.
@@ -86,9 +102,7 @@ class Interrupts:
         Not by sys.exit: the threads that make batches can crash an interpreter that is shutting down.
         """
         self.ending.acquire()
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError):
-                stream.flush()
+        _flush()
         self._print(line)
         os._exit(status)
 

@@ -30,9 +30,10 @@ from resnext.cli.spectator import Spectator
 from resnext.cli.training import recipes, resume_command, train_command
 from resnext.cli.weights import convert
 from resnext.distributed import launched
-from resnext.errors import DistributedError, ResNeXtError, RunError, did_you_mean, warn
+from resnext.errors import DistributedError, ResNeXtError, RunError, did_you_mean
 from resnext.exporting.options import FORMATS, format_of
 from resnext.files import user_path
+from resnext.log import logger, print_lines
 from resnext.recipes.naming import default_recipe, get_recipe
 from resnext.runs.run import Run
 from resnext.training.signals import exit_code
@@ -99,7 +100,8 @@ def _prepare() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal that knows ASCII only
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    warnings.showwarning = _show_warning
+    print_lines()
+    warnings.simplefilter("ignore")  # those of libraries are for programmers
     _silence_other_ranks()
     if backend := _backend_of_export(sys.argv):
         os.environ["KERAS_BACKEND"] = backend
@@ -118,20 +120,16 @@ def _check_words(arguments: Sequence[str]) -> None:
         sys.exit()
     names = list(commands([]))
     if len(arguments) > 1 and not arguments[1].startswith("-") and arguments[1] not in names:
-        warn(f"no command {arguments[1]!r}.{did_you_mean(arguments[1], names)} The commands are {', '.join(names)}.")
+        logger.error(
+            f"no command {arguments[1]!r}.{did_you_mean(arguments[1], names)} The commands are {', '.join(names)}."
+        )
         sys.exit(2)
     lists = "freeze|steps|crop-area|mean|std"
     joined = re.search(rf" (--(?:{lists}))[ =]([\d.]+(,[\d.]+)+)( |$)", " ".join(arguments))
     if joined:
         option, values = joined[1], joined[2]
-        warn(f"{option} {values}: separate values by spaces. Pass {option} {values.replace(',', ' ')}")
+        logger.error(f"{option} {values}: separate values by spaces. Pass {option} {values.replace(',', ' ')}")
         sys.exit(2)
-
-
-def _show_warning(message, category, filename, *_) -> None:
-    """Print resnext's warnings in one line; those of libraries are for programmers, and not for a terminal."""
-    if Path(filename).is_relative_to(Path(__file__).parents[1]):
-        warn(str(message))
 
 
 def _silence_other_ranks() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Annotated
 
 import tyro
 from tyro.conf import Positional
 
+from resnext.cli.interrupts import leave_threads
 from resnext.errors import missing_package, printable
 from resnext.serving.options import PORT, ServingOptions
 
@@ -43,5 +43,4 @@ def serve(
             raise
         raise missing_package("serve", error.name.replace("_", "-"), "serve") from error
     serve(models, options, lambda text: print(*map(printable, text.split("\n")), sep="\n", flush=True))
-    sys.stdout.flush()
-    os._exit(0)  # a thread that still decodes an image for nobody would hold up the end
+    leave_threads()  # one may still be decoding an image

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 
 from resnext.data.batches import reading_threads
 from resnext.data.examples import Examples, Splits
 from resnext.data.source import open_data
 from resnext.errors import ImageError
 from resnext.images.decode import read_with_format
+
+logger = logging.getLogger(__name__)
 
 Size = tuple[int, int]  # width and height, pixels
 Pair = tuple[str, str]  # the names of two images
@@ -51,8 +52,10 @@ class DataReport:
         return sum(part.images for part in self.parts)
 
 
-def check_data(data: str | Path, *, follow_links: bool = False) -> DataReport:
-    """Read every image of a data set once, completely, with a progress bar on standard error.
+def check_data(
+    data: str | Path, *, follow_links: bool = False, done: Callable[[int, int], None] | None = None
+) -> DataReport:
+    """Read every image of a data set once, completely.
 
     Two images are the same if their decoded pixels are, even under another name or in another lossless format. Only a
     digest of 20 bytes is kept of each image.
@@ -60,6 +63,7 @@ def check_data(data: str | Path, *, follow_links: bool = False) -> DataReport:
     Args:
         data: folder, archive or built-in data set, as for `train`.
         follow_links: as for `train`.
+        done: called with the number of images that are read, and of all.
 
     Returns:
         A DataReport, which also lists the images that can't be read.
@@ -70,12 +74,18 @@ def check_data(data: str | Path, *, follow_links: bool = False) -> DataReport:
     >>> check_data("sign-digits").in_train_too  # doctest: +SKIP
     ()
     """
-    console, train, parts = Console(stderr=True), None, []
+    train, parts, read = None, [], 0
     source = open_data(data, follow_links)
-    for name, examples in _named_parts(source.splits()).items():
+    examples_of = _named_parts(source.splits())
+    total = sum(map(len, examples_of.values()))
+    for name, examples in examples_of.items():
         part = _Part(name, examples, train)
-        for i, seen in enumerate(_looks(examples, name, console)):
+        for i, seen in enumerate(_looks(examples)):
             part.add(i, seen)
+            read += 1
+            if done:
+                done(read, total)
+        logger.info(f"{name}: {len(examples):,} images read")
         train = train or part
         parts.append(part)
     return DataReport(
@@ -135,16 +145,10 @@ def _named_parts(splits: Splits) -> dict[str, Examples]:
     return {"train": splits.train, "validation": splits.validation, "test": splits.test}
 
 
-def _looks(examples: Examples, name: str, console: Console) -> Iterator[_Look | str]:
+def _looks(examples: Examples) -> Iterator[_Look | str]:
     """Yield a _Look for each image, in order, or the reason why it can't be read; threads decode the images."""
-    with (
-        ThreadPool(reading_threads()) as pool,
-        Progress(console=console, transient=True, disable=not console.is_terminal) as bar,
-    ):
-        looks = pool.imap(_look, examples.images, chunksize=16)
-        yield from bar.track(looks, total=len(examples), description=name)
-    if not console.is_terminal:
-        console.print(f"{name}: {len(examples):,} images read", highlight=False)
+    with ThreadPool(reading_threads()) as pool:
+        yield from pool.imap(_look, examples.images, chunksize=16)
 
 
 def _look(image) -> _Look | str:

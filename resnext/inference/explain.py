@@ -8,6 +8,7 @@ al. 2017, https://arxiv.org/abs/1610.02391) is this map, without its negative pa
 from __future__ import annotations
 
 import csv
+import logging
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -22,9 +23,9 @@ from PIL import Image
 from resnext.data.archive_members import Member
 from resnext.data.batches import reading_threads
 from resnext.data.inputs import Input, Inputs, check_inputs, read_ahead
+from resnext.ending import at_any_end
 from resnext.engines.engine import Engine, Outputs
-from resnext.errors import ArgumentError, MissingPackageError, did_you_mean, one_line, printable, warn
-from resnext.files import at_any_end
+from resnext.errors import ArgumentError, MissingPackageError, did_you_mean, one_line, printable
 from resnext.images.decode import read_image
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.answers import Answers
@@ -33,6 +34,8 @@ from resnext.inference.predict import read_input
 from resnext.inference.results import new_folder
 from resnext.inference.rows import valid_text
 from resnext.runs import plots
+
+logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 8
 SHEET = 24  # images on a contact sheet
@@ -225,7 +228,7 @@ class _Sheets:
         except MissingPackageError:
             raise
         except Exception as error:
-            warn(f"{path.name} can't be drawn: {one_line(error)}")
+            logger.warning(f"{path.name} can't be drawn: {one_line(error)}")
 
 
 def _stem(name: str) -> str:

@@ -13,8 +13,9 @@ from typing import IO, Any, Protocol
 
 import numpy as np
 
+from resnext.ending import at_any_end
 from resnext.errors import ArgumentError, missing_package, printable
-from resnext.files import at_any_end, user_path
+from resnext.files import user_path
 from resnext.inference.options import PredictionFormat
 from resnext.inference.predict import BATCH_SIZE, Prediction
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Iterable, Sequence
 
-from resnext.errors import warn
+logger = logging.getLogger(__name__)
+
 
 OWN = "DejaVu Sans"  # comes with matplotlib
 
@@ -66,7 +68,7 @@ def _report(names: tuple[str, ...]) -> None:
     """Report once which names cannot be drawn."""
     if names:
         some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-        warn(
+        logger.warning(
             f"no installed font has all characters of {len(names)} class names ({some}): the plots show their numbers. "
             "Install a font for them, such as one of Debian's packages fonts-noto"
         )

@@ -6,19 +6,18 @@ import contextlib
 import fcntl
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from resnext.ending import at_any_end
 from resnext.errors import RunError, RunInUseError
 from resnext.runs.run import CONFIG, HELD_OUT, LOCK, METRICS, RECORDS, REPORT, WEIGHTS, list_folder
 
 
 @contextlib.contextmanager
-def lock(folder: Path) -> Iterator[Callable[[], None]]:
+def lock(folder: Path) -> Iterator[None]:
     """Hold the folder alone; it is made if need be, with its parents, and removed again if nothing was put into it.
-
-    What it yields does at once what leaving the block does, for a process that ends before.
 
     The kernel holds the lock: all that a killed process leaves of it is a file.
 
@@ -41,13 +40,10 @@ def lock(folder: Path) -> Iterator[Callable[[], None]]:
             (folder / LOCK).unlink()
         _remove_empty(made)
 
-    with file:
+    with file, at_any_end(release):
         for path in _half_written(folder):
             path.unlink()
-        try:
-            yield release
-        finally:
-            release()
+        yield
 
 
 def owner(folder: Path) -> str | None:

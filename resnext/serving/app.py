@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import importlib.resources
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial, wraps
@@ -27,7 +28,6 @@ from resnext.errors import (
     RequestError,
     one_line,
     printable,
-    warn,
 )
 from resnext.inference.model import Model
 from resnext.metrics.probabilities import most_probable
@@ -37,6 +37,8 @@ from resnext.serving.limits import Limits, refused
 from resnext.serving.models import ServedModel
 from resnext.serving.options import MAX_BODIES, MAX_BODY, MAX_IMAGES
 from resnext.serving.service import Service, pass_pixels, read_files
+
+logger = logging.getLogger(__name__)
 
 BODY_SECONDS = 10.0  # in which a client must have sent a body, and more for what it sends at LEAST_RATE
 LEAST_RATE = 100_000  # bytes a second
@@ -111,7 +113,7 @@ def _inference(endpoint: Callable[[Request, ServedModel, bytes, float], Awaitabl
         except ClientDisconnect:
             response = refused(400, "the client has gone")
         except Exception as error:  # a bug; the server goes on
-            warn(f"a request for {served.name} failed: {type(error).__name__}: {printable(one_line(error))}")
+            logger.error(f"a request for {served.name} failed: {type(error).__name__}: {printable(one_line(error))}")
             response = refused(500, "internal error")
         finally:
             service.body_bytes -= len(body)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,8 @@ from resnext.serving.batcher import Batcher
 from resnext.serving.metrics import Metrics
 from resnext.serving.options import ServingOptions
 from resnext.serving.pace import measure_pace
+
+logger = logging.getLogger(__name__)
 
 PERIOD = 1.0  # seconds between two looks at the files
 Signature = tuple[tuple[str, int, int, int], ...]
@@ -46,7 +48,7 @@ class ServedModel:
         self.loaded = self._load()
         self.signature = self.loaded.signature
 
-    def reload_if_changed(self, say: Callable[[str], None]) -> None:
+    def reload_if_changed(self) -> None:
         """Load the model again where its files are other ones and no longer change; keep the old one if that fails."""
         new = _signature(self.loaded.model)
         if new == self.signature or not new:
@@ -59,13 +61,13 @@ class ServedModel:
             loaded = self._load()
         except Exception as error:  # of any kind, by what is damaged: the server goes on
             self.metrics.reloads.labels(self.name, "failed").inc()
-            say(f"{self.name}: could not be loaded again, the old one stays ({one_line(error)})")
+            logger.warning(f"{self.name}: could not be loaded again, the old one stays ({one_line(error)})")
             return
         old, self.loaded = self.loaded, loaded
         self.signature = loaded.signature
         self.metrics.reloads.labels(self.name, "loaded").inc()
         old.batcher.close(self.options.deadline)
-        say(f"{self.name}: loaded again")
+        logger.info(f"{self.name}: loaded again")
 
     def _load(self) -> Loaded:
         model = Model.open(self.source).with_engine(None)
@@ -91,16 +93,12 @@ class Models:
         sources: what the user passed for each name, as `Model.open` takes it.
         options: as in `ServedModel`.
         metrics: counters of the server.
-        say: called with a line when a model is loaded again.
 
     Raises:
         ArgumentError, RunError, WeightsError: a model cannot be used.
     """
 
-    def __init__(
-        self, sources: Mapping[str, str], options: ServingOptions, metrics: Metrics, say: Callable[[str], None] = print
-    ):
-        self.say = say
+    def __init__(self, sources: Mapping[str, str], options: ServingOptions, metrics: Metrics):
         self.by_name = {name: ServedModel(name, source, options, metrics) for name, source in sources.items()}
         self._stop = threading.Event()
         self._watch = threading.Thread(target=self._look, name="reload", daemon=True)
@@ -121,8 +119,7 @@ class Models:
     def _look(self) -> None:
         while not self._stop.wait(PERIOD):
             for served in self.by_name.values():
-                with contextlib.suppress(OSError):  # such as an output that nobody reads any more
-                    served.reload_if_changed(self.say)
+                served.reload_if_changed()
 
 
 def by_name(words: Iterable[str]) -> dict[str, str]:

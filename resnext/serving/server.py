@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import resource
 import secrets
 import signal
@@ -34,13 +33,13 @@ BACKLOG = 2048  # connections that wait to be accepted
 STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
-def serve(models: Sequence[str], options: ServingOptions, say: Callable[[str], None] = print) -> None:
+def serve(models: Sequence[str], options: ServingOptions, ready: Callable[[str], None] = print) -> None:
     """Serve trained networks until a signal comes; requests that have begun are answered then.
 
     Args:
         models: `MODEL` or `NAME=MODEL` for each, as `Model.open` takes them.
         options: address, limits and token.
-        say: called with each line for the user.
+        ready: called with the lines for the user when the server is ready: the models, the address, a new token.
 
     Raises:
         ArgumentError, RunError, WeightsError: a model cannot be served.
@@ -53,9 +52,9 @@ def serve(models: Sequence[str], options: ServingOptions, say: Callable[[str], N
     listening = _listen(options)
     with contextlib.closing(listening):
         metrics = Metrics()
-        opened = Models(sources, options, metrics, say)
+        opened = Models(sources, options, metrics)
         service = Service(opened, options, metrics)
-        say(_welcome(opened, options, listening.getsockname()[1], is_new))
+        ready(_welcome(opened, options, listening.getsockname()[1], is_new))
         asyncio.run(_run(service, listening))
 
 
@@ -164,9 +163,7 @@ async def _run(service: Service, listening: socket.socket) -> None:
     logger = logging.getLogger("uvicorn.error")  # it would print what strangers send
     logger.addHandler(logging.NullHandler())
     logger.propagate = False
-    loop = asyncio.get_running_loop()
-    for number in STOPS:
-        loop.add_signal_handler(number, _stop_or_leave, stop, number)
+    _set_on_signal(stop)
     task = asyncio.create_task(server.serve([listening]))
     ended = asyncio.create_task(stop.wait())
     await asyncio.wait((task, ended), return_when=asyncio.FIRST_COMPLETED)
@@ -178,15 +175,24 @@ async def _run(service: Service, listening: socket.socket) -> None:
     server.should_exit = True
     await task
     ended.cancel()
-    await loop.run_in_executor(None, service.models.close, 1.0)
+    await asyncio.get_running_loop().run_in_executor(None, service.models.close, 1.0)
     service.readers.shutdown(wait=False, cancel_futures=True)
 
 
-def _stop_or_leave(stop: asyncio.Event, number: int) -> None:
-    """Answer a signal: the first one lets the server end, the second one ends the process."""
-    if stop.is_set():
-        os._exit(128 + number)
-    stop.set()
+def _set_on_signal(stop: asyncio.Event) -> None:
+    """Set an event at the first signal; a second one is answered by whoever answered signals before."""
+    loop, handlers = asyncio.get_running_loop(), {number: signal.getsignal(number) for number in STOPS}
+    wakeup = signal.set_wakeup_fd(-1)
+
+    def answer() -> None:
+        stop.set()
+        for number, handler in handlers.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+
+    for number in STOPS:
+        loop.add_signal_handler(number, answer)
 
 
 def _allow_many_connections() -> None:

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,8 @@ import numpy as np
 
 from resnext.errors import DamagedCheckpointError
 from resnext.files import sync_folder, write_durably
+
+logger = logging.getLogger(__name__)
 
 FOLDER = "checkpoints"
 STATE = "state.safetensors"
@@ -119,8 +121,8 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted((path for path in folder.glob("step-*") if not path.suffix), reverse=True)
 
 
-def read_newest(folder: Path, report: Callable[[str], None]) -> Checkpoint | None:
-    """Read the newest checkpoint that can be verified; report and rename each that cannot. None if there never was one.
+def read_newest(folder: Path) -> Checkpoint | None:
+    """Read the newest checkpoint that can be verified; rename each that cannot. None if there never was one.
 
     Raises:
         DamagedCheckpointError: there are checkpoints, and none is intact. Nothing is deleted.
@@ -130,7 +132,9 @@ def read_newest(folder: Path, report: Callable[[str], None]) -> Checkpoint | Non
             return read_checkpoint(path)
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             aside = _put_aside(path)
-            report(f"{path}: is damaged ({error}): renamed to {aside.name}; falling back to the previous checkpoint")
+            logger.warning(
+                f"{path}: is damaged ({error}): renamed to {aside.name}; falling back to the previous checkpoint"
+            )
     damaged = sorted(folder.glob("*.corrupt*"))
     if damaged:
         raise DamagedCheckpointError(

@@ -1,51 +1,45 @@
-"""Progress of a training on the terminal, or in a log."""
+"""Progress of a training: a bar on a terminal or in a notebook, and lines that stay."""
 
 from __future__ import annotations
 
+import logging
 import time
 from datetime import timedelta
+from typing import Any, Protocol
 
 import keras
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from resnext.log import is_quiet
 from resnext.runs.history import EpochRow
 
-LINE_EVERY = 60.0  # seconds, in a log file
+logger = logging.getLogger(__name__)
+
+LINE_EVERY = 60.0  # seconds, where there is no bar
+REDRAWN_EVERY = 0.5  # seconds, in a notebook
 
 
-class ProgressBar(keras.callbacks.Callback):
-    """Images per second, loss, accuracy and the time left: a bar on a terminal, lines in a log.
+class TrainingProgress(keras.callbacks.Callback):
+    """Images per second, loss, accuracy and the time left.
 
-    The caller reports the end of an epoch, and stops the bar.
+    The caller reports the end of an epoch, and closes the bar.
 
     Args:
-        console: console to print to.
         images_per_step: images in a step, for the rate.
         steps: steps in an epoch.
         epochs: epochs of the training.
         done: steps that are done already.
+        is_shown: whether anything is shown at all.
     """
 
-    def __init__(self, console: Console, images_per_step: int, steps: int, epochs: int, done: int):
+    def __init__(self, images_per_step: int, steps: int, epochs: int, done: int, is_shown: bool):
         super().__init__()
-        self.console = console
         self.images_per_step = images_per_step
         self.steps, self.epochs, self.done, self.first = steps, epochs, done, done
-        self.bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("steps  {task.fields[said]} "),
-            TimeRemainingColumn(),
-            TextColumn("left"),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self.task = self.bar.add_task("", total=steps * epochs, completed=done, epoch=1, said="")
-        self.bar.start()
-        self.began = self.spoke = time.perf_counter()
+        self.is_shown = is_shown
+        self.bar = _open_bar(steps * epochs, done) if is_shown and not is_quiet() else None
+        self.began = self.reported = time.perf_counter()
 
     def on_epoch_begin(self, epoch, logs=None):
         self.rate = 0.0
@@ -56,29 +50,94 @@ class ProgressBar(keras.callbacks.Callback):
         self.done, self.counted = self.done + 1, self.counted + 1
         self.rate = self.counted * self.images_per_step / (now - self.started)
         epoch, step = divmod(self.done - 1, self.steps)
-        said = f"loss {float(logs['loss']):.3f}  train {100 * float(logs['accuracy']):.2f} %  {self.rate:.1f} images/s"
-        self.bar.update(self.task, advance=1, epoch=epoch + 1, said=said)
+        facts = f"loss {float(logs['loss']):.3f}  train {100 * float(logs['accuracy']):.2f} %  {self.rate:.1f} images/s"
         if batch == 0:
             self.started, self.counted = now, 0  # the first step may compile: the rate is that of the others
-        if now - self.spoke >= LINE_EVERY and not self.console.is_terminal:
-            self.print(f"epoch {epoch + 1}/{self.epochs}  step {step + 1}/{self.steps}  {said}")
+        if self.bar:
+            self.bar.show(self.done, f"epoch {epoch + 1}", facts)
+        elif now - self.reported >= LINE_EVERY:
+            self._log(f"epoch {epoch + 1}/{self.epochs}  step {step + 1}/{self.steps}  {facts}")
 
     def end_epoch(self, row: EpochRow) -> None:
-        """Print the row of an epoch."""
+        """Log the row of an epoch."""
         spent = time.perf_counter() - self.began
         left = spent / max(self.done - self.first, 1) * (self.steps * self.epochs - self.done)
         rate = f"{row.images_per_second:.1f} images/s  " if row.images_per_second else ""  # resumed after its last step
-        self.print(
+        self._log(
             f"epoch {row.epoch}/{self.epochs}  loss {row.train_loss:.4f}  "
             f"train {100 * row.train_accuracy:.2f} %  validation {100 * row.validation_accuracy:.2f} %  "
             f"{rate}{timedelta(seconds=round(left))} left"
         )
 
-    def stop(self) -> None:
-        """Give the terminal its cursor back."""
-        self.bar.stop()
+    def close(self) -> None:
+        """Take the bar away, and give the terminal its cursor back."""
+        if self.bar:
+            self.bar.close()
 
-    def print(self, line: str) -> None:
-        """Print a line that stays, above the bar."""
-        self.console.print(line, highlight=False, soft_wrap=True)
-        self.spoke = time.perf_counter()
+    def _log(self, line: str) -> None:
+        if self.is_shown:
+            logger.info(line)
+        self.reported = time.perf_counter()
+
+
+class _Bar(Protocol):
+    """Something that shows how many steps are done."""
+
+    def show(self, done: int, epoch: str, facts: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _open_bar(steps: int, done: int) -> _Bar | None:
+    """Return a bar for a terminal or a notebook; None where there is neither."""
+    console = Console(stderr=True, soft_wrap=True)
+    if console.is_jupyter:
+        return _NotebookBar(steps)
+    return _TerminalBar(console, steps, done) if console.is_terminal else None
+
+
+class _TerminalBar:
+    """A line below all others; what is printed to standard error appears above it."""
+
+    def __init__(self, console: Console, steps: int, done: int):
+        self.progress = Progress(
+            TextColumn("{task.fields[epoch]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("steps  {task.fields[facts]} "),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=console,
+            transient=True,
+        )
+        self.task = self.progress.add_task("", total=steps, completed=done, epoch="epoch 1", facts="")
+        self.progress.start()
+
+    def show(self, done: int, epoch: str, facts: str) -> None:
+        self.progress.update(self.task, completed=done, epoch=epoch, facts=facts)
+
+    def close(self) -> None:
+        self.progress.stop()
+
+
+class _NotebookBar:
+    """One line in the output of a cell, which is written again in its place."""
+
+    def __init__(self, steps: int):
+        from IPython.display import display
+
+        self.steps, self.drawn = steps, 0.0
+        self.output: Any = display(self._content(""), raw=True, display_id=True)
+
+    def show(self, done: int, epoch: str, facts: str) -> None:
+        if time.perf_counter() - self.drawn >= REDRAWN_EVERY:
+            self.drawn = time.perf_counter()
+            share = 30 * done // self.steps
+            bar = "█" * share + "░" * (30 - share)
+            self.output.update(self._content(f"{epoch} {bar} {done:,}/{self.steps:,} steps  {facts}"), raw=True)
+
+    def close(self) -> None:
+        self.output.update(self._content(""), raw=True)
+
+    def _content(self, line: str) -> dict[str, str]:
+        return {"text/plain": line}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from resnext.runs.run import command_to_resume
 from resnext.training.checkpoints import FOLDER, Facts, Tensors, checkpoint_name, prune, write_checkpoint
 from resnext.training.state import Plan, TrainingState
 from resnext.training.variables import capture
+
+logger = logging.getLogger(__name__)
 
 SAVE_EVERY = 300.0  # seconds: what a kill can cost
 FAILURES = 3  # in a row, after which a training that cannot be saved ends
@@ -34,7 +37,6 @@ class Saving:
         facts: what every checkpoint holds beside the state.
         every: steps between two checkpoints; None goes by time.
         cluster: all processes of the training.
-        report: called with one line for what could not be written.
 
     Its methods raise TrainingDiverged where a weight is not finite, and SavingError after three failures in a row.
     """
@@ -47,10 +49,9 @@ class Saving:
         facts: Mapping[str, Any],
         every: int | None,
         cluster: Cluster,
-        report: Callable[[str], None],
     ):
         self.plan, self.state, self.facts, self.every, self.cluster = plan, state, facts, every, cluster
-        self.writer = Writer(folder, report)
+        self.writer = Writer(folder)
         self.saved = time.monotonic()
 
     def is_due(self) -> bool:
@@ -102,12 +103,10 @@ class Writer:
 
     Args:
         folder: run folder.
-        report: called with one line for what could not be written.
     """
 
-    def __init__(self, folder: Path, report: Callable[[str], None]):
+    def __init__(self, folder: Path):
         self.folder = folder
-        self.report = report
         self.pending: dict[str, bytes] = {}
         self.failures = 0
         self.error: Exception | None = None
@@ -178,7 +177,7 @@ class Writer:
         if self.failures == FAILURES:
             self.error = SavingError(f"{what}. This was the third failure in a row. {self._advice()}")
         else:
-            self.report(f"{what}. Training continues; earlier checkpoints are intact")
+            logger.warning(f"{what}. Training continues; earlier checkpoints are intact")
 
 
 def _is_finite(values: np.ndarray) -> bool:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import keras
-from rich.console import Console
 
 from resnext.data.batches import images_of_batch, images_per_step, steps_per_epoch, training_batches
 from resnext.data.examples import Examples, Splits, fingerprint
 from resnext.distributed import Cluster, shutdown
+from resnext.ending import at_any_end
 from resnext.engines.keras_engine import KerasEngine
-from resnext.errors import DataError, RunError, warn
+from resnext.errors import DataError, RunError
 from resnext.inference.evaluate import evaluate_examples
 from resnext.metrics.evaluation import Evaluation
 from resnext.model.classifier import image_classifier, keras_config
@@ -30,7 +31,7 @@ from resnext.training.build import build_network, check_precision, compile_class
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoints, other_images
 from resnext.training.failures import explained, keep_error
-from resnext.training.progress import ProgressBar
+from resnext.training.progress import TrainingProgress
 from resnext.training.recorder import Recorder
 from resnext.training.saving import Saving
 from resnext.training.schedules import learning_rates
@@ -41,6 +42,8 @@ from resnext.training.tensorboard import TensorBoard
 from resnext.training.variables import build, restore, shapes
 from resnext.weights.load import load_weights
 from resnext.weights.save import weights_to_bytes
+
+logger = logging.getLogger(__name__)
 
 EVALUATION_BATCH = 256  # images, at most
 UNFIT_BEFORE = 200  # steps: 0.9**200 of the first batch-norm statistics is less than float32 resolves
@@ -91,14 +94,13 @@ class Session:
     ):
         self.folder, self.config, self.splits, self.cluster, self.stop = folder, config, splits, cluster, stop
         self.check_stop = partial(stop.check, cluster.all_max)
-        self.progress: ProgressBar | None = None
         self.plan = _plan(config, splits)
         cluster.check_shares(self.plan.images)
         self._build_models(None if checkpoint else config.options.weights)  # a checkpoint replaces every variable
         facts = {"config": config.to_json(), "images": fingerprint(splits), "layout": shapes(self.classifier)}
         self.state = self._restored(checkpoint, facts) if checkpoint else TrainingState()
         every = config.options.checkpoint_every
-        self.saving = Saving(folder, self.plan, self.state, facts, every, cluster, self.report)
+        self.saving = Saving(folder, self.plan, self.state, facts, every, cluster)
         metrics = checkpoint.tensors if checkpoint and self.state.is_within_epoch(self.plan) else None
         stopped = partial(stop.asked, cluster.all_max)
         self.recorder = Recorder(self.plan, self.state, self.saving, stopped, metrics)
@@ -134,21 +136,23 @@ class Session:
             restore(self.classifier, checkpoint.tensors, group)
         state = TrainingState.from_facts(then)
         if self.cluster.is_main:
-            warn(f"resuming after step {state.step} ({state.history.epochs} of {self.plan.epochs} epochs evaluated)")
+            logger.info(
+                f"resuming after step {state.step} ({state.history.epochs} of {self.plan.epochs} epochs evaluated)"
+            )
         return state
 
     def run(self) -> None:
         """Train and evaluate the epochs that are left; whatever ends it, the run folder keeps what was saved."""
-        with self._outputs() as (bar, events):
+        with self._outputs() as (progress, events):
             while self.state.history.epochs < self.plan.epochs:
-                self.train_epochs()
+                self.train_epochs(progress)
                 row = self.evaluate_epoch()
-                bar.end_epoch(row)
+                progress.end_epoch(row)
                 if events:
                     events.end_epoch(row)
             self.saving.finish()
 
-    def train_epochs(self) -> None:
+    def train_epochs(self, progress: TrainingProgress) -> None:
         """Take the steps that are left before the next evaluation."""
         left, failures = self.state.steps_left(self.plan), []
         if not left:
@@ -157,7 +161,7 @@ class Session:
             self.classifier.fit(
                 keep_error(self.batches(self.state.step), failures),  # Keras knows generators only
                 steps_per_epoch=left,
-                callbacks=[self.recorder, self.progress],
+                callbacks=[self.recorder, progress],
                 shuffle=False,  # the batches are shuffled already
                 verbose=0,
             )
@@ -210,37 +214,25 @@ class Session:
         best = history.best
         return TrainingResult(self.folder, test, best.epoch, best.validation_accuracy, plots, missing)
 
-    def report(self, line: str) -> None:
-        """Print a line above the progress bar."""
-        if self.progress:
-            self.progress.print(line)
-        else:
-            warn(line)
-
     @contextlib.contextmanager
-    def _outputs(self) -> Iterator[tuple[ProgressBar, TensorBoard | None]]:
-        """Open the terminal, the run folder and the events; close them in order, whatever ends the training."""
+    def _outputs(self) -> Iterator[tuple[TrainingProgress, TensorBoard | None]]:
+        """Open the progress, the run folder and the events; close them in order, whatever ends the training."""
         plan, is_main = self.plan, self.cluster.is_main
-        console = Console(stderr=True, quiet=not is_main)
-        for line in start_lines(self.config, self.splits, self.network):
-            console.print(line, highlight=False, soft_wrap=True, markup=False)
+        for line in start_lines(self.config, self.splits, self.network) if is_main else ():
+            logger.info(line)
         events = TensorBoard(self.folder / EVENTS) if is_main and self.config.options.tensorboard else None
         is_new = is_main and not is_run(self.folder)
         run = Run.create(self.folder, self.config, self.splits.held_out) if is_new else None
-        discard = partial(self._discard_unsaved, run)
-        self.stop.clean_up.append(discard)
         self.stop.outcome = self._outcome
-        self.progress = ProgressBar(console, plan.images, plan.steps, plan.epochs, self.state.step)
-        try:
-            yield self.progress, events
-        except BaseException:
-            self.saving.join()
-            discard()
-            raise
-        finally:
-            self.progress.stop()  # also when training fails: it gives the terminal its cursor back
-            if events:
-                events.close()
+        with at_any_end(partial(self._discard_unsaved, run)):
+            progress = TrainingProgress(plan.images, plan.steps, plan.epochs, self.state.step, is_main)
+            try:
+                yield progress, events
+            finally:
+                self.saving.join()
+                progress.close()  # also when training fails: it gives the terminal its cursor back
+                if events:
+                    events.close()
 
     def _discard_unsaved(self, run: Run | None) -> None:
         """Remove a run that this session began, if it has nothing to resume from."""

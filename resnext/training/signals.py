@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
+
+from resnext.errors import ResNeXtError
 
 # SLURM's warning is SIGUSR1 by custom; SIGHUP comes when a terminal closes.
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
@@ -36,17 +40,23 @@ class StopRequest:
         self.number = 0
         self.is_answered = False  # whether steps are taken, between which the training asks
         self.noticed = threading.Event()
+        self.handlers: dict[int, Any] = {}  # of the signals that are heard, as they were before
         self.raised: Stopped | None = None
         self.outcome: Callable[[], str] = lambda: "; nothing was saved"  # where it stopped, and what can be done
-        self.clean_up: list[Callable[[], None]] = []  # for a process that ends at once, the last one first
+        self.failure: ResNeXtError | None = None  # what made the training impossible while it waits for something
 
     def asked(self, all_max: Callable[[int], int] = lambda number: number) -> Stopped | None:
         """Return what to raise if a stop was asked for.
 
         Args:
             all_max: highest number over all processes: one that is asked to stop stops all, after the same step.
+
+        Raises:
+            ResNeXtError: the training has failed meanwhile.
         """
         self.is_answered = True
+        if self.failure:
+            raise self.failure
         if self.raised:  # somebody has caught it on its way: imports of large packages do
             return self.raised
         number = all_max(self.number)
@@ -60,11 +70,23 @@ class StopRequest:
         if stopped := self.asked(all_max):
             raise stopped
 
+    def fail(self, error: ResNeXtError) -> None:
+        """End the training with an error, from another thread: the main one may wait for what will never come.
+
+        A training outside the main thread, which gets no signals, goes on waiting.
+        """
+        self.failure = error
+        if _active and _active[-1] is self:
+            os.kill(os.getpid(), next(iter(self.handlers)))
+
     def described(self, stopped: Stopped) -> Stopped:
         """Return the same with what is left of the training."""
         return Stopped(f"{stopped}{self.outcome()}", stopped.exit_code)
 
     def _ask(self, number: int, frame) -> None:
+        if self.failure:
+            self.noticed.set()
+            raise self.failure
         if self.number or (number == signal.SIGINT and not self.is_answered):
             self.noticed.set()
             self.raised = stopped_by(number)
@@ -94,20 +116,22 @@ def stop_on_signals() -> Iterator[StopRequest]:
         yield request
         return
     heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
-    handlers = {number: signal.signal(number, request._ask) for number in heard}
+    request.handlers = {number: signal.signal(number, request._ask) for number in heard}
     _active.append(request)
     try:
         yield request
     except Stopped as stopped:
         raise request.described(stopped) from stopped
     except Exception as error:
-        if request.raised:  # a backend may hand on an interrupt as an error of its own
+        if request.failure:  # a backend may hand on an interrupt as an error of its own
+            raise request.failure from error
+        if request.raised:
             raise request.described(request.raised) from error
         raise
     finally:
         request.noticed.set()
         _active.remove(request)
-        for number, handler in handlers.items():
+        for number, handler in request.handlers.items():
             signal.signal(number, handler)
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import sys
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -18,7 +18,7 @@ from resnext.data.reading import check_images, drop_unreadable
 from resnext.data.sizes import median_side, sample_sizes
 from resnext.data.source import DataSource, open_data
 from resnext.distributed import Cluster, initialize, launched
-from resnext.errors import ArgumentError, DataError, RunError, warn
+from resnext.errors import ArgumentError, DataError, RunError
 from resnext.files import user_path
 from resnext.images.decode import read_image
 from resnext.images.watchdog import watch_files
@@ -42,6 +42,8 @@ from resnext.variants.variant import Variant
 if TYPE_CHECKING:
     from resnext.data.examples import Splits
     from resnext.training.session import TrainingResult
+
+logger = logging.getLogger(__name__)
 
 HINT = "Repair or remove them; train leaves them out with --skip-bad {bad}"
 
@@ -92,20 +94,19 @@ def train(
     recipe, start, network = _choose_start(variant, recipe, wanted)
     options = dataclasses.replace(options, weights=start)
     source = open_data(data, options.follow_links)
-    with stop_on_signals() as stop, watch_files(warn), contextlib.ExitStack() as locked:
+    with stop_on_signals() as stop, watch_files(stop.fail), contextlib.ExitStack() as locked:
         splits = source.splits(options.draw)
         sizes = sample_sizes(splits.train)
         network = network or choose_network(len(splits.train), median_side(sizes), recipe.image_size)
         _check_recipe(network.variant, recipe, start)
         folder = folder or _new_folder(source, network.variant)
         _check_outside(folder, source)
-        stop.clean_up.append(locked.enter_context(_lock(folder)))
+        locked.enter_context(_lock(folder))
         splits = _check_splits(splits, recipe, options.skip_bad)
         recipe = _complete(recipe, splits, network.image_size, start)
-        _say(*network.reason, *about_weights(start, recipe, source, splits))
-        _say(*about_shapes(sizes, recipe.fit), *about_few(splits, wanted is not None))
-        for words in source.left_out() if _is_main() else ():
-            warn(words)
+        _log(logging.INFO, *network.reason)
+        _log(logging.WARNING, *about_weights(start, recipe, source, splits), *about_shapes(sizes, recipe.fit))
+        _log(logging.WARNING, *about_few(splits, wanted is not None), *source.left_out())
         cluster = initialize()
         from resnext.training.session import train_session
 
@@ -156,10 +157,9 @@ def resume(
     _check_workers(workers)
     check_options(folder, config, variant, recipe, options)
     source = _open_again(folder, config, data)
-    with stop_on_signals() as stop, watch_files(warn), _lock(folder) as release:
-        stop.clean_up.append(release)
+    with stop_on_signals() as stop, watch_files(stop.fail), _lock(folder):
         stop.outcome = lambda: f"; resume with: {command_to_resume(folder)}"
-        checkpoint = read_newest(folder / CHECKPOINTS, warn) if _is_main() else None
+        checkpoint = read_newest(folder / CHECKPOINTS) if _is_main() else None
         if checkpoint:
             _check_same(folder, config, checkpoint.facts)
         splits = _check_splits(source.splits(config.options.draw), config.recipe, config.options.skip_bad)
@@ -170,9 +170,10 @@ def resume(
 
         checkpoint = _broadcast(folder / CHECKPOINTS, checkpoint, cluster)
         versions = installed_versions(cluster.devices)
-        if config.versions != versions and cluster.is_main:
-            warn(f"{folder}: was trained with {_named(config.versions)} and resumes with {_named(versions)}: results "
-                 "agree to about 1e-6, not bit for bit")  # fmt: skip
+        if config.versions != versions:
+            then, now = _named(config.versions), _named(versions)
+            differs = "results agree to about 1e-6, not bit for bit"
+            _log(logging.WARNING, f"{folder}: was trained with {then} and resumes with {now}: {differs}")
         return train_session(folder, config, splits, workers, stop, cluster, checkpoint)
 
 
@@ -194,7 +195,7 @@ def _choose_start(
     """Return recipe, weights and network as far as they are known before the images are; reads no image."""
     named = as_variant(variant) if variant else None
     start, words = choose_weights(weights, named)
-    _say(*words)
+    _log(logging.INFO, *words)
     if start:
         return recipe, start, network_of_weights(start, named, recipe.image_size)
     recipe = from_scratch(recipe) if weights else recipe
@@ -219,10 +220,10 @@ def _check_outside(folder: Path, source: DataSource) -> None:
         )
 
 
-def _say(*lines: str) -> None:
-    """Print what was chosen, in the main process."""
+def _log(level: int, *lines: str) -> None:
+    """Log lines, in the main process."""
     for line in lines if _is_main() else ():
-        print(line, file=sys.stderr)
+        logger.log(level, line)
 
 
 def check_options(
@@ -255,9 +256,9 @@ def _is_main() -> bool:
     return not launch or launch.rank == 0
 
 
-def _lock(folder: Path) -> contextlib.AbstractContextManager[Callable[[], None]]:
+def _lock(folder: Path) -> contextlib.AbstractContextManager[None]:
     """Lock the folder for the main process, which writes; the others only read."""
-    return lock(folder) if _is_main() else contextlib.nullcontext(lambda: None)
+    return lock(folder) if _is_main() else contextlib.nullcontext()
 
 
 def _broadcast(folder: Path, checkpoint: Checkpoint | None, cluster: Cluster) -> Checkpoint | None:
@@ -311,8 +312,7 @@ def _check_splits(splits: Splits, recipe: Recipe, skip_bad: float) -> Splits:
             examples: drop_unreadable(examples, skip_bad) for examples in (splits.train, splits.validation, splits.test)
         }
         for _, bad in parts.values():
-            for reason in bad:
-                print(f"skipped: {reason}", file=sys.stderr)
+            _log(logging.WARNING, *(f"skipped: {reason}" for reason in bad))
         train, validation, test = (parts[part][0] for part in (splits.train, splits.validation, splits.test))
         splits = dataclasses.replace(splits, train=train, validation=validation, test=test)
     else:

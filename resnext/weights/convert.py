@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import logging
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +16,8 @@ from resnext.weights.load import check_fit, check_floats, check_network, check_s
 from resnext.weights.opened import counters, open_weights
 from resnext.weights.readers import TORCH_SUFFIXES
 from resnext.weights.save import check_file, file_metadata, write_weights
+
+logger = logging.getLogger(__name__)
 
 
 class Converted(NamedTuple):
@@ -80,7 +82,7 @@ def convert(
         _check_target(variant, to)
         weights = {name: file.value(location) for name, location in found.items()}
         for note in file.notes:
-            warnings.warn(note, stacklevel=2)
+            logger.warning(note)
         facts = facts_of(named) if named else file.facts()
         metadata = file_metadata(facts, file.preprocessing(), file.known, file.class_names())
         classes = file.classes

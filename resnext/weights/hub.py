@@ -1,12 +1,14 @@
 """From a user's name for weights to a file on this machine."""
 
 import contextlib
+import functools
+import logging
 import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from resnext.errors import WeightsError, missing_package, one_line, warn
+from resnext.errors import WeightsError, missing_package, one_line
 from resnext.files import user_path
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.naming import get_variant
@@ -15,10 +17,11 @@ from resnext.weights.hub_config import HUB_CONFIG, HUB_FILE, HUB_FILES
 from resnext.weights.published import NON_COMMERCIAL, PublishedWeights, find_weights, list_weights
 from resnext.weights.readers import TORCH_SUFFIXES
 
+logger = logging.getLogger(__name__)
+
 HUB = "hf:"
 FOLDER_FILES = ("best.safetensors", *HUB_FILES)  # of a run of resnext's, too
 _NOT_A_REPOSITORY = "hf:{}: not a repository name. Pass hf:OWNER/NAME, such as hf:timm/resnext50_32x4d.a1_in1k."
-_licences_said: set[str] = set()
 
 
 def find_file(source: str | Path, variant: Variant | None = None) -> tuple[Path, PublishedWeights | None]:
@@ -58,7 +61,7 @@ def find_file(source: str | Path, variant: Variant | None = None) -> tuple[Path,
             raise WeightsError(f"{name} is on no hub: download {known.url} and pass the path of the file.")
         path = _download(known.hub)
     if known:
-        say_licence(known)
+        report_licence(known)
     return path, known
 
 
@@ -134,9 +137,9 @@ def _unknown(name: str) -> str:
     return f"{name}: no such weights file, and no published weights of that name; {hint}."
 
 
-def say_licence(known: PublishedWeights) -> None:
-    """Print a licence that does not allow every use, once for each tag."""
+@functools.cache
+def report_licence(known: PublishedWeights) -> None:
+    """Report a licence that does not allow every use, once for each tag."""
     licence = NON_COMMERCIAL.get(known.licence)
-    if licence and known.tag not in _licences_said:
-        _licences_said.add(known.tag)
-        warn(f"the weights {known.tag} are for non-commercial use only ({licence}).")
+    if licence:
+        logger.warning(f"the weights {known.tag} are for non-commercial use only ({licence}).")

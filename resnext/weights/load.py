@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,6 +22,8 @@ from resnext.weights.variables import assign_weight, variables_by_name, weight_s
 if TYPE_CHECKING:
     import keras
 
+logger = logging.getLogger(__name__)
+
 MAX_ODDS = 1_000  # tensors that an error lists
 SCREEN = 20  # lines after which the reason has scrolled away
 
@@ -35,13 +37,13 @@ class Checked(NamedTuple):
 
 
 def assign(model: keras.Model, weights: Checked) -> None:
-    """Assign checked weights one at a time, so that a large network is never in memory twice. Warn of each note."""
+    """Assign checked weights one at a time, so that a large network is never in memory twice. Log each note."""
     for name, variables in variables_by_name(model).items():
         value = weights.value(name)
         if value is not None:
             assign_weight(name, variables, value)
     for note in weights.notes:
-        warnings.warn(note, stacklevel=3)
+        logger.warning(note)
 
 
 class Adapted(NamedTuple):

@@ -17,7 +17,7 @@ from resnext.images.preprocessing import Preprocessing
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.naming import get_variant
 from resnext.variants.variant import Variant
-from resnext.weights.hub import find_file, say_licence
+from resnext.weights.hub import find_file, report_licence
 from resnext.weights.hub_config import HubConfig, checked_names, read_hub_config
 from resnext.weights.layouts import (
     COUNTER,
@@ -158,7 +158,7 @@ def open_weights(source: str | Path, variant: Variant | None = None, key: str | 
         tag = tensors.metadata.get("weights") if layout is OURS else None  # of published weights that were converted
         if known is None and tag in published_weights():
             known = published_weights()[tag]
-            say_licence(known)
+            report_licence(known)
         notes = [f"{path}: the prefix {prefix!r} of its names is ignored."] if prefix else []
         if tensors.other_keys and key is None:
             others = ", ".join(printable(name, 100) for name in tensors.other_keys[:5])
