@@ -39,20 +39,20 @@ _HOMES = {
     "compare": "runs.compare",
     "complexity": "variants.complexity",
     "convert": "weights.convert",
-    "decode_predictions": "weights.imagenet_classes",
+    "decode_predictions": "data.imagenet_classes",
     "evaluate": "inference.evaluate",
     "explain": "inference.explain",
     "export": "exporting.export",
     "fold": "model.folding",
     "freeze": "model.features",
-    "get_recipe": "recipes.naming",
-    "get_variant": "variants.naming",
-    "list_variants": "variants.naming",
+    "get_recipe": "recipes.names",
+    "get_variant": "variants.names",
+    "list_variants": "variants.names",
     "list_weights": "weights.published",
     "load_weights": "weights.load",
     "predict": "inference.predict",
     "preprocess_input": "images.preprocessing",
-    "preview": "data.preview",
+    "preview": "pages.preview",
     "resume": "training.train",
     "save_weights": "weights.save",
     "to_form": "model.forms",
@@ -102,7 +102,7 @@ __all__ = [
 if TYPE_CHECKING:
     from resnext import errors, lineage
     from resnext.data.check import check_data
-    from resnext.data.preview import preview
+    from resnext.data.imagenet_classes import decode_predictions
     from resnext.exporting.export import export
     from resnext.exporting.options import ExportOptions
     from resnext.images.preprocessing import Preprocessing, preprocess_input
@@ -117,17 +117,17 @@ if TYPE_CHECKING:
     from resnext.model.folding import fold
     from resnext.model.forms import to_form
     from resnext.model.network import ResNeXt
-    from resnext.recipes.naming import get_recipe
+    from resnext.pages.preview import preview
+    from resnext.recipes.names import get_recipe
     from resnext.recipes.recipe import Recipe
     from resnext.runs.compare import compare
     from resnext.runs.config import TrainingOptions
     from resnext.runs.run import Run
     from resnext.training.train import resume, train
     from resnext.variants.complexity import complexity
-    from resnext.variants.naming import get_variant, list_variants
+    from resnext.variants.names import get_variant, list_variants
     from resnext.variants.variant import Variant
     from resnext.weights.convert import convert
-    from resnext.weights.imagenet_classes import decode_predictions
     from resnext.weights.load import load_weights
     from resnext.weights.published import list_weights
     from resnext.weights.save import save_weights

@@ -132,7 +132,7 @@ def bench_conv(
     >>> [timing.route for timing in bench_conv("resnext14_2x4d", batch_size=1)][:2]  # doctest: +SKIP
     ['direct', 'merged']
     """
-    from resnext.variants.naming import get_variant
+    from resnext.variants.names import get_variant
 
     network = get_variant(variant)
     import_keras()
@@ -255,12 +255,12 @@ def _work_on_one_core(files, recipe: Recipe) -> dict[str, Callable[[int], object
     """Return the steps of the data pipeline by name, each a function of a count that makes one image."""
     import numpy as np
 
-    from resnext.data.batches import AUGMENTATIONS, augmentations, sampler
+    from resnext.data.batches import AUGMENTATIONS, Sampler, augmentations
     from resnext.images.decode import read_image
 
     evaluated, trained = evaluation_preprocessing(recipe), training_preprocessing(recipe)
     plain = dataclasses.replace(recipe, **{name: type(getattr(recipe, name))() for name in AUGMENTATIONS})
-    image, read, rng = evaluated.load(files[0]), sampler(plain, trained), np.random.default_rng(0)
+    image, read, rng = evaluated.load(files[0]), Sampler(plain, trained), np.random.default_rng(0)
     parts: dict[str, Callable[[int], object]] = {
         "decode": lambda i: read_image(files[i % len(files)]),
         "for evaluation: decode, resize, crop": lambda i: evaluated.load(files[i % len(files)]),

@@ -36,8 +36,8 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell arranges for
 
 from commands import Command  # noqa: E402 - its server has the environment of now
 
-from resnext.data.drawing import Draw  # noqa: E402
 from resnext.data.source import open_data  # noqa: E402
+from resnext.data.splits import Holdout  # noqa: E402
 
 DATA = Path(os.environ.get("RESNEXT_DATA", REPOSITORY.parent / "shared" / "data"))
 
@@ -136,7 +136,7 @@ def trained(tmp_path_factory):
 
 
 def load_splits(data, seed=0):
-    return open_data(data).splits(Draw(seed))
+    return open_data(data).splits(Holdout(seed))
 
 
 def load_examples(data, classes):

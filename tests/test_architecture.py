@@ -23,7 +23,7 @@ DOORS = {"__init__", "__main__"}  # the package's name and its command: they may
 
 # The only files that import Keras at the top: all others can be imported to parse a command or refuse an argument.
 KERAS_AT_THE_TOP = (
-    "layers/", "lineage.py", "model/", "training/averaging.py", "training/build.py", "training/optimizers.py",
+    "layers/", "lineage.py", "model/", "training/build.py", "training/evaluation_weights.py", "training/optimizers.py",
     "training/progress.py", "training/recorder.py", "training/saving.py", "training/schedules.py",
     "training/session.py", "training/variables.py",
 )  # fmt: skip
@@ -146,7 +146,7 @@ def test_the_guard_above_can_fail():
         "layers imports model"
     ]
     assert violations({"data": ["from ..training import train"]}) == ["data imports training"]
-    assert violations({"weights": ["import resnext.recipes.naming"]}) == ["weights imports recipes"]
+    assert violations({"weights": ["import resnext.recipes.names"]}) == ["weights imports recipes"]
 
 
 def top_level_imports(source: str) -> set[str]:
@@ -296,10 +296,10 @@ def test_commands_and_options_are_frozen():
 @pytest.mark.once
 def test_configuration_of_a_run_is_frozen():
     from resnext.recipes.complete import complete
-    from resnext.recipes.naming import get_recipe
+    from resnext.recipes.names import get_recipe
     from resnext.recipes.recipe import Recipe, evaluation_preprocessing
     from resnext.runs.config import RunConfig, TrainingOptions
-    from resnext.variants.naming import get_variant
+    from resnext.variants.names import get_variant
 
     recipe = complete(get_recipe("photos"), images=200, evaluated=40, image_size=32)
     config = RunConfig(

@@ -14,11 +14,11 @@ from conftest import DATA, load_examples, load_held_out, load_splits, write_phot
 from PIL import Image
 from test_images import make
 
-from resnext.data import archive_members, archives, tar_archive
+from resnext.data import archives, folders, tar_archive
 from resnext.data.batches import evaluation_batches
 from resnext.data.builtin import BUILTIN, CIFAR
+from resnext.data.check import check_images, drop_unreadable
 from resnext.data.examples import Examples
-from resnext.data.reading import check_images, drop_unreadable
 from resnext.data.source import open_data
 from resnext.errors import DataError, ImageError
 from resnext.images.decode import check_header, read_image
@@ -158,7 +158,7 @@ def test_bad_images_in_an_archive_are_named(tmp_path, suffix):
 def test_an_archive_that_became_shorter_and_a_huge_member_are_named(tmp_path, monkeypatch):
     archive = archive_of(tmp_path / "x.tar", *FOUR)
     last = load_examples(archive, ("a", "b")).images[-1]
-    monkeypatch.setattr(archive_members, "MAX_MEMBER", 10)
+    monkeypatch.setattr(folders, "MAX_MEMBER", 10)
     with pytest.raises(ImageError, match=r"b/1.png: more than 0 MB$"):
         check_header(last)
     monkeypatch.undo()

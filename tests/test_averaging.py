@@ -11,7 +11,7 @@ from resnext.engines.keras_engine import KerasEngine
 from resnext.images.preprocessing import Preprocessing
 from resnext.model.classifier import image_classifier, image_network, keras_config
 from resnext.model.recompute import recompute
-from resnext.training.averaging import averaged_weights, precise_statistics
+from resnext.training.evaluation_weights import averaged_weights, precise_statistics
 from resnext.training.optimizers import SGD
 
 PREPROCESSING = Preprocessing(size=24, resize=24)

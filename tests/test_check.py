@@ -104,8 +104,9 @@ def test_words_are_checked_too():
 
 
 def test_arrays_have_numbers_for_names(monkeypatch):
-    from resnext.data.examples import Examples, Splits
+    from resnext.data.examples import Examples
     from resnext.data.source import DataSource
+    from resnext.data.splits import Splits
 
     images = np.zeros((2, 8, 8, 3), np.uint8)
     part = Examples(images, np.array([0, 1], np.int32), ("a", "b"))

@@ -15,7 +15,7 @@ from conftest import REPOSITORY, fresh_resnext, refusal, resnext, write_photos
 from resnext import __version__, errors
 from resnext.backend import installed_backend
 from resnext.cli import main as cli
-from resnext.variants.naming import list_variants
+from resnext.variants.names import list_variants
 
 
 @pytest.mark.once

@@ -8,7 +8,7 @@ import pytest
 
 from resnext.model.network import ResNeXt
 from resnext.variants.complexity import complexity, stage_complexities
-from resnext.variants.naming import get_variant
+from resnext.variants.names import get_variant
 
 pytestmark = pytest.mark.once
 

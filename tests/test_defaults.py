@@ -12,22 +12,22 @@ from conftest import COLOURS, resnext, write_photos
 
 from resnext import save_weights
 from resnext.backend import choose_device, describe_device
-from resnext.data.examples import Examples, Splits
-from resnext.data.sizes import median_aspect, median_side, sample_sizes
+from resnext.data.examples import Examples, median_aspect, median_side, sample_sizes
 from resnext.data.source import open_data
+from resnext.data.splits import Splits
 from resnext.errors import ArgumentError, WeightsError
 from resnext.images.preprocessing import Preprocessing
 from resnext.model.classifier import image_classifier, image_network
 from resnext.model.network import ResNeXt
 from resnext.recipes.complete import CompleteRecipe, complete
-from resnext.recipes.naming import default_recipe, get_recipe
+from resnext.recipes.names import default_recipe, get_recipe
 from resnext.runs.config import RunConfig, TrainingOptions
 from resnext.runs.run import Run
-from resnext.training import choices, remarks
-from resnext.training.averaging import corrected_statistics
-from resnext.training.start import start_lines
-from resnext.variants.default import choose_network
-from resnext.variants.naming import get_variant
+from resnext.training import defaults, notes
+from resnext.training.evaluation_weights import corrected_statistics
+from resnext.training.notes import summary
+from resnext.variants.choose import choose_network
+from resnext.variants.names import get_variant
 
 PHOTOS = get_recipe("photos")
 
@@ -127,7 +127,7 @@ def test_the_shortest_command_is_a_whole_one(tmp_path, monkeypatch):
     assert lines[6] == ("steps: 3 of 8 images each, 3 in each epoch; each epoch leaves 6 images out, others each time")
     run = Run.open("runs/my photos.v2-resnext14_8x4d-1")
     assert (run.config.recipe.batch_size, run.config.recipe.learning_rate) == (8, 0.0125)
-    assert choices.new_folder(open_data(photos), get_variant("resnext14_8x4d")) == Path(
+    assert defaults.default_folder(open_data(photos), get_variant("resnext14_8x4d")) == Path(
         "runs/my photos.v2-resnext14_8x4d-2"
     )
 
@@ -139,15 +139,15 @@ def test_small_sets_are_said():
         return Examples(np.zeros((len(labels), 8, 8, 3), np.uint8), labels, ("cat", "dog", "owl"))
 
     enough, few = examples((30, 30, 30)), examples((3, 30, 9))
-    assert remarks.about_few(Splits(enough, enough, enough), is_tuning=False) == []
-    assert remarks.about_few(Splits(few, few, few), is_tuning=False) == [
+    assert notes.about_few(Splits(enough, enough, enough), is_tuning=False) == []
+    assert notes.about_few(Splits(few, few, few), is_tuning=False) == [
         "few images: fewer than 10 to train on for 2 of 3 classes, the fewest 'cat' with 3; add photos, or start from "
         "published weights (--weights auto)",
         "few images: 42 to evaluate on, so one of them is 2.4 points of accuracy",
     ]
-    (last,) = remarks.about_few(Splits(enough, examples((60, 0, 0)), enough), is_tuning=False)
+    (last,) = notes.about_few(Splits(enough, examples((60, 0, 0)), enough), is_tuning=False)
     assert last == "few images: none to evaluate on for 2 of 3 classes, the first 'dog'"
-    assert remarks.about_few(Splits(few, enough, enough), is_tuning=True)[0].endswith("with 3; add photos")
+    assert notes.about_few(Splits(few, enough, enough), is_tuning=True)[0].endswith("with 3; add photos")
 
 
 @pytest.mark.once
@@ -171,52 +171,52 @@ def test_a_rate_for_other_batches_is_said(changes, said):
     part = Examples(np.zeros((9, 8, 8, 3), np.uint8), np.zeros(9, np.int32), ("a", "b"))
     images = Preprocessing(32, 32)
     config = RunConfig(get_variant("resnet8"), ("a", "b"), images, recipe, "photos", TrainingOptions(), {})
-    lines = [*start_lines(config, Splits(part, part, part), None)]
+    lines = [*summary(config, Splits(part, part, part), None)]
     assert [line for line in lines if line.startswith("learning rate")] == said
 
 
 @pytest.mark.once
 def test_long_images_are_said():
-    said = remarks.about_shapes([(100, 100), (160, 40), (40, 100)], "crop")
+    said = notes.about_shapes([(100, 100), (160, 40), (40, 100)], "crop")
     assert said == [
         "long images: half of them are at least 2.5 times as long as wide, and only their centre is evaluated; --fit "
         "squash or --fit pad keeps them whole"
     ]
-    assert remarks.about_shapes([(300, 200), (160, 40), (100, 100)], "crop") == []  # 3:2 is a usual photo
-    assert remarks.about_shapes([(160, 40)], "pad") == []
-    assert remarks.about_shapes([], "crop") == []
+    assert notes.about_shapes([(300, 200), (160, 40), (100, 100)], "crop") == []  # 3:2 is a usual photo
+    assert notes.about_shapes([(160, 40)], "pad") == []
+    assert notes.about_shapes([], "crop") == []
 
 
 @pytest.mark.once
 def test_weights_auto_are_the_smallest_published_or_none(monkeypatch):
-    monkeypatch.setattr(choices, "find_file", lambda tag, variant: None)
-    assert choices.choose_weights("auto", None) == (
+    monkeypatch.setattr(defaults, "find_file", lambda tag, variant: None)
+    assert defaults.choose_weights("auto", None) == (
         "seresnext26t_32x4d.bt_in1k", ["--weights auto: seresnext26t_32x4d.bt_in1k"]
     )  # fmt: skip
-    assert choices.choose_weights("auto", get_variant("resnet50"))[0] == "resnet50.tv2_in1k"
-    assert choices.choose_weights("auto", get_variant("resnext14_8x4d"))[0] is None
+    assert defaults.choose_weights("auto", get_variant("resnet50"))[0] == "resnet50.tv2_in1k"
+    assert defaults.choose_weights("auto", get_variant("resnext14_8x4d"))[0] is None
 
     def offline(tag, variant):
         raise WeightsError("no network")
 
-    monkeypatch.setattr(choices, "find_file", offline)
-    assert choices.choose_weights("auto", None) == (
+    monkeypatch.setattr(defaults, "find_file", offline)
+    assert defaults.choose_weights("auto", None) == (
         None, ["--weights auto: training from random weights instead: no network"]
     )  # fmt: skip
     tuned = dataclasses.replace(default_recipe("auto"), epochs=7)
-    assert choices.from_scratch(tuned) == dataclasses.replace(PHOTOS, epochs=7)
-    assert choices.from_scratch(get_recipe("paper-cifar")) == get_recipe("paper-cifar")
+    assert defaults.from_scratch(tuned) == dataclasses.replace(PHOTOS, epochs=7)
+    assert defaults.from_scratch(get_recipe("paper-cifar")) == get_recipe("paper-cifar")
 
 
 @pytest.mark.once
 def test_weights_bring_their_network_their_size_and_the_recipe_for_them(tmp_path):
     network = image_network(get_variant("seresnext14_2x4d"), 3, Preprocessing(size=40, resize=40))
     save_weights(network, tmp_path / "start.safetensors")
-    choice = choices.network_of_weights(str(tmp_path / "start.safetensors"), None, None)
+    choice = defaults.network_of_weights(str(tmp_path / "start.safetensors"), None, None)
     assert (choice.variant.name, choice.image_size) == ("seresnext14_2x4d", 40)
     save_weights(ResNeXt("resnext14_2x4d", weights=None), tmp_path / "bare.safetensors")
-    assert choices.network_of_weights(str(tmp_path / "bare.safetensors"), None, None).image_size == 224
-    assert choices.network_of_weights(str(tmp_path / "bare.safetensors"), None, 64).image_size == 64
+    assert defaults.network_of_weights(str(tmp_path / "bare.safetensors"), None, None).image_size == 224
+    assert defaults.network_of_weights(str(tmp_path / "bare.safetensors"), None, 64).image_size == 64
     assert default_recipe(tmp_path).name == "finetune"
 
 

@@ -11,10 +11,10 @@ from PIL import Image
 from resnext import ResNeXt, explain, predict, save_weights, to_form
 from resnext.errors import ArgumentError
 from resnext.images.preprocessing import Preprocessing
-from resnext.inference.explain import overlay
+from resnext.inference.explanation_files import overlay
 from resnext.inference.model import Model
 from resnext.inference.options import PredictionOptions
-from resnext.inference.paths import path_strengths
+from resnext.inference.path_strengths import path_strengths
 from resnext.model.classifier import head_weights
 
 pytestmark = pytest.mark.once

@@ -18,8 +18,8 @@ from safetensors.numpy import load_file
 
 from resnext import Model, ResNeXt, convert, evaluate, explain, export, fold, get_variant, predict, save_weights
 from resnext.errors import ArgumentError, ExportError, WeightsError
+from resnext.exporting.calibration import Cost
 from resnext.exporting.options import ExportOptions
-from resnext.exporting.smaller import Cost
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.options import EvaluationOptions
 

@@ -17,9 +17,9 @@ from conftest import REPOSITORY, refusal, resnext
 from resnext import Model, ResNeXt, evaluate, explain, export, predict, save_weights
 from resnext.errors import ArgumentError, ExportError, WeightsError
 from resnext.exporting import formats
+from resnext.exporting.calibration import Cost
 from resnext.exporting.formats import writer_of
 from resnext.exporting.options import FORMATS, ExportFormat, ExportOptions
-from resnext.exporting.smaller import Cost
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.options import EvaluationOptions
 

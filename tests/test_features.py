@@ -12,7 +12,7 @@ from resnext.model.classifier import keras_config
 from resnext.model.folding import fold
 from resnext.model.forms import to_form
 from resnext.model.recompute import recompute
-from resnext.variants.naming import get_variant
+from resnext.variants.names import get_variant
 from resnext.weights.variables import get_weights
 
 SMALL = "resnext14_4x4d"

@@ -11,7 +11,7 @@ from resnext import ResNeXt, fold, lineage
 from resnext.layers.batch_norm import BatchNorm
 from resnext.layers.convolution import GroupedConv2D
 from resnext.model.blocks import FORMS
-from resnext.variants.naming import get_variant
+from resnext.variants.names import get_variant
 
 VARIANT = get_variant("resnext11_4x4d")
 

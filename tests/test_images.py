@@ -10,8 +10,8 @@ import pytest
 from conftest import REPOSITORY, load_examples, load_splits
 from PIL import Image
 
+from resnext.data.check import check_images
 from resnext.data.examples import Examples
-from resnext.data.reading import check_images
 from resnext.data.source import open_data
 from resnext.errors import DataError
 from resnext.images.decode import read_image

@@ -23,9 +23,9 @@ from resnext.images.preprocessing import Preprocessing
 from resnext.images.views import Views
 from resnext.inference.batch_predictor import BatchPredictor
 from resnext.inference.evaluate import Evaluated
+from resnext.inference.evaluation_files import published
 from resnext.inference.model import Model
 from resnext.inference.options import EvaluationOptions, PredictionOptions, at_size
-from resnext.inference.results import published
 from resnext.metrics.calibration import BINS, TEMPERATURES, calibration_error, reliability
 from resnext.metrics.evaluation import Evaluation
 from resnext.metrics.side_by_side import side_by_side
@@ -249,7 +249,7 @@ def test_published_numbers_stand_beside_ours(weights):
 def test_models_that_cannot_be_compared_are_refused_before_they_are_evaluated(trained, weights, colours, tmp_path):
     folder, _ = trained
     assert refusal(resnext("evaluate", folder, colours, "--against", weights, "--out", tmp_path / "out")) == (
-        f"{folder} and {weights} tell other classes apart. Pass models of the same classes."
+        f"{folder} and {weights} have different classes. Pass models of the same classes."
     )
     assert not (tmp_path / "out").exists()
     shutil.copytree(folder, tmp_path / "other")
@@ -543,7 +543,7 @@ def test_many_images_take_no_more_memory(trained, tmp_path):
             taken.append(i)
             yield tmp_path / ("0.png" if i != 70 else "bad.png")
 
-    from resnext.data.inputs import Input, read_ahead
+    from resnext.data.prediction_inputs import Input, read_ahead
     from resnext.inference.predict import Classifier, read_input
 
     classifier = Classifier(Model.open(folder), PredictionOptions(top=1))

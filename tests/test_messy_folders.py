@@ -294,4 +294,4 @@ def test_a_hostile_or_damaged_zip_is_refused_in_a_line(tmp_path):
             for i in range(2):
                 archive.writestr(f"{name}/{i}.png", bytes(300_000_000) if (name, i) == ("a", 0) else b"x")
     with pytest.raises(ImageError, match="more than 256 MB"):
-        read_image(open_data(path).root.find("a/0.png"))
+        read_image(open_data(path).layout.root.find("a/0.png"))

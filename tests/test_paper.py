@@ -12,7 +12,7 @@ from resnext.model.classifier import keras_config
 from resnext.model.forms import to_form
 from resnext.model.network import ResNeXt
 from resnext.variants.complexity import complexity, stage_complexities
-from resnext.variants.naming import get_variant
+from resnext.variants.names import get_variant
 from resnext.variants.variant import Variant
 from resnext.weights.variables import get_weights, set_weights
 

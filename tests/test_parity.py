@@ -17,7 +17,7 @@ from resnext.model.features import backbone
 from resnext.model.network import ResNeXt
 from resnext.variants.variant import Variant
 from resnext.weights.convert import convert
-from resnext.weights.layouts import layout_of_variant, to_torch
+from resnext.weights.foreign_names import layout_of_variant, to_torch
 
 IMAGES = (2, 3, 64, 96)
 CLASSES = 10

@@ -36,7 +36,7 @@ def test_full_size_photos_are_read(data_set, tmp_path):
     """100 ImageNet photos of all sizes, one of each class, sorted into two classes."""
     from conftest import load_splits
 
-    from resnext.data.reading import check_images
+    from resnext.data.check import check_images
     from resnext.images.preprocessing import Preprocessing
 
     photos = sorted(data_set("imagenet-samples.tar").glob("*.JPEG"))

@@ -6,7 +6,7 @@ from conftest import COLOURS, refusal, resnext, write_photos
 from PIL import Image
 
 from resnext import get_recipe, preview
-from resnext.data.preview import COLUMNS, GAP, IMAGES
+from resnext.pages.preview import COLUMNS, GAP, IMAGES
 
 pytestmark = pytest.mark.once
 

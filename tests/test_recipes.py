@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import COLOURS, refusal, resnext, write_photos
 
-from resnext.recipes.naming import NAMES, get_entry, get_recipe
+from resnext.recipes.names import NAMES, get_entry, get_recipe
 from resnext.recipes.recipe import Recipe, evaluation_preprocessing, training_preprocessing
 from resnext.training.schedules import learning_rates
 

@@ -20,8 +20,8 @@ from PIL import Image
 
 from resnext import evaluate, get_recipe, train
 from resnext.metrics.evaluation import Evaluation
-from resnext.runs import fonts, plots
-from resnext.runs.plots import CLASSES, MISTAKES, draw_class_accuracy, draw_worst_mistakes
+from resnext.pages import fonts, plots
+from resnext.pages.plots import CLASSES, MISTAKES, draw_class_accuracy, draw_worst_mistakes
 from resnext.runs.report import draw_report
 from resnext.runs.run import Run
 

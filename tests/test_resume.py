@@ -23,7 +23,7 @@ from resnext.cli.interrupts import GRACE
 from resnext.errors import DamagedCheckpointError, StalledFileError
 from resnext.images.decode import read_image
 from resnext.images.watchdog import NAMED_AFTER, watch_files
-from resnext.recipes.naming import get_recipe
+from resnext.recipes.names import get_recipe
 from resnext.runs.history import EpochRow, History
 from resnext.runs.run import LOCK, REPORT
 from resnext.training.checkpoints import (

@@ -29,7 +29,8 @@ pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 
 from resnext.serving.batcher import Batcher
-from resnext.serving.options import MAX_BODY, ServingOptions
+from resnext.serving.limits import MAX_BODY
+from resnext.serving.options import ServingOptions
 from resnext.serving.pace import Pace, measure_pace
 
 TOKEN = "a-token-of-the-tests"

@@ -16,9 +16,9 @@ from resnext import convert, decode_predictions, list_weights, load_weights, pre
 from resnext.errors import WeightsError
 from resnext.model.network import ResNeXt
 from resnext.variants.layer_table import variant_shapes
-from resnext.variants.naming import get_variant
+from resnext.variants.names import get_variant
 from resnext.variants.variant import Variant
-from resnext.weights.layouts import their_shape, torch_layout
+from resnext.weights.foreign_names import their_shape, torch_layout
 from resnext.weights.published import NON_COMMERCIAL, default_weights, published_weights
 from resnext.weights.variables import get_weights
 

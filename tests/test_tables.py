@@ -12,8 +12,8 @@ from conftest import refusal, resnext
 from PIL import Image
 
 from resnext import check_data, evaluate
-from resnext.data.drawing import Draw, groups_of, held_out_mask
 from resnext.data.source import open_data
+from resnext.data.splits import Holdout, groups_of, held_out_mask
 from resnext.errors import ArgumentError, DataError
 
 pytestmark = pytest.mark.once
@@ -98,7 +98,7 @@ def test_groups_of_a_table_are_held_out_whole(tmp_path):
     assert len(numbers) == 4
     assert len(set(numbers)) == 1
     with pytest.raises(ArgumentError, match=r"--group-by: .*labels.csv has a column of groups already"):
-        open_data(tmp_path).splits(Draw(group_by="x"))
+        open_data(tmp_path).splits(Holdout(group_by="x"))
 
 
 def test_a_table_beside_labelled_parts_and_unlabelled_test_images(tmp_path):
@@ -168,7 +168,7 @@ def test_images_without_a_group_are_groups_of_their_own(tmp_path):
     flat(tmp_path)
     rows = [f"{file},{label}{',anna' if i < 4 else ','}" for i, (file, label) in enumerate(LABELS.items())]
     table(tmp_path / "labels.csv", "file,label,group", *rows)
-    assert len(open_data(tmp_path).splits(Draw(held_out=0.34)).test) == 4
+    assert len(open_data(tmp_path).splits(Holdout(held_out=0.34)).test) == 4
 
 
 def test_images_that_a_table_does_not_name_are_counted(tmp_path):
@@ -214,14 +214,14 @@ def test_a_table_is_trained_on_killed_resumed_and_evaluated_alike(tmp_path):
 
 def test_a_share_can_be_given():
     labels = np.repeat([0, 1, 2], [60, 30, 10])
-    assert np.bincount(labels[held_out_mask(labels, None, Draw())]).tolist() == [10, 5, 1]
-    assert np.bincount(labels[held_out_mask(labels, None, Draw(held_out=0.3))]).tolist() == [18, 9, 3]
-    assert np.bincount(labels[held_out_mask(labels, None, Draw(held_out=0.99))]).tolist() == [59, 29, 9]
+    assert np.bincount(labels[held_out_mask(labels, None, Holdout())]).tolist() == [10, 5, 1]
+    assert np.bincount(labels[held_out_mask(labels, None, Holdout(held_out=0.3))]).tolist() == [18, 9, 3]
+    assert np.bincount(labels[held_out_mask(labels, None, Holdout(held_out=0.99))]).tolist() == [59, 29, 9]
 
 
 def test_folds_cover_every_image_once():
     labels = np.repeat([0, 1, 2, 3], [23, 11, 3, 1])
-    masks = [held_out_mask(labels, None, Draw(seed=4, folds=5, fold=fold)) for fold in range(1, 6)]
+    masks = [held_out_mask(labels, None, Holdout(seed=4, folds=5, fold=fold)) for fold in range(1, 6)]
     assert np.sum(masks, axis=0).tolist() == [1] * 37 + [0]  # a single image of a class is always trained on
     assert {int(mask.sum()) for mask in masks} <= {7, 8}
     assert all(np.bincount(labels[~mask], minlength=4).min() >= 1 for mask in masks)
@@ -231,7 +231,7 @@ def test_groups_are_never_split_and_classes_stay_balanced():
     rng = np.random.default_rng(0)
     numbers = np.sort(rng.integers(0, 40, 600))
     groups, labels = [f"patient {n}" for n in numbers], (numbers * 7 + rng.integers(0, 2, 600)) % 3
-    for draws in ([Draw(seed=s) for s in range(3)], [Draw(folds=4, fold=f) for f in range(1, 5)]):
+    for draws in ([Holdout(seed=s) for s in range(3)], [Holdout(folds=4, fold=f) for f in range(1, 5)]):
         masks = [held_out_mask(labels, groups, draw) for draw in draws]
         for mask, draw in zip(masks, draws, strict=True):
             assert not {g for g, m in zip(groups, mask, strict=True) if m} & {
@@ -245,20 +245,20 @@ def test_groups_are_never_split_and_classes_stay_balanced():
 
 def test_the_smallest_share_holds_out_a_group_and_an_empty_fold_is_refused(tmp_path):
     labels, groups = np.repeat([0, 1], 6), ["a", "a", "a", "b", "b", "b"] * 2
-    assert held_out_mask(labels, groups, Draw()).sum() == 6
-    assert held_out_mask(labels, groups, Draw(held_out=0.01)).sum() == 6
+    assert held_out_mask(labels, groups, Holdout()).sum() == 6
+    assert held_out_mask(labels, groups, Holdout(held_out=0.01)).sum() == 6
     for name in ("cat", "dog"):
         flat(tmp_path / name, 3)
     with pytest.raises(DataError, match=r"^fold 9 of 9 is empty, for there are too few images in a class; use fewer"):
-        open_data(tmp_path).splits(Draw(folds=9, fold=9))
+        open_data(tmp_path).splits(Holdout(folds=9, fold=9))
     with pytest.raises(DataError, match=r"^fold 3 of 3 is empty, for there are too few groups in a class; use fewer"):
-        open_data(tmp_path).splits(Draw(folds=3, fold=3, group_by="0"))
+        open_data(tmp_path).splits(Holdout(folds=3, fold=3, group_by="0"))
 
 
 def test_a_group_that_is_all_of_a_class_is_trained_on():
     labels, groups = np.array([0, 0, 0, 0, 1, 1]), ["a", "b", "c", "d", "e", "e"]
     for fold in (1, 2):
-        assert not held_out_mask(labels, groups, Draw(folds=2, fold=fold))[4:].any()
+        assert not held_out_mask(labels, groups, Holdout(folds=2, fold=fold))[4:].any()
 
 
 def test_groups_are_found_in_paths(tmp_path):
@@ -271,7 +271,7 @@ def test_groups_are_found_in_paths(tmp_path):
         for person in ("anna", "berta", "carla"):
             for i in range(3):
                 picture(tmp_path / name / f"{person}-{i}.png", 30 * i)
-    splits = open_data(tmp_path).splits(Draw(group_by=r"/(\w+)-"))
+    splits = open_data(tmp_path).splits(Holdout(group_by=r"/(\w+)-"))
     people = Counter(Path(str(image)).name.split("-")[0] for image in splits.test.images)
     assert len(people) == 1
     assert [*people.values()] == [6]
@@ -290,15 +290,15 @@ def test_groups_are_found_in_paths(tmp_path):
 )
 def test_draws_that_make_no_sense_are_refused(values, words):
     with pytest.raises(ArgumentError, match=re.escape(words)):
-        Draw(**values)
+        Holdout(**values)
 
 
 def test_data_with_a_test_part_is_not_drawn_from(tmp_path):
     for part in ("train", "test"):
         for name in ("a", "b"):
             flat(tmp_path / part / name, 3)
-    for draw in (Draw(held_out=0.2), Draw(folds=3, fold=1), Draw(group_by=".")):
+    for draw in (Holdout(held_out=0.2), Holdout(folds=3, fold=1), Holdout(group_by=".")):
         with pytest.raises(ArgumentError, match=r"draw images to test on, and .* has some already\. Leave them out"):
             open_data(tmp_path).splits(draw)
     with pytest.raises(ArgumentError, match=r"and digits has some already"):
-        open_data("digits").splits(Draw(folds=3, fold=1))
+        open_data("digits").splits(Holdout(folds=3, fold=1))

@@ -24,10 +24,10 @@ from resnext.inference.evaluate import evaluate_examples
 from resnext.inference.model import Model
 from resnext.inference.predict import BATCH_SIZE, PredictionOptions
 from resnext.metrics.evaluation import Evaluation
-from resnext.recipes.naming import get_recipe
+from resnext.recipes.names import get_recipe
 from resnext.runs.run import Run
 from resnext.training.saving import Saving
-from resnext.variants.naming import get_variant
+from resnext.variants.names import get_variant
 from resnext.weights.variables import get_weights
 
 TINY = "resnet8"  # three basic blocks: what is tested is the run, not the network
@@ -519,7 +519,9 @@ def test_a_class_name_is_no_formula_and_a_picture_costs_no_result(tmp_path):
     picture = tmp_path / "run" / "confusion-matrix.png"
     assert picture.is_file()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("resnext.runs.plots.draw_learning_curves", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+        patch.setattr(
+            "resnext.pages.plots.draw_learning_curves", lambda *_: (_ for _ in ()).throw(OSError("disk full"))
+        )
         trained = train(tmp_path / "photos", TINY, tmp_path / "again", recipe=quick)
     assert (trained.plots, trained.plots_missing) == ((tmp_path / "again" / "report.html",), "disk full")
     assert len(trained.test.labels) == 2

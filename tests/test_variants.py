@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from resnext.variants.layer_table import block_name, block_of, stage_of, weighted_layers
-from resnext.variants.naming import get_variant, list_variants
+from resnext.variants.names import get_variant, list_variants
 from resnext.variants.published import PUBLISHED
 from resnext.variants.variant import Variant
 

@@ -38,7 +38,7 @@ def preview_command(defaults: Recipe) -> Callable[..., None]:
             seed: seed of the augmentation.
             follow_links: read images through links that lead out of the folder of the data.
         """
-        from resnext.data.preview import preview
+        from resnext.pages.preview import preview
 
         print(f"preview: {preview(data, out, recipe=to_recipe(recipe), seed=seed, follow_links=follow_links)}")
 

@@ -64,21 +64,21 @@ def evaluate(
         format: what is printed.
         out: new folder for all numbers, the prediction for each image, plots, and a page.
     """
-    from resnext.inference.evaluate import check_comparable, evaluate_model
+    from resnext.inference.evaluate import comparable_examples, evaluate_model, examples_for, open_data_for
+    from resnext.inference.evaluation_files import PAGE, new_folder, to_csv, to_document, write_folder
     from resnext.inference.model import Model
-    from resnext.inference.results import PAGE, new_folder, to_csv, to_document, write_folder
 
     options = checked(EvaluationOptions, evaluation)
     opened, other = Model.open(model, weights), None if against is None else Model.open(against)
-    if other:
-        check_comparable(opened, other, data, options.follow_links)
+    source = open_data_for(data, options.follow_links, *filter(None, (opened, other)))
+    examples, others = comparable_examples(opened, other, source) if other else (examples_for(opened, source), None)
     folder = None if out is None else new_folder(out)
     with bar("evaluating") as done:
-        evaluated = evaluate_model(opened, data, options, done)
+        evaluated = evaluate_model(opened, examples, options, done)
     document = to_document(opened, data, evaluated)
-    if other:
+    if other and others:
         with bar("evaluating the second") as done:
-            second = evaluate_model(other, data, options, done)
+            second = evaluate_model(other, others, options, done)
         document["against"] = _against(evaluated, other, second)
     if format == "json":
         print(json.dumps(document, indent=1))
@@ -100,7 +100,7 @@ def _against(evaluated: Evaluated, second: Model, other: Evaluated) -> dict[str,
 
 
 def _print_evaluation(document: dict[str, Any], model: Model, evaluated: Evaluated) -> None:
-    from resnext.inference.results import NAMES, absent, metric_text
+    from resnext.inference.evaluation_files import NAMES, absent, metric_text
 
     names = absent(evaluated)
     if names:
@@ -164,7 +164,7 @@ def predict(
     """
     from resnext.inference.model import Model
     from resnext.inference.predict import predict
-    from resnext.inference.rows import check_outputs, open_embeddings, open_rows
+    from resnext.inference.prediction_files import check_outputs, open_embeddings, open_rows
 
     check_outputs(out, embeddings)
     chosen = checked(PredictionOptions, prediction, embeddings=embeddings is not None)
@@ -175,16 +175,16 @@ def predict(
     on_terminal = out is None and sys.stdout.isatty()
     with (
         open_rows(format, out, top) as rows,
-        open_embeddings(embeddings) as embed,
+        open_embeddings(embeddings) as embeddings_file,
         bar("predicting", is_shown=not on_terminal) as done,
     ):
         started = time.perf_counter()
         for each in predictions:
             rows.write(each)
-            embed(each)
+            embeddings_file.write(each)
             images_done, errors = images_done + 1, errors + (each.error is not None)
             done(images_done, None)
-    _say_how_it_went(images_done, time.perf_counter() - started, predictions)
+    _report_work(images_done, time.perf_counter() - started, predictions)
     _check_errors(images, images_done, errors)
 
 
@@ -197,7 +197,7 @@ def _check_errors(inputs: tuple[str, ...], images: int, errors: int) -> None:
         raise ImageError(f"{errors:,} of {counted(images, 'image')} can't be read; {rows} why")
 
 
-def _say_how_it_went(images: int, seconds: float, answers: Answers) -> None:
+def _report_work(images: int, seconds: float, answers: Answers) -> None:
     if answers.left_out:
         logger.warning("left out: " + ", ".join(f"{count:,} {kind}" for kind, count in answers.left_out.most_common()))
     if images > 1:
@@ -235,7 +235,8 @@ def explain(
     if paths:
         _explain_paths(model, images, out, weights, block)
         return
-    from resnext.inference.explain import explain, write_explanations
+    from resnext.inference.explain import explain
+    from resnext.inference.explanation_files import write_explanations
     from resnext.inference.model import Model
 
     _check_outside(out, images)
@@ -247,7 +248,7 @@ def explain(
         done, errors = done + 1, errors + (each.error is not None)
         what = f"error: {each.error}" if each.error else f"{each.name} {100 * each.probability:.2f} %  {picture}"
         print(f"{printable(each.image)}  {what}")
-    _say_how_it_went(done, time.perf_counter() - started, explanations)
+    _report_work(done, time.perf_counter() - started, explanations)
     _check_errors(images, done, errors)
 
 
@@ -261,7 +262,7 @@ def _check_outside(out: Path, images: tuple[str, ...]) -> None:
 
 
 def _explain_paths(model: str, data: tuple[str, ...], out: Path, weights: str | None, block: str | None) -> None:
-    from resnext.inference.paths import path_strengths, write_paths
+    from resnext.inference.path_strengths import path_strengths, write_paths
 
     if len(data) != 1:
         raise ArgumentError(f"--paths needs one DATA of labelled images. Received: {len(data)}")

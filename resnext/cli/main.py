@@ -6,18 +6,17 @@ import contextlib
 import importlib.metadata
 import importlib.util
 import io
-import itertools
 import os
-import re
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import tyro
 
 from resnext.backend import BACKENDS, installed_backend
+from resnext.cli.command_line import CommandLine
 from resnext.cli.data import check_data, preview_command
 from resnext.cli.export import export
 from resnext.cli.inference import evaluate, explain, predict
@@ -34,22 +33,15 @@ from resnext.errors import DistributedError, ResNeXtError, RunError, did_you_mea
 from resnext.exporting.options import FORMATS, format_of
 from resnext.files import user_path
 from resnext.log import logger, print_lines
-from resnext.recipes.naming import default_recipe, get_recipe
+from resnext.recipes.names import default_recipe, get_recipe
 from resnext.runs.run import Run
 from resnext.training.signals import exit_code
 
 
-def _value_of(option: str, arguments: Sequence[str]) -> str | None:
-    """Return the value of an option before the line is parsed: the defaults of other options depend on it."""
-    values = [second for first, second in itertools.pairwise(arguments) if first == option]
-    values += [word.removeprefix(f"{option}=") for word in arguments if word.startswith(f"{option}=")]
-    return values[-1] if values else None
-
-
-def commands(arguments: Sequence[str]) -> dict[str, Callable[..., None]]:
+def commands(line: CommandLine) -> dict[str, Callable[..., None]]:
     """Return all commands; their options default to the values of the recipe, or of the run to resume."""
-    recipe, run = _value_of("--recipe", arguments), _value_of("--resume", arguments)
-    recipe = get_recipe(recipe) if recipe else default_recipe(_value_of("--weights", arguments))
+    recipe, run = line.value_of("--recipe"), line.value_of("--resume")
+    recipe = get_recipe(recipe) if recipe else default_recipe(line.value_of("--weights"))
     return {
         "list": list_,
         "info": info,
@@ -73,10 +65,12 @@ def main() -> None:
     interrupts = Interrupts()
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))  # see `_ask_for_huge_pages`
-        _prepare()
-        _check_words(sys.argv)
+        line = CommandLine(sys.argv[1:])
+        _prepare(line)
+        available = commands(line)
+        _check_words(line, available)
         tyro.extras.subcommand_cli_from_dict(
-            commands(sys.argv),
+            available,
             prog="resnext",
             description="ResNeXt for Keras 3: build, train, evaluate and use it.",
         )
@@ -94,7 +88,7 @@ def main() -> None:
         interrupts.leave(getattr(error, "exit_code", 1), str(error))
 
 
-def _prepare() -> None:
+def _prepare(line: CommandLine) -> None:
     """Set up the streams, the warnings and the backend of the process."""
     sys.stderr = Spectator(sys.stderr)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -103,31 +97,27 @@ def _prepare() -> None:
     print_lines()
     warnings.simplefilter("ignore")  # those of libraries are for programmers
     _silence_other_ranks()
-    if backend := _backend_of_export(sys.argv):
+    if backend := _backend_of_export(line):
         os.environ["KERAS_BACKEND"] = backend
     if not os.environ.get("KERAS_BACKEND"):
-        os.environ["KERAS_BACKEND"] = _backend_of_run(sys.argv) or installed_backend()
+        os.environ["KERAS_BACKEND"] = _backend_of_run(line) or installed_backend()
     _ask_for_equal_bytes()
     sys.setswitchinterval(0.0005)  # a thread that has decoded an image waits for the lock 0.5 ms at most, not 5
-    if sys.argv[1:2] in (["train"], ["evaluate"], ["predict"], ["explain"], ["export"], ["serve"], ["bench"]):
+    if line.command in ("train", "evaluate", "predict", "explain", "export", "serve", "bench"):
         _ask_for_huge_pages()
 
 
-def _check_words(arguments: Sequence[str]) -> None:
+def _check_words(line: CommandLine, available: Mapping[str, object]) -> None:
     """Explain a misspelt command, and values that are separated by commas, with status 2; or print the version."""
-    if arguments[1:] == ["--version"]:
+    if line.words == ["--version"]:
         print(f"resnext {importlib.metadata.version('resnext')}")
         sys.exit()
-    names = list(commands([]))
-    if len(arguments) > 1 and not arguments[1].startswith("-") and arguments[1] not in names:
-        logger.error(
-            f"no command {arguments[1]!r}.{did_you_mean(arguments[1], names)} The commands are {', '.join(names)}."
-        )
+    if line.command and line.command not in available:
+        hint = did_you_mean(line.command, list(available))
+        logger.error(f"no command {line.command!r}.{hint} The commands are {', '.join(available)}.")
         sys.exit(2)
-    lists = "freeze|steps|crop-area|mean|std"
-    joined = re.search(rf" (--(?:{lists}))[ =]([\d.]+(,[\d.]+)+)( |$)", " ".join(arguments))
-    if joined:
-        option, values = joined[1], joined[2]
+    if joined := line.joined_values():
+        option, values = joined
         logger.error(f"{option} {values}: separate values by spaces. Pass {option} {values.replace(',', ' ')}")
         sys.exit(2)
 
@@ -140,9 +130,9 @@ def _silence_other_ranks() -> None:
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the end
 
 
-def _backend_of_run(arguments: Sequence[str]) -> str | None:
+def _backend_of_run(line: CommandLine) -> str | None:
     """Return the backend recorded in the run being resumed, if installed: resuming on another is not bit-exact."""
-    run = _value_of("--resume", arguments)
+    run = line.value_of("--resume")
     try:
         backend = Run.open(run).config.versions["backend"] if run else None
     except (RunError, KeyError):
@@ -150,11 +140,11 @@ def _backend_of_run(arguments: Sequence[str]) -> str | None:
     return backend if backend in BACKENDS and importlib.util.find_spec(backend) else None
 
 
-def _backend_of_export(arguments: Sequence[str]) -> str | None:
+def _backend_of_export(line: CommandLine) -> str | None:
     """Return the backend that writes the format of an export, where only one does."""
-    if arguments[1:2] != ["export"]:
+    if line.command != "export":
         return None
-    named = _value_of("--format", arguments) or format_of(Path(_value_of("--out", arguments) or ""))
+    named = line.value_of("--format") or format_of(Path(line.value_of("--out") or ""))
     return FORMATS[named].backend if named in FORMATS else None
 
 

@@ -13,7 +13,7 @@ from tyro.conf import Positional
 from resnext.cli.tables import print_table
 from resnext.errors import ArgumentError
 from resnext.files import user_path, write_atomically
-from resnext.recipes.naming import get_recipe
+from resnext.recipes.names import get_recipe
 from resnext.recipes.recipe import Dtype
 
 

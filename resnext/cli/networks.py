@@ -14,7 +14,7 @@ from resnext.files import user_path
 from resnext.runs.lock import owner
 from resnext.runs.run import Run, command_to_resume, is_run
 from resnext.variants.complexity import complexity, stage_complexities
-from resnext.variants.naming import get_variant, list_variants
+from resnext.variants.names import get_variant, list_variants
 from resnext.variants.published import PUBLISHED
 from resnext.variants.variant import Variant
 from resnext.weights.published import NON_COMMERCIAL, PublishedWeights, find_weights, list_weights, published_weights

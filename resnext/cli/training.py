@@ -19,7 +19,7 @@ from resnext.files import user_path
 from resnext.recipes.recipe import Recipe
 from resnext.runs.config import TrainingOptions
 from resnext.runs.run import REPORT, Run
-from resnext.variants.naming import get_variant
+from resnext.variants.names import get_variant
 
 if TYPE_CHECKING:
     from resnext.training.session import TrainingResult
@@ -45,7 +45,7 @@ def recipes() -> None:
     """List the recipes: what each one is, its epochs, and the published errors of trainings with it."""
     from rich.table import Table
 
-    from resnext.recipes.naming import NAMES, get_entry
+    from resnext.recipes.names import NAMES, get_entry
 
     table = Table("recipe", "what", "epochs", "published top-1 error", box=None)
     for name in NAMES:

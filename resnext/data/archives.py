@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from resnext.data.archive_members import Member
-from resnext.data.folders import Folder
+from resnext.data.folders import Folder, Member
 from resnext.data.tar_archive import READERS, tar_members
 from resnext.data.zip_archive import zip_members
 from resnext.errors import DataError, one_line, printable

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -121,7 +121,7 @@ def _batches(
     An iterator resumes at step i after `set_state({"next_index": i})`.
     """
     size = images_per_step(examples, recipe)
-    make = partial(_batch, examples, recipe, sampler(recipe, preprocessing), _rows(size, recipe.accumulate, share))
+    make = partial(_batch, examples, recipe, Sampler(recipe, preprocessing), _rows(size, recipe.accumulate, share))
     # If the order were repeated before batching, the last batch of an epoch would be filled up from the next epoch.
     batches = _order(examples, recipe, seed).batch(size, drop_remainder=True).random_map(make).repeat()
     return batches.to_iter_dataset(_read_ahead(workers))
@@ -154,35 +154,31 @@ def _order(examples: Examples, recipe: Recipe, seed: int) -> grain.MapDataset[in
     return _repeated(_grain().MapDataset.range(len(examples)).seed(seed).shuffle(), recipe.repeats)
 
 
-def sampler(recipe: Recipe, preprocessing: Preprocessing) -> Callable[[Any, np.random.Generator], np.ndarray]:
-    """Return a function from an image of `Examples` and a generator to the image that the network is trained on.
+class Sampler:
+    """Turns an image of `Examples` into the image that the network is trained on: cropped, and augmented.
 
-    Returns:
-        A function (image, rng) -> uint8 (size, size, 3), which uses rng only during the call.
+    Args:
+        recipe: recipe that defines crop and augmentations.
+        preprocessing: size, interpolation and colours of the resulting images.
     """
-    read, changes = _reader(recipe, preprocessing), augmentations(recipe, preprocessing)
 
-    def sample(image, rng: np.random.Generator) -> np.ndarray:
-        pixels = read(image, rng)
-        for change in changes:
-            pixels = change(pixels, rng)
+    def __init__(self, recipe: Recipe, preprocessing: Preprocessing):
+        self.recipe, self.preprocessing = recipe, preprocessing
+        self.augmentations = augmentations(recipe, preprocessing)
+
+    def __call__(self, image, rng: np.random.Generator) -> np.ndarray:
+        """Return the image, uint8 (size, size, 3); `rng` is used only during the call."""
+        pixels = self._cropped(image, rng)
+        for augmentation in self.augmentations:
+            pixels = augmentation(pixels, rng)
         return pixels
 
-    return sample
-
-
-def _reader(recipe: Recipe, preprocessing: Preprocessing) -> Callable[[Any, np.random.Generator], np.ndarray]:
-    if recipe.crop == "centre":
-        return lambda image, rng: prepared(image, preprocessing)
-    choose_box = BOXES[recipe.crop]
-
-    def read(image, rng: np.random.Generator) -> np.ndarray:
-        def box(width: int, height: int) -> tuple[int, int, int, int]:
-            return choose_box(width, height, recipe.crop_area, rng)
-
-        return preprocessing.load_crop(image, box)
-
-    return read
+    def _cropped(self, image, rng: np.random.Generator) -> np.ndarray:
+        if self.recipe.crop == "centre":
+            return prepared(image, self.preprocessing)
+        box = BOXES[self.recipe.crop]
+        area = self.recipe.crop_area
+        return self.preprocessing.load_crop(image, lambda width, height: box(width, height, area, rng))
 
 
 # The fields of a recipe that change single images, in the order in which they are applied.

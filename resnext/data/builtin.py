@@ -12,11 +12,11 @@ import numpy as np
 
 from resnext.backend import import_keras
 from resnext.data.archives import ARCHIVES
-from resnext.data.examples import Examples, Splits
+from resnext.data.examples import Examples
+from resnext.data.splits import TEST_SHARE, Splits
 from resnext.errors import DataError, missing_package, one_line
 
 FOLDER_VARIABLE = "RESNEXT_DATA"  # environment variable that names the folder of local copies
-TEST_SHARE = 6  # one image in six, like the 10,000 of 60,000 in CIFAR-10
 # In the order of the labels. Source: the files batches.meta and meta of https://www.cs.toronto.edu/~kriz/cifar.html
 CIFAR10 = tuple("airplane automobile bird cat deer dog frog horse ship truck".split())  # noqa: SIM905
 CIFAR100 = tuple(

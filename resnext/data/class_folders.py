@@ -10,9 +10,8 @@ from unicodedata import normalize
 
 import numpy as np
 
-from resnext.data.archive_members import Member
 from resnext.data.examples import Examples
-from resnext.data.folders import Folder, is_image_name, shown
+from resnext.data.folders import Folder, Member, is_image_name, shown
 from resnext.data.label_files import find_label_file, read_labels
 from resnext.data.layout import LAYOUTS
 from resnext.data.tables import images_below

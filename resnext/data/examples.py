@@ -1,15 +1,20 @@
-"""Labelled images, and the parts of a data set."""
+"""Labelled images, and the sizes of some of them."""
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from resnext.data.archive_members import Member
+from resnext.data.folders import Member
+from resnext.errors import ImageError
+from resnext.images.decode import read_size
+
+SAMPLED = 200  # images, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,27 +29,21 @@ class Examples:
         return len(self.labels)
 
 
-@dataclass(frozen=True, eq=False)
-class Splits:
-    """The three parts of a data set; `validation` and `test` may be the same object."""
+def sample_sizes(examples: Examples) -> list[tuple[int, int]]:
+    """Return width and height in pixels of up to 200 images, evenly spread; those that can't be read are left out."""
+    picked = np.linspace(0, len(examples) - 1, min(SAMPLED, len(examples))).round().astype(int)
+    sizes = []
+    for image in (examples.images[index] for index in picked):
+        with contextlib.suppress(ImageError):
+            sizes.append(image.shape[1::-1] if isinstance(image, np.ndarray) else read_size(image))
+    return sizes
 
-    train: Examples
-    validation: Examples
-    test: Examples
-    held_out: tuple[str, ...] = ()  # paths of a randomly drawn test part, relative to the folder of the class folders
+
+def median_side(sizes: Sequence[tuple[int, int]]) -> int:
+    """Return the median of the shorter sides; 0 if there are none."""
+    return int(statistics.median(map(min, sizes))) if sizes else 0
 
 
-def fingerprint(splits: Splits) -> str:
-    """Return a digest that identifies the images, wherever they are stored.
-
-    Files count by class and file name, arrays by their bytes.
-    """
-    digest = hashlib.sha256()
-    for part in (splits.train, splits.validation, splits.test):
-        if isinstance(part.images, np.ndarray):
-            digest.update(np.asarray(part.images).tobytes())
-        else:
-            names = "\0".join(str(image).rsplit("/", 1)[-1] for image in part.images)
-            digest.update(names.encode("utf-8", "surrogateescape"))
-        digest.update(part.labels.tobytes() + repr(part.classes).encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
+def median_aspect(sizes: Sequence[tuple[int, int]]) -> float:
+    """Return the median of the longer sides over the shorter ones; 1 if there are none."""
+    return statistics.median(max(size) / min(size) for size in sizes) if sizes else 1.0

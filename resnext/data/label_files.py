@@ -12,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from resnext.data.archive_members import Member
 from resnext.data.archives import read_text
-from resnext.data.folders import Folder, is_label_file
+from resnext.data.folders import Folder, Member, is_label_file
 from resnext.data.tables import DELIMITERS, file_and_label, missing_column, rows_of
 from resnext.errors import DataError, printable
 

@@ -1,12 +1,15 @@
-"""The layout of a folder of data: its parts, and where they lie."""
+"""The layout of a folder of data: its parts, where they lie, and what in it is not used."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
-from resnext.data.folders import Folder, is_image_name, is_label_file, shown
+from resnext.data.folders import DROPPINGS, Folder, Member, is_image_name, is_label_file, shown
 from resnext.data.label_files import find_label_file
-from resnext.data.tables import names_only
+from resnext.data.tables import find_table, names_only
 from resnext.errors import DataError, printable
 from resnext.images.decode import IMAGE_SUFFIXES
 
@@ -20,15 +23,39 @@ LAYOUTS = (
 )
 
 
-def parts_of(root: Folder) -> dict[str, Folder]:
-    """Return the folders that are parts of a data set, by the name of the part, without a test/ that has no labels."""
-    parts = all_parts(root)
-    unlabelled = unlabelled_test(root, parts)
-    return {name: part for name, part in parts.items() if part is not unlabelled}
+class Layout(NamedTuple):
+    """A folder of data as it was found: looked at once, when it is opened."""
+
+    root: Folder
+    parts: Mapping[str, Folder]  # those that can be used: "train", "validation", "test"
+    unlabelled_test: Folder | None = None  # a test/ of images alone, as Kaggle's competitions have it
+    table: Path | Member | None = None  # what labels the training images, where no class folders do
+
+    @property
+    def train(self) -> Folder:
+        """The folder of the training images: the root, where there are no parts."""
+        return self.parts.get("train", self.root)
+
+    @property
+    def others(self) -> dict[str, Folder]:
+        """The parts that are not trained on."""
+        return {name: part for name, part in self.parts.items() if name != "train"}
 
 
-def all_parts(root: Folder) -> dict[str, Folder]:
-    """Return what `parts_of` does, and a test/ without labels as well. Raises DataError where two are one part."""
+def layout_of(root: Folder, table: Path | Member | None = None) -> Layout:
+    """Look at a folder of data. Raises DataError where two folders are one part.
+
+    Args:
+        root: folder, without those that only wrap it (`unwrapped`).
+        table: table of the training images, where the user names it.
+    """
+    parts = _parts(root)
+    test = parts["test"] if _is_unlabelled(root, parts) else None
+    parts = {name: part for name, part in parts.items() if part is not test}
+    return Layout(root, parts, test, table or _table(root, parts))
+
+
+def _parts(root: Folder) -> dict[str, Folder]:
     kaggle = next(filter(None, (below(root, names) for names in KAGGLE)), None)
     parts = {}
     for name, folder in shown(kaggle or root).items():
@@ -40,27 +67,38 @@ def all_parts(root: Folder) -> dict[str, Folder]:
     return parts
 
 
+def _is_unlabelled(root: Folder, parts: Mapping[str, Folder]) -> bool:
+    """Return whether test/, beside train/, has images and no labels."""
+    test = parts.get("test") if "train" in parts else None
+    entries = shown(test) if test else {}
+    if test is None or any(entries.values()) or not any(map(is_image_name, entries)):
+        return False
+    try:
+        return names_only(find_label_file(test, [root]))
+    except DataError:
+        return True
+
+
+def _table(root: Folder, parts: Mapping[str, Folder]) -> Path | Member | None:
+    """Return the table of a folder whose training images are in no class folders."""
+    folder = parts.get("train", root)
+    if parts and "train" not in parts:
+        return None
+    entries = shown(folder)
+    folders = [entry for entry in entries.values() if entry]
+    if folder is root and len(folders) == 1 and not any(map(is_image_name, entries)):
+        entries, folders = shown(folders[0]), [entry for entry in shown(folders[0]).values() if entry]
+    if folders or not any(map(is_image_name, entries)):
+        return None
+    return find_table(root) or (find_table(folder) if folder is not root else None)
+
+
 def below(root: Folder, names: Sequence[str]) -> Folder | None:
     """Return the folder at this path, or None if it does not exist."""
     folder: Folder | None = root
     for name in names:
         folder = shown(folder).get(name) if folder else None
     return folder
-
-
-def unlabelled_test(root: Folder, parts: dict[str, Folder]) -> Folder | None:
-    """Return a test/ of images alone beside train/, as Kaggle's competitions have it."""
-    test = parts.get("test") if "train" in parts else None
-    if test is None:
-        return None
-    entries = shown(test)
-    if any(entries.values()) or not any(map(is_image_name, entries)):
-        return None
-    try:
-        labels = find_label_file(test, [root])
-    except DataError:
-        return test
-    return test if names_only(labels) else None
 
 
 def unwrapped(tree: Folder) -> Folder:
@@ -75,3 +113,49 @@ def unwrapped(tree: Folder) -> Folder:
     if only.is_link or only.name.lower() in PARTS or not any(shown(only).values()):
         return tree
     return unwrapped(only)
+
+
+def count_left_out(layout: Layout) -> Counter[str]:
+    """Count the files that are not used, by kind; those beside the class folders and the parts may be anything."""
+    counts = _droppings(layout.root)
+    parts = [*layout.parts.values()] + ([layout.unlabelled_test] if layout.unlabelled_test else [])
+    for part in parts or [layout.root]:
+        if part is not layout.root:
+            counts += _droppings(part)
+        folders = [folder for folder in shown(part).values() if folder]
+        for folder in folders:
+            counts += _count(folder)
+        if not folders:  # of images, which a file labels
+            others = (name for name in shown(part) if not (is_label_file(name) or is_image_name(name)))
+            counts += Counter(map(kind_of, others))
+    return counts
+
+
+def _count(folder: Folder) -> Counter[str]:
+    """Count what is not used below a class folder, where links to folders are not followed."""
+    counts = _droppings(folder)
+    for name, entry in shown(folder).items():
+        if entry and entry.is_link:
+            counts["links to folders"] += 1
+        elif entry:
+            counts += _count(entry)
+        elif not is_image_name(name):
+            counts[kind_of(name)] += 1
+    return counts
+
+
+def _droppings(folder: Folder) -> Counter[str]:
+    counts = Counter()
+    for name, entry in folder.entries().items():
+        if name.lower() in DROPPINGS:
+            counts[f"in {name}" if entry else name] += _files(entry) if entry else 1
+    return counts
+
+
+def _files(folder: Folder) -> int:
+    return sum(_files(entry) if entry else 1 for entry in folder.entries().values() if not (entry and entry.is_link))
+
+
+def kind_of(name: str) -> str:
+    """Return what a file is counted as: its suffix."""
+    return PurePosixPath(name).suffix.lower() or "without a suffix"

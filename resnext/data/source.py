@@ -12,27 +12,35 @@ ImageNet; Kaggle's copy of ImageNet is accepted unchanged. Hidden files and file
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
-from resnext.data.archive_members import Member
 from resnext.data.archives import ARCHIVES, archive_suffix, read_archive
 from resnext.data.builtin import BUILTIN, load_builtin, local_copy
-from resnext.data.class_folders import labelled, labels_of
-from resnext.data.drawing import Draw
-from resnext.data.examples import Examples, Splits
-from resnext.data.folders import DiskFolder, Folder
-from resnext.data.layout import all_parts, parts_of, unlabelled_test, unwrapped
-from resnext.data.left_out import count_left_out
-from resnext.data.pools import count_unnamed, drawn_splits, examples_of_table, pool_of, table_of
-from resnext.data.tables import read_table
+from resnext.data.class_folders import examples_of_folders, images_by_class, labelled, labels_of
+from resnext.data.examples import Examples
+from resnext.data.folders import DiskFolder, is_image_name, shown
+from resnext.data.layout import LAYOUTS, PARTS, Layout, below, count_left_out, layout_of, unwrapped
+from resnext.data.splits import Holdout, Splits, drawn_splits, groups_of
+from resnext.data.tables import Row, read_table, relative
 from resnext.errors import ArgumentError, DataError, printable
 from resnext.files import user_path
 from resnext.images.heif import HEIF_SUFFIXES, HOW
 
 TABLES = (".csv", ".tsv")
+
+
+class Pool(NamedTuple):
+    """The images to train on, before some are held out; paths and groups in the same order."""
+
+    train: Examples
+    paths: Sequence[str]
+    groups: Sequence[str] | None
+    others: Mapping[str, Examples]  # "validation" and "test", where the data has them
 
 
 @dataclass(frozen=True)
@@ -41,74 +49,74 @@ class DataSource:
 
     Args:
         name: name that does not depend on the current folder: that of a built-in data set, or the absolute path.
-        root: folder or archive; None for a built-in data set without a local copy.
-        location: path of the root.
-        table: CSV file of the training images, where DATA names it.
+        location: path of the folder, the archive or the table; None for a built-in data set without a local copy.
+        layout: what was found there; None likewise.
     """
 
     name: str
-    root: Folder | None = None
     location: Path | None = None
-    table: Path | Member | None = None
+    layout: Layout | None = None
 
     def __str__(self) -> str:
-        return printable(self.table or self.location or self.name)
+        return printable(self.location or self.name)
 
     @property
     def title(self) -> str:
         """A short name for run folders: that of the folder, or of the file without its suffix."""
-        path = self.table or self.location
-        if not isinstance(path, Path) or path.is_dir():
+        path = self.location
+        if path is None or path.is_dir():
             return Path(self.name).name or "data"
         return path.name.removesuffix(archive_suffix(path) or path.suffix) or "data"
 
+    @functools.cached_property
+    def rows(self) -> list[Row]:
+        """The rows of the table, if there is one."""
+        layout = self.layout
+        return read_table(layout.table, layout.root, layout.train) if layout and layout.table else []
+
     def contains(self, path: Path) -> bool:
         """Return whether a path is inside the folder whose images are read; a table names its own."""
-        return (
-            self.table is None and self.location is not None and path.resolve().is_relative_to(self.location.resolve())
-        )
+        folder = self.location if self.location and self.location.is_dir() else None
+        return folder is not None and path.resolve().is_relative_to(folder.resolve())
 
     def left_out(self) -> list[str]:
         """Return what of the data is not used, in words: files that are no images, and parts without labels."""
-        if self.root is None:
+        layout = self.layout
+        if layout is None:
             return []
-        parts = all_parts(self.root)
-        said, files = [], count_left_out(self.root, [*parts.values()])
-        if table := table_of(self.root, parts, self.table):
-            files += Counter({f"without a label in {Path(str(table)).name}": count_unnamed(table, self.root, parts)})
+        lines, files = [], count_left_out(layout)
+        if layout.table:
+            files += Counter({f"without a label in {Path(str(layout.table)).name}": self._count_unnamed(layout)})
         if files:
             how = f" ({HOW})" if any(kind in HEIF_SUFFIXES for kind in files) else ""
-            said.append("left out: " + ", ".join(f"{count:,} {kind}" for kind, count in files.most_common()) + how)
-        if part := unlabelled_test(self.root, parts):
-            said.append(f"{part}: not used, for it has neither class folders nor a label file")
-        return said
+            lines.append("left out: " + ", ".join(f"{count:,} {kind}" for kind, count in files.most_common()) + how)
+        if layout.unlabelled_test:
+            lines.append(f"{layout.unlabelled_test}: not used, for it has neither class folders nor a label file")
+        return lines
 
-    def splits(self, draw: Draw = Draw()) -> Splits:  # noqa: B008 - frozen
+    def splits(self, holdout: Holdout = Holdout()) -> Splits:  # noqa: B008 - frozen
         """Return the parts to train, validate and test on. The classes are sorted by name.
 
         If only one of `test/` and `val/` exists, it serves as both. If neither exists, images are drawn for them, which
-        depends only on `draw` and the sorted file names.
+        depends only on `holdout` and the sorted file names.
 
         Raises:
-            ArgumentError: the data has images to test on, and `draw` asks for others.
+            ArgumentError: the data has images to test on, and `holdout` asks for others.
             DataError: the data cannot be used; the message lists the layouts that can.
         """
-        if self.root is None:
-            self._check_draw(draw, has_others=True)
+        if self.layout is None:
+            self._check_holdout(holdout, has_others=True)
             return load_builtin(self.name)
-        pool = pool_of(self.root, self.table, draw.group_by)
-        self._check_draw(draw, has_others=bool(pool.others))
+        pool = (
+            self._pool_of_table(self.layout, holdout) if self.layout.table else _pool_of_folders(self.layout, holdout)
+        )
+        self._check_holdout(holdout, has_others=bool(pool.others))
         if len(pool.train.classes) < 2:
             raise DataError(f"{self} has one class only, {''.join(pool.train.classes)!r}; training needs two or more")
         others = [pool.others[name] for name in ("validation", "test") if name in pool.others]
-        return Splits(pool.train, others[0], others[-1]) if others else drawn_splits(pool, draw)
-
-    def _check_draw(self, draw: Draw, has_others: bool) -> None:
-        if has_others and draw.is_given:
-            raise ArgumentError(
-                f"--held-out, --folds and --group-by draw images to test on, and {self} has some already. Leave them "
-                "out, or pass only the images to train on."
-            )
+        if others:
+            return Splits(pool.train, others[0], others[-1])
+        return drawn_splits(pool.train, pool.paths, pool.groups, holdout)
 
     def examples(self, classes: Sequence[str]) -> Examples:
         """Return the examples to evaluate a trained network on, labelled by its own `classes`.
@@ -119,35 +127,72 @@ class DataSource:
         Raises:
             DataError: there are no images, or a class is not in `classes`.
         """
-        if self.root is None:
+        layout = self.layout
+        if layout is None:
             test = load_builtin(self.name).test
             return Examples(test.images, labels_of(test.classes, classes, self.name)[test.labels], tuple(classes))
-        parts = parts_of(self.root)
-        if table := table_of(self.root, parts, self.table):
-            return examples_of_table(table, self.root, parts, classes)
-        if set(parts) == {"train"}:
-            raise DataError(f"{self} has train but neither test nor val; to evaluate on it pass {parts['train']}")
-        return labelled(parts.get("test") or parts.get("validation") or self.root, self.root, classes)
+        part = layout.parts.get("test") or layout.parts.get("validation")
+        if layout.table:
+            by_part = _rows_by_part(layout.table, self.rows)
+            if part and set(by_part) <= {"train"}:
+                return labelled(part, layout.root, classes)
+            rows = by_part.get("test") or by_part.get("validation") or by_part.get("train", [])
+            return _examples_of_rows(rows, classes, layout.table)
+        if set(layout.parts) == {"train"}:
+            raise DataError(f"{self} has train but neither test nor val; to evaluate on it pass {layout.train}")
+        return labelled(part or layout.root, layout.root, classes)
 
     def held_out(self, paths: Sequence[str], classes: Sequence[str]) -> tuple[Examples, list[str]] | None:
-        """Return the images that an earlier `splits` drew for testing, and the names of those that are gone.
+        """Return the images that an earlier `splits` drew for testing, and the names of those that are missing.
 
         Return None if the data has images for testing now.
         """
-        parts = parts_of(self.root) if self.root else {}
-        if self.root is None or parts.keys() - {"train"}:
+        layout = self.layout
+        if layout is None or layout.others:
             return None
-        folder = parts.get("train", self.root)
-        if table := table_of(self.root, parts, self.table):
-            folder, label_of = self.root, {row.path: row.label for row in read_table(table, self.root, folder)}
+        if layout.table:
+            folder, label_of = layout.root, {row.path: row.label for row in self.rows}
         else:
-            label_of = {path: path.split("/")[0] for path in paths}
+            folder, label_of = layout.train, {path: path.split("/")[0] for path in paths}
         found = {path: folder.find(path) if path in label_of else None for path in paths}
-        labels = labels_of([label_of[path] for path, file in found.items() if file], classes, self.root)
+        labels = labels_of([label_of[path] for path, file in found.items() if file], classes, layout.root)
         images = [file for file in found.values() if file]
-        return Examples(images, labels, tuple(classes)), [
-            f"{folder}/{path}" for path, file in found.items() if not file
+        missing = [f"{folder}/{path}" for path, file in found.items() if not file]
+        return Examples(images, labels, tuple(classes)), missing
+
+    def _check_holdout(self, holdout: Holdout, has_others: bool) -> None:
+        if has_others and holdout.is_given:
+            raise ArgumentError(
+                f"--held-out, --folds and --group-by draw images to test on, and {self} has some already. Leave them "
+                "out, or pass only the images to train on."
+            )
+
+    def _pool_of_table(self, layout: Layout, holdout: Holdout) -> Pool:
+        """Return the images that the table labels; parts beside it count where it has no splits."""
+        table, by_part = layout.table or layout.root, _rows_by_part(layout.table, self.rows)
+        train = by_part.pop("train", [])
+        if not train:
+            raise DataError(
+                f"{printable(table)} names no images to train on; write a row `file,label` for each, and in a column "
+                "split, train for some"
+            )
+        classes = tuple(sorted({row.label for row in train}))
+        others = {part: _examples_of_rows(rows, classes, table) for part, rows in by_part.items()}
+        others = others or {part: labelled(folder, layout.root, classes) for part, folder in layout.others.items()}
+        groups = [row.group or row.path for row in train] if any(row.group for row in self.rows) else None
+        if groups and holdout.group_by:
+            raise ArgumentError(f"--group-by: {printable(table)} has a column of groups already. Leave it out.")
+        paths = [row.path for row in train]
+        return Pool(_examples_of_rows(train, classes, table), paths, groups or _groups(paths, holdout), others)
+
+    def _count_unnamed(self, layout: Layout) -> int:
+        """Return the number of images that the table does not name, in the folders of those that it names."""
+        named = {PurePosixPath(row.path) for row in self.rows}
+        folders = {path.parent: below(layout.root, path.parent.parts) for path in named}
+        found = [
+            path / name for path, folder in folders.items() if folder for name in shown(folder) if is_image_name(name)
         ]
+        return sum(path not in named for path in found)
 
 
 def open_data(data: str | Path, follow_links: bool = False) -> DataSource:
@@ -158,7 +203,7 @@ def open_data(data: str | Path, follow_links: bool = False) -> DataSource:
         follow_links: whether links on disk may lead out of the folder.
 
     Raises:
-        DataError: the data does not exist, or the archive is damaged or hostile.
+        DataError: the data does not exist, two of its folders are one part, or the archive is damaged or hostile.
     """
     is_builtin = data in BUILTIN
     path = local_copy(str(data)) if is_builtin else user_path(data)
@@ -166,13 +211,57 @@ def open_data(data: str | Path, follow_links: bool = False) -> DataSource:
         return DataSource(str(data))
     name = str(data) if is_builtin else str(path.resolve())
     if path.suffix.lower() in TABLES and path.is_file():
-        return DataSource(name, DiskFolder(path.parent, None if follow_links else path.parent), path.parent, path)
+        return DataSource(name, path, layout_of(DiskFolder(path.parent, None if follow_links else path.parent), path))
     if path.is_dir():
-        return DataSource(name, unwrapped(DiskFolder(path, None if follow_links else path)), path)
+        return DataSource(name, path, layout_of(unwrapped(DiskFolder(path, None if follow_links else path))))
     if path.is_file() and archive_suffix(path):
-        return DataSource(name, unwrapped(read_archive(path)), path)
+        return DataSource(name, path, layout_of(unwrapped(read_archive(path))))
     problem = "is neither a folder nor an archive" if path.exists() else "does not exist"
     raise DataError(
         f"{printable(path)} {problem}; pass a folder of images, an archive ({' '.join(ARCHIVES)}), a table "
         f"({' '.join(TABLES)}) or the name of a built-in data set: {', '.join(BUILTIN)}"
     )
+
+
+def _pool_of_folders(layout: Layout, holdout: Holdout) -> Pool:
+    """Return the images of the class folders, and the parts beside them."""
+    root, parts = layout.root, layout.parts
+    if parts and "train" not in parts:
+        others = [name for name, folder in shown(root).items() if folder and name.lower() not in PARTS]
+        called = ", ".join(part.name for part in parts.values())
+        hint = f". If {called} is a class, rename its folder, or move all classes into train/" if others else ""
+        raise DataError(f"{printable(root)} has {called} but no train; training needs {LAYOUTS}{hint}")
+    images = images_by_class(layout.train)
+    train = examples_of_folders(images, tuple(images), root)
+    paths = [relative(image, layout.train) for image in train.images]
+    evaluated = {name: labelled(part, root, train.classes) for name, part in layout.others.items()}
+    return Pool(train, paths, _groups(paths, holdout), evaluated)
+
+
+def _groups(paths: Sequence[str], holdout: Holdout) -> list[str] | None:
+    return groups_of(paths, holdout.group_by) if holdout.group_by else None
+
+
+def _rows_by_part(table: object, rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Sort the rows into the parts of a data set; where they have no split, all are training images.
+
+    Raises:
+        DataError: a split of another name, no training images, or a group that is in two parts.
+    """
+    by_part: dict[str, list[Row]] = {}
+    part_of: dict[str, str] = {}
+    for row in rows:
+        part = PARTS.get(row.split.lower() or "train")
+        if part is None:
+            raise DataError(f"{printable(table)} has the split {row.split!r}; write train, val or test")
+        by_part.setdefault(part, []).append(row)
+        if row.group and part_of.setdefault(row.group, part) != part:
+            raise DataError(
+                f"{printable(table)} has the group {printable(row.group)} in {part_of[row.group]} and in {part}; a "
+                "group belongs to one"
+            )
+    return by_part
+
+
+def _examples_of_rows(rows: Sequence[Row], classes: Sequence[str], table: object) -> Examples:
+    return Examples([row.image for row in rows], labels_of([row.label for row in rows], classes, table), tuple(classes))

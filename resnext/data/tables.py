@@ -15,9 +15,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from resnext.data.archive_members import Member
 from resnext.data.archives import read_text
-from resnext.data.folders import Folder, is_image_name, shown
+from resnext.data.folders import Folder, Member, is_image_name, shown
 from resnext.errors import DataError, printable
 
 FILE_COLUMNS = ("file", "filename", "file_name", "image", "image_id", "imageid", "image_name", "path", "id", "name")

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from resnext.data.archive_members import HeldMember, Member, check_parts, path_parts
-from resnext.data.folders import is_image_name, is_label_file
+from resnext.data.folders import HeldMember, Member, check_parts, is_image_name, is_label_file, path_parts
 from resnext.errors import DataError, printable
 
 READERS = {

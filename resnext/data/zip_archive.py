@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from resnext.data.archive_members import Member, check_parts, check_size, path_parts
+from resnext.data.folders import Member, check_parts, check_size, path_parts
 from resnext.errors import DataError, printable
 
 STORED, DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED

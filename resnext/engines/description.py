@@ -13,7 +13,7 @@ from typing import Any, Literal
 from resnext.errors import WeightsError, one_line
 from resnext.images.preprocessing import Preprocessing
 from resnext.variants.variant import Variant
-from resnext.weights.hub_config import checked_names
+from resnext.weights.timm_config import checked_names
 
 InputKind = Literal["uint8", "normalised"]
 MAX_METADATA = 8_000_000  # characters

@@ -6,8 +6,8 @@ from typing import Any
 
 from resnext.engines.description import Description
 from resnext.inference.evaluate import Evaluated
+from resnext.inference.evaluation_files import NAMES, metric_text, to_document
 from resnext.inference.model import Model
-from resnext.inference.results import NAMES, metric_text, to_document
 from resnext.variants.complexity import complexity
 
 SHOWN = 50  # classes

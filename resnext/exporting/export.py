@@ -12,14 +12,14 @@ from typing import Any, NamedTuple, Unpack
 
 from resnext.engines.description import Description
 from resnext.errors import ArgumentError
-from resnext.exporting.comparison import checked, largest_difference, sample
+from resnext.exporting.calibration import Calibration, Cost, calibration_of, check_cost, cost_of
+from resnext.exporting.float16 import halved
 from resnext.exporting.formats import Export, writer_of
-from resnext.exporting.half import halved
 from resnext.exporting.int8 import quantise
 from resnext.exporting.keywords import ExportKeywords
 from resnext.exporting.options import ExportOptions
-from resnext.exporting.smaller import Calibration, Cost, calibration_of, check_cost, cost_of
-from resnext.exporting.target import check_backend, check_target, chosen_format, labels_of, place_of_labels
+from resnext.exporting.preconditions import check_backend, check_target, chosen_format, labels_text, place_of_labels
+from resnext.exporting.verify import largest_difference, sample, verify
 from resnext.files import sync_folder, temporary_folder, user_path
 from resnext.inference.model import Model
 from resnext.keywords import with_keywords
@@ -77,16 +77,16 @@ def export(
     check_target(path, kind, opened)
     check_backend(kind)
     prepared, write = Export(opened, describe(opened, chosen), chosen), writer_of(kind)
-    calibration = None if chosen.dtype == "float32" else calibration_of(opened, data)
+    calibration = None if chosen.dtype == "float32" else calibration_of(prepared, data)
     cost = None
     with temporary_folder(path) as folder:
         written = folder / path.name
         network = write(prepared, written)
-        pixels, count, source = sample(opened, images)
-        difference = checked(largest_difference(opened, network, pixels), path)
+        pixels, count, source = sample(prepared, images)
+        difference = verify(largest_difference(opened, network, pixels), path)
         if calibration:
             cost = _made_smaller(prepared, calibration, write, network, written)
-        place_of_labels(kind, written, network).write_bytes(labels_of(opened.classes))
+        place_of_labels(kind, written, network).write_bytes(labels_text(opened.classes))
         for file in sorted(folder.iterdir(), key=lambda file: file == written):  # the file itself last
             os.replace(file, path.with_name(file.name))
     sync_folder(path.parent)

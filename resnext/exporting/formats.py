@@ -8,8 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resnext.data.source import DataSource
 from resnext.engines.description import Description
 from resnext.exporting.options import ExportOptions
+from resnext.inference.evaluate import open_data_for
 from resnext.inference.model import Model
 
 if TYPE_CHECKING:
@@ -31,6 +33,12 @@ class Export:
     description: Description
     options: ExportOptions
     small: bytes | None = None
+
+    @cached_property
+    def source(self) -> DataSource | None:
+        """The data of the run, opened when it is needed; None for a model without a run. Raises DataError."""
+        run = self.model.run
+        return open_data_for(run.config.data, False, self.model) if run else None
 
     @cached_property
     def onnx(self) -> bytes:

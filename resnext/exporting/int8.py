@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from resnext.engines.engine import check_installed
+from resnext.exporting.calibration import BATCH_SIZE, Calibration
 from resnext.exporting.options import ExportOptions
-from resnext.exporting.smaller import BATCH_SIZE, Calibration
 
 OPERATIONS = ["Conv", "Gemm"]  # with additions and pools as well, OpenVINO was slower (docs/performance.md)
 

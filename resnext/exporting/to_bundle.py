@@ -9,14 +9,12 @@ from pathlib import Path
 
 from resnext.engines.description import SHA256
 from resnext.errors import ArgumentError, DataError, ImageError
+from resnext.exporting.calibration import training_images
 from resnext.exporting.card import model_card
 from resnext.exporting.formats import Export
-from resnext.exporting.smaller import training_images
-from resnext.inference.evaluate import Evaluated, evaluate_model, source_for
-from resnext.inference.model import Model
+from resnext.inference.evaluate import Evaluated, evaluate_model, examples_for
 from resnext.weights.convert import convert, fits_timm
-from resnext.weights.hub_config import HUB_CONFIG, HUB_FILE
-from resnext.weights.timm_config import timm_config
+from resnext.weights.timm_config import HUB_CONFIG, HUB_FILE, timm_config
 
 
 def write(export: Export, path: Path) -> Path:
@@ -41,15 +39,14 @@ def write(export: Export, path: Path) -> Path:
     facts[SHA256] = hashlib.sha256((path / HUB_FILE).read_bytes()).hexdigest()
     config = timm_config(model.variant, model.classes, model.preprocessing, facts)
     (path / HUB_CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (path / "README.md").write_text(model_card(model, description, *_judged(model)), encoding="utf-8")
+    (path / "README.md").write_text(model_card(model, description, *_evaluated(export)), encoding="utf-8")
     return path
 
 
-def _judged(model: Model) -> tuple[Evaluated, int] | tuple[None, None]:
+def _evaluated(export: Export) -> tuple[Evaluated, int] | tuple[None, None]:
     """Evaluate a run on the images that it held out, and count those of its training, where they still can be read."""
-    if model.run is None:
-        return None, None
+    model = export.model
     with contextlib.suppress(DataError, ArgumentError, ImageError):
-        data = model.run.config.data
-        return evaluate_model(model, data), len(training_images(model, source_for(model, data)))
+        if source := export.source:
+            return evaluate_model(model, examples_for(model, source)), len(training_images(model, source))
     return None, None

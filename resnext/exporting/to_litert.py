@@ -15,7 +15,7 @@ from resnext.engines.litert import DESCRIPTION
 from resnext.exporting import to_saved_model
 from resnext.exporting.formats import Export
 from resnext.exporting.options import LABELS
-from resnext.exporting.target import labels_of
+from resnext.exporting.preconditions import labels_text
 
 
 def write(export: Export, path: Path) -> Path:
@@ -43,7 +43,7 @@ def _archive(description: Description, network: bytes) -> bytes:
     """Return a zip archive with what the file says of itself and of its network, and the classes."""
     files = {
         DESCRIPTION: json.dumps(description.to_metadata(network), ensure_ascii=False),
-        LABELS: labels_of(description.classes).decode(),
+        LABELS: labels_text(description.classes).decode(),
     }
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:

@@ -42,7 +42,7 @@ def _with_constant_weights(export: Export, images: Any) -> tuple[Any, list[str]]
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    from resnext.exporting.function import exported_function
+    from resnext.exporting.keras_function import exported_function
 
     network, compute = exported_function(export)
     concrete = tf.function(compute, input_signature=[images]).get_concrete_function()

@@ -9,7 +9,7 @@ from typing import Any
 from resnext.engines.torch_program import DESCRIPTION
 from resnext.exporting.formats import Export
 from resnext.exporting.options import LABELS
-from resnext.exporting.target import labels_of
+from resnext.exporting.preconditions import labels_text
 
 KEPT = ("val", "tensor_meta")  # of what is known of a node; the rest are lines and paths of the program that wrote it
 
@@ -22,7 +22,7 @@ def write(export: Export, path: Path) -> Path:
     import keras
     import torch
 
-    from resnext.exporting.function import exported_function
+    from resnext.exporting.keras_function import exported_function
 
     description, maps = export.description, export.options.maps
     network, compute = exported_function(export)
@@ -49,7 +49,7 @@ def write(export: Export, path: Path) -> Path:
         node.meta = {name: value for name, value in node.meta.items() if name in KEPT}
     files = {
         DESCRIPTION: json.dumps(description.to_metadata(), ensure_ascii=False),
-        LABELS: labels_of(description.classes).decode(),
+        LABELS: labels_text(description.classes).decode(),
     }
     torch.export.save(program, path, extra_files=files)
     return path

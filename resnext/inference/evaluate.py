@@ -11,8 +11,8 @@ from typing import NamedTuple, Unpack
 import numpy as np
 
 from resnext.data.batches import evaluation_batches, name_of_image
+from resnext.data.check import check_images
 from resnext.data.examples import Examples
-from resnext.data.reading import check_images
 from resnext.data.source import DataSource, open_data
 from resnext.engines.engine import Engine
 from resnext.errors import ArgumentError, DataError, printable
@@ -65,12 +65,14 @@ def evaluate(
     0.9912
     """
     (chosen,) = with_keywords("evaluate", keywords, options or EvaluationOptions())
-    return evaluate_model(Model.open(model, weights), data, chosen).evaluation
+    opened = Model.open(model, weights)
+    examples = examples_for(opened, open_data_for(data, chosen.follow_links, opened))
+    return evaluate_model(opened, examples, chosen).evaluation
 
 
 def evaluate_model(
     model: Model,
-    data: str | Path,
+    examples: Examples,
     options: EvaluationOptions = EvaluationOptions(),  # noqa: B008 - frozen
     done: Callable[[int, int], None] = lambda images, total: None,
 ) -> Evaluated:
@@ -78,12 +80,11 @@ def evaluate_model(
 
     Args:
         model: opened model.
-        data: as in `evaluate`.
+        examples: labelled images, as `examples_for` returns them.
         options: as in `evaluate`.
         done: called with the number of images that are evaluated, and of all, after each batch.
     """
     views = options.views(model.preprocessing)
-    examples = examples_for(model, source_for(model, data, options.follow_links))
     check_images(examples)
     columns = np.unique(examples.labels) if options.only_data_classes else None
     if columns is not None:
@@ -107,30 +108,30 @@ def evaluate_model(
     return Evaluated(evaluation, examples, views, model.engine_name)
 
 
-def check_comparable(first: Model, second: Model, data: str | Path, follow_links: bool = False) -> None:
-    """Refuse two models that would not be evaluated on the same images and classes, before any is.
+def comparable_examples(first: Model, second: Model, source: DataSource) -> tuple[Examples, Examples]:
+    """Return the images to evaluate each of two models on, which are the same.
 
     Raises:
-        ArgumentError: they have other classes, or held out other images of the data.
+        ArgumentError: the models have different classes, or held out different images of the data.
     """
     if {*first.classes} != {*second.classes}:
-        raise ArgumentError(
-            f"{first.name} and {second.name} tell other classes apart. Pass models of the same classes."
-        )
-    names = []
-    for model in (first, second):
-        examples = examples_for(model, source_for(model, data, follow_links))
-        names.append([name_of_image(examples, i) for i in range(len(examples))])
-    if names[0] != names[1]:
+        raise ArgumentError(f"{first.name} and {second.name} have different classes. Pass models of the same classes.")
+    one, other = (examples_for(model, source) for model in (first, second))
+    if _names(one) != _names(other):
         raise ArgumentError(
             f"{first.name} and {second.name} held out different images of this data. Pass images that neither was "
             "trained on."
         )
+    return one, other
 
 
-def source_for(model: Model, data: str | Path, follow_links: bool = False) -> DataSource:
-    """Open the data to evaluate a model on; the choice of its run to follow links counts as well."""
-    return open_data(data, follow_links or (model.run is not None and model.run.config.options.follow_links))
+def _names(examples: Examples) -> list[str]:
+    return [name_of_image(examples, i) for i in range(len(examples))]
+
+
+def open_data_for(data: str | Path, follow_links: bool, *models: Model) -> DataSource:
+    """Open the data to evaluate models on; links are followed as well if that was chosen for one of their runs."""
+    return open_data(data, follow_links or any(model.run and model.run.config.options.follow_links for model in models))
 
 
 def examples_for(model: Model, source: DataSource) -> Examples:

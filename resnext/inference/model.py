@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from resnext.backend import import_keras
+from resnext.data.imagenet_classes import imagenet_classes
 from resnext.engines.description import Description
 from resnext.engines.engine import Engine, EngineName, OutputName, check_installed
 from resnext.engines.exported_file import ExportedFile
@@ -19,13 +20,12 @@ from resnext.files import user_path
 from resnext.images.preprocessing import Preprocessing
 from resnext.runs.run import WEIGHTS, Run, is_run
 from resnext.variants.layer_table import variant_shapes
-from resnext.variants.naming import get_variant, list_variants
+from resnext.variants.names import get_variant, list_variants
 from resnext.variants.variant import Variant
 from resnext.weights.hub import HUB
-from resnext.weights.imagenet_classes import imagenet_classes
 from resnext.weights.load import check_weights
-from resnext.weights.opened import OpenedWeights, open_weights
 from resnext.weights.published import PublishedWeights, default_weights, find_weights
+from resnext.weights.weights_file import WeightsFile, open_weights
 
 if TYPE_CHECKING:
     import keras
@@ -73,17 +73,17 @@ class Model:
         if isinstance(model, Model):
             return model
         if is_run(user_path(model)):
-            return _of_run(Run.open(model), weights)
+            return _from_run(Run.open(model), weights)
         if weights in WEIGHTS:
             raise ArgumentError(f"{model}: not a run folder, and only a run has {weights} weights. {_ALLOWED}")
         name = str(model)
         if weights is None:
             if file := open_exported(user_path(model)):
-                return _of_exported(user_path(model), file)
+                return _from_file(user_path(model), file)
             _check_source(name)
-            return _of_weights(name, name, None)
+            return _from_weights(name, name, None)
         variant = get_variant(name)
-        return _of_weights(f"{name} ({weights})", weights, variant)
+        return _from_weights(f"{name} ({weights})", weights, variant)
 
     def engines(
         self, preprocessings: Sequence[Preprocessing] | None = None, outputs: Sequence[OutputName] = ("logits",)
@@ -223,7 +223,7 @@ def _check_source(name: str) -> None:
     raise ArgumentError(f"{name}: a network without weights. Pass --weights FILE, hf:OWNER/NAME or a tag{known}.")
 
 
-def _of_run(run: Run, weights: str | None) -> Model:
+def _from_run(run: Run, weights: str | None) -> Model:
     which = weights or "best"
     path, config = run.weights(which), run.config
     row = (run.history.best if which == "best" else run.history.last) if run.epochs_done else None
@@ -239,12 +239,12 @@ def _of_run(run: Run, weights: str | None) -> Model:
     )
 
 
-def _of_exported(path: Path, file: ExportedFile) -> Model:
+def _from_file(path: Path, file: ExportedFile) -> Model:
     known = file.description
     return Model(str(path), known.variant, known.classes, known.preprocessing, path, file=file)
 
 
-def _of_weights(name: str, source: str, variant: Variant | None) -> Model:
+def _from_weights(name: str, source: str, variant: Variant | None) -> Model:
     with open_weights(source, variant) as file:
         variant = variant or file.known_variant()
         classes = file.classes
@@ -256,7 +256,7 @@ def _of_weights(name: str, source: str, variant: Variant | None) -> Model:
         return Model(name, variant, names, preprocessing, file.path, wordnet_ids=ids, published=file.known)
 
 
-def _class_names(file: OpenedWeights, classes: int) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+def _class_names(file: WeightsFile, classes: int) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
     """Return WordNet's numbers, where the classes are ImageNet-1K's, and the names of the classes, or their indices."""
     names = file.class_names()
     if names:

@@ -12,9 +12,9 @@ from typing import NamedTuple, TypeVar, Unpack
 
 import numpy as np
 
-from resnext.data.archive_members import Member
 from resnext.data.batches import reading_threads
-from resnext.data.inputs import Input, Inputs, check_inputs, read_ahead
+from resnext.data.folders import Member
+from resnext.data.prediction_inputs import Input, Inputs, check_inputs, read_ahead
 from resnext.engines.engine import OutputName
 from resnext.errors import ArgumentError, ImageError, printable
 from resnext.inference.answers import Answers

@@ -19,7 +19,7 @@ from resnext.model.network import (
     weights_from,
 )
 from resnext.variants.layer_table import stage_of
-from resnext.variants.naming import as_variant
+from resnext.variants.names import as_variant
 from resnext.variants.variant import Variant
 
 

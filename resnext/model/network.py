@@ -18,11 +18,11 @@ from resnext.layers.initializer import GlorotUniform, filled_later
 from resnext.layers.max_pooling import MaxPooling2D
 from resnext.model.blocks import FORMS, channel_axis, convolution_norm_activation, residual_stage
 from resnext.variants.layer_table import variant_shapes
-from resnext.variants.naming import as_variant
+from resnext.variants.names import as_variant
 from resnext.variants.variant import Variant
 from resnext.weights.load import Checked, assign, check_weights
-from resnext.weights.opened import OpenedWeights, open_weights
 from resnext.weights.published import default_weights
+from resnext.weights.weights_file import WeightsFile, open_weights
 
 POOLINGS = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}
 
@@ -179,7 +179,7 @@ def _check_arguments(include_top, weights, pooling, classes, classifier_activati
 
 
 @contextlib.contextmanager
-def open_weights_for(variant: Variant, weights: str | Path | None) -> Iterator[OpenedWeights | None]:
+def open_weights_for(variant: Variant, weights: str | Path | None) -> Iterator[WeightsFile | None]:
     """Open the weights for a network, whose variables get their values later; None where none are asked for."""
     if weights is None:
         yield None
@@ -190,7 +190,7 @@ def open_weights_for(variant: Variant, weights: str | Path | None) -> Iterator[O
 
 
 def weights_from(
-    file: OpenedWeights, variant: Variant, input_tensor, classes: int | None, form: str, new_head: bool = False
+    file: WeightsFile, variant: Variant, input_tensor, classes: int | None, form: str, new_head: bool = False
 ) -> Checked:
     """Return the weights of a file for a network that is not built yet. Raises WeightsError."""
     expected = variant_shapes(variant, input_tensor.shape[channel_axis()], classes, form)

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from resnext.errors import ArgumentError
 from resnext.files import user_path
+from resnext.pages.plots import draw_comparison
 from resnext.runs.config import RunConfig
 from resnext.runs.history import History
-from resnext.runs.plots import draw_comparison
 from resnext.runs.run import Run
 from resnext.variants.complexity import complexity
 
@@ -89,7 +89,7 @@ def compare(runs: Iterable[str | Path], out: str | Path | None = None) -> list[R
         parameters = complexity(config.variant, classes=len(config.classes)).parameters
         summaries.append(RunSummary(name, config.variant.name, config.recipe.name, parameters, run.history, config))
     if out:
-        draw_comparison([(summary.name, summary.history) for summary in summaries], out)
+        draw_comparison([(summary.name, summary.history.rows) for summary in summaries], out)
     return summaries
 
 

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from resnext.data.drawing import Draw
+from resnext.data.splits import Holdout
 from resnext.errors import ArgumentError
 from resnext.images.preprocessing import Preprocessing
 from resnext.recipes.complete import CompleteRecipe
 from resnext.recipes.recipe import Dtype, Recipe, check_dtype
-from resnext.variants.naming import get_variant
+from resnext.variants.names import get_variant
 from resnext.variants.variant import Variant
 
 
@@ -65,9 +65,9 @@ class TrainingOptions:
         _ = self.draw
 
     @property
-    def draw(self) -> Draw:
+    def draw(self) -> Holdout:
         """How the images to test on are drawn."""
-        return Draw(self.seed, self.held_out, self.folds, self.fold, self.group_by)
+        return Holdout(self.seed, self.held_out, self.folds, self.fold, self.group_by)
 
 
 @dataclass(frozen=True)

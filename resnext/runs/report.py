@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnext.data.batches import read_image_of
+from resnext.pages import plots
+from resnext.pages.html import classes_table, pairs_table, picture, section, table, write_page
 from resnext.recipes.recipe import changed
-from resnext.runs import plots
 from resnext.runs.history import EpochRow, History
-from resnext.runs.page import classes_table, pairs_table, picture, section, table, write_page
-from resnext.runs.run import LEARNING_CURVES, REPORT
+from resnext.runs.run import REPORT
 from resnext.variants.complexity import complexity
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def draw_report(
         What was written, and why something is missing, if it is.
     """
     pictures, missing = plots.pictures_of(test, partial(read_image_of, examples, config.preprocessing))
-    curves = ("Learning curves", LEARNING_CURVES, partial(plots.draw_learning_curves, history))
+    curves = ("Learning curves", plots.LEARNING_CURVES, partial(plots.draw_learning_curves, history.rows))
     drawn, failed = plots.draw_all(folder, [curves, *pictures])
     missing = failed or missing
     try:

@@ -30,17 +30,13 @@ from resnext.files import user_path, write_atomically
 from resnext.runs.config import RunConfig, as_list
 from resnext.runs.history import EpochRow, History
 from resnext.variants.complexity import complexity
-from resnext.weights.hub_config import HUB_FILES
+from resnext.weights.timm_config import HUB_FILES
 
 CONFIG = "config.json"
 HELD_OUT = "held-out.json"
 METRICS = "metrics.csv"
 RECORDS = "metrics.jsonl"
 WEIGHTS = {"last": "last.safetensors", "best": "best.safetensors"}
-LEARNING_CURVES = "learning-curves.png"
-CONFUSION_MATRIX = "confusion-matrix.png"
-CLASS_ACCURACY = "class-accuracy.png"
-WORST_MISTAKES = "worst-mistakes.png"
 REPORT = "report.html"
 EVENTS = "tensorboard"
 LOCK = ".lock"

@@ -33,15 +33,13 @@ from resnext.inference.model import Model
 from resnext.metrics.probabilities import most_probable
 from resnext.runs.run import REPORT
 from resnext.serving import kserve
-from resnext.serving.limits import Limits, refused
+from resnext.serving.limits import BODY_SECONDS, LEAST_RATE, MAX_BODIES, MAX_BODY, MAX_IMAGES
+from resnext.serving.middleware import Guard, refused
 from resnext.serving.models import ServedModel
-from resnext.serving.options import MAX_BODIES, MAX_BODY, MAX_IMAGES
 from resnext.serving.service import Service, pass_pixels, read_files
 
 logger = logging.getLogger(__name__)
 
-BODY_SECONDS = 10.0  # in which a client must have sent a body, and more for what it sends at LEAST_RATE
-LEAST_RATE = 100_000  # bytes a second
 TOP = 5
 MAPS = 20  # of one image
 PAGE = importlib.resources.files("resnext.serving") / "page"
@@ -55,7 +53,7 @@ REPORT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; f
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def build_app(service: Service) -> Limits:
+def build_app(service: Service) -> Guard:
     """Return the application that answers with the models of a service."""
     app = Starlette(
         routes=[
@@ -81,7 +79,7 @@ def build_app(service: Service) -> Limits:
     )
     app.state.service = service
     app.router.redirect_slashes = False
-    return Limits(app, service, service.options)
+    return Guard(app, service, service.options)
 
 
 async def _problem(request: Request, error: Any) -> Response:
@@ -256,7 +254,7 @@ async def _live(request: Request) -> Response:
 
 
 async def _ready(request: Request) -> Response:
-    """Answer whether all networks compute; while the server ends, `Limits` answers with 503."""
+    """Answer whether all networks compute; while the server ends, `Guard` answers with 503."""
     is_ready = all(served.loaded.batcher.is_alive for served in _service(request).models.by_name.values())
     return JSONResponse({"ready": is_ready}, 200 if is_ready else 503)
 

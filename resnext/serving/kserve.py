@@ -18,12 +18,12 @@ import numpy as np
 
 from resnext.errors import RequestError
 from resnext.metrics.probabilities import most_probable
+from resnext.serving.limits import MAX_JSON
 
 VERSION = "1"
 HEADER_LENGTH = "inference-header-content-length"
 EXTENSIONS = ("binary_tensor_data", "classification")
 INPUT, OUTPUT = "images", "probabilities"
-MAX_JSON = 4 * 2**20  # bytes
 
 
 class Output(NamedTuple):

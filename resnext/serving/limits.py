@@ -1,123 +1,18 @@
-"""What stands before every request: who may ask, how much at once, and what a browser may do with the answer."""
+"""Every limit of the server, in one table, which docs/serving.md quotes."""
 
-from __future__ import annotations
+MAX_BODY = 16 * 2**20  # bytes of a request
+MAX_BODIES = 16 * MAX_BODY  # bytes of all requests at once
+MAX_JSON = 4 * 2**20  # bytes of the JSON in a request
+MAX_IMAGES = 32  # in one request
 
-import asyncio
-import contextlib
-import hmac
-import re
-from collections.abc import Callable
-from typing import Any
+HEADER_SECONDS = 10.0  # in which a connection must have sent the head of a request
+BODY_SECONDS = 10.0  # in which a client must have sent a body, and more for what it sends at LEAST_RATE
+LEAST_RATE = 100_000  # bytes per second
+STALLED_SECONDS = 10.0  # in which a client must read what it was sent
+KEEP_ALIVE = 75  # seconds that a connection may be without a request: longer than balancers keep theirs
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
+MAX_CONNECTIONS = 4_000  # more are answered with 503
+BACKLOG = 2048  # connections that wait to be accepted
 
-from resnext.serving.options import MAX_BODY, ServingOptions, is_loopback
-from resnext.serving.service import Service
-
-OPEN = ("/", "/page.css", "/page.js", "/v2/health/live", "/v2/health/ready")  # paths that need no token
-ALWAYS = ("/v2/health/live", "/metrics")  # paths that are answered to the end
-DISCARDED = 2 * MAX_BODY  # bytes of a body that are read before it is refused: a client that still sends sees no answer
-DISCARD_SECONDS = 5.0
-HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-resource-policy": "same-origin",
-    "cache-control": "no-store",
-}
-
-
-class Limits:
-    """An ASGI application that refuses what should not reach another.
-
-    Args:
-        app: application behind it.
-        service: whether the server is about to end.
-        options: address and token.
-    """
-
-    def __init__(self, app: Callable, service: Service, options: ServingOptions):
-        self.app, self.service, self.options = app, service, options
-
-    async def __call__(self, scope: dict[str, Any], receive: Callable, send: Callable) -> None:
-        if scope["type"] != "http":
-            return
-
-        is_whole = False
-
-        async def receive_and_note() -> dict[str, Any]:
-            nonlocal is_whole
-            message = await receive()
-            is_whole = not message.get("more_body")
-            return message
-
-        async def send_with_headers(message: dict[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                if message["status"] >= 400 and not is_whole:
-                    await _discard(receive)
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        refusal = self._refusal(scope["method"], scope["path"], Headers(scope=scope))
-        self.service.in_flight += 1
-        try:
-            await (refusal or self.app)(scope, receive_and_note, send_with_headers)
-        finally:
-            self.service.in_flight -= 1
-
-    def _refusal(self, method: str, path: str, headers: Headers) -> JSONResponse | None:
-        """Return the answer to a request that goes no further."""
-        host, origin = headers.get("host", ""), headers.get("origin")
-        if self.options.is_local and self.options.token is None and not _is_local(host):
-            return refused(421, "this server is for this machine only; ask it as localhost")
-        is_link = path == "/" and headers.get("sec-fetch-mode") == "navigate"
-        is_foreign = headers.get("sec-fetch-site") == "cross-site" and not is_link
-        if is_foreign or (origin is not None and origin.partition("://")[2] != host):
-            return refused(403, "requests of other sites' pages are refused")
-        if self.service.is_draining and path not in ALWAYS:
-            return refused(503, "this server is about to end", {"retry-after": "1"})
-        if self.options.token is not None and path not in OPEN and not self._has_token(headers):
-            return refused(401, "send the token: Authorization: Bearer TOKEN", {"www-authenticate": "Bearer"})
-        if headers.get("content-encoding", "identity") != "identity":
-            return refused(415, "send the body as it is, without Content-Encoding")
-        length = headers.get("content-length")
-        if length is not None and "transfer-encoding" in headers:
-            return refused(400, "send Content-Length or Transfer-Encoding, not both")
-        if length is not None and length.isdecimal() and int(length) > MAX_BODY:
-            return refused(413, f"a body has {MAX_BODY:,} bytes at most. Received: {int(length):,}")
-        return None
-
-    def _has_token(self, headers: Headers) -> bool:
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        is_same = hmac.compare_digest(given.encode(), (self.options.token or "").encode())
-        return is_same and scheme.lower() == "bearer"
-
-
-def _is_local(host: str) -> bool:
-    """Return whether the Host of a request is a name of this machine's own: a name of others may lead here, too.
-
-    >>> [_is_local(host) for host in ("localhost:8000", "[::1]", "127.0.0.2", "example.com")]
-    [True, True, True, False]
-    """
-    return is_loopback(re.sub(r":\d+$", "", host).strip("[]").rstrip(".").lower())
-
-
-async def _discard(receive: Callable) -> None:
-    """Read what a client still sends, of limited size and for a limited time, so that it sees the answer."""
-    left = DISCARDED
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(DISCARD_SECONDS):
-            while left > 0:
-                message = await receive()
-                left -= len(message.get("body", b""))
-                if message["type"] != "http.request" or not message.get("more_body"):
-                    return
-
-
-def refused(status: int, reason: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Return an answer with the reason; the connection ends, for the body of the request may not have been read."""
-    return JSONResponse({"error": reason}, status, {"connection": "close", **(headers or {})})
+MAX_DISCARDED = 2 * MAX_BODY  # bytes of a body read before it is refused: a client that still sends sees no answer
+DISCARD_SECONDS = 5.0  # for that

@@ -6,11 +6,9 @@ import ipaddress
 from dataclasses import dataclass
 
 from resnext.errors import ArgumentError
+from resnext.serving.limits import MAX_IMAGES
 
 PORT = 8000
-MAX_BODY = 16 * 2**20  # bytes
-MAX_BODIES = 16 * MAX_BODY  # bytes of all requests at once
-MAX_IMAGES = 32  # in one request
 
 
 @dataclass(frozen=True)

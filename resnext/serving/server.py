@@ -20,16 +20,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from resnext.errors import ArgumentError
 from resnext.serving.app import build_app
+from resnext.serving.limits import BACKLOG, HEADER_SECONDS, KEEP_ALIVE, MAX_CONNECTIONS, STALLED_SECONDS
 from resnext.serving.metrics import Metrics
 from resnext.serving.models import Models, by_name
 from resnext.serving.options import ServingOptions
 from resnext.serving.service import Service
 
-HEADER_SECONDS = 10.0  # in which a connection must have sent the head of a request
-STALLED_SECONDS = 10.0  # in which a client must read what it was sent
-KEEP_ALIVE = 75  # seconds that a connection may be without a request: longer than balancers keep theirs
-MOST_CONNECTIONS = 4_000  # more are answered with 503
-BACKLOG = 2048  # connections that wait to be accepted
 STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -156,7 +152,7 @@ async def _run(service: Service, listening: socket.socket) -> None:
     _allow_many_connections()
     config = uvicorn.Config(
         build_app(service), http=_Protocol, ws="none", lifespan="off", log_config=None, access_log=False,
-        server_header=False, limit_concurrency=MOST_CONNECTIONS, timeout_keep_alive=KEEP_ALIVE, backlog=BACKLOG,
+        server_header=False, limit_concurrency=MAX_CONNECTIONS, timeout_keep_alive=KEEP_ALIVE, backlog=BACKLOG,
         timeout_graceful_shutdown=int(service.options.deadline) + 1,
     )  # fmt: skip
     server, stop = _Server(config), asyncio.Event()

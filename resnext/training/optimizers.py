@@ -35,7 +35,7 @@ class PublishedOptimizer(keras.optimizers.Optimizer):
         rates: factors of the learning rate by the path of a weight; 1 for other paths (see `layer_rates`).
         **arguments: those of `keras.optimizers.Optimizer`; gradients are clipped before the decay is added to them. The
             average of `use_ema` moves once a step, also under accumulation, and is not put into the network when
-            `fit` ends: `resnext.training.averaging.averaged_weights` does that and undoes it.
+            `fit` ends: `resnext.training.evaluation_weights.averaged_weights` does that and undoes it.
 
     Raises:
         ArgumentError: when training starts, if `rates` has paths that no trained weight has.

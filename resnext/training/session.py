@@ -12,7 +12,8 @@ from pathlib import Path
 import keras
 
 from resnext.data.batches import images_of_batch, images_per_step, steps_per_epoch, training_batches
-from resnext.data.examples import Examples, Splits, fingerprint
+from resnext.data.examples import Examples
+from resnext.data.splits import Splits, fingerprint
 from resnext.distributed import Cluster, shutdown
 from resnext.ending import at_any_end
 from resnext.engines.keras_engine import KerasEngine
@@ -26,17 +27,17 @@ from resnext.runs.config import RunConfig
 from resnext.runs.history import EpochRow
 from resnext.runs.report import draw_report
 from resnext.runs.run import EVENTS, METRICS, RECORDS, WEIGHTS, Run, command_to_resume, is_run
-from resnext.training.averaging import averaged_weights, corrected_statistics
 from resnext.training.build import build_network, check_precision, compile_classifier
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoints, other_images
+from resnext.training.evaluation_weights import averaged_weights, corrected_statistics
 from resnext.training.failures import explained, keep_error
+from resnext.training.notes import summary
 from resnext.training.progress import TrainingProgress
 from resnext.training.recorder import Recorder
 from resnext.training.saving import Saving
 from resnext.training.schedules import learning_rates
 from resnext.training.signals import Stopped, StopRequest
-from resnext.training.start import start_lines
 from resnext.training.state import Plan, TrainingState
 from resnext.training.tensorboard import TensorBoard
 from resnext.training.variables import build, restore, shapes
@@ -218,7 +219,7 @@ class Session:
     def _outputs(self) -> Iterator[tuple[TrainingProgress, TensorBoard | None]]:
         """Open the progress, the run folder and the events; close them in order, whatever ends the training."""
         plan, is_main = self.plan, self.cluster.is_main
-        for line in start_lines(self.config, self.splits, self.network) if is_main else ():
+        for line in summary(self.config, self.splits, self.network) if is_main else ():
             logger.info(line)
         events = TensorBoard(self.folder / EVENTS) if is_main and self.config.options.tensorboard else None
         is_new = is_main and not is_run(self.folder)

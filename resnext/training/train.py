@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from resnext.backend import choose_device, installed_versions
 from resnext.data.builtin import BUILTIN
-from resnext.data.reading import check_images, drop_unreadable
-from resnext.data.sizes import median_side, sample_sizes
+from resnext.data.check import check_images, drop_unreadable
+from resnext.data.examples import median_side, sample_sizes
 from resnext.data.source import DataSource, open_data
 from resnext.distributed import Cluster, initialize, launched
 from resnext.errors import ArgumentError, DataError, RunError
@@ -24,23 +24,23 @@ from resnext.images.decode import read_image
 from resnext.images.watchdog import watch_files
 from resnext.keywords import with_keywords
 from resnext.recipes.complete import CompleteRecipe, complete
-from resnext.recipes.naming import default_recipe, get_recipe
+from resnext.recipes.names import default_recipe, get_recipe
 from resnext.recipes.recipe import Recipe, evaluation_preprocessing
 from resnext.runs.config import RunConfig, TrainingOptions, changes
 from resnext.runs.lock import check_idle, lock
 from resnext.runs.run import CONFIG, Run, check_unused, command_to_resume
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoint_name, other_images, read_checkpoint, read_newest
-from resnext.training.choices import choose_weights, from_scratch, network_of_weights, new_folder
+from resnext.training.defaults import choose_weights, default_folder, from_scratch, network_of_weights
 from resnext.training.keywords import TrainingKeywords
-from resnext.training.remarks import about_few, about_shapes, about_weights
+from resnext.training.notes import about_few, about_shapes, about_weights
 from resnext.training.signals import stop_on_signals
-from resnext.variants.default import Choice, choose_network
-from resnext.variants.naming import as_variant
+from resnext.variants.choose import Choice, choose_network
+from resnext.variants.names import as_variant
 from resnext.variants.variant import Variant
 
 if TYPE_CHECKING:
-    from resnext.data.examples import Splits
+    from resnext.data.splits import Splits
     from resnext.training.session import TrainingResult
 
 logger = logging.getLogger(__name__)
@@ -210,7 +210,7 @@ def _complete(recipe: Recipe, splits: Splits, image_size: int, start: str | None
 def _new_folder(source: DataSource, variant: Variant) -> Path:
     if launched():
         raise ArgumentError("`out` must be given where several processes train: all of them need the same folder.")
-    return new_folder(source, variant)
+    return default_folder(source, variant)
 
 
 def _check_outside(folder: Path, source: DataSource) -> None:

@@ -9,7 +9,7 @@ import math
 from typing import NamedTuple
 
 from resnext.variants.layer_table import Complexity, pooled_side, weighted_layers
-from resnext.variants.naming import as_variant
+from resnext.variants.names import as_variant
 from resnext.variants.variant import Variant
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from resnext.variants.naming import as_variant
+from resnext.variants.names import as_variant
 from resnext.variants.variant import Block, Variant
 
 SE_REDUCTION = 16  # Hu et al. 2018, section 6.1

@@ -9,13 +9,13 @@ from typing import NamedTuple
 from resnext.errors import ArgumentError
 from resnext.files import user_path
 from resnext.variants.layer_table import variant_shapes
-from resnext.variants.naming import as_variant, get_variant
+from resnext.variants.names import as_variant, get_variant
 from resnext.variants.variant import Variant
-from resnext.weights.layouts import facts_of, to_torch
+from resnext.weights.foreign_names import facts_of, to_torch
 from resnext.weights.load import check_fit, check_floats, check_network, check_same_function
-from resnext.weights.opened import counters, open_weights
 from resnext.weights.readers import TORCH_SUFFIXES
 from resnext.weights.save import check_file, file_metadata, write_weights
+from resnext.weights.weights_file import counters, open_weights
 
 logger = logging.getLogger(__name__)
 

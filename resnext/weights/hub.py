@@ -11,11 +11,11 @@ from urllib.request import getproxies
 from resnext.errors import WeightsError, missing_package, one_line
 from resnext.files import user_path
 from resnext.variants.layer_table import variant_shapes
-from resnext.variants.naming import get_variant
+from resnext.variants.names import get_variant
 from resnext.variants.variant import Variant
-from resnext.weights.hub_config import HUB_CONFIG, HUB_FILE, HUB_FILES
 from resnext.weights.published import NON_COMMERCIAL, PublishedWeights, find_weights, list_weights
 from resnext.weights.readers import TORCH_SUFFIXES
+from resnext.weights.timm_config import HUB_CONFIG, HUB_FILE, HUB_FILES
 
 logger = logging.getLogger(__name__)
 

@@ -13,11 +13,11 @@ from resnext.errors import WeightsError, printable
 from resnext.images.preprocessing import Preprocessing
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.variant import Variant
+from resnext.weights.foreign_names import HEAD, Location, Shape, Shapes, stem_kernel_name, their_shape
 from resnext.weights.hub import other_network
-from resnext.weights.layouts import HEAD, Location, Shape, Shapes, stem_kernel_name, their_shape
-from resnext.weights.opened import OpenedWeights, counters, open_weights
 from resnext.weights.readers import FLOATS
 from resnext.weights.variables import assign_weight, variables_by_name, weight_shapes
+from resnext.weights.weights_file import WeightsFile, counters, open_weights
 
 if TYPE_CHECKING:
     import keras
@@ -73,7 +73,7 @@ def load_weights(model: keras.Model, source: str | Path) -> None:
             model.preprocessing = weights.preprocessing
 
 
-def check_weights(file: OpenedWeights, expected: Shapes, variant: Variant | None, new_head: bool = False) -> Checked:
+def check_weights(file: WeightsFile, expected: Shapes, variant: Variant | None, new_head: bool = False) -> Checked:
     """Return the weights of a file for a network with these names and shapes; refuse whatever does not fit.
 
     Args:
@@ -141,9 +141,7 @@ def adapt_stem(path: Path, found: Mapping[str, Location], expected: Shapes) -> A
     return Adapted({**found, name: adapted}, dict(expected), [note])
 
 
-def check_network(
-    file: OpenedWeights, found: Mapping[str, Location], expected: Shapes, variant: Variant | None
-) -> None:
+def check_network(file: WeightsFile, found: Mapping[str, Location], expected: Shapes, variant: Variant | None) -> None:
     """Refuse the weights of another network by its name, where a file has exactly one. Raises WeightsError."""
     shapes = {name: location.shape for name, location in found.items()}
     if variant is None or shapes == dict(expected):
@@ -156,7 +154,7 @@ def check_network(
         raise other_network(file.path, theirs.name, variant)
 
 
-def check_fit(file: OpenedWeights, found: Mapping[str, Location], expected: Shapes) -> None:
+def check_fit(file: WeightsFile, found: Mapping[str, Location], expected: Shapes) -> None:
     """Refuse any difference between a file and a network, in the file's own names. Raises WeightsError."""
     layout = file.layout
 
@@ -190,7 +188,7 @@ def check_fit(file: OpenedWeights, found: Mapping[str, Location], expected: Shap
     raise WeightsError(f"{file.path}: these tensors are not the network's (+ the file's, - the network's):\n{lines}")
 
 
-def check_floats(file: OpenedWeights, found: Mapping[str, Location]) -> None:
+def check_floats(file: WeightsFile, found: Mapping[str, Location]) -> None:
     """Refuse weights that are not floating-point numbers. Raises WeightsError."""
     names = sorted(name for location in found.values() for name in location.names)
     others = [f"{name} {file.tensors.dtypes[name]}" for name in names if file.tensors.dtypes[name] not in FLOATS]
@@ -198,7 +196,7 @@ def check_floats(file: OpenedWeights, found: Mapping[str, Location]) -> None:
         raise WeightsError(f"{file.path}: weights must be {', '.join(FLOATS)}; these are not: {', '.join(others)}")
 
 
-def check_same_function(file: OpenedWeights, variant: Variant | None) -> None:
+def check_same_function(file: WeightsFile, variant: Variant | None) -> None:
     """Refuse weights whose shapes fit but whose network computes another function. Raises WeightsError."""
     for fact, value in file.facts().items():
         if variant and getattr(variant, fact) != value:

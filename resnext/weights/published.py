@@ -15,7 +15,7 @@ from typing import NamedTuple
 from resnext.errors import ArgumentError
 from resnext.images.preprocessing import Preprocessing
 from resnext.variants.complexity import complexity
-from resnext.variants.naming import get_variant
+from resnext.variants.names import get_variant
 
 FREE = ("apache-2.0", "bsd-3-clause")  # licences that allow every use
 NON_COMMERCIAL = {"cc-by-nc-4.0": "Creative Commons Attribution-NonCommercial 4.0"}

@@ -13,7 +13,7 @@ import numpy as np
 from resnext.errors import ArgumentError, missing_package
 from resnext.files import user_path, write_atomically
 from resnext.images.preprocessing import Preprocessing
-from resnext.weights.layouts import facts_of
+from resnext.weights.foreign_names import facts_of
 from resnext.weights.published import PublishedWeights
 from resnext.weights.readers import TORCH_SUFFIXES
 from resnext.weights.variables import get_weights

@@ -54,7 +54,7 @@ def check_target(path: Path, format: ExportFormat, model: Model) -> None:
     if format == "openvino" and weights.exists() and not path.exists():
         raise ArgumentError(f"{printable(weights)}: would be replaced, and is of something else. Choose another name.")
     labels = path.with_name(LABELS)
-    if labels.exists() and labels.read_bytes() != labels_of(model.classes):
+    if labels.exists() and labels.read_bytes() != labels_text(model.classes):
         raise ArgumentError(f"{printable(labels)}: belongs to a network of other classes. Choose another folder.")
 
 
@@ -74,7 +74,7 @@ def check_backend(format: ExportFormat) -> None:
         )
 
 
-def labels_of(classes: tuple[str, ...]) -> bytes:
+def labels_text(classes: tuple[str, ...]) -> bytes:
     """Return the content of labels.txt: a class on each line."""
     return "".join(f"{name}\n" for name in classes).encode()
 

@@ -26,7 +26,7 @@ def imagenet_classes() -> tuple[tuple[str, str], ...]:
     >>> imagenet_classes()[0]
     ('n01440764', 'tench')
     """
-    text = resources.files("resnext.weights").joinpath("imagenet_classes.txt").read_text(encoding="utf-8")
+    text = resources.files("resnext.data").joinpath("imagenet_classes.txt").read_text(encoding="utf-8")
     return tuple((number, name) for number, name in (line.split("\t") for line in text.splitlines()))
 
 

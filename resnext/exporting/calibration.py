@@ -12,8 +12,9 @@ from resnext.data.batches import prepared
 from resnext.data.examples import Examples
 from resnext.data.source import DataSource
 from resnext.errors import ArgumentError, DataError, ExportError
+from resnext.exporting.formats import Export
 from resnext.exporting.options import ExportOptions
-from resnext.inference.evaluate import evaluate_examples, examples_for, source_for
+from resnext.inference.evaluate import evaluate_examples, examples_for, open_data_for
 from resnext.inference.model import Model
 
 IMAGES = 256  # to calibrate on
@@ -36,26 +37,26 @@ class Calibration(NamedTuple):
     examples: Examples
 
 
-def calibration_of(model: Model, data: str | Path | None) -> Calibration:
+def calibration_of(export: Export, data: str | Path | None) -> Calibration:
     """Return images of the user's for a model: of the training part where there is one.
 
     Args:
-        model: opened model.
+        export: network on its way into a file.
         data: labelled images; None for those that the run was trained on.
 
     Raises:
         ArgumentError: no data.
         DataError: it cannot be used, or is gone.
     """
-    if data is None and model.run is None:
-        raise ArgumentError("float16 and int8 are evaluated on images. Pass labelled ones: --data DATA")
-    given = data if data is not None else model.run.config.data  # pyright: ignore[reportOptionalMemberAccess]
+    model = export.model
     try:
-        source = source_for(model, given)
+        source = open_data_for(data, False, model) if data is not None else export.source
     except DataError as error:
         if data is not None:
             raise
         raise ArgumentError(f"{error}. The run was trained on it; pass labelled images: --data DATA") from error
+    if source is None:
+        raise ArgumentError("float16 and int8 are evaluated on images. Pass labelled ones: --data DATA")
     examples, train = examples_for(model, source), training_images(model, source)
     step = max(1, len(train) // IMAGES)
     chosen = [train.images[i] for i in range(0, len(train), step)][:IMAGES]

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from resnext.data.batches import mixed, sampler
-from resnext.data.drawing import Draw
+from resnext.data.batches import Sampler, mixed
 from resnext.data.source import open_data
+from resnext.data.splits import Holdout
 from resnext.errors import ArgumentError
 from resnext.files import user_path, write_atomically
 from resnext.images.decode import read_image
@@ -47,12 +47,12 @@ def preview(data: str | Path, out: str | Path, *, recipe: Recipe, seed: int = 0,
     out = user_path(out)
     if out.suffix.lower() not in (".png", ".jpg") or not out.parent.is_dir():
         raise ArgumentError(f"{out}: can't be written; pass a .png or .jpg file in a folder that exists")
-    examples = open_data(data, follow_links).splits(Draw(seed)).train
+    examples = open_data(data, follow_links).splits(Holdout(seed)).train
     picked = np.linspace(0, len(examples) - 1, min(IMAGES, len(examples))).round().astype(int)
     images = [examples.images[index] for index in picked]
     images = [image if isinstance(image, np.ndarray) else read_image(image) for image in images]
     recipe = dataclasses.replace(recipe, image_size=recipe.image_size or min(LARGEST, *images[0].shape[:2]))
-    sample = sampler(recipe, training_preprocessing(recipe))
+    sample = Sampler(recipe, training_preprocessing(recipe))
     trained = dataclasses.replace(recipe, test_size=None)
     columns = [np.stack([evaluation_preprocessing(trained).apply(image) for image in images])]
     for column in range(COLUMNS):

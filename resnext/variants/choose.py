@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from resnext.variants.naming import get_variant
+from resnext.variants.names import get_variant
 from resnext.variants.variant import Variant
 
 SMALL, LARGE = "resnext14_8x4d", "resnext50_32x4d"

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from resnext.errors import ArgumentError, MissingPackageError, WeightsError, one_line
 from resnext.files import user_path
-from resnext.recipes.naming import default_recipe
+from resnext.recipes.names import default_recipe
 from resnext.recipes.recipe import Recipe
-from resnext.variants.default import Choice
+from resnext.variants.choose import Choice
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.variant import Variant
 from resnext.weights.hub import find_file
 from resnext.weights.load import check_weights
-from resnext.weights.opened import open_weights
 from resnext.weights.published import default_weights, smallest_weights
+from resnext.weights.weights_file import open_weights
 
 if TYPE_CHECKING:
     from resnext.data.source import DataSource
@@ -68,7 +68,7 @@ def network_of_weights(weights: str, variant: Variant | None, image_size: int | 
     return Choice(variant, image_size or (known.size if known else variant.image_size))
 
 
-def new_folder(source: DataSource, variant: Variant) -> Path:
+def default_folder(source: DataSource, variant: Variant) -> Path:
     """Return runs/DATA-VARIANT-N, with the lowest N for which there is no such folder yet."""
     data = source.title
     number = 1

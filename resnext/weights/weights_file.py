@@ -15,11 +15,9 @@ import numpy as np
 from resnext.errors import WeightsError, printable
 from resnext.images.preprocessing import Preprocessing
 from resnext.variants.layer_table import variant_shapes
-from resnext.variants.naming import get_variant
+from resnext.variants.names import get_variant
 from resnext.variants.variant import Variant
-from resnext.weights.hub import find_file, report_licence
-from resnext.weights.hub_config import HubConfig, checked_names, read_hub_config
-from resnext.weights.layouts import (
+from resnext.weights.foreign_names import (
     COUNTER,
     HEAD,
     OURS,
@@ -37,11 +35,13 @@ from resnext.weights.layouts import (
     qubvel_normalisation,
     stem_kernel_name,
 )
+from resnext.weights.hub import find_file, report_licence
 from resnext.weights.published import PublishedWeights, published_weights
 from resnext.weights.readers import Tensors, open_tensors
+from resnext.weights.timm_config import TimmConfig, checked_names, read_timm_config
 
 
-class OpenedWeights(NamedTuple):
+class WeightsFile(NamedTuple):
     """A file of weights, and what is known of it."""
 
     path: Path
@@ -49,7 +49,7 @@ class OpenedWeights(NamedTuple):
     layout: Layout
     found: dict[str, Location]  # of each weight, by our name
     known: PublishedWeights | None
-    config: HubConfig  # of the folder that it lies in
+    config: TimmConfig  # of the folder that it lies in
     notes: list[str]  # what was left out or taken off
 
     def value(self, location: Location) -> np.ndarray:
@@ -136,7 +136,7 @@ class OpenedWeights(NamedTuple):
 
 
 @contextlib.contextmanager
-def open_weights(source: str | Path, variant: Variant | None = None, key: str | None = None) -> Iterator[OpenedWeights]:
+def open_weights(source: str | Path, variant: Variant | None = None, key: str | None = None) -> Iterator[WeightsFile]:
     """Open a file, a folder, `hf:OWNER/NAME` or a tag, and find out whose layout it has.
 
     Args:
@@ -166,7 +166,7 @@ def open_weights(source: str | Path, variant: Variant | None = None, key: str | 
                 f"{path}: the weights under {tensors.key!r} are used, not those under {others}. To use others, write "
                 "them to a file of their own: resnext convert ... --key KEY."
             )
-        yield OpenedWeights(path, tensors, layout, found, known, read_hub_config(path), notes)
+        yield WeightsFile(path, tensors, layout, found, known, read_timm_config(path), notes)
 
 
 def _no_network(path: Path, shapes: Shapes) -> WeightsError:

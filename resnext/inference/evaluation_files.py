@@ -19,8 +19,8 @@ from resnext.files import user_path, write_atomically
 from resnext.inference.evaluate import Evaluated
 from resnext.inference.model import Model
 from resnext.metrics.calibration import calibration_error
-from resnext.runs import plots
-from resnext.runs.page import classes_table, pairs_table, picture, section, table, write_page
+from resnext.pages import plots
+from resnext.pages.html import classes_table, pairs_table, picture, section, table, write_page
 
 EVALUATION = "evaluation.json"
 METRICS = "metrics.csv"

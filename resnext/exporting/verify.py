@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -9,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from resnext.data.batches import prepared
-from resnext.data.inputs import Inputs
+from resnext.data.prediction_inputs import Inputs
 from resnext.engines.torch_program import TorchProgram
 from resnext.errors import ArgumentError, DataError, ExportError, ImageError, printable
+from resnext.exporting.formats import Export
 from resnext.exporting.options import FORMATS
 from resnext.images.preprocessing import Preprocessing
-from resnext.inference.evaluate import examples_for, source_for
+from resnext.inference.evaluate import examples_for
 from resnext.inference.model import Model
 
 CLOSE = 1e-5  # largest difference of a probability in float32
@@ -22,8 +24,9 @@ IMAGES = 17  # that are compared, in batches of 1, 3 and 17
 COARSE = 8  # pixels, side of the random colours that are compared where no image is there
 
 
-def sample(model: Model, images: str | Path | Iterable[str | Path] | None) -> tuple[np.ndarray, int, str]:
+def sample(export: Export, images: str | Path | Iterable[str | Path] | None) -> tuple[np.ndarray, int, str]:
     """Return IMAGES images to compare on, uint8 (images, size, size, 3), how many are different, and where from."""
+    model = export.model
     if images is not None:
         arguments = [images] if isinstance(images, str | Path) else list(images)
         found = (each.source for each in Inputs(arguments) if each.source is not None)
@@ -31,16 +34,12 @@ def sample(model: Model, images: str | Path | Iterable[str | Path] | None) -> tu
         if not pixels:
             raise ArgumentError(f"{printable(arguments[0])}: no image to compare on can be read. Pass others.")
         return _repeated(pixels), len(pixels), str(arguments[0])
-    if model.run:
-        data = model.run.config.data
-        try:
-            found = examples_for(model, source_for(model, data)).images
+    with contextlib.suppress(DataError, ArgumentError):  # its images are gone
+        if export.source:
+            found = examples_for(model, export.source).images
             step = max(1, len(found) // IMAGES)
-            pixels = list(islice(_readable(model, found[::step]), IMAGES))
-        except (DataError, ArgumentError):
-            pixels = []
-        if pixels:
-            return _repeated(pixels), len(pixels), data
+            if pixels := list(islice(_readable(model, found[::step]), IMAGES)):
+                return _repeated(pixels), len(pixels), export.source.name
     size = model.preprocessing.size
     colours = np.random.default_rng(0).integers(0, 256, (IMAGES, COARSE, COARSE, 3), np.uint8)
     gone = f", for the run's {model.run.config.data} can't be read" if model.run else ""
@@ -70,8 +69,8 @@ def largest_difference(model: Model, path: Path, pixels: np.ndarray) -> float:
     return float(np.max(differences))  # NaN where one is
 
 
-def checked(difference: float, path: Path) -> float:
-    """Return the difference of a file from its network. Raises ExportError where that is too large."""
+def verify(difference: float, path: Path) -> float:
+    """Return the largest difference between a file and its network. Raises ExportError if it exceeds CLOSE."""
     if not difference <= CLOSE:
         raise ExportError(
             f"{path}: its probabilities differ from the network's by up to {difference:.1e}, more than {CLOSE:g}; "

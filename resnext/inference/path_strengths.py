@@ -16,13 +16,13 @@ import numpy as np
 
 from resnext.backend import import_keras
 from resnext.data.batches import evaluation_batches
-from resnext.data.reading import check_images
+from resnext.data.check import check_images
 from resnext.engines.keras_engine import KerasEngine
 from resnext.errors import ArgumentError
-from resnext.inference.evaluate import examples_for, source_for
+from resnext.inference.evaluate import examples_for, open_data_for
+from resnext.inference.evaluation_files import csv_text, new_folder, write_text
 from resnext.inference.model import Model
-from resnext.inference.results import csv_text, new_folder, write_text
-from resnext.runs import plots
+from resnext.pages import plots
 from resnext.variants.layer_table import block_name
 from resnext.variants.variant import Variant
 
@@ -65,7 +65,7 @@ def path_strengths(
     """
     opened = Model.open(model, weights)
     variant, name = opened.variant, _block(opened.variant, block)
-    examples = examples_for(opened, source_for(opened, data))
+    examples = examples_for(opened, open_data_for(data, False, opened))
     check_images(examples)
     strengths_of = _StrengthsOf(opened, name)
     paths = variant.cardinality

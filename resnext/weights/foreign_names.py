@@ -187,7 +187,7 @@ def locate(shapes: Shapes, layout: Layout) -> dict[str, Location]:
 def to_torch(weights: Mapping[str, np.ndarray], variant: Variant) -> dict[str, np.ndarray]:
     """Return weights under the names and in the axis order of torchvision and timm.
 
-    >>> from resnext.variants.naming import get_variant
+    >>> from resnext.variants.names import get_variant
     >>> list(to_torch({"predictions/bias": np.zeros(3)}, get_variant("resnext14_2x4d")))
     ['fc.bias']
     """

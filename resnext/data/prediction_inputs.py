@@ -11,10 +11,9 @@ from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from resnext.data.archive_members import Member
 from resnext.data.archives import ZIP, archive_suffix
-from resnext.data.folders import DROPPINGS, DiskFolder, Folder, is_image_name, shown
-from resnext.data.left_out import kind_of
+from resnext.data.folders import DROPPINGS, DiskFolder, Folder, Member, is_image_name, shown
+from resnext.data.layout import kind_of
 from resnext.data.tar_archive import tar_members
 from resnext.data.zip_archive import zip_members
 from resnext.errors import ArgumentError, one_line

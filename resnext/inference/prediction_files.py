@@ -7,7 +7,7 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -246,36 +246,42 @@ class NumpyRows:
         np.lib.format.write_array_header_1_0(self.file, header)  # pyright: ignore[reportArgumentType]
 
 
-@contextlib.contextmanager
-def open_embeddings(out: str | Path | None) -> Iterator[Callable[[Prediction], None]]:
-    """Open the place for embeddings; images that can't be read have none.
+class EmbeddingsFile:
+    """A new .npy or .parquet file of embeddings, made for the first image that has one; images without are left out.
 
     Args:
-        out: new .npy or .parquet file; None writes none.
+        out: file; None writes none.
+    """
+
+    def __init__(self, out: str | Path | None):
+        self.path = None if out is None else user_path(out)
+        self.rows: Rows | None = None
+
+    def write(self, prediction: Prediction) -> None:
+        if self.path is None or prediction.embedding is None:
+            return
+        self.rows = self.rows or self._new_rows(self.path, len(prediction.embedding))
+        self.rows.write(prediction)
+
+    def close(self) -> None:
+        if self.rows:
+            self.rows.close()
+
+    def _new_rows(self, path: Path, channels: int) -> Rows:
+        columns = {"image": str, "answer": str, "probability_1": float}
+        return NumpyRows(path, channels) if path.suffix == ".npy" else ParquetRows(path, columns, channels)
+
+
+@contextlib.contextmanager
+def open_embeddings(out: str | Path | None) -> Iterator[EmbeddingsFile]:
+    """Open the place for embeddings; whatever ends the writing, the file has all of them up to there.
 
     Raises:
         MissingPackageError: Parquet without pyarrow.
     """
-    if out is None:
-        yield lambda prediction: None
-        return
-    path, rows = user_path(out), []
-
-    def write(prediction: Prediction) -> None:
-        if prediction.embedding is None:
-            return
-        if not rows:
-            channels = len(prediction.embedding)
-            columns = {"image": str, "answer": str, "probability_1": float}
-            rows.append(NumpyRows(path, channels) if path.suffix == ".npy" else ParquetRows(path, columns, channels))
-        rows[0].write(prediction)
-
-    def close() -> None:
-        for each in rows:
-            each.close()
-
-    with at_any_end(close):
-        yield write
+    file = EmbeddingsFile(out)
+    with at_any_end(file.close):
+        yield file
 
 
 def valid_text(name: str) -> str:

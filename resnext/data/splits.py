@@ -1,19 +1,48 @@
-"""Which images are held out for testing, where the data does not say."""
+"""The parts of a data set, and which images are held out for testing where the data does not say."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from resnext.data.builtin import TEST_SHARE
+from resnext.data.examples import Examples
 from resnext.errors import ArgumentError, DataError, printable
+
+TEST_SHARE = 6  # one image in six, like the 10,000 of 60,000 in CIFAR-10
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """The three parts of a data set; `validation` and `test` may be the same object."""
+
+    train: Examples
+    validation: Examples
+    test: Examples
+    held_out: tuple[str, ...] = ()  # paths of a randomly drawn test part, relative to the folder of the class folders
+
+
+def fingerprint(splits: Splits) -> str:
+    """Return a digest that identifies the images, wherever they are stored.
+
+    Files count by class and file name, arrays by their bytes.
+    """
+    digest = hashlib.sha256()
+    for part in (splits.train, splits.validation, splits.test):
+        if isinstance(part.images, np.ndarray):
+            digest.update(np.asarray(part.images).tobytes())
+        else:
+            names = "\0".join(str(image).rsplit("/", 1)[-1] for image in part.images)
+            digest.update(names.encode("utf-8", "surrogateescape"))
+        digest.update(part.labels.tobytes() + repr(part.classes).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
-class Draw:
+class Holdout:
     """How the images to test on are drawn; what is drawn depends only on this and the sorted names of the images.
 
     Args:
@@ -73,48 +102,71 @@ def groups_of(paths: Sequence[str], pattern: str) -> list[str]:
     return [str(group) for group in found]
 
 
-def held_out_mask(labels: np.ndarray, groups: Sequence[str] | None, draw: Draw) -> np.ndarray:
+def drawn_splits(train: Examples, paths: Sequence[str], groups: Sequence[str] | None, holdout: Holdout) -> Splits:
+    """Hold out some of the images to train on. Raises DataError where none of them, or all of a class, would be."""
+    mask = held_out_mask(train.labels, groups, holdout)
+    if not mask.any() and holdout.folds:
+        raise DataError(
+            f"fold {holdout.fold} of {holdout.folds} is empty, for there are too few "
+            f"{'images' if groups is None else 'groups'} in a class; use fewer --folds"
+        )
+    if not mask.any():
+        raise DataError(
+            f"every class has one {'image' if groups is None else 'group'} only, which leaves none to test on; "
+            "add images: at least one class needs two"
+        )
+    if lost := sorted({*train.labels.tolist()} - {*train.labels[~mask].tolist()}):
+        raise DataError(
+            f"the class {train.classes[lost[0]]!r} would be held out as a whole, for its images are in few groups; "
+            "draw by another --seed, or add images of other groups"
+        )
+    parts = [np.flatnonzero(kept).tolist() for kept in (~mask, mask)]
+    kept, held_out = (Examples([train.images[i] for i in part], train.labels[part], train.classes) for part in parts)
+    return Splits(kept, held_out, held_out, tuple(paths[i] for i in parts[1]))
+
+
+def held_out_mask(labels: np.ndarray, groups: Sequence[str] | None, holdout: Holdout) -> np.ndarray:
     """Return which images are held out: bool (images,). Of a class with one image, or one group, none is.
 
     Args:
         labels: class of each image, int (images,), in the order of their names.
         groups: group of each image; None: every image is its own.
-        draw: how they are drawn.
+        holdout: how they are drawn.
     """
     if groups is None:
-        return _of_folds(labels, draw) if draw.folds else _of_classes(labels, draw)
-    return _of_groups(labels, groups, draw)
+        return _hold_out_fold(labels, holdout) if holdout.folds else _hold_out_of_classes(labels, holdout)
+    return _hold_out_groups(labels, groups, holdout)
 
 
-def _of_classes(labels: np.ndarray, draw: Draw) -> np.ndarray:
+def _hold_out_of_classes(labels: np.ndarray, holdout: Holdout) -> np.ndarray:
     """Hold out a share of each class, drawn by a generator of its own, so that no class changes another's."""
     mask = np.zeros(len(labels), bool)
     for indices in _by_class(labels):
-        order = np.random.default_rng(draw.seed).permutation(len(indices))
-        wanted = round(draw.held_out * len(indices)) if draw.held_out else len(indices) // TEST_SHARE
+        order = np.random.default_rng(holdout.seed).permutation(len(indices))
+        wanted = round(holdout.held_out * len(indices)) if holdout.held_out else len(indices) // TEST_SHARE
         count = min(max(wanted, 1), len(indices) - 1)
         mask[indices[order[:count]]] = True
     return mask
 
 
-def _of_folds(labels: np.ndarray, draw: Draw) -> np.ndarray:
+def _hold_out_fold(labels: np.ndarray, holdout: Holdout) -> np.ndarray:
     """Hold out every K-th image of each class in a drawn order; each class begins with another fold."""
-    mask, folds, fold = np.zeros(len(labels), bool), draw.folds or 1, draw.fold or 1
+    mask, folds, fold = np.zeros(len(labels), bool), holdout.folds or 1, holdout.fold or 1
     for number, indices in enumerate(_by_class(labels)):
         if len(indices) > 1:
-            order = np.random.default_rng(draw.seed).permutation(len(indices))
+            order = np.random.default_rng(holdout.seed).permutation(len(indices))
             mask[indices[order[(fold - 1 - number) % folds :: folds]]] = True
     return mask
 
 
-def _of_groups(labels: np.ndarray, groups: Sequence[str], draw: Draw) -> np.ndarray:
+def _hold_out_groups(labels: np.ndarray, groups: Sequence[str], holdout: Holdout) -> np.ndarray:
     """Deal whole groups, the largest first, each to the bin that it brings nearest to its share of every class."""
     names, numbers = np.unique(np.array(groups), return_inverse=True)
-    wanted = _shares(draw)
+    wanted = _shares(holdout)
     totals = np.bincount(labels)
     filled = np.zeros((len(wanted), len(totals)))
     bins = np.zeros(len(names), int)
-    order = np.random.default_rng(draw.seed).permutation(len(names))
+    order = np.random.default_rng(holdout.seed).permutation(len(names))
     sizes = np.bincount(numbers)
     members = np.split(np.argsort(numbers, kind="stable"), np.cumsum(sizes)[:-1])
     for group in order[np.argsort(-sizes[order], kind="stable")]:
@@ -127,17 +179,17 @@ def _of_groups(labels: np.ndarray, groups: Sequence[str], draw: Draw) -> np.ndar
         cost = ((then**2 - now**2) / goals).sum(axis=1)
         bins[group] = int(cost.argmin())
         filled[bins[group], classes] += counts
-    if not draw.folds and not (bins == 0).any():  # a share below the smallest group
+    if not holdout.folds and not (bins == 0).any():  # a share below the smallest group
         smallest = [group for group in order[np.argsort(sizes[order], kind="stable")] if bins[group] > 0]
         bins[smallest[:1]] = 0
-    return bins[numbers] == (draw.fold or 1) - 1
+    return bins[numbers] == (holdout.fold or 1) - 1
 
 
-def _shares(draw: Draw) -> np.ndarray:
+def _shares(holdout: Holdout) -> np.ndarray:
     """Return the share of each bin; the first, or the fold's, is held out."""
-    if draw.folds:
-        return np.full(draw.folds, 1 / draw.folds)
-    share = draw.held_out or 1 / TEST_SHARE
+    if holdout.folds:
+        return np.full(holdout.folds, 1 / holdout.folds)
+    share = holdout.held_out or 1 / TEST_SHARE
     return np.array([share, 1 - share])
 
 

@@ -1,4 +1,4 @@
-"""Plots of a run. They need matplotlib, which is an extra."""
+"""Plots of evaluations and of trainings. They need matplotlib, which is an extra."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from resnext.errors import missing_package
 from resnext.metrics.calibration import calibration_error, reliability
-from resnext.runs.fonts import families, legible
-from resnext.runs.run import CLASS_ACCURACY, CONFUSION_MATRIX, WORST_MISTAKES
+from resnext.pages.fonts import families, legible
 
 if TYPE_CHECKING:
     import numpy as np
 
     from resnext.metrics.evaluation import Evaluation
-    from resnext.runs.history import History
 
+LEARNING_CURVES = "learning-curves.png"
+CONFUSION_MATRIX = "confusion-matrix.png"
+CLASS_ACCURACY = "class-accuracy.png"
+WORST_MISTAKES = "worst-mistakes.png"
 
 MATRIX_CLASSES = 1_000  # of which the matrix still shows something
 MISTAKES = 24  # on a sheet
@@ -57,25 +59,25 @@ def draw_all(folder: Path, pictures: Iterable[Picture]) -> tuple[dict[str, Path]
     return drawn, None
 
 
-def draw_learning_curves(history: History, path: Path) -> None:
-    """Plot loss and accuracy over the epochs, for training and validation."""
-    draw_comparison([("", history)], path)
+def draw_learning_curves(rows: Sequence[Any], path: Path) -> None:
+    """Plot loss and accuracy over the epochs, for training and validation; `rows` as in `draw_comparison`."""
+    draw_comparison([("", rows)], path)
 
 
-def draw_comparison(runs: Sequence[tuple[str, History]], path: Path) -> None:
+def draw_comparison(runs: Sequence[tuple[str, Sequence[Any]]], path: Path) -> None:
     """Plot the curves of runs on top of each other: a colour for each, dashed for training.
 
     Args:
-        runs: name and history of each.
+        runs: name of each, and the rows of its epochs (`resnext.runs.history.EpochRow`).
         path: plot to write.
     """
     figure = _figure(width=9, height=3.6 + 0.2 * len(runs))
     for axes, metric, scale in zip(figure.subplots(1, 2), ("loss", "accuracy"), (1, 100), strict=True):
-        for number, (name, history) in enumerate(runs):
+        for number, (name, rows) in enumerate(runs):
             for part, line in (("train", "--"), ("validation", "-")):
-                values = [scale * getattr(row, f"{part}_{metric}") for row in history.rows]
+                values = [scale * getattr(row, f"{part}_{metric}") for row in rows]
                 look = {"marker": ".", "color": f"C{number % 10}", "label": f"{name} {part}".strip()}
-                axes.plot([row.epoch for row in history.rows], values, line, **look)
+                axes.plot([row.epoch for row in rows], values, line, **look)
         axes.set(xlabel="epoch", ylabel=metric if metric == "loss" else f"{metric} (%)")
         axes.xaxis.get_major_locator().set_params(integer=True)
         if metric == "loss":

@@ -1,0 +1,42 @@
+"""The words of a command before they are parsed: the backend, and the defaults of options, depend on some of them."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+
+# Options of several values, which people separate by commas.
+LISTS = "freeze|steps|crop-area|mean|std"
+
+
+class CommandLine:
+    """The words after `resnext`.
+
+    >>> line = CommandLine(["train", "digits", "--recipe=photos"])
+    >>> line.command, line.value_of("--recipe"), line.value_of("--weights")
+    ('train', 'photos', None)
+    """
+
+    def __init__(self, words: Sequence[str]):
+        self.words = words
+
+    @property
+    def command(self) -> str | None:
+        """The name of the command; None if an option comes first, or nothing."""
+        return self.words[0] if self.words and not self.words[0].startswith("-") else None
+
+    def value_of(self, option: str) -> str | None:
+        """Return the value of an option, the last one that is passed."""
+        values = [second for first, second in itertools.pairwise(self.words) if first == option]
+        values += [word.removeprefix(f"{option}=") for word in self.words if word.startswith(f"{option}=")]
+        return values[-1] if values else None
+
+    def joined_values(self) -> tuple[str, str] | None:
+        """Return an option of several values, and its values if they are separated by commas.
+
+        >>> CommandLine(["train", "digits", "--mean", "0.5,0.5,0.5"]).joined_values()
+        ('--mean', '0.5,0.5,0.5')
+        """
+        found = re.search(rf" (--(?:{LISTS}))[ =]([\d.]+(,[\d.]+)+)( |$)", f" {' '.join(self.words)}")
+        return (found[1], found[2]) if found else None

@@ -1,0 +1,1 @@
+"""Pictures and pages in one file, for people: plots, contact sheets, HTML."""

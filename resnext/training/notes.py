@@ -1,0 +1,140 @@
+"""Notes about a training, printed before it starts: about its images, and a summary of network, data and device."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from resnext.backend import describe_device
+from resnext.data.batches import images_per_step
+from resnext.data.examples import median_aspect
+from resnext.errors import counted
+from resnext.recipes.complete import CompleteRecipe
+from resnext.recipes.names import NAMES, get_recipe
+from resnext.recipes.recipe import Recipe, changed
+from resnext.runs.config import RunConfig
+from resnext.runs.run import Run, is_run
+from resnext.variants.complexity import complexity
+
+if TYPE_CHECKING:
+    import keras
+
+    from resnext.data.source import DataSource
+    from resnext.data.splits import Splits
+
+LONG = 1.5  # a longer side over the shorter one, as of photos of 3:2
+FEW_TO_LEARN = 10  # images of a class
+FEW_TO_EVALUATE = 50  # images
+
+
+def about_shapes(sizes: Sequence[tuple[int, int]], fit: str) -> list[str]:
+    """Return a note about long images, of which a crop of the centre keeps too little."""
+    aspect = median_aspect(sizes)
+    if fit != "crop" or aspect <= LONG:
+        return []
+    return [
+        f"long images: half of them are at least {aspect:.1f} times as long as wide, and only their centre is "
+        "evaluated; --fit squash or --fit pad keeps them whole"
+    ]
+
+
+def about_few(splits: Splits, is_tuning: bool) -> list[str]:
+    """Return notes about a set that is too small to learn from, or to evaluate on.
+
+    Args:
+        splits: images of the training.
+        is_tuning: whether weights to start from were requested.
+    """
+    lines, train, validation = [], splits.train, splits.validation
+    counts = np.bincount(train.labels, minlength=len(train.classes))
+    if few := int((counts < FEW_TO_LEARN).sum()):
+        advice = "add photos" if is_tuning else "add photos, or start from published weights (--weights auto)"
+        lines.append(
+            f"few images: fewer than {FEW_TO_LEARN} to train on for {few:,} of {len(counts):,} classes, the fewest "
+            f"{train.classes[counts.argmin()]!r} with {counts.min()}; {advice}"
+        )
+    if len(validation) < FEW_TO_EVALUATE:
+        lines.append(
+            f"few images: {len(validation)} to evaluate on, so one of them is {100 / len(validation):.1f} points of "
+            "accuracy"
+        )
+    without = np.flatnonzero(np.bincount(validation.labels, minlength=len(validation.classes)) == 0)
+    if len(without):
+        lines.append(
+            f"few images: none to evaluate on for {len(without):,} of {len(counts):,} classes, the first "
+            f"{validation.classes[without[0]]!r}"
+        )
+    return lines
+
+
+def about_weights(start: str | None, recipe: Recipe, source: DataSource, splits: Splits) -> list[str]:
+    """Return notes about the run that weights come from: its data, and how it fits images."""
+    folder = Path(start or "")
+    folder = folder.parent if folder.is_file() else folder
+    if not start or not is_run(folder):
+        return []
+    lines, run = [], Run.open(folder)
+    if run.config.preprocessing.fit != recipe.fit:
+        fit = run.config.preprocessing.fit
+        lines.append(f"weights: trained with --fit {fit}, and this is --fit {recipe.fit}")
+    seen = {*splits.held_out} - {*run.held_out} if run.config.data == source.name else ()
+    if seen:
+        lines.append(
+            f"weights: trained on {len(seen):,} of the {len(splits.held_out):,} images that are held out now; to hold "
+            f"out the same as that run, pass its --seed {run.config.options.seed}, --held-out, --folds and --group-by"
+        )
+    return lines
+
+
+def summary(config: RunConfig, splits: Splits, network: keras.Model) -> Iterator[str]:
+    """Yield the lines of the summary.
+
+    Args:
+        config: configuration of the run.
+        splits: its images.
+        network: its network, with frozen stages if there are some.
+    """
+    recipe, variant, train = config.recipe, config.variant, splits.train
+    parameters = complexity(variant, classes=len(config.classes)).parameters
+    per_step = images_per_step(train, recipe)
+    steps, rest = divmod(len(train), per_step)
+    yield f"device: {describe_device()}"
+    yield (
+        f"data: {counted(len(train), 'image')} of {len(config.classes):,} classes to train on, "
+        f"{len(splits.validation):,} to evaluate on"
+    )
+    yield f"network: {variant.name} at {recipe.image_size} pixels, {parameters:,} parameters, {config.options.dtype}"
+    if config.options.weights:
+        yield f"weights: {config.options.weights}"
+    values = ", ".join(f"{name} {value}" for name, value in changed(recipe).items())
+    yield f"recipe {recipe.name}: {values}"
+    left_out = f"; each epoch leaves {counted(rest, 'image')} out, others each time" if rest else ""
+    yield f"steps: {recipe.epochs * steps:,} of {counted(per_step, 'image')} each, {steps:,} in each epoch{left_out}"
+    yield from _about_rate(recipe)
+    stride = variant.stages[-1].output_stride
+    if recipe.image_size < stride:
+        yield (
+            f"images of {recipe.image_size} pixels are smaller than the {stride} that one value of the last stage "
+            "stands for; use a larger --image-size, or a variant for small images, such as resnext11_4x4d"
+        )
+    if recipe.freeze:
+        trained = sum(math.prod(variable.shape) for variable in network.trainable_variables)
+        stages = f"stage{'s' if len(recipe.freeze) > 1 else ''} {', '.join(map(str, recipe.freeze))}"
+        yield f"frozen: {stages}, with statistics; {trained:,} of {parameters:,} parameters are trained"
+
+
+def _about_rate(recipe: CompleteRecipe) -> Iterator[str]:
+    """Say if a recipe's own learning rate is used for batches of another size."""
+    own = get_recipe(recipe.name) if recipe.name in NAMES else None
+    if not (own and own.batch_size and own.learning_rate):
+        return
+    if own.learning_rate == recipe.learning_rate and own.batch_size != recipe.batch_size:
+        proportional = own.learning_rate * recipe.batch_size / own.batch_size
+        yield (
+            f"learning rate: {own.learning_rate:g} is that of {own.name} for batches of {own.batch_size:,}; for "
+            f"{recipe.batch_size:,}, --learning-rate {proportional:.2g} is in proportion"
+        )
