@@ -63,15 +63,16 @@ def add_network(graph: Graph, network: keras.Model, images: str) -> list[str]:
     Raises:
         ArgumentError: an operation that a network of resnext does not have.
     """
+    from resnext.model.keras_graph import nodes
+
     values = {id(network.inputs[0]): images}
-    for depth in sorted(network._nodes_by_depth, reverse=True):
-        for node in network._nodes_by_depth[depth]:
-            if node.is_input:
-                continue
-            inputs = [values[id(tensor)] for tensor in node.input_tensors]
-            outputs = _write(graph, node, inputs)
-            for tensor, name in zip(node.outputs, outputs if isinstance(outputs, list) else [outputs], strict=True):
-                values[id(tensor)] = name
+    for node in nodes(network):
+        if node.is_input:
+            continue
+        inputs = [values[id(tensor)] for tensor in node.input_tensors]
+        outputs = _write(graph, node, inputs)
+        for tensor, name in zip(node.outputs, outputs if isinstance(outputs, list) else [outputs], strict=True):
+            values[id(tensor)] = name
     return [values[id(tensor)] for tensor in network.outputs]
 
 

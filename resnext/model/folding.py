@@ -8,6 +8,7 @@ from keras import layers
 
 from resnext.errors import ArgumentError
 from resnext.layers.convolution import GroupedConv2D
+from resnext.model.keras_graph import nodes, producer
 
 
 def fold(model: keras.Model) -> keras.Model:
@@ -58,14 +59,14 @@ def _is_functional(model) -> bool:
 
 def _folds(model) -> dict:
     """Return for each batch norm the convolutions whose only output, or whose sum, goes to it and nowhere else."""
-    nodes = [node for depth in model._nodes_by_depth.values() for node in depth]
-    calls = collections.Counter(node.operation for node in nodes)
-    before = {node.operation: [tensor._keras_history.operation for tensor in node.input_tensors] for node in nodes}
+    calls_of = [*nodes(model)]
+    calls = collections.Counter(node.operation for node in calls_of)
+    before = {node.operation: [producer(tensor) for tensor in node.input_tensors] for node in calls_of}
     by_name = {
-        node.operation for node in nodes if any(map(keras.backend.is_keras_tensor, node.arguments.kwargs.values()))
+        node.operation for node in calls_of if any(map(keras.backend.is_keras_tensor, node.arguments.kwargs.values()))
     }
     uses = collections.Counter(operation for operations in before.values() for operation in operations)
-    uses.update(tensor._keras_history.operation for tensor in model.outputs)
+    uses.update(map(producer, model.outputs))
     folds = {}
     for norm in before:
         if not isinstance(norm, layers.BatchNormalization) or norm.renorm or norm in by_name:
