@@ -20,7 +20,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 print_as_fallback()
 
-# Public names and the modules they live in: imported at first use, so that `resnext --help` does not wait for Keras.
+# Public names and their modules, imported at first use: `resnext --help` must not wait for Keras.
 _HOMES = {
     "BatchPredictor": "inference.batch_predictor",
     "EvaluationOptions": "inference.options",
@@ -148,7 +148,7 @@ def __dir__():
 
 
 def _register_classes(module) -> None:
-    """Make Keras know resnext's classes, so that `keras.saving.load_model` finds them."""
+    """Register resnext's classes with Keras, so that `keras.saving.load_model` finds them."""
     if "resnext.layers" not in sys.modules:  # else they are being imported, and the model follows the layers
         importlib.import_module("resnext.model")
 

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 
 def main() -> None:
-    """Run the command line; an interrupt while it is imported is one line, too."""
+    """Run the command line; an interrupt during its import prints one line, too."""
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
         signal.signal(signal.SIGINT, _interrupted)
     from resnext.cli.main import main

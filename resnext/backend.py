@@ -1,4 +1,4 @@
-"""The backend of Keras: its choice and its import without notes on standard error."""
+"""Keras's backend: choosing it, and importing it without notes on standard error."""
 
 import contextlib
 import importlib
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from resnext.errors import ArgumentError, MissingBackendError
 
-NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")  # where Linux has one
+NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")  # if Linux has one
 BACKENDS = ("tensorflow", "jax", "torch")
 
 
@@ -38,7 +38,7 @@ def import_keras() -> None:
     with silent():
         try:
             keras = importlib.import_module("keras")
-            # Beside another backend, Keras imports TensorFlow when it first writes a configuration: now, silently.
+            # With another backend, Keras imports TensorFlow when it first writes a configuration: do it now, silently.
             keras.dtype_policies.serialize(keras.dtype_policies.get("float32"))
         except ModuleNotFoundError as error:
             if error.name not in BACKENDS:
@@ -56,7 +56,7 @@ def choose_device(device: str | None) -> None:
         device: "cpu", "gpu" or "gpu:N"; None leaves the choice to the backend.
 
     Raises:
-        ArgumentError: another word, or the backend has no GPU to compute on.
+        ArgumentError: another value, or the backend has no GPU to compute on.
     """
     if device is None:
         return
@@ -93,7 +93,7 @@ def describe_device() -> str:
 
 
 def _accelerators(backend: str) -> tuple[list[str], int | None]:
-    """Return the names of the accelerators, and the bytes of memory of the first where the backend knows them."""
+    """Return the names of the accelerators, and the first one's memory in bytes if the backend reports it."""
     if backend == "tensorflow":
         import tensorflow as tf
 
@@ -130,7 +130,7 @@ def has_accelerator() -> bool:
 
 
 def installed_versions(devices: int = 1) -> dict[str, str]:
-    """Return what decides whether two trainings agree bit for bit: backend, versions, and devices if several.
+    """Return the facts that decide whether two trainings agree bit for bit: backend, versions, devices if several.
 
     Imports Keras.
     """
@@ -147,7 +147,7 @@ def installed_versions(devices: int = 1) -> dict[str, str]:
 
 @contextlib.contextmanager
 def silent() -> Iterator[None]:
-    """Discard everything that any library writes to standard error inside the block."""
+    """Discard everything that libraries write to standard error inside the block."""
     stderr = os.dup(2)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)

@@ -17,7 +17,7 @@ from resnext.recipes.complete import complete
 from resnext.recipes.recipe import Recipe, evaluation_preprocessing, training_preprocessing
 
 REPEATS = 7
-SECONDS = 2.0  # time for which each part of the data pipeline is measured
+SECONDS = 2.0  # how long each part of the data pipeline is measured
 
 
 class Timing(NamedTuple):
@@ -56,7 +56,7 @@ class DataTiming:
 
 @dataclass(frozen=True)
 class EngineTiming:
-    """The speed of a trained network in one engine, and its accuracy where it was evaluated."""
+    """The speed of a trained network in one engine, and its accuracy if it was evaluated."""
 
     engine: str
     milliseconds: Timing  # for one image
@@ -66,7 +66,7 @@ class EngineTiming:
 
 
 def bench_engines(model: str, data: str | None = None, batch_size: int = 16) -> list[EngineTiming]:
-    """Time a trained network in every engine that is installed, in turns: one image, and batches, from memory.
+    """Time a trained network in every installed engine, in turns: one image, and batches, from memory.
 
     Args:
         model: as in `evaluate`.
@@ -98,7 +98,7 @@ def bench_engines(model: str, data: str | None = None, batch_size: int = 16) -> 
     for _ in range(REPEATS):
         for name, count in seconds:
             step = partial(engines[name].outputs, images[:count])
-            step()  # compiles, and prepares for another number of images than before
+            step()  # compiles, and prepares for a new number of images
             seconds[name, count].append(_seconds(step))
     options = [EvaluationOptions(engine=name) for name in names]
     accuracies = [evaluate(opened, data, options=each).top(1) if data else None for each in options]
@@ -123,8 +123,8 @@ def bench_conv(
         variant: network whose convolutions to time.
         batch_size: images in a batch.
         dtype: Keras dtype policy.
-        native: whether to time Keras's own route even where it takes seconds: for grouped convolutions on TensorFlow
-            and JAX.
+        native: whether to time Keras's own route even if it takes seconds, as grouped convolutions do on TensorFlow and
+            JAX.
 
     Returns:
         A ConvolutionTiming for each shape and route.
@@ -244,7 +244,7 @@ def bench_data(data: str | Path, recipe: Recipe, batch_size: int = 32):
     for part, work in _work_on_one_core(examples.images, recipe).items():
         yield DataTiming(part, 1, _rate(work, 1))
     batches = training_batches(examples, recipe, training_preprocessing(recipe), seed=0)
-    ahead = reading_threads() + 2  # batches that are read before they are requested: they are not counted
+    ahead = reading_threads() + 2  # batches read before they are requested; these are not counted
     for _ in range(ahead):
         next(batches)
     images = images_per_step(examples, recipe)

@@ -1,4 +1,4 @@
-"""Training on more than one device or machine: communication and joint computation of its processes.
+"""Training on several devices or machines: communication and joint computation of the processes.
 
 It uses JAX and `keras.distribution.DataParallel`: each process makes its rows of every batch, all devices compute one
 step together, and batch norm and the loss are those of the complete batch. The launcher of the processes (srun,
@@ -204,7 +204,7 @@ def shutdown(cluster: Cluster) -> None:
 
 
 def is_lost_peer(error: BaseException) -> bool:
-    """Return whether a step failed because another process is gone; each transport reports it in its own words."""
+    """Return whether a step failed because another process is gone; each transport words it differently."""
     return any(words in str(error) for words in LOST)
 
 

@@ -1,4 +1,4 @@
-"""The list of what must still be done when the process ends in the middle of something, where no `finally` runs."""
+"""Clean-up that must run even if the process ends where no `finally` block does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _at_any_end: list[Callable[[], object]] = []
 
 @contextlib.contextmanager
 def at_any_end(function: Callable[[], object]) -> Iterator[None]:
-    """Call a function after the block, or when the process ends in its middle."""
+    """Call a function after the block, or when the process ends inside it."""
     _at_any_end.append(function)
     try:
         yield
@@ -20,7 +20,7 @@ def at_any_end(function: Callable[[], object]) -> Iterator[None]:
 
 
 def clean_up() -> None:
-    """Call the functions of `at_any_end`, the last one first: for a process that is about to end."""
+    """Call the functions registered by `at_any_end`, the newest first; for a process that is about to end."""
     for function in reversed([*_at_any_end]):
         with contextlib.suppress(Exception):
             function()

@@ -1,8 +1,8 @@
-"""Every error of this library: what went wrong for the user, with the exit status of the command that meets it.
+"""Every error of this library, named by what went wrong for the user, with the exit status of the command.
 
-Each kind inherits `ResNeXtError` and the standard class that Python programmers expect in its place. The command line
-prints one line for these and for `OSError`; any other exception is a bug in resnext and keeps its traceback. Exit
-statuses are those of sysexits.h, by which schedulers tell what may be tried again.
+Each class inherits `ResNeXtError` and the standard exception that Python programmers expect. The command line prints
+one line for these and for `OSError`; any other exception is a bug in resnext and keeps its traceback. Exit statuses are
+those of sysexits.h, which tell schedulers whether to try again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import difflib
 
 
 class ResNeXtError(Exception):
-    """Parent of all errors here."""
+    """Base class of all errors of this library."""
 
     exit_code = 1
 
@@ -29,7 +29,7 @@ class ImageError(ResNeXtError, ValueError):
 
 
 class WeightsError(ResNeXtError, ValueError):
-    """A file of weights cannot be read or does not fit; the message lists every tensor that is at odds."""
+    """A weights file cannot be read or does not fit; the message lists every tensor that differs."""
 
 
 class RunError(ResNeXtError, ValueError):
@@ -49,7 +49,7 @@ class DamagedCheckpointError(RunError):
 
 
 class TrainingDiverged(ResNeXtError, RuntimeError):
-    """The loss or a weight is no longer a number; earlier checkpoints are intact."""
+    """The loss or a weight is no longer finite; earlier checkpoints are intact."""
 
 
 class StalledFileError(ResNeXtError, RuntimeError):
@@ -59,7 +59,7 @@ class StalledFileError(ResNeXtError, RuntimeError):
 
 
 class SavingError(ResNeXtError, RuntimeError):
-    """A checkpoint could not be written, several times in a row."""
+    """A checkpoint could not be written several times in a row."""
 
     exit_code = 74  # EX_IOERR
 
@@ -75,21 +75,21 @@ class DistributedError(ResNeXtError, RuntimeError):
 
 
 class PeerLostError(ResNeXtError, RuntimeError):
-    """Another process of the same training has ended."""
+    """Another process of this training has ended."""
 
-    exit_code = 75  # EX_TEMPFAIL: to be tried again
+    exit_code = 75  # EX_TEMPFAIL: try again
 
 
 class ExportError(ResNeXtError, RuntimeError):
-    """An exported file does not compute what the network does; it was not kept."""
+    """An exported file does not reproduce the network's outputs; it was not kept."""
 
 
 class RequestError(ResNeXtError, ValueError):
-    """A request to a server says something else than the protocol, or than the server, allows."""
+    """A request violates the protocol or exceeds the server's limits."""
 
 
 class OverloadedError(ResNeXtError, RuntimeError):
-    """A server has too much to do; `retry_after` is the number of seconds until there may be room."""
+    """The server is overloaded; `retry_after` is the number of seconds until there may be room."""
 
     def __init__(self, retry_after: int):
         super().__init__(f"too many images are waiting; try again in {retry_after} s")
@@ -101,11 +101,11 @@ class DeadlineError(ResNeXtError, RuntimeError):
 
 
 class ClosedError(ResNeXtError, RuntimeError):
-    """A network takes no more work."""
+    """The network is shutting down and accepts no more work."""
 
 
 class MissingPackageError(ResNeXtError, ImportError):
-    """A function needs a package that is not installed; the message gives the command that installs it."""
+    """A function needs a package that is not installed; the message contains the command that installs it."""
 
 
 class MissingBackendError(MissingPackageError):
@@ -113,7 +113,7 @@ class MissingBackendError(MissingPackageError):
 
 
 def missing_package(what: str, package: str, extra: str) -> MissingPackageError:
-    """Return the error for a function that needs the package of an extra.
+    """Return the error for a function that needs a package from an extra.
 
     >>> missing_package("export to onnx", "onnx", "onnx").args[0]
     "export to onnx needs the package onnx: pip install 'resnext[onnx]'"
@@ -122,7 +122,7 @@ def missing_package(what: str, package: str, extra: str) -> MissingPackageError:
 
 
 def one_line(error: BaseException, limit: int = 200) -> str:
-    """Return the reason that any exception gives, in one line of at most `limit` characters.
+    """Return an exception's reason in one line of at most `limit` characters.
 
     >>> one_line(ValueError("a\\nb"))
     'a b'
@@ -132,11 +132,11 @@ def one_line(error: BaseException, limit: int = 200) -> str:
 
 
 def printable(name: object, limit: int | None = None) -> str:
-    """Return `str(name)` fit for a terminal: quoted and escaped if it has line breaks or control characters.
+    """Return `str(name)` safe for a terminal: quoted and escaped if it has line breaks or control characters.
 
     Args:
-        name: anything that comes from a user's disk or file.
-        limit: characters after which it is cut; None keeps all of it.
+        name: anything that comes from a user's disk or from a file.
+        limit: length to which it is cut; None keeps all of it.
     """
     text = str(name)
     shown = text if text.isprintable() else repr(text)
@@ -144,7 +144,7 @@ def printable(name: object, limit: int | None = None) -> str:
 
 
 def counted(number: int, word: str) -> str:
-    """Return a number of things in words.
+    """Return a number with its noun, in the plural if needed.
 
     >>> counted(1, "epoch"), counted(1200, "image")
     ('1 epoch', '1,200 images')
@@ -153,7 +153,7 @@ def counted(number: int, word: str) -> str:
 
 
 def did_you_mean(word: str, known: list[str] | tuple[str, ...]) -> str:
-    """Return a sentence with the known word that is most like a misspelt one, after a blank; "" where none is.
+    """Return a space and a sentence that suggests the known word closest to a misspelt one; "" if none is close.
 
     >>> did_you_mean("trian", ["train", "info"])
     ' Did you mean train?'

@@ -1,4 +1,4 @@
-"""Writing of files that are complete or absent, even after a power failure."""
+"""Write files that are complete or absent, even after a power failure."""
 
 import contextlib
 import glob
@@ -12,12 +12,12 @@ from resnext.ending import at_any_end
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
-    """Return a path from a user; a shell does not expand `~` after `--out=`, so it is done here."""
+    """Return a user's path with `~` expanded, which a shell does not do after `--out=`."""
     return Path(path).expanduser()
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write the file so that a reader sees the old content or the new one, never a part."""
+    """Write the file so that a reader sees either the old or the new content, never a part."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         write_durably(temporary, content)
@@ -28,7 +28,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Write the file and return when it is on the disk."""
+    """Write the file and return once it is on the disk."""
     with path.open("wb") as file:
         file.write(content)
         file.flush()
@@ -36,7 +36,7 @@ def write_durably(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Return when the names in the folder are on the disk."""
+    """Return once the names in the folder are on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -46,9 +46,9 @@ def sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def temporary_folder(beside: Path) -> Iterator[Path]:
-    """Make a folder beside a path for what will replace it; it is removed at the end, whatever ends the block.
+    """Make a folder beside a path for its replacement, and remove it at the end, however the block ends.
 
-    What a process that was killed has left for the same path is removed, too.
+    Leftovers of a killed process for the same path are removed, too.
     """
     for left in beside.parent.glob(f".{glob.escape(beside.name)}.*"):
         if left.suffix[1:].isdigit() and left.is_dir() and not _is_running(int(left.suffix[1:])):
@@ -64,6 +64,6 @@ def _is_running(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # of another user
+    except OSError:  # owned by another user
         return True
     return True

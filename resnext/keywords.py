@@ -1,4 +1,4 @@
-"""Options by their names: a verb of Python accepts as keywords what a dataclass defines."""
+"""Options as keywords: a Python function accepts every field of its option dataclass by name."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from resnext.errors import ArgumentError, did_you_mean
 
 
 def with_keywords(verb: str, keywords: Mapping[str, Any], *options: Any) -> tuple[Any, ...]:
-    """Return each of some options with the keywords that are fields of it.
+    """Return the options with each keyword set as the field of that name.
 
     Args:
         verb: function that was called, for the message.
-        keywords: words and values that it was given.
-        options: frozen dataclasses; no two have a field of the same name. A `name` is not an option.
+        keywords: names and values that were passed to it.
+        options: frozen dataclasses that share no field names. A field `name` is not an option.
 
     Raises:
-        ArgumentError: a word that none of them has, or a value that is not allowed.
+        ArgumentError: a name that none of them has, or a value that is not allowed.
 
     >>> from resnext.images.preprocessing import Preprocessing
     >>> with_keywords("f", {"size": 32}, Preprocessing(224, 256))[0].size

@@ -1,8 +1,8 @@
 """The two re-implementations that this library descends from, built as they describe themselves, and working.
 
-Both depart from the paper; each docstring lists where. Written for Keras 2 and TensorFlow 1, neither runs today as it
-was published: the first slices its input in `Lambda` layers whose closures all see the last slice on Keras 3, and its
-initializers share one seed, so that all paths of a block start equal. Here every path has its own slice and start.
+Both depart from the paper; each docstring lists where. They were written for Keras 2 and TensorFlow 1, and neither runs
+today as published. On Keras 3, the first one's `Lambda` layers all see the last slice of the input, and its
+initializers share one seed, which makes all paths of a block start equal. Here every path has its own slice and start.
 """
 
 import keras
@@ -17,7 +17,7 @@ def resnext50_wenga(input_shape: tuple[int, int, int] = (224, 224, 3), classes: 
     It departs from the paper (Xie et al. 2017) in these points:
     - each path sees only its slice of the input (the paper's form b: all of it), so the first 1x1 has a quarter of
       the weights; cardinality 4, 32 channels a path in stage 2;
-    - the stride lies in the 1x1, not in the 3x3, and stage 2 has one as well: 64 times smaller in all, not 32;
+    - the stride is in the 1x1, not in the 3x3, and stage 2 has one as well: 64 times smaller in all, not 32;
     - the max-pool is not padded: 112 becomes 55, not 56;
     - every convolution has a bias; initialisation by Glorot and Bengio 2010, not He et al. 2015;
     - ReLU after the transition, before the addition, so that a block can only add;
@@ -25,7 +25,7 @@ def resnext50_wenga(input_shape: tuple[int, int, int] = (224, 224, 3), classes: 
     - the head averages 2x2 fields and flattens them: its size depends on the image's.
 
     Args:
-        input_shape: (height, width, channels) in pixels; channels first where Keras is set so.
+        input_shape: (height, width, channels) in pixels; channels first if Keras is configured so.
         classes: number of classes; the model gives their probabilities.
 
     >>> resnext50_wenga((32, 32, 3), classes=10).count_params()
@@ -73,8 +73,8 @@ def resnext29_taki(classes: int = 10) -> keras.Model:
     It departs from the paper (Xie et al. 2017, section 5.2) in these points:
     - form b with cardinality 8 and 64 channels a path, as the paper's 29_8x64d, but the width of a path stays 64 in
       every stage, and the blocks give 64, 128 and 256 channels, not 256, 512 and 1024: a ninth of the weights;
-    - the stride lies in the 1x1, not in the 3x3;
-    - shortcut of type A: 2x2 average pooling, and zero channels on both sides;
+    - the stride is in the 1x1, not in the 3x3; - shortcut of type A: 2x2 average pooling, and zero channels on both
+      sides;
     - no bias in the classifier; initialisation by Glorot and Bengio 2010, not He et al. 2015; batch norm with epsilon
       1e-3 (momentum 0.9 as the paper's code).
 

@@ -1,11 +1,11 @@
-"""Lines in which resnext reports its work: records of the logger `resnext`, and how they are printed.
+"""Progress and warning messages: records of the logger `resnext`, and how they are printed.
 
-A program that configures logging receives them as it receives all others. Where nothing is configured, they are printed
-to standard error, as a training in a terminal or a notebook should not be silent:
+A program that configures logging receives them like all other records. If nothing is configured, they are printed to
+standard error, because a training in a terminal or a notebook should not be silent:
 
 >>> import logging
 >>> logging.getLogger("resnext").setLevel("WARNING")  # warnings only: no progress, no bar
->>> logging.getLogger("resnext").setLevel("INFO")  # as at the beginning
+>>> logging.getLogger("resnext").setLevel("INFO")  # the default
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ logger = logging.getLogger("resnext")
 
 
 class LinePrinter(logging.Handler):
-    """Prints to what is standard error at that moment; a warning under the name of the command."""
+    """Prints to the current standard error, warnings with the name of the command in front."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the message of a record."""
@@ -29,16 +29,16 @@ class LinePrinter(logging.Handler):
 
 
 class Fallback(LinePrinter):
-    """Prints while the program has no other handler, as `logging.lastResort` does."""
+    """Prints only while the program has no other handler, like `logging.lastResort`."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether no other handler gets the record."""
+        """Return whether no other handler receives the record."""
         others = logger.handlers != [self] or (logger.propagate and logging.getLogger().handlers)
         return not others and bool(super().filter(record))
 
 
 def print_as_fallback() -> None:
-    """Print lines where the program has configured no logging: for a library."""
+    """Print records if the program has not configured logging: for use as a library."""
     if not logger.handlers:
         logger.addHandler(Fallback())
     if logger.level == logging.NOTSET:
@@ -46,7 +46,7 @@ def print_as_fallback() -> None:
 
 
 def print_lines() -> None:
-    """Print every line, and hand none to other handlers: for the command line."""
+    """Print every record and pass none to other handlers: for the command line."""
     logger.handlers[:] = [LinePrinter()]
     logger.propagate = False
 
