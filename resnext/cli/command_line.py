@@ -1,4 +1,4 @@
-"""The words of a command before they are parsed: the backend, and the defaults of options, depend on some of them."""
+"""The command line before it is parsed: the backend and the defaults of options depend on parts of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Sequence
 
-# Options of several values, which people separate by commas.
+# Options with several values, which users may separate by commas.
 LISTS = "freeze|steps|crop-area|mean|std"
 
 
@@ -23,17 +23,17 @@ class CommandLine:
 
     @property
     def command(self) -> str | None:
-        """The name of the command; None if an option comes first, or nothing."""
+        """The name of the command; None if an option comes first or there are no words."""
         return self.words[0] if self.words and not self.words[0].startswith("-") else None
 
     def value_of(self, option: str) -> str | None:
-        """Return the value of an option, the last one that is passed."""
+        """Return the value of an option; if it is passed repeatedly, the last one."""
         values = [second for first, second in itertools.pairwise(self.words) if first == option]
         values += [word.removeprefix(f"{option}=") for word in self.words if word.startswith(f"{option}=")]
         return values[-1] if values else None
 
     def joined_values(self) -> tuple[str, str] | None:
-        """Return an option of several values, and its values if they are separated by commas.
+        """Return an option and its values if they are separated by commas.
 
         >>> CommandLine(["train", "digits", "--mean", "0.5,0.5,0.5"]).joined_values()
         ('--mean', '0.5,0.5,0.5')

@@ -29,7 +29,7 @@ def preview_command(defaults: Recipe) -> Callable[..., None]:
         seed: int = 0,
         follow_links: tyro.conf.FlagCreatePairsOff[bool] = False,
     ) -> None:
-        """Draw a sheet of training images as a recipe augments them; the first of each row is unchanged.
+        """Draw a sheet of training images as a recipe augments them; the first image of each row is unchanged.
 
         Args:
             data: data set, as for train.

@@ -27,15 +27,15 @@ def export(
     data: str | None = None,
     images: Path | None = None,
 ) -> None:
-    """Export a trained network with its classes and the normalisation of images, checked in its own runtime.
+    """Export a trained network with its classes and normalisation, and verify the file in its own runtime.
 
     Args:
         model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network.
-        out: file to write, .onnx, .xml, .tflite or .pt2, with labels.txt beside it; or new folder.
+        out: file to write (.onnx, .xml, .tflite or .pt2, with labels.txt beside it), or new folder.
         network: what the file computes.
-        weights: best or last of a run; of a network by name a file, hf:OWNER/NAME or a tag.
-        data: labelled images for float16 and int8; by default those of the run.
-        images: file, folder or archive of images to compare the file with the network on.
+        weights: best or last, for a run; a file, hf:OWNER/NAME or a tag, for the name of a network.
+        data: labelled images for float16 and int8; by default the run's.
+        images: file, folder or archive of images on which to compare the file with the network.
     """
     from resnext.exporting.export import export
 

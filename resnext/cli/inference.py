@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CLASSES = 20  # that are printed
+CLASSES = 20  # printed at most
 Flag: TypeAlias = tyro.conf.FlagCreatePairsOff[bool]
 ModelArgument: TypeAlias = Annotated[Positional[str], tyro.conf.arg(metavar="MODEL")]
 
@@ -58,10 +58,10 @@ def evaluate(
     Args:
         model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network.
         data: folder with test/, val/ or class folders, archive, CSV file, or digits, cifar10, cifar100.
-        weights: best or last of a run; of a network by name a file, hf:OWNER/NAME or a tag.
+        weights: best or last, for a run; a file, hf:OWNER/NAME or a tag, for the name of a network.
         evaluation: how images are seen.
-        against: second model (a run's best weights), on the same images: McNemar's test, what each gets right alone.
-        format: what is printed.
+        against: second model (a run's best weights) to compare on the same images by McNemar's test.
+        format: output format.
         out: new folder for all numbers, the prediction for each image, plots, and a page.
     """
     from resnext.inference.evaluate import comparable_examples, evaluate_model, examples_for, open_data_for
@@ -92,7 +92,7 @@ def evaluate(
 
 
 def _against(evaluated: Evaluated, second: Model, other: Evaluated) -> dict[str, Any]:
-    """Return how two models do on the same images."""
+    """Return the comparison of two models on the same images."""
     from resnext.metrics.side_by_side import side_by_side
 
     table = side_by_side(evaluated.evaluation.right, other.evaluation.right)
@@ -128,7 +128,7 @@ def _print_evaluation(document: dict[str, Any], model: Model, evaluated: Evaluat
 
 
 def _print_classes(evaluated: Evaluated) -> None:
-    """Print the classes, those with the lowest F1 first; of many only these."""
+    """Print the classes, lowest F1 first, at most CLASSES of them."""
     from rich.table import Table
 
     rows = sorted(evaluated.evaluation.class_metrics(), key=lambda row: row.f1)
@@ -151,14 +151,14 @@ def predict(
     out: Path | None = None,
     embeddings: Path | None = None,
 ) -> None:
-    """Classify images: a row for each, in their order. An image that can't be read is a row with its error.
+    """Classify images, one row for each, in order. An image that can't be read gets a row with its error.
 
     Args:
         model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network.
         images: image files, folders, patterns such as 'photos/*.jpg', tar and zip archives, or - for a list of paths.
-        weights: best or last of a run; of a network by name a file, hf:OWNER/NAME or a tag.
+        weights: best or last, for a run; a file, hf:OWNER/NAME or a tag, for the name of a network.
         prediction: how images are classified.
-        format: table, jsonl, csv or parquet; by default that of the suffix of --out, or a table.
+        format: table, jsonl, csv or parquet; by default from the suffix of --out, or table.
         out: new file to write to instead of standard output.
         embeddings: new .npy or .parquet file for the pooled features of each image.
     """
@@ -189,7 +189,7 @@ def predict(
 
 
 def _check_errors(inputs: tuple[str, ...], images: int, errors: int) -> None:
-    """Raise an error where there was nothing to do, or something could not be read."""
+    """Raise an error if there was nothing to do or something could not be read."""
     if not images:
         raise DataError(f"no images in {', '.join(map(printable, inputs))}. Pass images, or folders that have some.")
     if errors:
@@ -215,18 +215,18 @@ def explain(
     paths: Flag = False,
     block: str | None = None,
 ) -> None:
-    """Show where a network looks: class activation maps over photos; or which paths of a block answer to which class.
+    """Show where a network looks, by class activation maps; or which paths of a block respond to which class.
 
     Args:
         model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network.
-        images: as in predict; for the paths, one DATA of labelled images as in evaluate.
+        images: as in predict; with --paths, one DATA of labelled images as in evaluate.
         out: new folder for the pictures and a table.
-        weights: best or last of a run; of a network by name a file, hf:OWNER/NAME or a tag.
+        weights: best or last, for a run; a file, hf:OWNER/NAME or a tag, for the name of a network.
         class_name: class to explain; by default the one predicted for each image.
         follow_links: read images through links that lead out of a folder.
-        raw: write each map as .npy, too, in logits.
-        paths: show the strength of each of a block's paths for each class, instead of maps.
-        block: block whose paths to show, such as stage5_block3; by default the last.
+        raw: also write each map as .npy, in logits.
+        paths: show the strength of each path of a block for each class instead of maps.
+        block: block whose paths to show, such as stage5_block3; by default the last one.
     """
     if paths and (class_name is not None or raw):
         raise ArgumentError("--paths shows all classes and writes no maps. Leave --class and --raw out.")
@@ -253,7 +253,7 @@ def explain(
 
 
 def _check_outside(out: Path, images: tuple[str, ...]) -> None:
-    """Refuse a folder for pictures inside a folder of images, which would be explained in turn."""
+    """Refuse an output folder inside a folder of images: its pictures would be explained in turn."""
     for image in images:
         if user_path(image).is_dir() and user_path(out).resolve().is_relative_to(user_path(image).resolve()):
             raise ArgumentError(

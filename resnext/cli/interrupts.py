@@ -1,4 +1,4 @@
-"""Ctrl-C and the stops of schedulers: a line at once, and an end within seconds, whatever the process is in."""
+"""Ctrl-C and schedulers' stops: a line at once, and an end within seconds, whatever the process is doing."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import NoReturn
 from resnext.ending import clean_up
 from resnext.training.signals import SIGNALS, StopRequest, active_request, exit_code, stopped_by
 
-SOON = 0.7  # seconds that a command has to end by itself
+SOON = 0.7  # seconds in which a command may end by itself
 GRACE = 8.0  # seconds for the step of a training that is being computed, or compiled
 
 
 def _show_unraisable(unraisable) -> None:
-    """Say nothing of an interrupt that came in a callback, such as JAX's at garbage collection, where it is lost."""
+    """Do not report an interrupt in a callback, such as JAX's at garbage collection, where it is lost."""
     if not issubclass(unraisable.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(unraisable)
 
 
 def leave_threads() -> NoReturn:
-    """End the process after a command that succeeded, without waiting for threads that still work for nobody."""
+    """End the process after a successful command, without waiting for threads whose results nobody needs."""
     _flush()
     os._exit(0)
 
@@ -36,14 +36,14 @@ def _flush() -> None:
 
 
 class Interrupts:
-    """Watches the signals of a process from a thread, which gets to run while XLA compiles for a minute.
+    """Watches the signals of a process from a thread, which runs even while XLA compiles for a minute.
 
-    The main thread gets them as well, as Python delivers them: between two instructions, or after the compilation. A
-    library must leave it at that; a command ends the process where that takes too long.
+    The main thread receives them as well, when Python delivers them: between two instructions, or after the
+    compilation. A library must leave it at that; a command ends the process if that takes too long.
     """
 
     def __init__(self):
-        self.number = 0  # of the signal that came outside a training
+        self.number = 0  # the signal received outside a training
         self.ending = threading.Lock()  # taken by the thread that ends the process
         self.stderr = os.dup(2)  # standard error itself is silent while a backend is imported
         sys.unraisablehook = _show_unraisable
@@ -52,7 +52,7 @@ class Interrupts:
         signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
         threading.Thread(target=self._watch, args=(reads,), daemon=True).start()
         for number in (signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(number) != signal.SIG_IGN:  # as a shell arranges for jobs in the background
+            if signal.getsignal(number) != signal.SIG_IGN:  # as a shell arranges for background jobs
                 signal.signal(number, self._interrupt)
 
     def _interrupt(self, number: int, frame) -> NoReturn:
@@ -83,7 +83,7 @@ class Interrupts:
                 self._end(number, request)
 
     def _end(self, number: int, request: StopRequest | None) -> None:
-        """End the process, unless the main thread does; no folder is left without a checkpoint."""
+        """End the process unless the main thread does; leave no folder without a checkpoint."""
         if not self.ending.acquire(blocking=False):
             return
         ended: BaseException = KeyboardInterrupt("interrupted")
@@ -99,7 +99,7 @@ class Interrupts:
     def leave(self, status: int, line: str) -> NoReturn:
         """End the process with a line on standard error.
 
-        Not by sys.exit: the threads that make batches can crash an interpreter that is shutting down.
+        This does not use sys.exit: the threads that make batches can crash an interpreter that is shutting down.
         """
         self.ending.acquire()
         _flush()

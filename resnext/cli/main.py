@@ -61,7 +61,7 @@ def commands(line: CommandLine) -> dict[str, Callable[..., None]]:
 
 
 def main() -> None:
-    """Run one command; an error of the user's is one line on standard error, and its exit status."""
+    """Run one command; report a user's error as one line on standard error and by the exit status."""
     interrupts = Interrupts()
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))  # see `_ask_for_huge_pages`
@@ -77,11 +77,11 @@ def main() -> None:
         sys.stdout.flush()
     except KeyboardInterrupt as error:
         interrupts.leave(getattr(error, "exit_code", 130), str(error) or "interrupted")
-    except BrokenPipeError:  # the reader of a pipe has seen enough
+    except BrokenPipeError:  # the reader of the pipe has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:
-        if interrupts.number:  # TensorFlow hands on an interrupt as an error of its own
+        if interrupts.number:  # TensorFlow turns an interrupt into its own error
             interrupts.leave(exit_code(interrupts.number), "interrupted")
         if not isinstance(error, ResNeXtError | OSError):
             raise  # a bug in resnext
@@ -92,23 +92,23 @@ def _prepare(line: CommandLine) -> None:
     """Set up the streams, the warnings and the backend of the process."""
     sys.stderr = Spectator(sys.stderr)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal that knows ASCII only
+        sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal that supports ASCII only
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     print_lines()
-    warnings.simplefilter("ignore")  # those of libraries are for programmers
+    warnings.simplefilter("ignore")  # libraries' warnings are for programmers
     _silence_other_ranks()
     if backend := _backend_of_export(line):
         os.environ["KERAS_BACKEND"] = backend
     if not os.environ.get("KERAS_BACKEND"):
         os.environ["KERAS_BACKEND"] = _backend_of_run(line) or installed_backend()
     _ask_for_equal_bytes()
-    sys.setswitchinterval(0.0005)  # a thread that has decoded an image waits for the lock 0.5 ms at most, not 5
+    sys.setswitchinterval(0.0005)  # a thread that has decoded an image waits at most 0.5 ms for the lock, not 5
     if line.command in ("train", "evaluate", "predict", "explain", "export", "serve", "bench"):
         _ask_for_huge_pages()
 
 
 def _check_words(line: CommandLine, available: Mapping[str, object]) -> None:
-    """Explain a misspelt command, and values that are separated by commas, with status 2; or print the version."""
+    """Exit with status 2 for a misspelt command or comma-separated values, explaining them; or print the version."""
     if line.words == ["--version"]:
         print(f"resnext {importlib.metadata.version('resnext')}")
         sys.exit()
@@ -141,7 +141,7 @@ def _backend_of_run(line: CommandLine) -> str | None:
 
 
 def _backend_of_export(line: CommandLine) -> str | None:
-    """Return the backend that writes the format of an export, where only one does."""
+    """Return the backend that writes the export's format, if only one does."""
     if line.command != "export":
         return None
     named = line.value_of("--format") or format_of(Path(line.value_of("--out") or ""))
@@ -149,9 +149,9 @@ def _backend_of_export(line: CommandLine) -> str | None:
 
 
 def _ask_for_equal_bytes() -> None:
-    """Have JAX add in the same order each time on a GPU, so that a training resumes to the same bytes there, too.
+    """Make JAX add in the same order each time on a GPU, so that a training resumes to the same bytes there, too.
 
-    It takes 1.2 times as long a step on an H200 (docs/performance.md); a user's own XLA_FLAGS can say otherwise.
+    A step then takes 1.2 times as long on an H200 (docs/performance.md); the user's XLA_FLAGS can override it.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     if "xla_gpu_deterministic_ops" not in flags:
@@ -159,7 +159,7 @@ def _ask_for_equal_bytes() -> None:
 
 
 def _ask_for_huge_pages() -> None:
-    """Restart the process with memory in pages of 2 MB where the kernel leaves that to the program.
+    """Restart the process with memory in pages of 2 MB if the kernel leaves that choice to the program.
 
     XLA allocates memory again for every step: with large pages ResNeXt-50 trains 1.2 times as fast on JAX
     (docs/decisions.md). glibc reads the setting only when a process starts.
@@ -167,5 +167,5 @@ def _ask_for_huge_pages() -> None:
     asked = os.environ.get("GLIBC_TUNABLES")
     if os.environ["KERAS_BACKEND"] == "jax" and asked is None and sys.platform == "linux":
         os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
-        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))  # until Python has begun anew
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))  # until Python has restarted
         os.execv(sys.executable, sys.orig_argv)

@@ -32,14 +32,14 @@ def bench(
 
     Args:
         what: conv for the convolutions, data for the data pipeline, engines for a trained network.
-        on: folder or archive of images, for data; model and, for its accuracy, labelled images, for engines.
+        on: folder or archive of images, for data; model and, to measure its accuracy, labelled images, for engines.
         variant: network whose convolutions to time, for conv.
         batch_size: images in a batch.
         image_size: side of the images in pixels, for data.
         recipe: recipe whose crops and augmentations to time, for data.
         dtype: Keras dtype policy, for conv.
         native: time Keras's own grouped convolution as well, which takes seconds a step, for conv.
-        json: file to write the results to as well.
+        json: file to also write the results to.
     """
     from rich.table import Table
 

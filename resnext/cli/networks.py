@@ -24,7 +24,7 @@ def list_(
     pattern: Annotated[Positional[str], tyro.conf.arg(metavar="PATTERN")] = "*",
     weights: tyro.conf.FlagCreatePairsOff[bool] = False,
 ) -> None:
-    """List the published networks with parameters, multiply-adds and published error.
+    """List the published networks with their parameters, multiply-adds and published errors.
 
     Args:
         pattern: shell pattern, such as 'resnext101*'.

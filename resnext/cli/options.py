@@ -9,12 +9,12 @@ T = TypeVar("T")
 
 
 class Unchecked:
-    """First parent of a dataclass of options: it accepts anything, where tyro would print an error in a box."""
+    """First base class of an option dataclass: it accepts any value, because tyro would print an error in a box."""
 
     def __post_init__(self) -> None:
         """Accept anything here; `checked` checks the values later."""
 
 
 def checked(kind: type[T], options: Any, **changes: Any) -> T:
-    """Return the same options, some of them changed, as the dataclass that checks them. Raises ArgumentError."""
+    """Return the options, with changes, as the dataclass that checks them. Raises ArgumentError."""
     return kind(**dataclasses.asdict(options) | changes)

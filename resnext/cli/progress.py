@@ -1,4 +1,4 @@
-"""A bar on standard error for commands that go through images."""
+"""A progress bar on standard error for commands that process images."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from contextlib import contextmanager
 
 @contextmanager
 def bar(what: str, is_shown: bool = True) -> Iterator[Callable[[int, int | None], None]]:
-    """Show a bar on a terminal, and nothing elsewhere.
+    """Show a progress bar on a terminal, and nothing elsewhere.
 
     Args:
-        what: what is done, such as "evaluating".
-        is_shown: whether there is room for it: not where rows go to the same terminal.
+        what: name of the activity, such as "evaluating".
+        is_shown: whether to show it: not if rows are printed to the same terminal.
 
     Yields:
-        A function to call with the number of images that are done, and of all if it is known.
+        A function to call with the number of images done and, if known, the total.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn

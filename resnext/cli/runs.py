@@ -55,7 +55,7 @@ def compare(
 
 
 def _readable(runs: tuple[Path, ...]) -> tuple[tuple[Path, ...], list[str]]:
-    """Return the runs that have a history, and why the others have none."""
+    """Return the runs that have a history, and the reasons why the others have none."""
     readable, problems = [], []
     for run in runs:
         try:

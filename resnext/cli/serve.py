@@ -25,12 +25,12 @@ def serve(
     """Serve trained networks: a page for photos at http://localhost:8000, and KServe's protocol for programs.
 
     Args:
-        models: run folders, files of weights, exported files; with NAME= the name in paths.
-        host: address to listen on; on any other than this machine's own, clients must send the token.
-        port: port; 0 for any that is free.
-        token: what clients must send as "Authorization: Bearer TOKEN"; by default $RESNEXT_TOKEN, or where one is
-            needed a new one, which is printed.
-        batch_size: images that a network computes at once, at most; fewer where that is as fast.
+        models: run folders, files of weights, exported files; NAME= before one sets its name in paths.
+        host: address to listen on; clients must send the token unless it is this machine's own.
+        port: port; 0 chooses a free one.
+        token: token that clients must send as "Authorization: Bearer TOKEN"; by default $RESNEXT_TOKEN or, if one is
+            needed, a new one, which is printed.
+        batch_size: most images that a network computes at once; fewer if that is as fast.
         queue: images that may wait for a network; more are refused with status 429.
         deadline: seconds within which a request is answered, or fails with status 504.
     """

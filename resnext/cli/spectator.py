@@ -1,4 +1,4 @@
-"""Standard error for a command: who no longer reads it does not end the work."""
+"""Standard error for a command: the work continues even if its reader leaves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import IO, Any
 
 
 class Spectator:
-    """A text stream whose reader may leave: what is written after that is discarded.
+    """A text stream whose reader may leave; everything written after that is discarded.
 
     Args:
         stream: stream of a file descriptor.
@@ -25,7 +25,7 @@ class Spectator:
             return len(text)
 
     def flush(self) -> None:
-        """Write what is still in memory."""
+        """Write everything that is still buffered."""
         try:
             self.stream.flush()
         except OSError:

@@ -10,13 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 SHORT = 16  # characters: a number and its unit stay together
-LOG_WIDTH = 200  # characters, where there is no terminal
+LOG_WIDTH = 200  # characters, without a terminal
 
 
 def print_table(table: Table) -> None:
-    """Print a table whose words are all complete: a terminal that is too narrow for them breaks its lines."""
+    """Print a table without cutting words: a terminal that is too narrow wraps its lines."""
     console = Console(width=None if sys.stdout.isatty() else LOG_WIDTH, highlight=False)
-    table.columns[0].no_wrap = True  # names and tags, which are there to be copied
+    table.columns[0].no_wrap = True  # names and tags, which users copy
     needed = 0
     for column in table.columns:
         column.min_width = max(_longest(cell, column.no_wrap) for cell in (column.header, *column.cells))
@@ -26,6 +26,6 @@ def print_table(table: Table) -> None:
 
 
 def _longest(cell: object, is_whole: bool) -> int:
-    """Return the columns of the terminal that the longest word of a cell takes, or all of a short one."""
+    """Return the width of a cell's longest word, or of the complete cell if it is short, in columns of the terminal."""
     text = Text.from_markup(str(cell)).plain
     return max(map(cell_len, [text] if is_whole or len(text) <= SHORT else text.split()))

@@ -42,7 +42,7 @@ RecipeGroup: TypeAlias = tyro.conf.OmitArgPrefixes[Settings]
 
 
 def recipes() -> None:
-    """List the recipes: what each one is, its epochs, and the published errors of trainings with it."""
+    """List the recipes: title, epochs, and the published errors of trainings with each."""
     from rich.table import Table
 
     from resnext.recipes.names import NAMES, get_entry
@@ -92,7 +92,7 @@ def train_command(defaults: Recipe) -> Callable[..., None]:
 
 
 def resume_command(folder: Path) -> Callable[..., None]:
-    """Return the command `train` for resuming a run: its options default to the run's, and may not differ."""
+    """Return the command `train` for resuming a run: its options default to the run's and must not differ."""
     opened = Run.open(folder)
     config = opened.config
 
@@ -111,7 +111,7 @@ def resume_command(folder: Path) -> Callable[..., None]:
         Args:
             resume: run folder.
             data: where the images are now.
-            variant: network of the run; like every option but --workers and --device it may be given again, unchanged.
+            variant: network of the run; like every option except --workers and --device, it may be repeated unchanged.
             out: the same folder.
             run: options of the run.
             recipe: settings of its recipe.

@@ -23,7 +23,7 @@ def convert(
             weights.
         out: file to write: .safetensors, or .pth for torchvision and timm.
         to: library whose names and shapes the file gets.
-        variant: network of the weights, where their shapes do not tell it: resnetaa50d has those of resnet50d.
+        variant: network of the weights if their shapes do not identify it: resnetaa50d has the shapes of resnet50d.
         key: which of several state_dicts in a PyTorch file to convert, such as state_dict_ema.
     """
     from resnext.weights.convert import convert
