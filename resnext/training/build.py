@@ -1,4 +1,4 @@
-"""The network that a training trains, and the classifier around it, compiled."""
+"""The network to train, and the compiled classifier around it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from resnext.training.optimizers import build_optimizer
 
 
 def check_precision(dtype: str) -> None:
-    """Refuse float64 where JAX would compute in float32. Raises ArgumentError."""
+    """Refuse float64 if JAX would compute in float32. Raises ArgumentError."""
     if dtype == "float64" and keras.backend.standardize_dtype(keras.ops.zeros((), "float64").dtype) != "float64":
         raise ArgumentError("`dtype` float64 is float32 on JAX unless the environment has JAX_ENABLE_X64=1. Set that.")
 
 
 def build_network(config: RunConfig, weights: str | None) -> ResNeXtModel:
-    """Build the network to train: with the recipe's start, loaded weights if there are some, and its frozen stages."""
+    """Build the network to train, with the recipe's initial scales, any loaded weights, and its frozen stages."""
     recipe, variant = config.recipe, config.variant
     variant = dataclasses.replace(
         variant,
@@ -40,7 +40,7 @@ def compile_classifier(classifier: keras.Model, network: keras.Model, recipe: Re
 
     Args:
         classifier: model that is trained, from images to logits.
-        network: network in it, whose layers may have learning rates of their own.
+        network: network in it, whose layers may have their own learning rates.
         recipe: training recipe to use.
         rates: schedule of the learning rate.
     """

@@ -4,8 +4,8 @@ RUN/checkpoints/step-000001200-0002/   after 1,200 batches, when 2 epochs were e
     state.safetensors                  every variable: weights, statistics, seeds, optimizer, averages, metrics
     facts.json                         the rest, and the sha256 of both
 
-Each is written beside its final place, synced and renamed; only then are older ones deleted, except for the last two
-and that of the best epoch. One that cannot be verified is renamed to `.corrupt` and never deleted.
+Each is written beside its final place, synced and renamed. Only then are older ones deleted, except for the last two
+and that of the best epoch. A checkpoint that cannot be verified is renamed to `.corrupt` and never deleted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 FOLDER = "checkpoints"
 STATE = "state.safetensors"
 FACTS = "facts.json"
-KEEP = 2  # the newest, beside that of the best epoch
+KEEP = 2  # the newest ones, in addition to that of the best epoch
 FORMAT = 1
 
 Tensors = dict[str, np.ndarray]
@@ -36,7 +36,7 @@ Facts = dict[str, Any]
 
 
 class Checkpoint(NamedTuple):
-    """All that is needed to resume as if nothing had happened."""
+    """Everything needed to resume as if nothing had happened."""
 
     tensors: Tensors
     facts: Facts
@@ -122,7 +122,7 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def read_newest(folder: Path) -> Checkpoint | None:
-    """Read the newest checkpoint that can be verified; rename each that cannot. None if there never was one.
+    """Read the newest checkpoint that can be verified and rename each that cannot; return None if there never was one.
 
     Raises:
         DamagedCheckpointError: there are checkpoints, and none is intact. Nothing is deleted.
@@ -150,7 +150,7 @@ def _put_aside(path: Path) -> Path:
 
 
 def prune(folder: Path, best: str) -> None:
-    """Delete all but the newest, the one called `best`, and damaged ones; and what a killed process left behind."""
+    """Delete all but the newest, the one called `best`, and damaged ones; also delete a killed process's leftovers."""
     for path in checkpoints(folder)[KEEP:]:
         if path.name != best:
             doomed = path.rename(path.with_name(f".{path.name}.old"))  # half a checkpoint must not look like one

@@ -1,4 +1,4 @@
-"""What a training is given that its caller leaves open: weights, network, size, folder."""
+"""Defaults for what the caller of `train` leaves open: weights, network, size, folder."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ RUNS = Path("runs")
 
 
 def choose_weights(weights: str | Path | None, variant: Variant | None) -> tuple[str | None, list[str]]:
-    """Return the weights that an argument stands for, and what there is to say about them.
+    """Return the weights that an argument stands for, and the lines to report about them.
 
-    "auto" is the smallest published ResNeXt, or the default weights of a given network, and none at all where those
-    cannot be had. A file becomes an absolute path, so that the run can be moved and resumed from elsewhere.
+    "auto" stands for the smallest published ResNeXt or, if a network is passed, its default weights; if they are not
+    available, for none. A file becomes an absolute path, so that the run can be moved and resumed from elsewhere.
     """
     if weights is None:
         return None, []
@@ -45,7 +45,7 @@ def choose_weights(weights: str | Path | None, variant: Variant | None) -> tuple
 
 
 def from_scratch(recipe: Recipe) -> Recipe:
-    """Return the default recipe without weights, with what the caller changed in the one for weights."""
+    """Return the default recipe for training without weights, with the caller's changes to the recipe for weights."""
     finetune, photos = default_recipe(AUTO), default_recipe(None)
     if recipe.name != finetune.name:
         return recipe
@@ -59,7 +59,7 @@ def network_of_weights(weights: str, variant: Variant | None, image_size: int | 
     """Return the network of the weights, and the size they were made for.
 
     Raises:
-        WeightsError: they cannot be used, are not of the variant, or of no network that is known.
+        WeightsError: they cannot be used, or are not those of the variant or of any known network.
     """
     with open_weights(weights, variant) as file:
         variant = variant or file.known_variant()
@@ -69,7 +69,7 @@ def network_of_weights(weights: str, variant: Variant | None, image_size: int | 
 
 
 def default_folder(source: DataSource, variant: Variant) -> Path:
-    """Return runs/DATA-VARIANT-N, with the lowest N for which there is no such folder yet."""
+    """Return runs/DATA-VARIANT-N, with the lowest N for which the folder does not exist yet."""
     data = source.title
     number = 1
     while (folder := RUNS / f"{data}-{variant.name}-{number}").exists():

@@ -1,4 +1,4 @@
-"""What a network is evaluated with: an average of its weights, and batch-norm statistics that fit its weights."""
+"""The weights used for evaluation: their moving average, and batch-norm statistics recomputed to match."""
 
 import contextlib
 import functools
@@ -13,15 +13,16 @@ from resnext.errors import ArgumentError
 
 
 def precise_statistics(classifier: keras.Model, batches: Iterable[np.ndarray], count: int) -> None:
-    """Recompute batch-norm statistics under the current weights, in place of their moving averages.
+    """Recompute batch-norm statistics under the current weights, replacing their moving averages.
 
     PreciseBN (Wu and Johnson 2021, https://arxiv.org/abs/2105.07576, section 3.2): images run forward as in training,
-    each layer normalised by its batch; its mean is that of the batches' means, its variance the mean of their variances
-    plus the variance of their means. Nothing but the statistics changes, and layers that are not trained keep theirs.
+    and each layer is normalised by its batch. A layer's mean is the mean of the batches' means; its variance is the
+    mean of their variances plus the variance of their means. Only the statistics change, and layers that are not
+    trained keep theirs.
 
     Args:
         classifier: model that `image_classifier` built.
-        batches: images, uint8 (batch, height, width, 3), as in training, all batches of one size.
+        batches: images, uint8 (batch, height, width, 3), as in training; all batches have one size.
         count: number of batches to use, at least 1.
 
     Raises:
@@ -52,19 +53,19 @@ def precise_statistics(classifier: keras.Model, batches: Iterable[np.ndarray], c
 
 @contextlib.contextmanager
 def averaged_weights(classifier: keras.Model, batches: Iterable[np.ndarray], count: int) -> Iterator[None]:
-    """Give the network the average of its weights and precise statistics inside the block; restore both after it.
+    """Put averaged weights and precise statistics into the network inside the block; restore the originals after it.
 
-    Use it to evaluate and save at the end of an epoch: training continues as if it had not happened.
+    Use it to evaluate and save at the end of an epoch; it leaves the training itself unaffected.
 
     Args:
         classifier: compiled with one of `resnext.training.optimizers` and `use_ema=True`, after a step or more.
-        batches: as in `precise_statistics`; not those that the training itself reads.
+        batches: as in `precise_statistics`; not the ones that the training itself reads.
         count: as in `precise_statistics`.
 
     Raises:
         ArgumentError: the optimizer keeps no average (nothing is changed then), or as `precise_statistics`.
     """
-    optimizer = getattr(classifier.optimizer, "inner_optimizer", classifier.optimizer)  # half precision has both
+    optimizer = getattr(classifier.optimizer, "inner_optimizer", classifier.optimizer)  # half precision wraps it
     if not optimizer.use_ema:
         raise ArgumentError(f"`classifier` must be compiled with use_ema=True. Received: {optimizer.name} without it")
     if keras.backend.backend() == "jax":
@@ -84,14 +85,15 @@ def averaged_weights(classifier: keras.Model, batches: Iterable[np.ndarray], cou
 
 @contextlib.contextmanager
 def corrected_statistics(classifier: keras.Model, steps: int) -> Iterator[None]:
-    """Take out of the moving statistics what is left of their start, mean 0 and variance 1; restore them after it.
+    """Remove the remainder of their start, mean 0 and variance 1, from the moving statistics; restore them after it.
 
-    After few steps that is most of them, and a network that has learned is evaluated as if it had not. As Adam corrects
-    its moments (Kingma and Ba 2015, https://arxiv.org/abs/1412.6980, section 3): (moving - m^t start) / (1 - m^t).
+    After few steps, that remainder dominates, and a network that has learned is evaluated as if it had not. The
+    correction is that of Adam's moments (Kingma and Ba 2015, https://arxiv.org/abs/1412.6980, section 3): (moving - m^t
+    start) / (1 - m^t).
 
     Args:
-        classifier: model whose batch norms all started there.
-        steps: batches since then, at least 1.
+        classifier: model whose batch norms all have that start.
+        steps: batches since the start, at least 1.
     """
     means, variances = _moving(_norms(classifier))
     momenta = [norm.momentum for norm in _norms(classifier)]
@@ -112,13 +114,13 @@ def _numpy(values) -> np.ndarray:
 
 
 def _norms(classifier: keras.Model) -> list[keras.layers.BatchNormalization]:
-    """Return the layers whose statistics move in training, each once."""
+    """Return each layer whose statistics change in training once."""
     layers = classifier._flatten_layers(include_self=False)
     return [x for x in layers if isinstance(x, keras.layers.BatchNormalization) and x.trainable]
 
 
 def _compiled(classifier: keras.Model) -> Callable:
-    """Return `_statistics` of this classifier, compiled once and kept with it like Keras's `train_function`."""
+    """Return `_statistics` of this classifier, compiled once and stored with it like Keras's `train_function`."""
     if getattr(classifier, "statistics_function", None) is None:
         classifier.statistics_function = _compile(functools.partial(_statistics, classifier))
     return classifier.statistics_function
@@ -144,7 +146,7 @@ def _statistics(classifier: keras.Model, trainable: list, others: list, images):
     norms = _norms(classifier)
     places = {id(v): place for place, v in enumerate(classifier.non_trainable_variables)}
     means, variances = ([places[id(v)] for v in vs] for vs in _moving(norms))
-    ours = {*means, *variances}  # from zero: NaN, of a training that diverged, would stay
+    ours = {*means, *variances}  # start from zero: NaN of a diverged training would persist
     others = [ops.zeros_like(v) if place in ours else v for place, v in enumerate(others)]
     with _without_momentum(norms):
         _, moved = classifier.stateless_call(trainable, others, images, training=True)
@@ -161,7 +163,7 @@ def _moving(norms: list[keras.layers.BatchNormalization]) -> tuple[list, list]:
 
 @contextlib.contextmanager
 def _without_momentum(norms: list[keras.layers.BatchNormalization]) -> Iterator[None]:
-    """The moving statistics are those of the last batch, to the bit."""
+    """Make the moving statistics exactly those of the last batch inside the block."""
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0

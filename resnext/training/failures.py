@@ -1,4 +1,4 @@
-"""What ended a training, in words for its user."""
+"""Explanations for the user of how a training ended."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def explained(error: Exception, folder: Path, cluster: Cluster, images: int, siz
     """Return the error to show the user for a backend's error, or None if it is not recognised.
 
     Args:
-        error: what was raised.
+        error: exception that was raised.
         folder: run folder.
         cluster: processes of the training.
-        images: images that a step computes at once.
+        images: images that a step processes at once.
         size: side of the images in pixels.
     """
     if cluster.processes > 1 and is_lost_peer(error):
@@ -38,12 +38,12 @@ def explained(error: Exception, folder: Path, cluster: Cluster, images: int, siz
 
 
 def keep_error(batches, failures: list[BaseException]):
-    """Yield the batches; an error on the way is kept in `failures`, for TensorFlow passes on only its text."""
+    """Yield the batches and keep any error in `failures`, because TensorFlow passes on only its text."""
     try:
         yield from batches
     except GeneratorExit:
         raise
-    except BaseException as error:  # also what a reading thread comes to with sys.exit
+    except BaseException as error:  # including sys.exit in a reading thread
         failures.append(error)
         raise
 

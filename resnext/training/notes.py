@@ -1,4 +1,4 @@
-"""Notes about a training, printed before it starts: about its images, and a summary of network, data and device."""
+"""Notes printed before a training starts: remarks on its images, and a summary of network, data and device."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from resnext.data.source import DataSource
     from resnext.data.splits import Splits
 
-LONG = 1.5  # a longer side over the shorter one, as of photos of 3:2
+LONG = 1.5  # longer side divided by the shorter one, as in 3:2 photos
 FEW_TO_LEARN = 10  # images of a class
 FEW_TO_EVALUATE = 50  # images
 
 
 def about_shapes(sizes: Sequence[tuple[int, int]], fit: str) -> list[str]:
-    """Return a note about long images, of which a crop of the centre keeps too little."""
+    """Return a note about long images, of which a centre crop keeps too little."""
     aspect = median_aspect(sizes)
     if fit != "crop" or aspect <= LONG:
         return []
@@ -72,7 +72,7 @@ def about_few(splits: Splits, is_tuning: bool) -> list[str]:
 
 
 def about_weights(start: str | None, recipe: Recipe, source: DataSource, splits: Splits) -> list[str]:
-    """Return notes about the run that weights come from: its data, and how it fits images."""
+    """Return notes about the run that the weights come from: its data, and how it fits images."""
     folder = Path(start or "")
     folder = folder.parent if folder.is_file() else folder
     if not start or not is_run(folder):
@@ -96,7 +96,7 @@ def summary(config: RunConfig, splits: Splits, network: keras.Model) -> Iterator
     Args:
         config: configuration of the run.
         splits: its images.
-        network: its network, with frozen stages if there are some.
+        network: its network, with any frozen stages.
     """
     recipe, variant, train = config.recipe, config.variant, splits.train
     parameters = complexity(variant, classes=len(config.classes)).parameters
@@ -128,7 +128,7 @@ def summary(config: RunConfig, splits: Splits, network: keras.Model) -> Iterator
 
 
 def _about_rate(recipe: CompleteRecipe) -> Iterator[str]:
-    """Say if a recipe's own learning rate is used for batches of another size."""
+    """Yield a note if a recipe's own learning rate is used with a different batch size."""
     own = get_recipe(recipe.name) if recipe.name in NAMES else None
     if not (own and own.batch_size and own.learning_rate):
         return

@@ -1,13 +1,14 @@
-"""The optimizers of published trainings: weight decay and learning rate enter where PyTorch puts them.
+"""The optimizers of published trainings: weight decay and learning rate are applied where PyTorch applies them.
 
-Keras's SGD takes the decay from the weights beside the velocity, where a published one puts it into the gradient and
-momentum makes 1 / (1 - momentum) times as much of it; Keras's Lamb leaves the decay out of the trust ratio. Schedules,
+Keras's SGD subtracts the decay from the weights separately from the velocity. Published ones add it to the gradient,
+where momentum multiplies it by 1 / (1 - momentum). Keras's Lamb leaves the decay out of the trust ratio. Schedules,
 clipping, accumulation and loss scaling are Keras's own. In Keras 3.15 a schedule counts batches, not steps: with
-`gradient_accumulation_steps=k`, step n takes the rate of batch k * n + k - 1, all counted from 0.
+`gradient_accumulation_steps=k`, step n uses the rate of batch k * n + k - 1, all counted from 0.
 
-Route `native` is one weight after another by Keras's operations, the plain twin; `foreach`, on PyTorch, many weights at
-once and in place: next to Keras's own SGD it made a step of resnext14_8x4d 1 to 4 % longer, `native` 13 % (batch 16 of
-64x64, 2-core CPU, PyTorch 2.13.0+cpu, medians of 25 steps taken in turns, about 100 ms).
+The route `native` updates one weight after another by Keras's operations and is the reference; `foreach`, on PyTorch,
+updates many weights at once and in place. Compared with Keras's own SGD, `foreach` made a step of resnext14_8x4d 1 to 4
+% longer, `native` 13 % (batch 16 of 64x64, 2-core CPU, PyTorch 2.13.0+cpu, medians of 25 steps taken in turns, about
+100 ms).
 """
 
 import math
@@ -26,22 +27,22 @@ NORMS_AND_BIASES = ("gamma", "beta", "bias")
 
 
 class PublishedOptimizer(keras.optimizers.Optimizer):
-    """The base of the optimizers below: each step is `weight -= learning rate * factor * direction`.
+    """Base class of the optimizers below: each step is `weight -= learning rate * factor * direction`.
 
     Args:
         learning_rate: number or Keras schedule.
         weight_decay: weight decay in the direction of every weight that is not spared.
-        spared: names of weights that do not decay. Torch's first recipes spare none: `()`.
+        spared: names of weights that do not decay. The original Torch recipes spare none: `()`.
         rates: factors of the learning rate by the path of a weight; 1 for other paths (see `layer_rates`).
         **arguments: those of `keras.optimizers.Optimizer`; gradients are clipped before the decay is added to them. The
-            average of `use_ema` moves once a step, also under accumulation, and is not put into the network when
+            average of `use_ema` is updated once per step, also under accumulation, and is not put into the network when
             `fit` ends: `resnext.training.evaluation_weights.averaged_weights` does that and undoes it.
 
     Raises:
         ArgumentError: when training starts, if `rates` has paths that no trained weight has.
     """
 
-    slots: tuple[str, ...]  # what is kept of every weight from step to step
+    slots: tuple[str, ...]  # the state kept for every weight between steps
 
     def __init__(
         self,
@@ -53,7 +54,7 @@ class PublishedOptimizer(keras.optimizers.Optimizer):
         **arguments,
     ):
         super().__init__(learning_rate, **arguments)
-        self.decay = weight_decay  # Keras's own `weight_decay` stays None: it is taken beside the step
+        self.decay = weight_decay  # Keras's own `weight_decay` stays None: it is applied outside the step
         self.spared = tuple(spared)
         self.rates = dict(rates or {})
 
@@ -107,11 +108,11 @@ class PublishedOptimizer(keras.optimizers.Optimizer):
         raise NotImplementedError
 
     def foreach(self, torch, rate: float, decay: float, gradients: list, weights: list, *state: list) -> None:
-        """Move PyTorch's tensors as `direction` says, in place."""
+        """Update PyTorch's tensors by `direction`, in place."""
         raise NotImplementedError
 
     def _update_model_variables_moving_average(self, trainable_variables):
-        # Keras moves the average once a batch: with k batches in a step, its momentum would be to the power of k.
+        # Keras updates the average once per batch: with k batches in a step, its momentum would be to the power of k.
         done = self._iterations + 1
         steps = self.gradient_accumulation_steps or 1
         momentum = ops.where(done == steps, 0.0, ops.where(done % steps == 0, self.ema_momentum, 1.0))
@@ -122,19 +123,19 @@ class PublishedOptimizer(keras.optimizers.Optimizer):
             average.assign(share * old + (1 - share) * new)
 
     def finalize_variable_values(self, var_list):
-        """Leave the weights as trained. Keras would put their average there, which it cannot take back."""
+        """Leave the weights as trained. Keras would replace them with their average, which cannot be undone."""
 
 
 @keras.saving.register_keras_serializable(package="resnext")
 class SGD(PublishedOptimizer):
-    """PyTorch's `torch.optim.SGD`, by which ResNet and ResNeXt were trained; the decay is part of the gradient.
+    """PyTorch's `torch.optim.SGD`, with which ResNet and ResNeXt were trained; the decay is part of the gradient.
 
     g = gradient + decay * w;  v = momentum * v + g;  w -= learning rate * (g + momentum * v), or * v without Nesterov.
 
     Args:
         learning_rate: as in `PublishedOptimizer`, as are the others.
-        momentum: from 0 up, below 1.
-        nesterov: look ahead: g + momentum * v.
+        momentum: at least 0 and below 1.
+        nesterov: whether to look ahead: g + momentum * v.
 
     >>> SGD(0.1, momentum=0.9, nesterov=True, weight_decay=1e-4, spared=()).momentum
     0.9
@@ -180,7 +181,7 @@ class AdamW(PublishedOptimizer):
         learning_rate: as in `PublishedOptimizer`, as are the others.
         beta_1: momentum of m.
         beta_2: momentum of v.
-        epsilon: added to the corrected square root, as Algorithm 2 has it; Keras adds it before the correction.
+        epsilon: added to the corrected square root, as in Algorithm 2; Keras adds it before the correction.
 
     >>> AdamW(1e-3, weight_decay=0.05).beta_2
     0.999
@@ -232,7 +233,7 @@ class AdamW(PublishedOptimizer):
 
 
 def _weights_so_far(beta: float, step):
-    """Return 1 - beta^step, by which a mean that started at zero is divided."""
+    """Return 1 - beta^step, the divisor that corrects a mean that started at zero."""
     # In float32, 1 - 0.999 is wrong from its fifth digit on.
     return -ops.expm1(step * math.log(beta)) if beta else ops.ones_like(step)
 
@@ -241,10 +242,10 @@ def _weights_so_far(beta: float, step):
 class Lamb(AdamW):
     """LAMB (You et al. 2019, https://arxiv.org/abs/1904.00962, Algorithm 2): AdamW's direction, as long as the weight.
 
-    r = AdamW's direction, with the decay in it;  w -= learning rate * |w| / |r| * r, a weight at a time; the ratio is 1
-    where a norm is 0, and for weights that do not decay, as in NVIDIA's and timm's, by which "ResNet strikes back"
-    trained (https://arxiv.org/abs/2110.00476). Their Table 2 has no clipping, and so have the recipes here; timm's own
-    default for it is `global_clipnorm=1.0`.
+    r = AdamW's direction, with the decay in it;  w -= learning rate * |w| / |r| * r, for each weight separately. The
+    ratio is 1 if a norm is 0, and for weights that do not decay, as in NVIDIA's and timm's versions, with which "ResNet
+    strikes back" trained (https://arxiv.org/abs/2110.00476). Its Table 2 has no clipping, and neither have the recipes
+    here; timm's own default is `global_clipnorm=1.0`.
 
     Args: as in `AdamW`.
 
@@ -281,7 +282,7 @@ def build_optimizer(recipe: Recipe, rates, network: keras.Model) -> keras.optimi
     Args:
         recipe: training recipe to use.
         rates: learning rate, or a schedule of it.
-        network: network whose layers the recipe may give rates of their own; stages are frozen already.
+        network: network whose layers may have their own rates; its stages are already frozen.
     """
     kinds = {
         "sgd": partial(SGD, momentum=recipe.momentum, nesterov=recipe.nesterov),
@@ -301,20 +302,21 @@ def build_optimizer(recipe: Recipe, rates, network: keras.Model) -> keras.optimi
 
 
 def layer_rates(network: keras.Model, decay: float) -> dict[str, float]:
-    """Layer-wise learning rate decay for fine-tuning: the further a stage is from the head, the less it changes.
+    """Return layer-wise learning rates for fine-tuning: the further a stage is from the head, the less it changes.
 
-    The head has factor 1, each stage `decay` times that of the one above it: of five stages the last `decay`, and the
-    stem, stage 1, `decay`^5 (Bao et al. 2021, https://arxiv.org/abs/2106.08254, do so with the layers of BEiT).
+    The head has the factor 1, and each stage `decay` times the factor of the one above it: with five stages, the last
+    has `decay`, and the stem, stage 1, `decay`^5 (as Bao et al. 2021, https://arxiv.org/abs/2106.08254, do with the
+    layers of BEiT).
 
     Args:
-        network: what `ResNeXt` built; freeze stages before this.
+        network: network that `ResNeXt` built; freeze stages first.
         decay: above 0, at most 1.
 
     Returns:
         A factor for the path of every trained weight, for `rates` of the optimizers.
 
     Raises:
-        ArgumentError: a decay outside of these bounds.
+        ArgumentError: the decay is outside these bounds.
 
     >>> from resnext import ResNeXt
     >>> layer_rates(ResNeXt("resnext14_2x4d", input_shape=(32, 32, 3), classes=10), 0.5)["stem_conv/kernel"]

@@ -16,7 +16,7 @@ from resnext.runs.history import EpochRow
 
 logger = logging.getLogger(__name__)
 
-LINE_EVERY = 60.0  # seconds, where there is no bar
+LINE_EVERY = 60.0  # seconds, without a bar
 REDRAWN_EVERY = 0.5  # seconds, in a notebook
 
 
@@ -29,7 +29,7 @@ class TrainingProgress(keras.callbacks.Callback):
         images_per_step: images in a step, for the rate.
         steps: steps in an epoch.
         epochs: epochs of the training.
-        done: steps that are done already.
+        done: steps already done.
         is_shown: whether anything is shown at all.
     """
 
@@ -52,7 +52,7 @@ class TrainingProgress(keras.callbacks.Callback):
         epoch, step = divmod(self.done - 1, self.steps)
         facts = f"loss {float(logs['loss']):.3f}  train {100 * float(logs['accuracy']):.2f} %  {self.rate:.1f} images/s"
         if batch == 0:
-            self.started, self.counted = now, 0  # the first step may compile: the rate is that of the others
+            self.started, self.counted = now, 0  # the first step may compile, so it does not count
         if self.bar:
             self.bar.show(self.done, f"epoch {epoch + 1}", facts)
         elif now - self.reported >= LINE_EVERY:
@@ -70,7 +70,7 @@ class TrainingProgress(keras.callbacks.Callback):
         )
 
     def close(self) -> None:
-        """Take the bar away, and give the terminal its cursor back."""
+        """Remove the bar and restore the terminal's cursor."""
         if self.bar:
             self.bar.close()
 
@@ -89,7 +89,7 @@ class _Bar(Protocol):
 
 
 def _open_bar(steps: int, done: int) -> _Bar | None:
-    """Return a bar for a terminal or a notebook; None where there is neither."""
+    """Return a bar for a terminal or a notebook; None without either."""
     console = Console(stderr=True, soft_wrap=True)
     if console.is_jupyter:
         return _NotebookBar(steps)
@@ -97,7 +97,7 @@ def _open_bar(steps: int, done: int) -> _Bar | None:
 
 
 class _TerminalBar:
-    """A line below all others; what is printed to standard error appears above it."""
+    """A line below all others; everything printed to standard error appears above it."""
 
     def __init__(self, console: Console, steps: int, done: int):
         self.progress = Progress(
@@ -121,7 +121,7 @@ class _TerminalBar:
 
 
 class _NotebookBar:
-    """One line in the output of a cell, which is written again in its place."""
+    """One line in a cell's output, rewritten in place."""
 
     def __init__(self, steps: int):
         from IPython.display import display

@@ -1,4 +1,4 @@
-"""What happens between two steps of a training: it counts them, refuses what is not finite, saves, and stops."""
+"""The work between two steps of a training: count steps, refuse values that are not finite, save, and stop."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from resnext.training.variables import restore
 
 
 class Recorder(keras.callbacks.Callback):
-    """Counts the steps of a training, and saves it between two of them when that is due.
+    """Counts the steps of a training, and saves it between two steps when a checkpoint is due.
 
     Args:
         plan: plan of the training.
         state: its state, which the steps change.
-        saving: what saves it.
-        stopped: returns what to raise if a stop was requested.
-        metrics: Keras's metrics of the epoch in which a checkpoint left the training.
+        saving: object that saves it.
+        stopped: function that returns the exception to raise if a stop was requested.
+        metrics: Keras's metrics of the epoch in which the checkpoint was written.
 
     Raises:
         TrainingDiverged: a loss or a weight is not finite; nothing of it is saved.
-        SavingError: nothing could be saved three times in a row.
-        Stopped: a stop was requested, and all is saved.
+        SavingError: saving failed three times in a row.
+        Stopped: a stop was requested, and everything is saved.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Recorder(keras.callbacks.Callback):
         self.saving.check()
         stopped = self.stopped()
         if stopped or self.saving.is_due():
-            self.saving.save(self.model)  # on JAX this property, and nothing else, has the values of the step
+            self.saving.save(self.model)  # on JAX, only this property has the values of the step
         if stopped:
             self.saving.wait_for_all()
             raise stopped

@@ -1,4 +1,4 @@
-"""Saving of a training while it continues: when a checkpoint is due, and the thread that writes it."""
+"""Saving a training while it continues: when a checkpoint is due, and the thread that writes it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from resnext.training.variables import capture
 
 logger = logging.getLogger(__name__)
 
-SAVE_EVERY = 300.0  # seconds: what a kill can cost
-FAILURES = 3  # in a row, after which a training that cannot be saved ends
+SAVE_EVERY = 300.0  # seconds: the most that a kill can cost
+FAILURES = 3  # in a row, after which the training ends
 
 
 class Saving:
@@ -34,11 +34,11 @@ class Saving:
         folder: run folder.
         plan: plan of the training.
         state: its state.
-        facts: what every checkpoint holds beside the state.
-        every: steps between two checkpoints; None goes by time.
+        facts: facts that every checkpoint holds in addition to the state.
+        every: steps between two checkpoints; None saves by time.
         cluster: all processes of the training.
 
-    Its methods raise TrainingDiverged where a weight is not finite, and SavingError after three failures in a row.
+    Its methods raise TrainingDiverged if a weight is not finite, and SavingError after three failures in a row.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Saving:
         self.saved = time.monotonic()
 
     def is_due(self) -> bool:
-        """Return whether it is time for a checkpoint, and none is being written."""
+        """Return whether a checkpoint is due and none is being written."""
         if self.writer.busy:
             return False
         if self.every:
@@ -74,32 +74,32 @@ class Saving:
         self.saved = time.monotonic()
 
     def check(self, wait: bool = False) -> None:
-        """Raise what writing in the thread has come to, if it has ended, or after waiting for it."""
+        """Raise the writing thread's error, if it has ended with one; with `wait`, wait for it first."""
         try:
             self.writer.wait() if wait else self.writer.check()
         except FloatingPointError as error:
             raise self.state.diverged(self.plan, f"{error} is not finite") from None
 
     def wait_for_all(self) -> None:
-        """Wait until the main process has written: a launcher may end all processes when one ends."""
+        """Wait until the main process has written, because a launcher may end all processes when one ends."""
         self.check(wait=True)
         self.cluster.all_max(0)
 
     def finish(self) -> None:
-        """Wait until the last epoch is written, and write again what could not be."""
+        """Wait until the last epoch is written, and retry failed writes."""
         self.check(wait=True)
         self.writer.finish()
         self.cluster.all_max(0)
 
     def join(self) -> None:
-        """Wait for the thread that writes, and raise nothing: the training has ended already."""
+        """Wait for the writing thread, and raise nothing, because the training has already ended."""
         self.writer.join()
 
 
 class Writer:
     """Writes files and checkpoints while training continues, one checkpoint at a time.
 
-    What cannot be written is reported and kept for the next attempt; the third failure in a row ends the training.
+    A failed write is reported and retried with the next one; the third failure in a row ends the training.
 
     Args:
         folder: run folder.
@@ -117,7 +117,7 @@ class Writer:
         return self.thread is not None and self.thread.is_alive()
 
     def start(self, tensors: Tensors, facts: Facts, files: Mapping[str, bytes], best: str) -> None:
-        """Start to write in a thread, once the previous checkpoint is written. The tensors must not change later."""
+        """Start writing in a thread once the previous checkpoint is written. The tensors must not change later."""
         self.wait()
         self.pending |= files
         self.thread = threading.Thread(target=self._write, args=(tensors, facts, best))
@@ -132,12 +132,12 @@ class Writer:
             raise self.error
 
     def join(self) -> None:
-        """Wait, and raise nothing: the training has ended already."""
+        """Wait, and raise nothing, because the training has already ended."""
         if self.thread is not None:
             self.thread.join()
 
     def finish(self) -> None:
-        """Write again what could not be written. Raises SavingError."""
+        """Retry failed writes. Raises SavingError."""
         try:
             self._write_files()
         except OSError as error:

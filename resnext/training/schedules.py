@@ -18,7 +18,7 @@ def learning_rates(recipe: CompleteRecipe, steps_per_epoch: int) -> keras.optimi
     if recipe.schedule == "steps":
         starts = [round(share * recipe.epochs) * steps_per_epoch for share, _ in recipe.steps]
         factors = [1.0, *(factor for _, factor in recipe.steps)]
-        # Keras changes the rate after its boundary, we at the first batch of an epoch.
+        # Keras changes the rate after its boundary; here it changes at the first batch of an epoch.
         boundaries = [start - 1 for start in starts]
         return schedules.PiecewiseConstantDecay(boundaries, [recipe.learning_rate * factor for factor in factors])
     warmup = min(recipe.warmup_epochs * steps_per_epoch, recipe.epochs * steps_per_epoch // 2)

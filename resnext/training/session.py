@@ -1,4 +1,4 @@
-"""One sitting of a training: what is built for it, its epochs, and what they came to."""
+"""One session of a training: the objects it builds, its epochs, and their results."""
 
 from __future__ import annotations
 
@@ -46,37 +46,37 @@ from resnext.weights.save import weights_to_bytes
 
 logger = logging.getLogger(__name__)
 
-EVALUATION_BATCH = 256  # images, at most
+EVALUATION_BATCH = 256  # images at most
 UNFIT_BEFORE = 200  # steps: 0.9**200 of the first batch-norm statistics is less than float32 resolves
-STATISTICS_FROM = 32  # batches, at most: for the batch norm of averaged weights
+STATISTICS_FROM = 32  # batches at most, for the batch norm of averaged weights
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingResult:
-    """What a training came to."""
+    """The result of a training."""
 
     folder: Path
     test: Evaluation  # of the last weights, on the test images
     best_epoch: int
     best_validation_accuracy: float
-    plots: tuple[Path, ...]  # and the report, which shows them
-    plots_missing: str | None  # why there are none, or not all
+    plots: tuple[Path, ...]  # including the report, which shows them
+    plots_missing: str | None  # reason why some or all are missing
 
 
 class Session:
-    """Everything that one process builds to train, from the configuration of a run.
+    """Everything that one process builds for training, from the configuration of a run.
 
-    The order of starting: 1. the network, with the weights that the run starts from; 2. the classifier around it,
-    compiled, with all its variables; 3. the checkpoint, if there is one, which replaces every one of them.
+    It starts in this order: 1. the network, with the weights that the run starts from; 2. the compiled classifier
+    around it, with all its variables; 3. the checkpoint, if there is one, which replaces all variables.
 
     Args:
         folder: run folder.
         config: configuration of the run.
         splits: images of the run.
-        workers: threads that make batches ahead; None for one for each core, at most 8.
-        stop: asked after every step whether to stop.
+        workers: threads that make batches ahead; None: one per core, at most 8.
+        stop: request that is checked after every step.
         cluster: all processes and devices of the training.
-        checkpoint: where the training was left; None for its beginning.
+        checkpoint: checkpoint to continue from; None starts from the beginning.
 
     Raises:
         DataError: the checkpoint belongs to other images.
@@ -123,7 +123,7 @@ class Session:
         build(self.classifier, len(config.classes))
 
     def _restored(self, checkpoint: Checkpoint, facts: dict) -> TrainingState:
-        """Put the model where a checkpoint left it, and return the state that it left."""
+        """Restore the model from a checkpoint, and return the state in it."""
         then, now = checkpoint.facts, facts
         if then["images"] != now["images"]:
             raise DataError(other_images(self.config.data))
@@ -143,7 +143,7 @@ class Session:
         return state
 
     def run(self) -> None:
-        """Train and evaluate the epochs that are left; whatever ends it, the run folder keeps what was saved."""
+        """Train and evaluate the remaining epochs; however it ends, the run folder keeps everything that was saved."""
         with self._outputs() as (progress, events):
             while self.state.history.epochs < self.plan.epochs:
                 self.train_epochs(progress)
@@ -154,16 +154,16 @@ class Session:
             self.saving.finish()
 
     def train_epochs(self, progress: TrainingProgress) -> None:
-        """Take the steps that are left before the next evaluation."""
+        """Take the remaining steps before the next evaluation."""
         left, failures = self.state.steps_left(self.plan), []
         if not left:
             return
         try:
             self.classifier.fit(
-                keep_error(self.batches(self.state.step), failures),  # Keras knows generators only
+                keep_error(self.batches(self.state.step), failures),  # Keras accepts generators only
                 steps_per_epoch=left,
                 callbacks=[self.recorder, progress],
-                shuffle=False,  # the batches are shuffled already
+                shuffle=False,  # the batches are already shuffled
                 verbose=0,
             )
         except Exception:
@@ -172,10 +172,10 @@ class Session:
             raise
 
     def evaluate_epoch(self) -> EpochRow:
-        """Evaluate the network on the validation images, and save what the epoch came to.
+        """Evaluate the network on the validation images, and save the results of the epoch.
 
-        A recipe with an average of the weights evaluates and saves that; training continues without it. A stop on the
-        way leaves a checkpoint from which the evaluation is resumed.
+        If the recipe averages the weights, the average is evaluated and saved; training continues with the raw weights.
+        A stop during the evaluation leaves a checkpoint from which the evaluation resumes.
         """
         trained = self.state.seconds_of_steps()
         try:
@@ -205,9 +205,7 @@ class Session:
 
     def result(self) -> TrainingResult:
         """Evaluate the last weights on the test images, and draw the report."""
-        load_weights(
-            self.network, Run(self.folder, self.config).weights("last")
-        )  # the average, where the recipe keeps one
+        load_weights(self.network, Run(self.folder, self.config).weights("last"))  # averaged, if the recipe averages
         test, history = self.evaluate(self.splits.test), self.state.history
         plots, missing = (), None
         if self.cluster.is_main:
@@ -217,7 +215,7 @@ class Session:
 
     @contextlib.contextmanager
     def _outputs(self) -> Iterator[tuple[TrainingProgress, TensorBoard | None]]:
-        """Open the progress, the run folder and the events; close them in order, whatever ends the training."""
+        """Open the progress, the run folder and the events; close them in order, however the training ends."""
         plan, is_main = self.plan, self.cluster.is_main
         for line in summary(self.config, self.splits, self.network) if is_main else ():
             logger.info(line)
@@ -231,7 +229,7 @@ class Session:
                 yield progress, events
             finally:
                 self.saving.join()
-                progress.close()  # also when training fails: it gives the terminal its cursor back
+                progress.close()  # also when training fails, to restore the terminal's cursor
                 if events:
                     events.close()
 
@@ -241,16 +239,16 @@ class Session:
             run.discard()
 
     def _outcome(self) -> str:
-        """Return where a stop found the training, and how to resume it."""
+        """Return where the training stopped and how to resume it."""
         if not checkpoints(self.folder / CHECKPOINTS):
             return "; nothing was saved"
         where = "in the middle of a step" if self.stop.raised else f"after step {self.state.step}"
         return f" {where}; resume with: {command_to_resume(self.folder)}"
 
     def _as_evaluated(self) -> contextlib.AbstractContextManager:
-        """Put the average of the weights into the network for a while, where the recipe keeps one, and fit statistics.
+        """Return a context in which the network has averaged weights, if the recipe keeps them, and fitting statistics.
 
-        The statistics that come with loaded weights are fit from the start.
+        The statistics that come with loaded weights are usable from the start.
         """
         if not self.config.recipe.ema:
             unfit = self.state.step < UNFIT_BEFORE and not self.config.options.weights
@@ -273,7 +271,7 @@ def train_session(
     cluster: Cluster,
     checkpoint: Checkpoint | None = None,
 ) -> TrainingResult:
-    """Build a session, from a checkpoint where there is one, and train to the end; the arguments are the session's."""
+    """Build a session, from a checkpoint if there is one, and train to the end; the arguments are `Session`'s."""
     check_precision(config.options.dtype)
     keras.utils.set_random_seed(config.options.seed)
     with keras_config(config.options.dtype, "channels_last"), cluster.scope():

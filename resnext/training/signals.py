@@ -1,4 +1,4 @@
-"""Signals that ask a training to stop: it saves itself first, between two steps."""
+"""Signals that ask a training to stop: it first saves itself, between two steps."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from resnext.errors import ResNeXtError
 
 # SLURM's warning is SIGUSR1 by custom; SIGHUP comes when a terminal closes.
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
-_active: list[StopRequest] = []  # of the training of this process
+_active: list[StopRequest] = []  # of this process's training
 
 
 class Stopped(KeyboardInterrupt):
-    """A training was asked to stop, and is saved. It is no error: `except Exception` must not catch it.
+    """A training was asked to stop and is saved. This is not an error: `except Exception` must not catch it.
 
     Args:
-        message: by which signal, after which step.
-        exit_code: 128 + SIGTERM, by which schedulers know that it may be tried again, or 128 + SIGINT.
+        message: the signal, and the step after which it stopped.
+        exit_code: 128 + SIGTERM, which tells schedulers that it may be tried again, or 128 + SIGINT.
     """
 
     def __init__(self, message: str, exit_code: int = 128 + signal.SIGTERM):
@@ -30,26 +30,27 @@ class Stopped(KeyboardInterrupt):
 
 
 class StopRequest:
-    """Whether a stop was asked for, and by which signal.
+    """Whether a stop was requested, and by which signal.
 
     The training calls `asked` between two steps. An interrupt before the first of these calls, and a second signal, are
-    raised where they come: there is nothing to save yet, or somebody does not want to wait.
+    raised immediately: there is nothing to save yet, or the user does not want to wait.
     """
 
     def __init__(self):
         self.number = 0
-        self.is_answered = False  # whether steps are taken, between which the training asks
+        self.is_answered = False  # whether steps are running, between which the training asks
         self.noticed = threading.Event()
-        self.handlers: dict[int, Any] = {}  # of the signals that are heard, as they were before
+        self.handlers: dict[int, Any] = {}  # the previous handlers of the caught signals
         self.raised: Stopped | None = None
-        self.outcome: Callable[[], str] = lambda: "; nothing was saved"  # where it stopped, and what can be done
-        self.failure: ResNeXtError | None = None  # what made the training impossible while it waits for something
+        self.outcome: Callable[[], str] = lambda: "; nothing was saved"  # where it stopped and what to do next
+        self.failure: ResNeXtError | None = None  # an error that occurred while the training waits
 
     def asked(self, all_max: Callable[[int], int] = lambda number: number) -> Stopped | None:
-        """Return what to raise if a stop was asked for.
+        """Return the exception to raise if a stop was requested.
 
         Args:
-            all_max: highest number over all processes: one that is asked to stop stops all, after the same step.
+            all_max: function that returns the highest number over all processes: if one is asked to stop, all stop
+                after the same step.
 
         Raises:
             ResNeXtError: the training has failed meanwhile.
@@ -57,7 +58,7 @@ class StopRequest:
         self.is_answered = True
         if self.failure:
             raise self.failure
-        if self.raised:  # somebody has caught it on its way: imports of large packages do
+        if self.raised:  # it was caught on its way, as imports of large packages do
             return self.raised
         number = all_max(self.number)
         if not number:
@@ -66,21 +67,21 @@ class StopRequest:
         return stopped_by(number)
 
     def check(self, all_max: Callable[[int], int] = lambda number: number) -> None:
-        """Raise Stopped if a stop was asked for."""
+        """Raise Stopped if a stop was requested."""
         if stopped := self.asked(all_max):
             raise stopped
 
     def fail(self, error: ResNeXtError) -> None:
-        """End the training with an error, from another thread: the main one may wait for what will never come.
+        """End the training with an error from another thread: the main thread may be waiting forever.
 
-        A training outside the main thread, which gets no signals, goes on waiting.
+        A training outside the main thread, which receives no signals, continues to wait.
         """
         self.failure = error
         if _active and _active[-1] is self:
             os.kill(os.getpid(), next(iter(self.handlers)))
 
     def described(self, stopped: Stopped) -> Stopped:
-        """Return the same with what is left of the training."""
+        """Return the exception with the outcome of the training added."""
         return Stopped(f"{stopped}{self.outcome()}", stopped.exit_code)
 
     def _ask(self, number: int, frame) -> None:
@@ -95,7 +96,7 @@ class StopRequest:
 
 
 def active_request() -> StopRequest | None:
-    """Return the request that signals make now; None while nothing is trained."""
+    """Return the request that signals currently set; None if no training is running."""
     return _active[-1] if _active else None
 
 
@@ -106,10 +107,10 @@ def exit_code(number: int) -> int:
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Treat SIGTERM, SIGINT, SIGUSR1 and SIGHUP as requests to stop; a second one is raised where it comes.
+    """Treat SIGTERM, SIGINT, SIGUSR1 and SIGHUP as requests to stop; raise a second one immediately.
 
-    A signal that the process ignores, as `nohup` arranges, stays ignored. Do nothing outside the main thread, the only
-    one that receives signals.
+    A signal that the process ignores, as under `nohup`, stays ignored. Outside the main thread, which alone receives
+    signals, this does nothing.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -123,7 +124,7 @@ def stop_on_signals() -> Iterator[StopRequest]:
     except Stopped as stopped:
         raise request.described(stopped) from stopped
     except Exception as error:
-        if request.failure:  # a backend may hand on an interrupt as an error of its own
+        if request.failure:  # a backend may turn an interrupt into its own error
             raise request.failure from error
         if request.raised:
             raise request.described(request.raised) from error
@@ -136,5 +137,5 @@ def stop_on_signals() -> Iterator[StopRequest]:
 
 
 def stopped_by(number: int) -> Stopped:
-    """Return what to raise for a signal."""
+    """Return the exception to raise for a signal."""
     return Stopped(f"stopped by {signal.Signals(number).name}", exit_code(number))

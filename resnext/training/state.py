@@ -1,4 +1,4 @@
-"""What a training does, and where it stands: the plan never changes, and the state is what a checkpoint holds."""
+"""The plan of a training, which never changes, and its state, which a checkpoint stores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from resnext.errors import TrainingDiverged
 from resnext.metrics.evaluation import Evaluation
 from resnext.runs.history import EpochRow, History
 
-NAMED = 16  # images of a bad step
+NAMED = 16  # images of a bad step that are named
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Plan:
         steps: steps in an epoch.
         images: images in a step.
         evaluate_every: epochs between two evaluations.
-        rate: learning rate after a number of steps.
-        names_of: names of the images of a step, by its number, counted from 0.
+        rate: function from a number of steps to the learning rate.
+        names_of: function from the number of a step, counted from 0, to the names of its images.
     """
 
     epochs: int
@@ -39,14 +39,14 @@ class Plan:
 
 @dataclass
 class TrainingState:
-    """All that changes during a training besides the model's variables; saved and restored in full."""
+    """Everything that changes during a training besides the model's variables; saved and restored in full."""
 
     step: int = 0  # batches done
     history: History = field(default_factory=History)
     logs: dict[str, float] = field(default_factory=dict)  # loss and accuracy of the epoch so far
-    before: float = 0.0  # seconds spent on the epoch in earlier sittings
-    started: float = field(default_factory=time.monotonic)  # when this sitting's part of the epoch began
-    first: int = 0  # step with which it began
+    before: float = 0.0  # seconds spent on the epoch in earlier sessions
+    started: float = field(default_factory=time.monotonic)  # when this session's part of the epoch began
+    first: int = 0  # step at which it began
 
     def next_evaluated(self, plan: Plan) -> int:
         """Return the number of the next epoch after which the network is evaluated."""
@@ -57,11 +57,11 @@ class TrainingState:
         return self.next_evaluated(plan) * plan.steps - self.step
 
     def is_within_epoch(self, plan: Plan) -> bool:
-        """Whether steps have been taken since the last evaluation, and others are left."""
+        """Return whether some steps have been taken since the last evaluation and some are left."""
         return self.step > self.history.epochs * plan.steps and self.steps_left(plan) > 0
 
     def begin(self) -> None:
-        """Start the clock of this sitting's part of an epoch."""
+        """Start the clock of this session's part of an epoch."""
         self.started, self.first = time.monotonic(), self.step
 
     def seconds(self) -> float:
@@ -69,7 +69,7 @@ class TrainingState:
         return self.before + self.seconds_of_steps()
 
     def seconds_of_steps(self) -> float:
-        """Return the seconds that this sitting's part of the epoch has taken."""
+        """Return the seconds that this session's part of the epoch has taken."""
         return time.monotonic() - self.started
 
     def add_row(self, plan: Plan, evaluation: Evaluation, trained: float) -> EpochRow:
@@ -78,7 +78,7 @@ class TrainingState:
         Args:
             plan: plan of the training.
             evaluation: evaluation on the validation images.
-            trained: seconds that the steps of this sitting took.
+            trained: seconds that the steps of this session took.
 
         Raises:
             TrainingDiverged: the validation loss is not finite.
@@ -118,7 +118,7 @@ class TrainingState:
         )
 
     def to_facts(self) -> dict[str, Any]:
-        """Return the part of the state that a checkpoint stores beside the variables."""
+        """Return the part of the state that a checkpoint stores in addition to the variables."""
         rows = [row._asdict() for row in self.history.rows]
         facts = {"step": self.step, "epochs": self.history.epochs, "rows": rows, "logs": self.logs}
         return {**facts, "spent": self.seconds()}

@@ -68,16 +68,17 @@ def train(
             one that suits the images.
         out: run folder, new or empty; by default `runs/DATA-VARIANT-N` with the next number.
         recipe: training recipe to use, or its name; by default "photos", or "finetune" with weights.
-        options: `TrainingOptions`, whole.
-        workers: threads that make batches ahead; by default one for each core, at most 8. The batches are the same.
+        options: complete `TrainingOptions`.
+        workers: threads that make batches ahead; by default one per core, at most 8. Their number does not change the
+            batches.
         device: "cpu", "gpu" or "gpu:N"; by default a GPU if the backend finds one. Choose it before Keras is imported.
         keywords: any field of `Recipe` or `TrainingOptions` by its name, such as `epochs=5`, `weights="auto"`.
 
     Raises:
         ArgumentError, RunError, DataError, WeightsError: before anything is written.
         ImageError, TrainingDiverged, SavingError, OutOfMemoryError: the run folder keeps what was saved.
-        DistributedError, PeerLostError: several processes (see `resnext.distributed`) cannot reach each other, cannot
-            share the batches, or one of them has ended.
+        DistributedError, PeerLostError: several processes (see `resnext.distributed`) cannot reach each other or share
+            the batches, or one of them has ended.
         Stopped: SIGTERM, SIGINT or SIGUSR1 was received; `resume` continues.
 
     >>> train("sign-digits", out="runs/signs", epochs=20, seed=1).test.top(1)  # doctest: +SKIP
@@ -128,11 +129,11 @@ def resume(
 ) -> TrainingResult:
     """Resume a training from its newest intact checkpoint, to the same weights as if it had never stopped.
 
-    Bit for bit where backend, versions and kind of machine are the same; a warning says if they are not.
+    The weights are equal bit for bit if backend, versions and kind of machine are the same; a warning reports if not.
 
     Args:
         folder: run folder.
-        data: where the images are now; by default where they were.
+        data: current place of the images; by default the original one.
         workers: as in `train`.
         device: as in `train`.
         variant: network that the caller expects the run to have; None does not compare it.
@@ -141,8 +142,8 @@ def resume(
         keywords: fields of recipe and options that the caller expects, as in `train`.
 
     Raises:
-        RunError: the folder is no run or is in use, or its configuration, its images or its network are not those of
-            the checkpoint, or not those that the caller expects.
+        RunError: the folder is not a run or is in use; or its configuration, images or network differ from those of the
+            checkpoint or those that the caller expects.
         DamagedCheckpointError: there are checkpoints, and none of them is intact.
         ArgumentError, DataError, ImageError, TrainingDiverged, SavingError, OutOfMemoryError, Stopped: as in `train`.
 
@@ -192,7 +193,7 @@ def _chosen(
 def _choose_start(
     variant: str | Variant | None, recipe: Recipe, weights: str | None
 ) -> tuple[Recipe, str | None, Choice | None]:
-    """Return recipe, weights and network as far as they are known before the images are; reads no image."""
+    """Return recipe, weights and network as far as they are known without reading an image."""
     named = as_variant(variant) if variant else None
     start, words = choose_weights(weights, named)
     _log(logging.INFO, *words)
@@ -221,7 +222,7 @@ def _check_outside(folder: Path, source: DataSource) -> None:
 
 
 def _log(level: int, *lines: str) -> None:
-    """Log lines, in the main process."""
+    """Log lines in the main process only."""
     for line in lines if _is_main() else ():
         logger.log(level, line)
 
@@ -229,7 +230,7 @@ def _log(level: int, *lines: str) -> None:
 def check_options(
     folder: Path, config: RunConfig, variant: Variant | None, recipe: Recipe | None, options: TrainingOptions | None
 ) -> None:
-    """Compare what the caller expects of a run with what it is. Raises RunError."""
+    """Compare a run with the caller's expectations. Raises RunError."""
     if options and options.weights:
         absolute = str(user_path(options.weights).resolve())  # the file may be gone
         same = absolute == config.options.weights
@@ -242,7 +243,7 @@ def check_options(
 
 
 def _open_again(folder: Path, config: RunConfig, data: str | Path | None) -> DataSource:
-    """Open the data of a run, where it was or where it is now."""
+    """Open the data of a run at its original or current place."""
     if data or config.data in BUILTIN or Path(config.data).exists():
         return open_data(data or config.data, config.options.follow_links)
     raise DataError(
@@ -262,7 +263,7 @@ def _lock(folder: Path) -> contextlib.AbstractContextManager[None]:
 
 
 def _broadcast(folder: Path, checkpoint: Checkpoint | None, cluster: Cluster) -> Checkpoint | None:
-    """Return in every process the checkpoint that the main one found intact."""
+    """Return in every process the checkpoint that the main process found intact."""
     facts = checkpoint.facts if checkpoint else {"step": -1, "epochs": -1}
     step, epochs = cluster.broadcast((facts["step"], facts["epochs"]))
     if cluster.is_main or step < 0:
@@ -291,7 +292,7 @@ def _check_recipe(variant: Variant, recipe: Recipe, weights: str | None) -> None
 
 
 def _check_same(folder: Path, config: RunConfig, facts: dict) -> None:
-    """Compare a run's configuration with the one that its checkpoint holds."""
+    """Compare a run's configuration with the one in its checkpoint."""
     now, then = config.to_json(), facts["config"]
     pairs = [(name, then.get(name), value) for name, value in now.items() if name != "recipe"]
     pairs += [(name, then["recipe"].get(name), value) for name, value in now["recipe"].items()]
@@ -305,7 +306,7 @@ def _check_same(folder: Path, config: RunConfig, facts: dict) -> None:
 def _check_splits(splits: Splits, recipe: Recipe, skip_bad: float) -> Splits:
     """Check that every image can be read.
 
-    Evaluation images are decoded in full, so that a bad one fails now and not after the first epoch.
+    Evaluation images are decoded completely, so that a bad one fails now and not after the first epoch.
     """
     if skip_bad:
         parts = {

@@ -21,12 +21,12 @@ def _path(group: str, path: str) -> str:
 
 
 def capture(classifier: keras.Model) -> dict[str, np.ndarray]:
-    """Return copies of all values."""
+    """Return copies of the values of all variables."""
     return {name: np.array(keras.ops.convert_to_numpy(v)) for name, v in variables(classifier).items()}
 
 
 def restore(classifier: keras.Model, tensors: dict[str, np.ndarray], group: str) -> None:
-    """Assign one group of what `capture` returned, maybe on another backend, whose integers have other types."""
+    """Assign one group of the values that `capture` returned, possibly on another backend with other integer types."""
     for name, variable in variables(classifier).items():
         if name.startswith(f"{group}/"):
             value = tensors[name]
@@ -35,7 +35,7 @@ def restore(classifier: keras.Model, tensors: dict[str, np.ndarray], group: str)
 
 
 def build(classifier: keras.Model, classes: int) -> None:
-    """Create the variables that a compiled model otherwise gets with its first step."""
+    """Create the variables that a compiled model otherwise creates in its first step."""
     classifier.optimizer.build(classifier.trainable_variables)
     nothing = keras.ops.zeros((1, classes))
     classifier.compute_metrics(None, nothing, nothing)
