@@ -1,1 +1,1 @@
-"""A trained network in other programs' formats: one file for each, compared in its own runtime."""
+"""Export of trained networks to other programs' formats: one file for each, verified in its own runtime."""

@@ -1,4 +1,4 @@
-"""What a smaller dtype costs: images to calibrate on, and the accuracy before and after."""
+"""The cost of a smaller dtype: images for calibration, and the accuracy before and after."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from resnext.exporting.options import ExportOptions
 from resnext.inference.evaluate import evaluate_examples, examples_for, open_data_for
 from resnext.inference.model import Model
 
-IMAGES = 256  # to calibrate on
+IMAGES = 256  # for calibration
 BATCH_SIZE = 16
 
 
 class Cost(NamedTuple):
-    """What a smaller dtype costs: top-1 accuracy before and after, and the numbers of images."""
+    """The cost of a smaller dtype: top-1 accuracy before and after, and the numbers of images."""
 
     before: float
     after: float
@@ -31,22 +31,22 @@ class Cost(NamedTuple):
 
 
 class Calibration(NamedTuple):
-    """Images to calibrate on, uint8 (images, size, size, 3), and labelled images to evaluate on."""
+    """Images for calibration, uint8 (images, size, size, 3), and labelled images for evaluation."""
 
     images: np.ndarray
     examples: Examples
 
 
 def calibration_of(export: Export, data: str | Path | None) -> Calibration:
-    """Return images of the user's for a model: of the training part where there is one.
+    """Return the user's images for a model, from the training part if there is one.
 
     Args:
-        export: network on its way into a file.
+        export: network to export.
         data: labelled images; None for those that the run was trained on.
 
     Raises:
-        ArgumentError: no data.
-        DataError: it cannot be used, or is gone.
+        ArgumentError: there is no data.
+        DataError: the data cannot be used, or is gone.
     """
     model = export.model
     try:
@@ -64,7 +64,7 @@ def calibration_of(export: Export, data: str | Path | None) -> Calibration:
 
 
 def training_images(model: Model, source: DataSource) -> Examples:
-    """Return the images that a run was trained on, the training part of other data, or else all of it."""
+    """Return the images that a run was trained on; for other data, its training part or else all of it."""
     with contextlib.suppress(ArgumentError, DataError):
         return source.splits(model.run.config.options.draw).train if model.run else source.splits().train
     return examples_for(model, source)

@@ -1,4 +1,4 @@
-"""A model card: what a network is, what it was trained on, how good it is, and how it is used."""
+"""A model card: a network's architecture, training data, accuracy and use."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ SHOWN = 50  # classes
 
 
 def model_card(model: Model, description: Description, evaluated: Evaluated | None, trained_on: int | None) -> str:
-    """Return a README.md with the fields that huggingface.co reads at its head.
+    """Return a README.md, headed by the fields that huggingface.co reads.
 
     Args:
         model: opened model.
-        description: what the exported files say of themselves.
-        evaluated: evaluation of a run on the images that it held out; None for weights, or where the images are gone.
-        trained_on: number of images that the run was trained on; None likewise.
+        description: description in the exported files.
+        evaluated: evaluation of a run on the images that it held out; None for weights, or if the images are gone.
+        trained_on: number of images that the run was trained on, or None for the same reasons.
     """
     facts = description.facts
     size = model.preprocessing.size
@@ -91,7 +91,7 @@ def _result(model: Model, evaluated: Evaluated | None) -> list[str]:
 
 
 def _metrics(model: Model, document: dict[str, Any]) -> list[str]:
-    """Return the metrics with their intervals, and each class, as tables."""
+    """Return tables of the metrics with their intervals, and of each class."""
     metrics = [f"| {NAMES[name]} | {metric_text(name, entry)} |" for name, entry in document["metrics"].items()]
     classes = [
         f"| {row['name']} | {row['images']:,} | {100 * row['precision']:.1f} % | {100 * row['recall']:.1f} % |"

@@ -1,4 +1,4 @@
-"""Export a trained network, open it again in its own runtime, and compare the two, before anything is replaced."""
+"""Export a trained network, open the file in its own runtime, and compare the two before anything is replaced."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from resnext.keywords import with_keywords
 
 
 class Exported(NamedTuple):
-    """What `export` has written, and how it was checked."""
+    """The file that `export` wrote, and the results of its verification."""
 
     path: Path
-    difference: float  # largest, of a probability
+    difference: float  # largest difference of a probability
     images: int
     source: str  # of the images
     cost: Cost | None = None  # of half precision or int8
@@ -45,24 +45,24 @@ def export(
     options: ExportOptions | None = None,
     **keywords: Unpack[ExportKeywords],
 ) -> Exported:
-    """Write a trained network in the format of another program, with batch norm folded and the classes in it.
+    """Write a trained network in another program's format, with folded batch norm and its classes.
 
     The file is written beside its place, opened in its own runtime, and compared with the network on images in batches
-    of 1, 3 and 17. Only then it replaces what was there before.
+    of 1, 3 and 17. Only then does it replace an earlier file.
 
     Args:
         model: run folder, tag of published weights, `hf:OWNER/NAME`, file of weights, or name of a network.
         out: file to write, with labels.txt beside it; or new folder.
         weights: as in `Model.open`.
-        images: images to compare on; by default those that the run held out, or random ones where they are gone.
+        images: images for the comparison; by default those that the run held out, or random ones if they are gone.
         data: labelled images, as in `evaluate`, to calibrate int8 and to evaluate it or half precision; by default the
             run's.
-        options: `ExportOptions`, whole.
-        keywords: any of its fields by name, such as `dtype="int8"`.
+        options: complete `ExportOptions`.
+        keywords: any of their fields by name, such as `dtype="int8"`.
 
     Raises:
         ArgumentError, RunError, WeightsError: before anything is written.
-        ExportError: the file computes something else, or a smaller dtype costs more accuracy than `max_drop`.
+        ExportError: the file's outputs differ, or a smaller dtype costs more accuracy than `max_drop`.
 
     >>> export("runs/signs", "signs.onnx").difference < 1e-5  # doctest: +SKIP
     True
@@ -87,14 +87,14 @@ def export(
         if calibration:
             cost = _made_smaller(prepared, calibration, write, network, written)
         place_of_labels(kind, written, network).write_bytes(labels_text(opened.classes))
-        for file in sorted(folder.iterdir(), key=lambda file: file == written):  # the file itself last
+        for file in sorted(folder.iterdir(), key=lambda file: file == written):  # the network's file last
             os.replace(file, path.with_name(file.name))
     sync_folder(path.parent)
     return Exported(path, difference, count, source, cost)
 
 
 def describe(model: Model, options: ExportOptions) -> Description:
-    """Return what the file says of itself."""
+    """Return the description that the file contains."""
     facts: dict[str, Any] = {"model": Path(model.name).resolve().name, "resnext": importlib.metadata.version("resnext")}
     if model.run:
         config = model.run.config
@@ -113,7 +113,7 @@ def describe(model: Model, options: ExportOptions) -> Description:
 def _made_smaller(
     export: Export, calibration: Calibration, write: Callable[[Export, Path], Path], network: Path, written: Path
 ) -> Cost:
-    """Replace what was written by the network in a smaller dtype. Raises ExportError where that costs too much."""
+    """Replace the written file by the network in a smaller dtype. Raises ExportError if that costs too much."""
     folder, options = written.with_name("smaller"), export.options
     folder.mkdir()
     is_int8 = options.dtype == "int8"

@@ -10,7 +10,7 @@ from resnext.errors import ExportError
 def halved(content: bytes) -> bytes:
     """Return a network in ONNX with its kernels in float16, each cast to float32 where it is used.
 
-    Runtimes do that once, when they open the file. Vectors, such as biases, stay as they are.
+    Runtimes cast once, when they open the file. Vectors, such as biases, stay unchanged.
 
     Raises:
         ExportError: a weight is beyond the range of float16.

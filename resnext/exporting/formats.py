@@ -1,4 +1,4 @@
-"""A network on its way into a file, and the functions that write it: one file `to_*.py` for each format."""
+"""A network during its export, and the functions that write it: one file `to_*.py` for each format."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Export:
 
     Args:
         model: opened model.
-        description: what the file is to say of itself.
+        description: description that the file will contain.
         options: options of the export.
-        small: the network in ONNX in a smaller dtype; None for float32, which is made when it is needed.
+        small: the network in ONNX in a smaller dtype; None for float32, which is made on demand.
     """
 
     model: Model
@@ -36,13 +36,13 @@ class Export:
 
     @cached_property
     def source(self) -> DataSource | None:
-        """The data of the run, opened when it is needed; None for a model without a run. Raises DataError."""
+        """The data of the run, opened on demand; None for a model without a run. Raises DataError."""
         run = self.model.run
         return open_data_for(run.config.data, False, self.model) if run else None
 
     @cached_property
     def onnx(self) -> bytes:
-        """The network in ONNX, from which other formats are made as well. Raises MissingPackageError."""
+        """The network in ONNX, from which some other formats are made. Raises MissingPackageError."""
         from resnext.engines.onnx_file import onnx_file
 
         if self.small is not None:
@@ -52,5 +52,5 @@ class Export:
 
 
 def writer_of(format: str) -> Callable[[Export, Path], Path]:
-    """Return the function that writes a format to a path, and returns the file or folder that a runtime opens."""
+    """Return the function that writes a format to a path and returns the file or folder that a runtime opens."""
     return importlib.import_module(f"resnext.exporting.to_{format}").write

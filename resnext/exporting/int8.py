@@ -1,4 +1,4 @@
-"""Post-training quantisation to int8: static, by ONNX Runtime, calibrated on images of the user's."""
+"""Post-training quantisation to int8: static, by ONNX Runtime, calibrated on the user's images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from resnext.engines.engine import check_installed
 from resnext.exporting.calibration import BATCH_SIZE, Calibration
 from resnext.exporting.options import ExportOptions
 
-OPERATIONS = ["Conv", "Gemm"]  # with additions and pools as well, OpenVINO was slower (docs/performance.md)
+OPERATIONS = ["Conv", "Gemm"]  # with additions and pools in int8 as well, OpenVINO was slower (docs/performance.md)
 
 
 def quantise(content: bytes, calibration: Calibration, options: ExportOptions, folder: Path) -> bytes:
@@ -23,9 +23,9 @@ def quantise(content: bytes, calibration: Calibration, options: ExportOptions, f
 
     Args:
         content: the network in ONNX, float32.
-        calibration: images whose activations give the scales.
+        calibration: images whose activations determine the scales.
         options: how the scales are chosen, and whether the first and the last layer stay in float32.
-        folder: folder for files on the way.
+        folder: folder for temporary files.
 
     Raises:
         MissingPackageError: onnxruntime is not installed.
@@ -63,7 +63,7 @@ def quantise(content: bytes, calibration: Calibration, options: ExportOptions, f
 
 
 class _Reader:
-    """Hands the images to ONNX Runtime, batch by batch."""
+    """Passes the images to ONNX Runtime, batch by batch."""
 
     def __init__(self, images: np.ndarray):
         self.batches = iter(np.array_split(images, max(1, len(images) // BATCH_SIZE)))
@@ -75,7 +75,7 @@ class _Reader:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep ONNX Runtime's notes on its progress off the terminal."""
+    """Keep ONNX Runtime's progress notes off the terminal."""
     level = logging.root.level
     logging.root.setLevel(logging.ERROR)
     try:

@@ -1,4 +1,4 @@
-"""What an exported network computes, in operations of Keras: images in; probabilities and maps out."""
+"""The function of an exported network in Keras operations: images in; probabilities and maps out."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def exported_function(export: Export) -> tuple[keras.Model, Callable[[Any], dict]]:
-    """Return a network, and the function that its file is to hold.
+    """Return a network, and the function to write to its file.
 
     Args:
         export: network to write.
 
     Returns:
         The model whose weights the function uses; and the function from uint8 (batch, size, size, 3), or normalised
-        float32 of that shape, to `probabilities` (batch, classes) and, where maps are asked for, `maps` (batch, height,
+        float32 of that shape, to `probabilities` (batch, classes) and, if maps are requested, `maps` (batch, height,
         width, classes).
     """
     from keras import ops

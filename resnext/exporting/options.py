@@ -16,13 +16,13 @@ CalibrationMethod = Literal["minmax", "entropy", "percentile"]
 
 
 class Format(NamedTuple):
-    """What is known of a format, whose file `to_NAME.py` has the function `write(export, path)`.
+    """The facts about a format, whose file `to_NAME.py` has the function `write(export, path)`.
 
     Args:
-        suffix: of its file; None for a folder.
+        suffix: suffix of its file; None for a folder.
         backend: backend of Keras that writes it; None for any.
-        all_dtypes: whether it is written in float16 and int8 as well.
-        is_repository: whether it is a folder of a server's, with the network two folders below.
+        all_dtypes: whether it can be written in float16 and int8 as well.
+        is_repository: whether it is a server's model repository, with the network two folders below.
     """
 
     suffix: str | None = None
@@ -50,12 +50,12 @@ class ExportOptions:
     Args:
         format: "onnx" (.onnx), "openvino" (.xml, with a .bin beside it), "litert" (.tflite), "torch" (.pt2); or a
             folder: "saved_model", "bundle" (that timm loads as well), or a model repository for "triton" or "ovms"; by
-            default that of the suffix.
-        normalisation: "inside": the file takes uint8 images (batch, size, size, 3) and normalises them itself;
-            "outside": it takes normalised float32 images (batch, 3, size, size).
+            default from the suffix.
+        normalisation: "inside": the file accepts uint8 images (batch, size, size, 3) and normalises them itself;
+            "outside": it accepts normalised float32 images (batch, 3, size, size).
         maps: whether the class activation maps are a second output.
-        dtype: "float32"; "float16" for kernels of half the size, and the same speed; or "int8" for kernels and
-            activations in eight bits: smaller, and faster where the CPU can.
+        dtype: "float32"; "float16" for kernels of half the size at the same speed; or "int8" for kernels and
+            activations in eight bits: smaller, and faster if the CPU supports it.
         calibration: how the range of activations is chosen for int8: "minmax", "entropy" or "percentile".
         keep_ends: whether the first and the last layer stay in float32.
         max_drop: share by which top-1 may fall with float16 or int8 before the export is refused.

@@ -1,4 +1,4 @@
-"""Where an export goes, and whether it can: its format, its place, and the backend that writes it."""
+"""The preconditions of an export: its format, its target, and the backend that writes it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from resnext.inference.model import Model
 
 
 def chosen_format(path: Path, options: ExportOptions) -> ExportFormat:
-    """Return the format that is asked for, or that the suffix names. Raises ArgumentError."""
+    """Return the format that is requested or that the suffix names. Raises ArgumentError."""
     if not path.name:
         raise ArgumentError("`out` is empty. Pass a file to write, such as network.onnx, or a new folder.")
     chosen = options.format or format_of(path)
@@ -37,7 +37,7 @@ def chosen_format(path: Path, options: ExportOptions) -> ExportFormat:
 
 
 def check_target(path: Path, format: ExportFormat, model: Model) -> None:
-    """Refuse a place that cannot be written to, or that has files of another network. Raises ArgumentError."""
+    """Refuse a target that cannot be written to, or that has files of another network. Raises ArgumentError."""
     if wrong := [name for name in model.classes if len(name.splitlines()) != 1]:
         raise ArgumentError(
             f"the class {wrong[0]!r} has more than one line, and {LABELS} has a class on each. Rename the class."
@@ -59,7 +59,7 @@ def check_target(path: Path, format: ExportFormat, model: Model) -> None:
 
 
 def check_backend(format: ExportFormat) -> None:
-    """Refuse a format that another backend writes than the one that Keras has. Raises ArgumentError."""
+    """Refuse a format that needs a backend different from Keras's current one. Raises ArgumentError."""
     needed = FORMATS[format].backend
     if needed is None:
         return
@@ -85,7 +85,7 @@ def place_of_labels(format: ExportFormat, written: Path, network: Path) -> Path:
     Args:
         format: format of the export.
         written: file or folder that was written.
-        network: the file or folder in it that a runtime opens.
+        network: file or folder in it that a runtime opens.
     """
     known = FORMATS[format]
     if known.is_repository:

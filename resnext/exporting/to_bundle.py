@@ -21,11 +21,11 @@ def write(export: Export, path: Path) -> Path:
     """Write a trained network into a new folder, and return it.
 
     Args:
-        export: network to write; its weights go out as they are, for other programs to build the network.
+        export: network to write; its weights are written unchanged, because other programs build the network from them.
         path: folder to make.
 
     Raises:
-        ArgumentError: a network that timm does not have, such as those for CIFAR.
+        ArgumentError: timm does not have the network, such as those for CIFAR.
     """
     model, description = export.model, export.description
     if not fits_timm(model.variant):
@@ -44,7 +44,7 @@ def write(export: Export, path: Path) -> Path:
 
 
 def _evaluated(export: Export) -> tuple[Evaluated, int] | tuple[None, None]:
-    """Evaluate a run on the images that it held out, and count those of its training, where they still can be read."""
+    """Evaluate a run on the images that it held out, and count its training images, if they can still be read."""
     model = export.model
     with contextlib.suppress(DataError, ArgumentError, ImageError):
         if source := export.source:

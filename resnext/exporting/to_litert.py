@@ -21,8 +21,8 @@ from resnext.exporting.preconditions import labels_text
 def write(export: Export, path: Path) -> Path:
     """Write a trained network, and return the file.
 
-    The description and the labels are in a zip archive at the end of the file, as the files that belong to TensorFlow
-    Lite's own metadata are; programs that know nothing of it see the network only.
+    The description and the labels are in a zip archive at the end of the file, like the files of TensorFlow Lite's own
+    metadata. Programs that do not know it see only the network.
 
     Raises:
         MissingPackageError: ai-edge-litert is not installed.
@@ -40,7 +40,7 @@ def write(export: Export, path: Path) -> Path:
 
 
 def _archive(description: Description, network: bytes) -> bytes:
-    """Return a zip archive with what the file says of itself and of its network, and the classes."""
+    """Return a zip archive with the description of the file and its network, and the classes."""
     files = {
         DESCRIPTION: json.dumps(description.to_metadata(network), ensure_ascii=False),
         LABELS: labels_text(description.classes).decode(),

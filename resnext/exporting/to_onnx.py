@@ -21,5 +21,5 @@ def write(export: Export, path: Path) -> Path:
     del network.metadata_props[:]
     body, end = network.SerializeToString(), onnx.ModelProto()
     onnx.helper.set_model_props(end, export.description.to_metadata(body) | {LENGTH: str(len(body))})
-    path.write_bytes(body + end.SerializeToString())  # messages of Protocol Buffers may be written in parts
+    path.write_bytes(body + end.SerializeToString())  # Protocol Buffers messages may be written in parts
     return path

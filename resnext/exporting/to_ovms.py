@@ -1,4 +1,4 @@
-"""Export to OpenVINO Model Server: a model repository with one network of OpenVINO, and the server's configuration."""
+"""Export to OpenVINO Model Server: a model repository with one OpenVINO network, and the server's configuration."""
 
 from __future__ import annotations
 

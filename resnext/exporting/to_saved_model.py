@@ -1,4 +1,4 @@
-"""Export to TensorFlow's SavedModel: a folder with the graph, whose weights are constants in it."""
+"""Export to TensorFlow's SavedModel: a folder with the graph, which contains the weights as constants."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write(export: Export, path: Path) -> Path:
     with silent():
         constant, names = _with_constant_weights(export, images)
         module: Any = tf.Module()
-        module.network = constant  # a function is saved if something has it
+        module.network = constant  # a function is saved if an attribute holds it
         serve = tf.function(lambda images: dict(zip(names, constant(images), strict=True)), input_signature=[images])
         tf.saved_model.save(module, str(path), signatures={SIGNATURE: serve})
     (path / DESCRIPTION).parent.mkdir()
@@ -35,9 +35,9 @@ def write(export: Export, path: Path) -> Path:
 
 
 def _with_constant_weights(export: Export, images: Any) -> tuple[Any, list[str]]:
-    """Return the function of TensorFlow that a network computes, and the names of its outputs in order.
+    """Return the TensorFlow function that a network computes, and the names of its outputs in order.
 
-    Variables would be restored by operations that read files, which nobody runs for a file of others.
+    Variables would be restored by operations that read files, which nobody should run in a file from others.
     """
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
@@ -47,5 +47,5 @@ def _with_constant_weights(export: Export, images: Any) -> tuple[Any, list[str]]
     network, compute = exported_function(export)
     concrete = tf.function(compute, input_signature=[images]).get_concrete_function()
     constant = convert_variables_to_constants_v2(concrete)
-    del network  # whose variables had to live until here
+    del network  # its variables had to live until here
     return constant, sorted(concrete.structured_outputs)

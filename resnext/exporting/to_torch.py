@@ -11,13 +11,13 @@ from resnext.exporting.formats import Export
 from resnext.exporting.options import LABELS
 from resnext.exporting.preconditions import labels_text
 
-KEPT = ("val", "tensor_meta")  # of what is known of a node; the rest are lines and paths of the program that wrote it
+KEPT = ("val", "tensor_meta")  # of a node's metadata; the rest are lines and paths of the program that wrote it
 
 
 def write(export: Export, path: Path) -> Path:
     """Write a trained network, and return the file.
 
-    Normalised images and maps have their channels first, as PyTorch has them.
+    Normalised images and maps are channels first, as in PyTorch.
     """
     import keras
     import torch
@@ -29,7 +29,7 @@ def write(export: Export, path: Path) -> Path:
     inside, size = description.input == "uint8", export.model.preprocessing.size
 
     class Network(torch.nn.Module):
-        """The network with its weights as parameters; Keras would have them as constants, copied at each call."""
+        """The network with its weights as parameters; Keras would store them as constants, copied at each call."""
 
         def __init__(self):
             super().__init__()

@@ -1,4 +1,4 @@
-"""Export to NVIDIA Triton: a model repository with one network in ONNX, for ONNX Runtime there."""
+"""Export to NVIDIA Triton: a model repository with one ONNX network, for Triton's ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from resnext.exporting import to_onnx
 from resnext.exporting.formats import Export
 from resnext.exporting.options import LABELS
 
-MAX_BATCH = 64  # images that Triton computes at once
+MAX_BATCH = 64  # images that Triton computes at once at most
 
 
 def write(export: Export, path: Path) -> Path:
     """Write a new model repository; return the network's file in it.
 
-    The configuration is a `ModelConfig` in text:
+    The configuration is a `ModelConfig` as text:
     https://github.com/triton-inference-server/common/blob/main/protobuf/model_config.proto
     """
     name = repository_name(export.description)
@@ -61,5 +61,5 @@ def _end(side: str, name: str, kind: str, sides: list[int], labels: str = "") ->
 
 
 def _sides(end) -> list[int]:
-    """Return the sides of an input or output without the batch; -1 for any."""
+    """Return the shape of an input or output without the batch; -1 means any length."""
     return [side.dim_value or -1 for side in end.type.tensor_type.shape.dim[1:]]

@@ -1,4 +1,4 @@
-"""The comparison of a file with its network, before the file is kept."""
+"""The comparison of a file with its network before the file is kept."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from resnext.inference.evaluate import examples_for
 from resnext.inference.model import Model
 
 CLOSE = 1e-5  # largest difference of a probability in float32
-IMAGES = 17  # that are compared, in batches of 1, 3 and 17
-COARSE = 8  # pixels, side of the random colours that are compared where no image is there
+IMAGES = 17  # compared, in batches of 1, 3 and 17
+COARSE = 8  # pixels, side of the random colours that replace images
 
 
 def sample(export: Export, images: str | Path | Iterable[str | Path] | None) -> tuple[np.ndarray, int, str]:
@@ -66,7 +66,7 @@ def largest_difference(model: Model, path: Path, pixels: np.ndarray) -> float:
     for batch in (1, 3, IMAGES):
         ours, theirs = (engine.outputs(pixels[:batch]).probabilities() for engine in (network, file))
         differences.append(np.abs(ours - theirs).max())
-    return float(np.max(differences))  # NaN where one is
+    return float(np.max(differences))  # NaN if one of them is
 
 
 def verify(difference: float, path: Path) -> float:

@@ -1,1 +1,1 @@
-"""A trained network in use: `Model.open`, evaluate, predict, explain."""
+"""Using a trained network: `Model.open`, evaluate, predict, explain."""

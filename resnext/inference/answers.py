@@ -1,4 +1,4 @@
-"""What a trained network answers to a stream of images, one after another."""
+"""The results of a trained network for a stream of images, one after another."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ T = TypeVar("T")
 
 
 class Answers(Generic[T], Iterator[T]):
-    """An iterator over the answers to images, in order.
+    """An iterator over the results for images, in order.
 
     Args:
-        answers: the answers.
-        engine: name of what computes them.
+        answers: the results.
+        engine: name of the engine that computes them.
         left_out: files in folders and archives that are not images, counted by suffix as they are met.
     """
 

@@ -1,4 +1,4 @@
-"""Predictions for other programs' batches: Ray Data's `map_batches`, and whatever else passes columns."""
+"""Predictions for other programs' batches: Ray Data's `map_batches`, and anything else that passes columns."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ COLUMNS = ("path", "bytes", "image")
 
 
 class BatchPredictor:
-    """Classifies batches of columns. It is built once in each process, and then called for each batch.
+    """Classifies batches of columns. It is built once in each process and then called for each batch.
 
-    Of these columns the first that is there has the images: "bytes" (contents of image files), "image" (uint8 (height,
-    width, 3) each), "path". The columns "answer", "probability" and "error" are added, and "embedding" where it is
-    asked for; the others are handed on.
+    The images are read from the first of these columns that exists: "bytes" (contents of image files), "image" (uint8
+    (height, width, 3) each), "path". The columns "answer", "probability" and "error" are added, and "embedding" if
+    requested; the others are passed on.
 
     Args:
         model: as in `predict`.
@@ -52,7 +52,7 @@ class BatchPredictor:
         self.classifier = Classifier(opened, options)
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the batch with the columns of the predictions. Raises ArgumentError where no column has images."""
+        """Return the batch with the columns of the predictions. Raises ArgumentError if no column has images."""
         column = next((name for name in ("bytes", "image", "path") if name in batch), None)
         if column is None:
             raise ArgumentError(
@@ -74,7 +74,7 @@ class BatchPredictor:
         return {**batch, **added}
 
     def _read(self, value: Any) -> np.ndarray | str:
-        """Return uint8 (size, size, 3), or why the image can't be read."""
+        """Return uint8 (size, size, 3), or the reason why the image can't be read."""
         try:
             if isinstance(value, np.ndarray):
                 return self.preprocessing.apply(value)

@@ -30,7 +30,7 @@ Check = Callable[[], None]
 
 
 class Evaluated(NamedTuple):
-    """An evaluation, the images that it was made on, and how they were seen."""
+    """An evaluation, its images, and their preprocessing."""
 
     evaluation: Evaluation
     examples: Examples
@@ -54,12 +54,12 @@ def evaluate(
     Args:
         model: run folder, tag of published weights, `hf:OWNER/NAME`, file of weights, or name of a network.
         data: folder of images, archive or built-in data set, as `train` accepts them.
-        weights: as in `Model.open`: of a run "best" or "last"; of a network by its name the weights themselves.
-        options: `EvaluationOptions`, whole.
-        keywords: any of its fields by name, such as `size=288`.
+        weights: as in `Model.open`: "best" or "last" for a run; the weights themselves for the name of a network.
+        options: complete `EvaluationOptions`.
+        keywords: any of their fields by name, such as `size=288`.
 
     Raises:
-        ArgumentError, RunError, WeightsError, DataError, ImageError: as the message says.
+        ArgumentError, RunError, WeightsError, DataError, ImageError: as their messages state.
 
     >>> evaluate("runs/signs", "sign-digits").top(1)  # doctest: +SKIP
     0.9912
@@ -76,13 +76,13 @@ def evaluate_model(
     options: EvaluationOptions = EvaluationOptions(),  # noqa: B008 - frozen
     done: Callable[[int, int], None] = lambda images, total: None,
 ) -> Evaluated:
-    """Do what `evaluate` does, and return the images as well.
+    """Evaluate as `evaluate` does, and return the images as well.
 
     Args:
         model: opened model.
         examples: labelled images, as `examples_for` returns them.
         options: as in `evaluate`.
-        done: called with the number of images that are evaluated, and of all, after each batch.
+        done: called after each batch with the number of images evaluated and the total.
     """
     views = options.views(model.preprocessing)
     check_images(examples)
@@ -109,7 +109,7 @@ def evaluate_model(
 
 
 def comparable_examples(first: Model, second: Model, source: DataSource) -> tuple[Examples, Examples]:
-    """Return the images to evaluate each of two models on, which are the same.
+    """Return the images on which to evaluate each of two models; both get the same images.
 
     Raises:
         ArgumentError: the models have different classes, or held out different images of the data.
@@ -130,15 +130,15 @@ def _names(examples: Examples) -> list[str]:
 
 
 def open_data_for(data: str | Path, follow_links: bool, *models: Model) -> DataSource:
-    """Open the data to evaluate models on; links are followed as well if that was chosen for one of their runs."""
+    """Open the data for evaluating models; links are also followed if one of their runs followed them."""
     return open_data(data, follow_links or any(model.run and model.run.config.options.follow_links for model in models))
 
 
 def examples_for(model: Model, source: DataSource) -> Examples:
-    """Return the images to evaluate a model on: those that its training held out of the data, or all of other data.
+    """Return the images on which to evaluate a model: those its training held out of the data, or all of other data.
 
     Raises:
-        DataError: images are gone, or of classes that the model does not have.
+        DataError: images are missing, or belong to classes that the model does not have.
     """
     if model.run:
         return _examples_of_run(source, model.run)
@@ -157,7 +157,7 @@ def _examples_of_run(source: DataSource, run: Run) -> Examples:
         examples, missing = found
         if not missing:
             return examples
-        moved = 2 * len(missing) < len(held_out)  # other folders may have a few files of the same names
+        moved = 2 * len(missing) < len(held_out)  # other folders may have a few files with the same names
         if moved or source.name == run.config.data:
             raise DataError(
                 f"{len(missing)} of the {len(held_out)} images that the training held out are gone, the first of them "
@@ -178,7 +178,7 @@ def evaluate_examples(
     Args:
         engine: network from images to logits.
         examples: labelled images.
-        preprocessing: how its images are prepared.
+        preprocessing: how the images are prepared.
         batch_size: images in a batch.
         check: called before each batch; it may raise.
     """
@@ -189,7 +189,7 @@ def evaluate_examples(
 def scores(
     engine: Engine, examples: Examples, reader: Preprocessing | Views, batch_size: int, check: Check = lambda: None
 ) -> Iterable[np.ndarray]:
-    """Yield the logits of examples batch by batch, float32 (batch, classes); of views their mean."""
+    """Yield the logits of examples batch by batch, float32 (batch, classes), averaged over views."""
     cluster = engine.cluster
     share = cluster.rank, cluster.processes
     for images, valid in evaluation_batches(examples, reader, batch_size, cluster.devices, share):

@@ -37,7 +37,7 @@ NAMES = {
 
 
 def to_document(model: Model, data: str | Path, evaluated: Evaluated) -> dict[str, Any]:
-    """Return all that an evaluation came to, ready for `json.dumps`: shares from 0 to 1, the log loss in nats.
+    """Return all results of an evaluation, ready for `json.dumps`: shares from 0 to 1, the log loss in nats.
 
     Args:
         model: model that was evaluated.
@@ -81,7 +81,7 @@ def published(model: Model, evaluated: Evaluated) -> dict[str, float] | None:
 
 
 def absent(evaluated: Evaluated) -> list[str]:
-    """Return the classes that no image is of."""
+    """Return the classes without images."""
     shown = {*evaluated.evaluation.labels.tolist()}
     return [name for i, name in enumerate(evaluated.evaluation.classes) if i not in shown]
 
@@ -95,7 +95,7 @@ def _confusions(evaluated: Evaluated) -> Iterator[dict[str, Any]]:
 
 
 def to_csv(document: dict[str, Any]) -> str:
-    """Return the metrics of `to_document`: a row for each, first over all classes, then of each class."""
+    """Return the metrics of `to_document` as CSV: a row for each, first over all classes, then for each class."""
     rows = [(name, "", entry["value"], *entry["interval"]) for name, entry in document["metrics"].items()]
     rows += [(name, "", value, "", "") for name, value in document["calibration"].items()]
     against = document.get("against") or {}
@@ -106,16 +106,16 @@ def to_csv(document: dict[str, Any]) -> str:
 
 
 def write_folder(folder: str | Path, document: dict[str, Any], model: Model, evaluated: Evaluated) -> str | None:
-    """Write an evaluation into a folder: numbers, the prediction for each image, plots, and a page of it all.
+    """Write an evaluation into a folder: numbers, the prediction for each image, plots, and a page with everything.
 
     Args:
         folder: new or empty folder.
-        document: what `to_document` returned.
+        document: result of `to_document`.
         model: model that was evaluated.
         evaluated: result of `evaluate_model`.
 
     Returns:
-        Why plots are missing, if they are.
+        The reason why plots are missing, if they are.
 
     Raises:
         ArgumentError: the folder has files already.
@@ -150,7 +150,7 @@ def write_folder(folder: str | Path, document: dict[str, Any], model: Model, eva
 
 
 def new_folder(folder: str | Path) -> Path:
-    """Make a folder for results. Raises ArgumentError where that would touch other files, or can't be done."""
+    """Make a folder for results. Raises ArgumentError if that would touch other files, or fails."""
     path = user_path(folder)
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         what = "is a file" if path.is_file() else "holds other files"
@@ -177,7 +177,7 @@ def _mistakes(evaluated: Evaluated) -> str:
 
 
 def _draw(folder: Path, model: Model, evaluated: Evaluated) -> tuple[dict[str, Path], str | None]:
-    """Draw the plots; nothing that goes wrong here costs the numbers."""
+    """Draw the plots; a failure here does not affect the numbers."""
     evaluation, examples, views, _ = evaluated
     pictures, missing = plots.pictures_of(evaluation, partial(read_image_of, examples, views[0].preprocessing))
     reliability = partial(plots.draw_reliability, evaluation, model.temperature)
@@ -187,7 +187,7 @@ def _draw(folder: Path, model: Model, evaluated: Evaluated) -> tuple[dict[str, P
 
 
 def _rows(evaluated: Evaluated) -> Iterator[tuple[object, ...]]:
-    """Yield image, class, predicted class, its probability, loss and rank of the own class."""
+    """Yield image, class, predicted class, its probability, and the loss and rank of the true class."""
     evaluation, examples, *_ = evaluated
     columns = zip(
         evaluation.labels.tolist(),
@@ -202,7 +202,7 @@ def _rows(evaluated: Evaluated) -> Iterator[tuple[object, ...]]:
 
 
 def metric_text(name: str, entry: dict[str, Any]) -> str:
-    """Return a metric and its interval in words.
+    """Return a metric and its interval as text.
 
     >>> metric_text("top1", {"value": 0.5, "interval": (0.25, 0.75)})
     '50.00 % (25.00 to 75.00)'
@@ -222,5 +222,5 @@ def csv_text(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text; bytes of paths that are no UTF-8 stay what they are."""
+    """Write text; bytes of paths that are not valid UTF-8 stay unchanged."""
     write_atomically(path, text.encode("utf-8", "surrogateescape"))

@@ -33,7 +33,7 @@ LONGEST = 1_024  # pixels of the longer side of a photo that is drawn
 
 
 class Explanation(NamedTuple):
-    """An image, the class that is explained, and its activation map; or why the image can't be read."""
+    """An image, the explained class, and its activation map; or the reason why the image can't be read."""
 
     image: str
     name: str | None = None
@@ -61,7 +61,7 @@ def explain(
         follow_links: whether links may lead out of a folder of images.
 
     Returns:
-        An iterator over the explanations, with the engine and the files that were left out.
+        An iterator over the explanations, which also has the engine and the files that were left out.
 
     Raises:
         ArgumentError, RunError, WeightsError: before the first image.
@@ -79,7 +79,7 @@ def explain(
 
 
 def class_index(model: Model, name: str) -> int:
-    """Return the index of a class. Raises ArgumentError for another word."""
+    """Return the index of a class. Raises ArgumentError for an unknown name."""
     if name not in model.classes:
         hint = did_you_mean(name, list(model.classes)) or f" The first classes are {', '.join(model.classes[:5])}."
         raise ArgumentError(f"{model.name} has no class {name!r}.{hint}")
@@ -105,14 +105,14 @@ def _explanations(model: Model, engine: Engine, inputs: Iterable[Input], chosen:
 
 
 def _answers(outputs: Outputs, chosen: int | None) -> Iterator[tuple[int, float, np.ndarray]]:
-    """Yield for each image the class that is explained, its probability and its activation map."""
+    """Yield the explained class of each image, its probability and its activation map."""
     for number, probabilities in enumerate(outputs.probabilities()):
         label = int(probabilities.argmax()) if chosen is None else chosen
         yield label, float(probabilities[label]), outputs.activation_map(number, label)
 
 
 class _Seen(NamedTuple):
-    """An image as the network sees it, and as people do: both uint8 (height, width, 3)."""
+    """An image as the network sees it and as people see it, both uint8 (height, width, 3)."""
 
     pixels: np.ndarray
     photo: np.ndarray

@@ -27,7 +27,7 @@ TABLE = "explanations.csv"
 
 
 def overlay(photo: np.ndarray, activation: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
-    """Lay the positive part of an activation map over a photo; what the network did not see is dimmed.
+    """Overlay a photo with the positive part of an activation map; the part that the network did not see is dimmed.
 
     Args:
         photo: uint8 (height, width, 3).
@@ -41,7 +41,7 @@ def overlay(photo: np.ndarray, activation: np.ndarray, preprocessing: Preprocess
     left, upper, right, lower = preprocessing.seen(width, height)
     positive = np.maximum(activation, 0) / max(float(activation.max()), 1e-9)
     heat = Image.fromarray(positive.astype(np.float32))
-    # Positions of the photo in the map: what lies outside the box that the network saw becomes 0.
+    # Positions of the photo in the map: everything outside the box that the network saw becomes 0.
     rows, columns = activation.shape
     scale_x, scale_y = columns / (right - left), rows / (lower - upper)
     corners = (-left * scale_x, -upper * scale_y, (width - left) * scale_x, (height - upper) * scale_y)
@@ -61,9 +61,9 @@ def write_explanations(
 
     Args:
         folder: new or empty folder.
-        explanations: what `explain` returned.
+        explanations: result of `explain`.
         preprocessing: the model's.
-        raw: whether to write each map as .npy, too.
+        raw: whether to also write each map as .npy.
 
     Raises:
         ArgumentError: the folder has files already.
@@ -91,7 +91,7 @@ def write_explanations(
 
 
 class _Sheets:
-    """Contact sheets of a folder; whatever goes wrong in drawing one costs nothing else."""
+    """Contact sheets of a folder; a failure in drawing one affects nothing else."""
 
     def __init__(self, folder: Path):
         self.folder, self.number = folder, 0
@@ -122,5 +122,5 @@ class _Sheets:
 
 
 def _stem(name: str) -> str:
-    """Return the name of a picture for an image: letters and digits of its own name."""
+    """Return the name of an image's picture: the letters and digits of the image's own name."""
     return re.sub(r"[^\w-]+", "_", Path(name).stem)[:80] or "image"

@@ -1,4 +1,4 @@
-"""The one door to a trained network: a run, published weights, a file of weights, or an exported file."""
+"""The single entry point to a trained network: a run, published weights, a weights file, or an exported file."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ from resnext.weights.weights_file import WeightsFile, open_weights
 if TYPE_CHECKING:
     import keras
 
-MANY = 500  # images from which another engine is worth the seconds that converting the network takes
-RESIZED = 0.875  # share of the shorter side that the crop keeps, where nothing is known about the images
+MANY = 500  # images from which on another engine is worth the seconds of converting the network
+RESIZED = 0.875  # share of the shorter side that the crop keeps, if nothing is known about the images
 
 
 @dataclass(frozen=True)
 class Model:
-    """A trained network before it is built: what it is, what it tells apart, and how its images are prepared.
+    """A trained network before it is built: its variant, its classes, and the preprocessing of its images.
 
     >>> Model.open("runs/signs").engines()[0].outputs(images).probabilities()  # doctest: +SKIP
     """
 
-    name: str  # as the user has it: a run folder, a tag, a file
+    name: str  # as the user passed it: a run folder, a tag, a file
     variant: Variant
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     source: Path  # of its weights
     dtype: str = "float32"
-    temperature: float = 1.0  # that makes its probabilities those of the validation images; 1 where it is unknown
-    wordnet_ids: tuple[str, ...] | None = None  # of ImageNet's classes, whose folders have these names
+    temperature: float = 1.0  # calibrates its probabilities on the validation images; 1 if unknown
+    wordnet_ids: tuple[str, ...] | None = None  # of ImageNet's classes, which name their folders
     run: Run | None = None
     published: PublishedWeights | None = None
-    file: ExportedFile | None = None  # which is its own engine
-    engine: EngineName = "keras"  # what computes it, unless it is a file
+    file: ExportedFile | None = None  # an exported file is its own engine
+    engine: EngineName = "keras"  # what computes it, unless it is an exported file
 
     @classmethod
     def open(cls, model: str | Path | Model, weights: str | None = None) -> Model:
@@ -60,8 +60,9 @@ class Model:
 
         Args:
             model: run folder; tag of published weights; `hf:OWNER/NAME`; file of weights; or name of a network, whose
-                weights the second argument gives.
-            weights: of a run "best" (the default) or "last"; of a network by its name a file, `hf:OWNER/NAME` or a tag.
+                weights are the second argument.
+            weights: "best" (the default) or "last" for a run; a file, `hf:OWNER/NAME` or a tag for the name of a
+                network.
 
         Raises:
             ArgumentError: no such model, or a network without weights.
@@ -88,14 +89,14 @@ class Model:
     def engines(
         self, preprocessings: Sequence[Preprocessing] | None = None, outputs: Sequence[OutputName] = ("logits",)
     ) -> list[Engine]:
-        """Build the network, folded, with its weights, in its engine: one for each size of images.
+        """Build the folded network with its weights in its engine: one engine for each image size.
 
         Args:
             preprocessings: sizes and normalisation of the images; by default the model's own.
-            outputs: "logits"; "embedding", which Keras computes; "maps", by which `Outputs.activation_map` answers.
+            outputs: "logits"; "embedding", which Keras computes; "maps", which `Outputs.activation_map` needs.
 
         Raises:
-            ArgumentError: an exported file, of which something else than it computes is asked.
+            ArgumentError: an exported file does not compute the requested outputs.
             RunError, WeightsError: the weights cannot be used.
         """
         sizes = preprocessings or [self.preprocessing]
@@ -117,7 +118,7 @@ class Model:
         preprocessings: Sequence[Preprocessing] | None = None,
         outputs: Sequence[OutputName | Callable[[keras.Model], Any]] = ("logits",),
     ) -> list[keras.Model]:
-        """Build the network in Keras, folded, with its weights: once, behind one input for each size.
+        """Build the folded network with its weights in Keras: once, with one input for each image size.
 
         Args:
             preprocessings: as in `engines`.
@@ -126,7 +127,7 @@ class Model:
                 network to a tensor in it.
 
         Returns:
-            Models from uint8 (batch, size, size, 3) to the outputs, for several of them a list.
+            Models from uint8 (batch, size, size, 3) to the outputs, a list if there are several.
 
         Raises:
             ArgumentError: an exported file.
@@ -142,7 +143,7 @@ class Model:
         return trained_classifiers(self.variant, len(self.classes), sizes, self.source, self.dtype, outputs)
 
     def check_network(self) -> None:
-        """Refuse an exported file where a network is needed. Raises ArgumentError."""
+        """Refuse an exported file if a network is needed. Raises ArgumentError."""
         if self.file:
             raise ArgumentError(f"{self.name}: is exported already. Pass the model that it was exported from.")
 
@@ -154,12 +155,12 @@ class Model:
         """Return the model with the engine that computes its logits.
 
         Args:
-            name: "openvino", "onnxruntime" or "keras"; by default the fastest that is installed, or Keras for fewer
-                than 500 images, for it starts sooner.
+            name: "openvino", "onnxruntime" or "keras"; by default the fastest one installed, or Keras for fewer than
+                500 images, because it starts sooner.
             images: number of images; None for many.
 
         Raises:
-            ArgumentError: an exported file, which has its own, or an unknown name.
+            ArgumentError: the model is an exported file, which has its own engine, or the name is unknown.
             MissingPackageError: the engine is not installed.
         """
         if self.file:
@@ -177,7 +178,7 @@ class Model:
 
     @property
     def engine_name(self) -> str:
-        """The name of what computes it."""
+        """The name of the engine that computes it."""
         return self.file.name if self.file else self.engine
 
     @property
@@ -187,7 +188,7 @@ class Model:
 
 
 def _checked(file: ExportedFile, name: str, preprocessing: Preprocessing, outputs: Sequence[OutputName]) -> Engine:
-    """Return an exported file. Raises ArgumentError for what only a network can do."""
+    """Return an exported file. Raises ArgumentError if a task needs a network."""
     missing = {"embedding": "embeddings", "maps": "maps"}
     if file.has_maps:
         del missing["maps"]
@@ -208,7 +209,7 @@ _ALLOWED = (
 
 
 def _check_source(name: str) -> None:
-    """Refuse what is no source of weights. Raises ArgumentError."""
+    """Refuse a name that is not a source of weights. Raises ArgumentError."""
     if name.startswith(HUB) or user_path(name).exists() or find_weights(name):
         return
     try:
@@ -257,7 +258,7 @@ def _from_weights(name: str, source: str, variant: Variant | None) -> Model:
 
 
 def _class_names(file: WeightsFile, classes: int) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
-    """Return WordNet's numbers, where the classes are ImageNet-1K's, and the names of the classes, or their indices."""
+    """Return WordNet's numbers if the classes are ImageNet-1K's, and the names of the classes, or their indices."""
     names = file.class_names()
     if names:
         return None, names
@@ -268,7 +269,7 @@ def _class_names(file: WeightsFile, classes: int) -> tuple[tuple[str, ...] | Non
 
 
 def _as_published(preprocessing: Preprocessing, known: PublishedWeights | None) -> Preprocessing:
-    """Return the preprocessing with which an accuracy was published, where a file's own is not one of these."""
+    """Return a preprocessing with a published accuracy if the file's own is not one of these."""
     published = [accuracy.preprocessing for accuracy in known.accuracies] if known else []
     if known is None or preprocessing in published:
         return preprocessing

@@ -1,4 +1,4 @@
-"""The options of evaluate and predict; quick to import, so that commands are parsed without the rest."""
+"""The options of evaluate and predict; quick to import, because commands are parsed without the rest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PredictionFormat = Literal["table", "jsonl", "csv", "parquet"]
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """The options of an evaluation: how images are seen where that is not the model's own preprocessing, and others.
+    """The options of an evaluation, among them changes to the model's own preprocessing.
 
     Args:
         size: side of the images in pixels, or several, whose logits are averaged; by default the model's own.
@@ -26,12 +26,10 @@ class EvaluationOptions:
         flip: whether to average each image with its mirror image.
         only_data_classes: whether the network chooses among the classes of the data only, as in the "1K-way" columns
             of the paper's Table 6 for a network of 5,000 classes.
-        engine: what computes the network: "openvino", "onnxruntime" or "keras"; by default the fastest that is
-            installed, or Keras for fewer than 500 images. "openvino-bfloat16" is faster where the CPU computes in
-            bfloat16, and less exact.
+        engine: engine to use: "openvino", "onnxruntime" or "keras"; by default the fastest one installed, or Keras for
+            fewer than 500 images. "openvino-bfloat16" is faster if the CPU computes in bfloat16, and less exact.
         batch_size: images in a batch.
-        follow_links: read images through links that lead out of the folder of the data; a run's own choice counts as
-            well.
+        follow_links: read images through links that lead out of the folder of the data; also on if the run chose it.
 
     Raises:
         ArgumentError: a value that is not allowed.
@@ -69,11 +67,11 @@ class PredictionOptions:
     Args:
         top: number of classes for each image.
         threshold: probability below which the answer is "unknown".
-        calibrated: calibrate probabilities by the temperature that is kept with the run.
-        embeddings: return the pooled features of each image, too; Keras computes them.
+        calibrated: calibrate probabilities by the temperature stored with the run.
+        embeddings: also return the pooled features of each image; Keras computes them.
         follow_links: read images through links that lead out of a folder.
-        engine: what computes the network: "openvino", "onnxruntime", "keras" or "openvino-bfloat16"; by default the
-            fastest that is installed, or Keras for fewer than 500 images.
+        engine: engine to use: "openvino", "onnxruntime", "keras" or "openvino-bfloat16"; by default the fastest one
+            installed, or Keras for fewer than 500 images.
 
     Raises:
         ArgumentError: a value that is not allowed.

@@ -1,8 +1,8 @@
-"""The aggregated transformations made visible: which of a block's C paths answer to which class.
+"""The aggregated transformations made visible: which of a block's C paths respond to which class.
 
 A block is y = x + sum over C paths of T(x) (Xie et al. 2017, equation 2). In form c path p is a group of the 3x3, and
-T(x) is what the transition makes of that group's channels alone. The strength of a path for an image is the root of the
-mean square of T(x) over positions and channels.
+T(x) is the output of the transition for that group's channels alone. The strength of a path for an image is the root of
+the mean square of T(x) over positions and channels.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PICTURE, TABLE = "paths.png", "paths.csv"
 
 
 class PathStrengths(NamedTuple):
-    """How strongly each path of a block answers to the images of each class."""
+    """How strongly each path of a block responds to the images of each class."""
 
     block: str
     classes: tuple[str, ...]  # those that have images
@@ -53,8 +53,8 @@ def path_strengths(
         model: as in `evaluate`.
         data: as in `evaluate`.
         weights: as in `evaluate`.
-        block: such as "stage5_block3"; by default the last one.
-        done: called with the number of images that are done, and of all, after each batch.
+        block: name of a block such as "stage5_block3"; by default the last one.
+        done: called after each batch with the number of images done and the total.
 
     Raises:
         ArgumentError: no such block, or a network whose blocks have one path.
@@ -102,7 +102,7 @@ class _StrengthsOf:
         import_keras()
         from resnext.model.classifier import attention_scale, path_weights, paths_before_transition
 
-        outputs: list[Any] = ["logits", partial(paths_before_transition, block)]  # with the logits, the whole network
+        outputs: list[Any] = ["logits", partial(paths_before_transition, block)]  # with the logits, all layers
         if model.variant.attention:  # it multiplies the sum of the paths, and so each of them
             outputs.append(partial(attention_scale, block))
         (classifier,) = model.build(outputs=outputs)
@@ -129,7 +129,7 @@ def write_paths(folder: str | Path, found: PathStrengths) -> tuple[Path, Path]:
 
     Args:
         folder: new or empty folder.
-        found: what `path_strengths` returned.
+        found: result of `path_strengths`.
 
     Raises:
         ArgumentError: the folder has files already.

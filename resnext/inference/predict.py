@@ -24,14 +24,14 @@ from resnext.inference.options import PredictionOptions
 from resnext.keywords import with_keywords
 from resnext.metrics.probabilities import most_probable
 
-BATCH_SIZE = 16  # larger batches than 8 are no faster (docs/performance.md)
+BATCH_SIZE = 16  # batches larger than 8 are not faster (docs/performance.md)
 UNKNOWN = "unknown"
 
 T = TypeVar("T")
 
 
 class Prediction(NamedTuple):
-    """An image and its most probable classes, most probable first; or why it can't be read."""
+    """An image and its most probable classes, most probable first; or the reason why it can't be read."""
 
     image: str
     classes: list[tuple[str, float]]  # name and probability
@@ -55,20 +55,20 @@ def predict(
     options: PredictionOptions | None = None,
     **keywords: Unpack[PredictionKeywords],
 ) -> Answers[Prediction]:
-    """Classify images, in order; the next ones are read while the network computes.
+    """Classify images in order; the next ones are read while the network computes.
 
-    An image that can't be read is a prediction with its error. At any number of images the memory stays the same.
+    An image that can't be read yields a prediction with its error. Memory does not grow with the number of images.
 
     Args:
         model: run folder, tag of published weights, `hf:OWNER/NAME`, file of weights, or name of a network.
         images: image files, folders, patterns such as "photos/*.jpg", tar and zip archives, or "-" for a list of paths
             on standard input.
-        weights: as in `Model.open`: of a run "best" or "last"; of a network by its name the weights themselves.
-        options: `PredictionOptions`, whole.
-        keywords: any of its fields by name, such as `top=3`.
+        weights: as in `Model.open`: "best" or "last" for a run; the weights themselves for the name of a network.
+        options: complete `PredictionOptions`.
+        keywords: any of their fields by name, such as `top=3`.
 
     Returns:
-        An iterator over the predictions, with the engine and the files that were left out.
+        An iterator over the predictions, which also has the engine and the files that were left out.
 
     Raises:
         ArgumentError, RunError, WeightsError: before the first image.
@@ -94,14 +94,14 @@ def predict(
 
 
 def read_input(read: Callable[[Path | Member], T], image: Input) -> T | str:
-    """Return what a function reads from an image, or why it can't be read."""
+    """Return the result of reading an image, or the reason why it can't be read."""
     if image.source is None:
         return image.error or "can't be read"
     return or_reason(partial(read, image.source), str(image.source))
 
 
 def or_reason(read: Callable[[], T], name: str) -> T | str:
-    """Return what a function reads, or why the image of this name can't be read, without the name."""
+    """Return the result of a reading function, or the reason why the image can't be read, without its name."""
     try:
         return read()
     except ImageError as error:
@@ -110,7 +110,7 @@ def or_reason(read: Callable[[], T], name: str) -> T | str:
 
 
 def _temperature(model: Model) -> float:
-    """Return the number to divide the logits by. Raises ArgumentError for a model that is not a run."""
+    """Return the number by which to divide the logits. Raises ArgumentError for a model that is not a run."""
     if model.run is None:
         raise ArgumentError(
             f"{model.name}: has no temperature to calibrate by; only runs have one. Leave --calibrated out."
@@ -123,7 +123,7 @@ class Classifier:
     """A network that classifies batches of images that have been read.
 
     Args:
-        model: opened model, which is built.
+        model: opened model, which this builds.
         options: as in `predict`.
     """
 
@@ -139,7 +139,7 @@ class Classifier:
         """Yield the prediction for each image, in order.
 
         Args:
-            images: name of each image, and its pixels, uint8 (size, size, 3), or why it can't be read.
+            images: name of each image, and its pixels, uint8 (size, size, 3), or the reason why it can't be read.
         """
         images = iter(images)
         while part := list(islice(images, BATCH_SIZE)):

@@ -1,4 +1,4 @@
-"""Predictions as rows of text or of a file, written while they come."""
+"""Predictions as rows of text or of a file, written as they arrive."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from resnext.inference.predict import BATCH_SIZE, Prediction
 
 BY_SUFFIX: dict[str, PredictionFormat] = {".txt": "table", ".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 EMBEDDINGS = (".npy", ".parquet")
-ROWS = 4_096  # of a Parquet file that are written at once
+ROWS = 4_096  # rows of a Parquet file written at once
 
 
 class Rows(Protocol):
-    """Something to write predictions to."""
+    """A destination for predictions."""
 
     def write(self, prediction: Prediction) -> None: ...
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write the remaining rows."""
         ...
 
 
 @contextlib.contextmanager
 def open_rows(form: PredictionFormat | None, out: str | Path | None, top: int) -> Iterator[Rows]:
-    """Open the place for predictions; whatever ends the writing, the file has all rows up to there.
+    """Open the destination of predictions; however the writing ends, the file has all rows written so far.
 
     Args:
-        form: format; by default that of the suffix of `out`, or a table.
+        form: format; by default from the suffix of `out`, or a table.
         out: new file; None for standard output.
         top: classes of each image.
 
     Raises:
-        ArgumentError: its suffix says nothing, or Parquet is asked for on standard output.
+        ArgumentError: the suffix names no format, or Parquet is requested on standard output.
         MissingPackageError: Parquet without pyarrow.
     """
     path = None if out is None else user_path(out)
@@ -63,7 +63,7 @@ def open_rows(form: PredictionFormat | None, out: str | Path | None, top: int) -
 
 
 def check_outputs(out: str | Path | None, embeddings: str | Path | None) -> None:
-    """Refuse files that cannot be written, that would be lost, or that are the same. Raises ArgumentError."""
+    """Refuse output files that cannot be written, that would be lost, or that are the same. Raises ArgumentError."""
     files = [user_path(out)] if out is not None else []
     if embeddings is not None:
         path = user_path(embeddings)
@@ -91,7 +91,7 @@ def _new_text(path: Path) -> IO[str]:
 
 
 class _TextRows:
-    """Parent of rows of text: as many classes as asked for, on standard output or in a file of their own."""
+    """Base class of text rows: `top` classes per image, to standard output or to a file that the writer owns."""
 
     def __init__(self, text: IO[str], top: int, is_own: bool):
         self.text, self.top, self.is_own = text, top, is_own
@@ -104,7 +104,7 @@ class _TextRows:
 
 
 class TableRows(_TextRows):
-    """For people: columns as wide as the first rows need, and an error in place of the classes."""
+    """Rows for people: columns as wide as the first rows need, and an error in place of the classes."""
 
     def __init__(self, text: IO[str], top: int, is_own: bool):
         super().__init__(text, top, is_own)
@@ -185,7 +185,7 @@ def _flat(prediction: Prediction) -> dict[str, Any]:
 
 
 class ParquetRows:
-    """A Parquet file, a group of rows after another."""
+    """A Parquet file, written one group of rows after another."""
 
     def __init__(self, path: Path, columns: dict[str, type], embedding: int = 0):
         try:
@@ -200,7 +200,7 @@ class ParquetRows:
         self.writer = parquet.ParquetWriter(path, self.schema)
 
     def write(self, prediction: Prediction) -> None:
-        row = _flat(prediction)  # of which the columns of the schema are written
+        row = _flat(prediction)  # only the columns of the schema are written
         if prediction.embedding is not None:
             row["embedding"] = prediction.embedding
         self.waiting.append(row)
@@ -241,13 +241,13 @@ class NumpyRows:
             self.names.close()
 
     def _write_header(self) -> None:
-        """Write the header, which has room for any number of images: it is written again at the end."""
+        """Write the header with room for any number of images, because it is rewritten at the end."""
         header = {"descr": "<f4", "fortran_order": False, "shape": (self.count, self.channels)}
         np.lib.format.write_array_header_1_0(self.file, header)  # pyright: ignore[reportArgumentType]
 
 
 class EmbeddingsFile:
-    """A new .npy or .parquet file of embeddings, made for the first image that has one; images without are left out.
+    """A new .npy or .parquet file of embeddings, created with the first embedding; images without one are left out.
 
     Args:
         out: file; None writes none.
@@ -274,7 +274,7 @@ class EmbeddingsFile:
 
 @contextlib.contextmanager
 def open_embeddings(out: str | Path | None) -> Iterator[EmbeddingsFile]:
-    """Open the place for embeddings; whatever ends the writing, the file has all of them up to there.
+    """Open the destination of embeddings; however the writing ends, the file has all written so far.
 
     Raises:
         MissingPackageError: Parquet without pyarrow.
@@ -285,5 +285,5 @@ def open_embeddings(out: str | Path | None) -> Iterator[EmbeddingsFile]:
 
 
 def valid_text(name: str) -> str:
-    """Return a path as valid Unicode, the same in every format: bytes of it that are none are escaped."""
+    """Return a path as valid Unicode, the same in every format: bytes that are not valid are escaped."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -240,7 +240,7 @@ def _weights_so_far(beta: float, step):
 
 @keras.saving.register_keras_serializable(package="resnext")
 class Lamb(AdamW):
-    """LAMB (You et al. 2019, https://arxiv.org/abs/1904.00962, Algorithm 2): AdamW's direction, as long as the weight.
+    """LAMB (You et al. 2019, https://arxiv.org/abs/1904.00962, Algorithm 2): AdamW's direction at the weight's norm.
 
     r = AdamW's direction, with the decay in it;  w -= learning rate * |w| / |r| * r, for each weight separately. The
     ratio is 1 if a norm is 0, and for weights that do not decay, as in NVIDIA's and timm's versions, with which "ResNet
