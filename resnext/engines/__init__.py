@@ -1,1 +1,1 @@
-"""A trained network that computes: uint8 images in, named outputs out; one runtime to a file, Keras among them."""
+"""Engines that run a trained network: uint8 images in, named outputs out; one file per runtime, Keras among them."""

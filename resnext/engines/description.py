@@ -1,4 +1,4 @@
-"""What an exported file says of itself, and the hash by which damage is seen."""
+"""The description inside an exported file, and the hash that reveals damage."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from resnext.weights.timm_config import checked_names
 InputKind = Literal["uint8", "normalised"]
 MAX_METADATA = 8_000_000  # characters
 FACTS = ("model", "resnext", "recipe", "data", "started_from", "versions", "weights", "licence", "quantisation")
-SHA256 = "sha256"  # of what the description does not say, by which damage is seen
+SHA256 = "sha256"  # of everything outside the description, to detect damage
 KNOWN = ("variant", "classes", "preprocessing", "input", *FACTS)  # names in the metadata of a file
 
 
 @dataclass(frozen=True)
 class Description:
-    """What an exported file says of itself, as `resnext export` writes it.
+    """The description inside an exported file, as `resnext export` writes it.
 
     Args:
         variant: network.
         classes: names of the classes.
         preprocessing: how images are prepared up to the input.
-        input: "uint8" where the file normalises images itself, else "normalised".
+        input: "uint8" if the file normalises images itself, else "normalised".
         facts: recipe, source, versions and licence, for people.
     """
 
@@ -51,18 +51,18 @@ class Description:
         }
 
     def to_metadata(self, network: bytes | None = None) -> dict[str, str]:
-        """Return the description as words by names, with the hash of a network that `check_sha256` compares."""
+        """Return the description as strings by name, with the network's hash, which `check_sha256` compares."""
         digest = {} if network is None else {SHA256: hashlib.sha256(network).hexdigest()}
         document = self.to_document() | digest
         return {name: json.dumps(value, ensure_ascii=False) for name, value in document.items()}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], path: Path | bytes) -> Description:
-        """Return the description in a file's metadata. Raises WeightsError where there is none, or it is damaged."""
+        """Return the description in a file's metadata. Raises WeightsError if it is absent or damaged."""
         try:
             if sum(map(len, metadata.values())) > MAX_METADATA:
                 raise ValueError(f"more than {MAX_METADATA:,} characters")
-            known = [name for name in metadata if name in KNOWN]  # other tools that change the file add their own
+            known = [name for name in metadata if name in KNOWN]  # other tools add their own
             document = {name: json.loads(metadata[name]) for name in known}
             kind = document.pop("input")
             if kind not in ("uint8", "normalised"):
@@ -84,7 +84,7 @@ class Description:
     def check_shapes(
         self, images: Sequence[Any], probabilities: Sequence[Any], path: Path | bytes, channels_last: bool
     ) -> None:
-        """Refuse a file whose network is another one than it says. Raises WeightsError."""
+        """Refuse a file whose network differs from its description. Raises WeightsError."""
         size = self.preprocessing.size
         expected = [size, size, 3] if self.input == "uint8" or channels_last else [3, size, size]
         if [*images[1:]] != expected or [*probabilities[1:]] != [len(self.classes)]:
@@ -95,6 +95,6 @@ class Description:
 
 
 def check_sha256(metadata: Mapping[str, str], content: bytes | memoryview) -> None:
-    """Raise ValueError where a network is not the one that was described; older files have no hash."""
+    """Raise ValueError if a network is not the described one; older files have no hash."""
     if SHA256 in metadata and json.loads(metadata[SHA256]) != hashlib.sha256(content).hexdigest():
         raise ValueError("it is damaged, or was changed by another program")

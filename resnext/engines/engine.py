@@ -1,4 +1,4 @@
-"""What every engine does: uint8 images in, named outputs out."""
+"""The interface of every engine: uint8 images in, named outputs out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from resnext.distributed import SINGLE, Cluster
 from resnext.errors import missing_package
 from resnext.metrics.probabilities import softmax
 
-EngineName = Literal["openvino", "onnxruntime", "keras", "openvino-bfloat16"]  # those that compute any network
+EngineName = Literal["openvino", "onnxruntime", "keras", "openvino-bfloat16"]  # those that can compute any network
 OutputName = Literal["logits", "embedding", "maps"]
 EXTRAS = {
     "onnx": "onnx",
@@ -28,14 +28,14 @@ EXTRAS = {
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a network computes of a batch of images; the first axis of each array is the images.
+    """The outputs of a network for a batch of images; the first axis of each array is the images.
 
     Args:
-        logits: float32 (images, classes); of a file without logits the logarithms of its probabilities, which are
+        logits: float32 (images, classes); for a file without logits, the logarithms of its probabilities, which are
             logits, too.
         embedding: float32 (images, channels), the pooled features before the head.
         features: float32 (images, rows, columns, channels), the features before the pool.
-        kernel: float32 (channels, classes), the kernel of the head, by which features become maps.
+        kernel: float32 (channels, classes), the kernel of the head, which turns features into maps.
         maps: float32 (images, classes, rows, columns), class activation maps that a file computes itself.
     """
 
@@ -51,13 +51,13 @@ class Outputs:
 
     @property
     def has_maps(self) -> bool:
-        """Whether `activation_map` can be asked."""
+        """Whether `activation_map` is available."""
         return self.maps is not None or self.features is not None
 
     def activation_map(self, image: int, label: int) -> np.ndarray:
         """Return the class activation map of a class, float32 (rows, columns), in logits.
 
-        Its mean and the bias of the head are the class's logit (Zhou et al. 2016, https://arxiv.org/abs/1512.04150).
+        Its mean plus the bias of the head is the class's logit (Zhou et al. 2016, https://arxiv.org/abs/1512.04150).
         """
         if self.maps is not None:
             return self.maps[image, label]
@@ -66,7 +66,7 @@ class Outputs:
         return self.features[image] @ self.kernel[:, label]
 
     def part(self, first: int, count: int) -> Outputs:
-        """Return the outputs for some of the images, as copies: a view would keep those of the whole batch."""
+        """Return the outputs for some of the images, as copies: a view would keep the complete batch in memory."""
         return Outputs(
             **{name: array[first : first + count].copy() for name, array in self._arrays()}, kernel=self.kernel
         )
@@ -87,14 +87,14 @@ class Outputs:
 
 
 class Engine(ABC):
-    """A trained network in a runtime; only one thread at a time may ask it."""
+    """A trained network in a runtime; only one thread at a time may use it."""
 
     name = ""  # as users type and read it
     cluster: Cluster = SINGLE  # processes and devices that compute together
 
     @abstractmethod
     def outputs(self, images: np.ndarray) -> Outputs:
-        """Compute uint8 (images, size, size, 3)."""
+        """Compute the outputs for uint8 (images, size, size, 3)."""
 
 
 def check_installed(package: str, what: str) -> None:

@@ -1,4 +1,4 @@
-"""An exported file that computes: the parent of the runtimes that open one."""
+"""Exported files as engines: the base class of the runtimes that open them."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from resnext.errors import WeightsError, one_line
 
 
 class ExportedFile(Engine):
-    """A network in a file of `resnext export`, or in memory as one.
+    """A network in a file from `resnext export`, or in the same form in memory.
 
     Args:
         source: exported file, or the content of one in ONNX.
-        description: what the network is; by default, and checked against it, what the file says of itself.
+        description: description of the network; by default the file's own, against which another one is checked.
 
     Raises:
-        WeightsError: the file is damaged, or was not exported by resnext.
+        WeightsError: the file is damaged or was not exported by resnext.
         MissingPackageError: the runtime is not installed.
     """
 
     package = title = ""  # of the runtime
-    channels_last = False  # whether images that are normalised already are (batch, height, width, 3)
+    channels_last = False  # whether normalised images are (batch, height, width, 3)
 
     def __init__(self, source: Path | bytes, description: Description | None = None):
         check_installed(self.package, f"a network in {self.title}")
@@ -46,7 +46,7 @@ class ExportedFile(Engine):
 
     @abstractmethod
     def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Return all outputs by name for what the file has as its input."""
+        """Return all outputs by name for images in the file's input format."""
 
     def outputs(self, images: np.ndarray) -> Outputs:
         """Compute uint8 (images, size, size, 3): logits, and class activation maps if the file has them."""
@@ -63,14 +63,14 @@ class ExportedFile(Engine):
 
 
 def _logarithms(probabilities: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))  # 0 where it is less than that
+    return np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))  # smaller ones underflow to 0
 
 
 @contextlib.contextmanager
 def _opening(source: Path | bytes, runtime: str) -> Iterator[None]:
-    """Turn whatever a runtime raises for a damaged file into a WeightsError."""
+    """Turn any error that a runtime raises for a damaged file into a WeightsError."""
     try:
         yield
-    except Exception as error:  # of many kinds, by what is damaged
+    except Exception as error:  # of many kinds, depending on the damage
         name = "the network" if isinstance(source, bytes) else source
         raise WeightsError(f"{name}: {runtime} can't open it ({one_line(error)}). Export it again.") from error

@@ -1,4 +1,4 @@
-"""A network in Keras, on whatever backend and devices it has."""
+"""A network in Keras, on its current backend and devices."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class KerasEngine(Engine):
-    """A classifier of Keras.
+    """A Keras classifier.
 
     Args:
         classifier: model from uint8 images to its outputs, as `image_classifier` and `trained_classifiers` build it.
-        names: what its outputs are, in order.
+        names: names of its outputs, in order.
         cluster: processes and devices that compute together; each passes its own rows of a batch.
     """
 
@@ -29,12 +29,12 @@ class KerasEngine(Engine):
     def __init__(self, classifier: keras.Model, names: Sequence[OutputName] = ("logits",), cluster: Cluster = SINGLE):
         self.classifier, self.names, self.cluster = classifier, tuple(names), cluster
         self.kernel = _kernel(classifier) if "maps" in names else None
-        self._counts: set[int] = set()  # of images that were computed at once, and so are compiled
+        self._counts: set[int] = set()  # numbers of images that are compiled
 
     def outputs(self, images: np.ndarray) -> Outputs:
-        """Compute a batch: filled up to a number of images that is compiled, where there is one.
+        """Compute a batch, padded to a compiled number of images if there is one.
 
-        Where several devices compute, each process passes its own rows, and gets the outputs of the complete batch.
+        If several devices compute, each process passes its own rows and gets the outputs of the complete batch.
         """
         if self.cluster.devices > 1:
             return self._outputs(self.arrays(images))
@@ -63,7 +63,7 @@ def _kernel(classifier: keras.Model) -> np.ndarray:
 
 
 def _no_gradients() -> contextlib.AbstractContextManager:
-    """Spare PyTorch the bookkeeping for gradients."""
+    """Disable PyTorch's bookkeeping for gradients."""
     import keras
 
     if keras.backend.backend() != "torch":

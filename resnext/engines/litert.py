@@ -18,7 +18,7 @@ DESCRIPTION = "resnext.json"  # in the archive at the end of the file
 
 
 class LiteRt(ExportedFile):
-    """A network in LiteRT; it has no operations of TensorFlow's, which could read and write files."""
+    """A network in LiteRT, without TensorFlow's operations, which could read and write files."""
 
     name, package, title, channels_last = "litert", "ai_edge_litert", "LiteRT", True
 
@@ -38,7 +38,7 @@ class LiteRt(ExportedFile):
 
 
 def _description(path: Path) -> dict[str, str]:
-    """Return what a file says of itself. Raises ValueError, or what `zipfile` raises, where it is damaged."""
+    """Return the description in a file. Raises ValueError or `zipfile`'s errors if it is damaged."""
     if not zipfile.is_zipfile(path):
         return {}
     with zipfile.ZipFile(path) as archive:

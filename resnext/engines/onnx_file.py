@@ -1,4 +1,4 @@
-"""A trained network in ONNX, in memory: what is exported, and what other runtimes compute."""
+"""A trained network in ONNX, in memory: for export, and for other runtimes to compute."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def onnx_file(classifier: keras.Model, description: Description, maps: bool = Fa
     """Return a trained network in ONNX.
 
     Its input `images` is uint8 (batch, size, size, 3), or normalised float32 (batch, 3, size, size); its outputs are
-    `probabilities`, float32 (batch, classes), and, where maps are asked for, `maps`, float32 (batch, classes, height,
+    `probabilities`, float32 (batch, classes), and, if maps are requested, `maps`, float32 (batch, classes, height,
     width), whose means plus the biases of the head are the logits.
 
     Args:
         classifier: folded network, built with the outputs "logits" and "maps".
-        description: what the file is to say of itself, and which input it has.
+        description: description that the file will contain, and its input format.
         maps: whether class activation maps are another output.
-        logits: whether the logits are another output, for probabilities can be too small for float32.
+        logits: whether the logits are another output, because probabilities can be too small for float32.
 
     Raises:
         MissingPackageError: onnx is not installed.

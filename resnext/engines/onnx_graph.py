@@ -1,8 +1,8 @@
-"""The graph of a network in ONNX, written from its layers: the same from every backend.
+"""The graph of a network in ONNX, written from its layers and identical for every backend.
 
-Keras's own exporters were measured: the one for TensorFlow writes files with grouped convolutions that nothing loads,
-PyTorch's is wrong for images of any size, and JAX's needs sixty packages (docs/decisions.md). A folded network consists
-of a dozen kinds of operation, which this file knows. Images are (batch, channels, height, width) in ONNX.
+Keras's own exporters were measured: the one for TensorFlow writes grouped convolutions that nothing loads, PyTorch's is
+wrong for inputs of variable size, and JAX's needs sixty packages (docs/decisions.md). A folded network consists of a
+dozen kinds of operation, which this file converts. Images are (batch, channels, height, width) in ONNX.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 OPSET = 17
 IR_VERSION = 9
-Operation = Any  # of Keras: a layer, or one of keras.ops
+Operation = Any  # a Keras layer or an operation of keras.ops
 
 
 class Graph:
-    """Nodes and weights of a graph while it is written; values are named after the layers that compute them."""
+    """Nodes and weights of a graph under construction; values are named after the layers that compute them."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -57,11 +57,11 @@ def add_network(graph: Graph, network: keras.Model, images: str) -> list[str]:
 
     Args:
         graph: graph to extend.
-        network: functional model of one input.
+        network: functional model with one input.
         images: name of its input in the graph, float (batch, channels, height, width).
 
     Raises:
-        ArgumentError: an operation that a network of resnext does not have.
+        ArgumentError: an operation that resnext's networks do not have.
     """
     from resnext.model.keras_graph import nodes
 
@@ -222,7 +222,7 @@ def _split(graph: Graph, operation: Operation, inputs: list[str], node: Any) -> 
 
 
 def _reshape(graph: Graph, layer: Operation, inputs: list[str], node: Any) -> str:
-    """Between (batch, 1, 1, channels) and (batch, channels, 1), as efficient channel attention does."""
+    """Reshape between (batch, 1, 1, channels) and (batch, channels, 1), as in efficient channel attention."""
     shape = layer.target_shape
     target = [0, 1, -1] if len(shape) == 2 else [0, -1, 1, 1]
     return graph.node(

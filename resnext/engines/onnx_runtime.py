@@ -10,7 +10,7 @@ import numpy as np
 from resnext.engines.description import check_sha256
 from resnext.engines.exported_file import ExportedFile
 
-LENGTH = "length"  # of the part of an ONNX file that the hash is of: what follows is the description
+LENGTH = "length"  # of the hashed part of an ONNX file; the description follows it
 
 
 class OnnxRuntime(ExportedFile):
@@ -21,7 +21,7 @@ class OnnxRuntime(ExportedFile):
     def open(self, source: Path | bytes) -> tuple[dict[str, str], dict[str, list[Any]]]:
         import onnxruntime
 
-        onnxruntime.set_default_logger_severity(3)  # errors only: they are raised as well
+        onnxruntime.set_default_logger_severity(3)  # errors only, which are also raised
         content = source if isinstance(source, bytes) else str(source)
         self.session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
         metadata = self.session.get_modelmeta().custom_metadata_map

@@ -1,4 +1,4 @@
-"""Engines by their names, and exported files by their kinds: each opens in its own runtime."""
+"""Engines by name, and exported files by kind: each opens in its own runtime."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from resnext.engines.openvino_runtime import OpenVino, OpenVinoBfloat16
 from resnext.engines.saved_model import GRAPH, SavedModel
 from resnext.errors import ArgumentError, printable
 
-# What computes any network, once it is converted to ONNX in memory.
+# Engines that compute any network once it is converted to ONNX in memory.
 CONVERTED: dict[str, type[ExportedFile]] = {engine.name: engine for engine in (OpenVino, OnnxRuntime, OpenVinoBfloat16)}
 BY_SUFFIX: dict[str, type[ExportedFile]] = {".onnx": OnnxRuntime, ".xml": OpenVino, ".tflite": LiteRt}
 
@@ -22,8 +22,8 @@ def open_exported(path: Path) -> ExportedFile | None:
     """Open an exported file or folder in its runtime; return None for anything else.
 
     Raises:
-        WeightsError: it is damaged, or was not exported by resnext.
-        ArgumentError: a kind of file that would run what others put into it.
+        WeightsError: it is damaged or was not exported by resnext.
+        ArgumentError: a file format that can run code from others.
         MissingPackageError: the runtime is not installed.
     """
     if (path / GRAPH).is_file():

@@ -13,11 +13,11 @@ import numpy as np
 from resnext.engines.description import check_sha256
 from resnext.engines.exported_file import ExportedFile
 
-RT_INFO = ["resnext", "description"]  # place of the description in a model of OpenVINO
+RT_INFO = ["resnext", "description"]  # place of the description in an OpenVINO model
 
 
 class OpenVino(ExportedFile):
-    """A network in OpenVINO, on the CPU and in float32: by default OpenVINO computes in bfloat16 where the CPU can."""
+    """A network in OpenVINO, on the CPU and in float32: by default OpenVINO computes in bfloat16 if the CPU can."""
 
     name, package, title, precision = "openvino", "openvino", "OpenVINO", "f32"
 
@@ -37,7 +37,7 @@ class OpenVino(ExportedFile):
 
 
 class OpenVinoBfloat16(OpenVino):
-    """A network in OpenVINO in bfloat16, where the CPU can: faster, and probabilities differ in the third digit."""
+    """A network in OpenVINO in bfloat16, if the CPU supports it: faster, with probabilities off in the third digit."""
 
     name, precision = "openvino-bfloat16", "bf16"
 
@@ -46,8 +46,8 @@ class OpenVinoBfloat16(OpenVino):
 def openvino_core() -> Any:
     """Return OpenVINO's `Core`, one for the process and never freed.
 
-    Its CPU plugin gives the thread that made it a larger stack for signals, and takes that away when it is freed: if
-    another thread frees it, the next signal crashes the process (OpenVINO 2026.4, a CPU with AMX).
+    Its CPU plugin gives the thread that created it a larger stack for signals, and removes it when the plugin is freed.
+    If another thread frees it, the next signal crashes the process (OpenVINO 2026.4, a CPU with AMX).
     """
     import openvino
 
@@ -55,5 +55,5 @@ def openvino_core() -> Any:
 
 
 def _length(side: Any) -> int | None:
-    """Return the length of a side of a shape in OpenVINO; None for any."""
+    """Return the length of one dimension of an OpenVINO shape; None for any."""
     return side.get_length() if side.is_static else None

@@ -1,4 +1,4 @@
-"""A SavedModel of TensorFlow, run without trusting it: its graph may compute, and nothing else."""
+"""A SavedModel of TensorFlow, run without trusting it: its graph may only compute."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from resnext.engines.exported_file import ExportedFile
 GRAPH = "saved_model.pb"
 DESCRIPTION = "assets.extra/resnext.json"
 SIGNATURE = "serving_default"
-# Others can read and write files, or run code: https://github.com/tensorflow/tensorflow/blob/master/SECURITY.md
+# Others can access files or run code: https://github.com/tensorflow/tensorflow/blob/master/SECURITY.md
 OPERATIONS = (
     "AddV2 AvgPool BatchMatMulV2 BiasAdd Cast ConcatV2 Const Conv2D Elu ExpandDims FusedBatchNormV3 Identity "
     "MatMul MaxPool Mean Mul NoOp Pack Pad PadV2 PartitionedCall Placeholder Relu Reshape Rsqrt Shape Sigmoid "
@@ -26,7 +26,7 @@ OPERATIONS = (
 
 
 class SavedModel(ExportedFile):
-    """A network in a SavedModel, in TensorFlow on the CPU."""
+    """A network in a SavedModel, run by TensorFlow on the CPU."""
 
     name, package, title, channels_last = "tensorflow", "tensorflow", "TensorFlow", True
 
@@ -60,7 +60,7 @@ class SavedModel(ExportedFile):
 
 
 def _computing(graph: Any, wanted: set[str]) -> Any:
-    """Reduce a graph to what computes some nodes. Raises ValueError where one of them does more than compute."""
+    """Reduce a graph to what some nodes depend on. Raises ValueError if any of it does more than compute."""
     nodes = _reached(wanted, {node.name: node for node in graph.node}, lambda node: map(_node_of, node.input))
     functions = {function.signature.name: function for function in graph.library.function}
     called = {name for node in nodes for name in _functions_of(node)}
@@ -74,7 +74,7 @@ def _computing(graph: Any, wanted: set[str]) -> Any:
 
 
 def _reached(first: Iterable[str], known: dict[str, Any], following: Callable[[Any], Iterable[str]]) -> list[Any]:
-    """Return what is reached from some names, in the order of what is known."""
+    """Return everything reachable from some names, in the order of `known`."""
     reached: set[str] = set()
     new = {*first}
     while new:
@@ -84,12 +84,12 @@ def _reached(first: Iterable[str], known: dict[str, Any], following: Callable[[A
 
 
 def _node_of(end: str) -> str:
-    """Return the name of the node that an input of another is from."""
+    """Return the name of the node that produces another node's input."""
     return end.removeprefix("^").split(":")[0]
 
 
 def _rename_functions(graph: Any, suffix: str) -> None:
-    """Give the functions names of their own, for all graphs of a process share one space of names."""
+    """Give the functions unique names, because all graphs of a process share one namespace."""
     for function in graph.library.function:
         function.signature.name += f"_{suffix}"
     for node in (*graph.node, *(node for function in graph.library.function for node in function.node_def)):

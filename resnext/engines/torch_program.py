@@ -1,4 +1,4 @@
-"""A program of PyTorch, in a .pt2 file."""
+"""A PyTorch program in a .pt2 file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DESCRIPTION = "resnext.json"  # among the extra files
 
 
 class TorchProgram(ExportedFile):
-    """A file that this process has written, in PyTorch. Of others', it would run what is pickled in it."""
+    """A file that this process has written, in PyTorch. In a file from others, PyTorch would run the pickled code."""
 
     name, package, title = "torch", "torch", "PyTorch"
 

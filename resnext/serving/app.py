@@ -1,4 +1,4 @@
-"""The paths of the server, and what is answered on each."""
+"""The paths of the server, and the answer on each."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ from resnext.serving.service import Service, pass_pixels, read_files
 logger = logging.getLogger(__name__)
 
 TOP = 5
-MAPS = 20  # of one image
+MAPS = 20  # for one image at most
 PAGE = importlib.resources.files("resnext.serving") / "page"
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
 }
-# Of a report only its own pictures and styles are shown; it has no script.
+# A report may load only its own pictures and styles, and no script.
 REPORT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def build_app(service: Service) -> Guard:
-    """Return the application that answers with the models of a service."""
+    """Return the application that serves the models of a service."""
     app = Starlette(
         routes=[
             Route("/", partial(_file, "index.html")),
@@ -87,7 +87,7 @@ async def _problem(request: Request, error: Any) -> Response:
 
 
 def _inference(endpoint: Callable[[Request, ServedModel, bytes, float], Awaitable[Response]]) -> Endpoint:
-    """Wrap a request for inference: its model, its body, its errors, and what is counted."""
+    """Wrap an inference endpoint: find the model, read the body, turn errors into answers, and count."""
 
     @wraps(endpoint)
     async def answer(request: Request) -> Response:
@@ -110,7 +110,7 @@ def _inference(endpoint: Callable[[Request, ServedModel, bytes, float], Awaitabl
             response = refused(504, f"not answered within {service.options.deadline:g} s")
         except ClientDisconnect:
             response = refused(400, "the client has gone")
-        except Exception as error:  # a bug; the server goes on
+        except Exception as error:  # a bug; the server continues
             logger.error(f"a request for {served.name} failed: {type(error).__name__}: {printable(one_line(error))}")
             response = refused(500, "internal error")
         finally:
@@ -122,7 +122,7 @@ def _inference(endpoint: Callable[[Request, ServedModel, bytes, float], Awaitabl
 
 
 async def _read_body(request: Request, body: bytearray) -> None:
-    """Add the body of a request, of limited size, within a limited time. Raises HTTPException, OverloadedError."""
+    """Read a request's body within a size and a time limit. Raises HTTPException, OverloadedError."""
     service = _service(request)
     try:
         async with asyncio.timeout(BODY_SECONDS) as limit:
@@ -141,7 +141,7 @@ async def _read_body(request: Request, body: bytearray) -> None:
 
 
 async def _classify(request: Request, served: ServedModel, body: bytes, started: float) -> Response:
-    """Answer the content of an image file with its most probable classes and, where asked, their maps."""
+    """Answer an image file with its most probable classes and, if requested, their maps."""
     if request.headers.get("content-type", "").startswith(("multipart/", "application/json", "text/")):
         raise HTTPException(415, "send the content of an image file as the body, and nothing around it")
     top, with_maps = _number(request, "top", TOP), _flag(request, "maps")
@@ -154,7 +154,7 @@ async def _classify(request: Request, served: ServedModel, body: bytes, started:
 
 
 def _rows(model: Model, outputs: Outputs, top: int, with_maps: bool) -> list[dict[str, Any]]:
-    """Return the most probable classes of the first image, with their activation maps where there are some."""
+    """Return the most probable classes of the first image, with their activation maps if available."""
     (probabilities,) = outputs.probabilities()
     best = most_probable(probabilities, top)
     rows: list[dict[str, Any]] = [
@@ -167,7 +167,7 @@ def _rows(model: Model, outputs: Outputs, top: int, with_maps: bool) -> list[dic
 
 
 async def _infer(request: Request, served: ServedModel, body: bytes, started: float) -> Response:
-    """Answer a request of KServe's protocol."""
+    """Answer a request in KServe's protocol."""
     service = _service(request)
     length = request.headers.get(kserve.HEADER_LENGTH)
     size = served.loaded.model.preprocessing.size
@@ -199,7 +199,7 @@ def _service(request: Request) -> Service:
 
 
 def _served(request: Request) -> ServedModel:
-    """Return the model that a path names, or the first. Raises HTTPException."""
+    """Return the model that a path names, or the first one. Raises HTTPException."""
     models = _service(request).models
     name = request.path_params.get("name")
     if name is None:
@@ -218,20 +218,20 @@ async def _metrics(request: Request) -> Response:
 
 
 async def _models(request: Request) -> Response:
-    """Answer with what the page needs to know of each model."""
+    """Answer with the facts about each model that the page needs."""
     rows = []
     for served in _service(request).models.by_name.values():
         model = served.loaded.model
         report = _report_of(model)
         row = {"name": served.name, "variant": model.variant.name, "classes": len(model.classes)}
         row |= {"size": model.preprocessing.size, "engine": model.engine_name, "maps": model.has_maps}
-        # A link can't send the token, so the report is for servers without one.
+        # A link can't send the token, so only servers without one show the report.
         rows.append(row | {"report": report is not None and _service(request).options.token is None})
     return JSONResponse({"models": rows})
 
 
 async def _report(request: Request) -> Response:
-    """Answer with the report of a run, which can do nothing but be looked at."""
+    """Answer with the report of a run, which can only be viewed."""
     path = _report_of(_served(request).loaded.model)
     if path is None:
         raise HTTPException(404, "this model has no report")
@@ -254,7 +254,7 @@ async def _live(request: Request) -> Response:
 
 
 async def _ready(request: Request) -> Response:
-    """Answer whether all networks compute; while the server ends, `Guard` answers with 503."""
+    """Answer whether all networks can compute; while the server shuts down, `Guard` answers with 503."""
     is_ready = all(served.loaded.batcher.is_alive for served in _service(request).models.by_name.values())
     return JSONResponse({"ready": is_ready}, 200 if is_ready else 503)
 

@@ -1,4 +1,4 @@
-"""Dynamic batching: one thread computes what many requests ask for, as much at once as is waiting."""
+"""Dynamic batching: one thread computes many requests together, as many images at once as are waiting."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from resnext.engines.engine import Outputs
 from resnext.errors import ClosedError, DeadlineError, OverloadedError
 from resnext.serving.pace import Network, Pace
 
-SHARE = 0.8  # of the deadline: a request that would wait longer is refused at once
+SHARE = 0.8  # of the deadline: a request that would wait longer is refused immediately
 SMOOTHING = 0.2  # weight of the newest request in the mean time for an image
 
 
@@ -27,11 +27,11 @@ class _Work(NamedTuple):
 
 
 class Batcher:
-    """Computes images in batches, in a thread of its own, in the order in which they come.
+    """Computes images in batches in its own thread, in order of arrival.
 
     Args:
         network: function that computes a batch.
-        pace: images in a batch, at most, and the seconds that an image takes then.
+        pace: most images in a batch, and the seconds per image in such a batch.
         queue: images that may wait.
         deadline: seconds that a request may take.
         computed: called with the number of images and the seconds of each batch.
@@ -48,7 +48,7 @@ class Batcher:
         self.network, self.queue, self.deadline = network, queue, deadline
         self.batch_size, self.seconds_per_image = pace
         self.computed = computed
-        self.admitted = 0  # images that are read, wait or are computed
+        self.admitted = 0  # images being read, waiting or being computed
         self._works: deque[_Work] = deque()
         self._change = threading.Condition()
         self._closed = False
@@ -57,15 +57,15 @@ class Batcher:
 
     @property
     def is_alive(self) -> bool:
-        """Whether there is a thread that computes."""
+        """Whether the computing thread is alive."""
         return self._thread.is_alive()
 
     def admit(self, images: int) -> int:
-        """Make room for the images of a request, before they are decoded, and return how many are there with them.
+        """Reserve room for a request's images before they are decoded, and return the new number of admitted images.
 
         Raises:
-            OverloadedError: there are too many, or they would be late.
-            ClosedError: the end has begun.
+            OverloadedError: there are too many, or they would miss the deadline.
+            ClosedError: the batcher is shutting down.
         """
         with self._change:
             if self._closed:
@@ -78,18 +78,18 @@ class Batcher:
             return self.admitted
 
     def measure(self, images: int, seconds: float) -> None:
-        """Learn from a request that was answered so many seconds after it was admitted as the last of some images."""
+        """Update the pace from a request answered so many seconds after its admission brought the queue to `images`."""
         with self._change:
             self.seconds_per_image += SMOOTHING * (seconds / images - self.seconds_per_image)
 
     def leave(self, images: int) -> None:
-        """Give back the room of a request that is over."""
+        """Release the room of a finished request."""
         with self._change:
             self.admitted -= images
             self._change.notify_all()
 
     def submit(self, images: np.ndarray, until: float) -> Future[Outputs]:
-        """Compute admitted images, uint8 (images, size, size, 3), until a time of `time.monotonic`."""
+        """Compute admitted images, uint8 (images, size, size, 3), before a deadline by `time.monotonic`."""
         work = _Work(images, until, Future())
         with self._change:
             self._works.append(work)
@@ -97,7 +97,7 @@ class Batcher:
         return work.future
 
     def close(self, timeout: float) -> None:
-        """Take no more work, and return when all that was admitted is answered, or after some seconds."""
+        """Accept no more work, and return once all admitted work is answered, or after `timeout` seconds."""
         end = time.monotonic() + timeout
         with self._change:
             self._closed = True
@@ -110,7 +110,7 @@ class Batcher:
         while works := self._next():
             try:
                 outputs = self._compute(np.concatenate([work.images for work in works]))
-            except Exception as error:  # each request gets it, and the thread lives on
+            except Exception as error:  # each request gets it, and the thread continues
                 for work in works:
                     work.future.set_exception(error)
                 continue
@@ -127,7 +127,7 @@ class Batcher:
         return outputs
 
     def _next(self) -> list[_Work]:
-        """Wait for work, and return what fits into a batch; an empty list at the end."""
+        """Wait for work and return as much as fits into a batch, or an empty list at the end."""
         while True:
             with self._change:
                 while not self._works and not (self._closed and not self.admitted):
@@ -143,7 +143,7 @@ class Batcher:
 
 
 def _is_wanted(work: _Work) -> bool:
-    """Return whether work is to be computed: nobody gave it up, and its deadline has not passed."""
+    """Return whether work is still needed: it was not cancelled, and its deadline has not passed."""
     if not work.future.set_running_or_notify_cancel():
         return False
     if work.until < time.monotonic():

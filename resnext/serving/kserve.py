@@ -27,7 +27,7 @@ INPUT, OUTPUT = "images", "probabilities"
 
 
 class Output(NamedTuple):
-    """What a client wants back: the k most probable classes with their names, or with k 0 all probabilities."""
+    """A requested output: the k most probable classes with their names or, if k is 0, all probabilities."""
 
     classes: int
     is_binary: bool
@@ -51,13 +51,13 @@ def parse(body: bytes, header_length: str | None, size: int, most: int) -> Infer
     """Read the body of a request.
 
     Args:
-        body: JSON, followed by the values of tensors where the header's length is given.
+        body: JSON, followed by tensor values if the length of the JSON is given.
         header_length: value of the HTTP header `Inference-Header-Content-Length`, or None.
         size: side of the images of the network.
-        most: images in one request, at most.
+        most: most images in one request.
 
     Raises:
-        RequestError: with what was given and what is allowed.
+        RequestError: the message states what was received and what is allowed.
     """
     head, rest = _split(body, header_length)
     document = _json(head)
@@ -82,10 +82,10 @@ def parse(body: bytes, header_length: str | None, size: int, most: int) -> Infer
 
 
 def answer(request: InferRequest, model: str, probabilities: np.ndarray, classes: tuple[str, ...]) -> tuple[bytes, int]:
-    """Return the body of the answer, and the length of its JSON where values follow it, or 0.
+    """Return the body of the answer, and the length of its JSON if values follow it, else 0.
 
     Args:
-        request: what was asked.
+        request: request to answer.
         model: name of the model.
         probabilities: float32 (images, classes).
         classes: names of the classes.
@@ -112,7 +112,7 @@ def answer(request: InferRequest, model: str, probabilities: np.ndarray, classes
 
 
 def metadata(model: str, platform: str, size: int, classes: int) -> dict[str, Any]:
-    """Return what the server says of a model."""
+    """Return the metadata of a model."""
     return {
         "name": model,
         "versions": [VERSION],
@@ -162,7 +162,7 @@ def _shape(tensor: dict[str, Any], most: int) -> list[int]:
 
 
 def _values(tensor: dict[str, Any], rest: bytes) -> list[Any] | bytes:
-    """Return the values of a tensor: a list of JSON, or the bytes after it."""
+    """Return the values of a tensor: a list from the JSON, or the bytes after it."""
     length = _field(tensor, "parameters", dict).get("binary_data_size")
     if length is None:
         return _field(tensor, "data", list)

@@ -1,4 +1,4 @@
-"""What a server counts, for Prometheus (https://prometheus.io/docs/instrumenting/exposition_formats/)."""
+"""The counters of a server, for Prometheus (https://prometheus.io/docs/instrumenting/exposition_formats/)."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ class Metrics:
         self.reloads = Counter("resnext_reloads", "Models loaded again, by result.", ["model", "result"], registry=kept)
 
     def text(self) -> bytes:
-        """Return everything in Prometheus's text format."""
+        """Return all counters in Prometheus's text format."""
         return generate_latest(self.kept)

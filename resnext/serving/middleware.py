@@ -1,4 +1,4 @@
-"""What stands before every request: who may ask, how much at once, and what a browser may do with the answer."""
+"""The checks before every request: who may ask, how much at once, and what a browser may do with the answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from resnext.serving.options import ServingOptions, is_loopback
 from resnext.serving.service import Service
 
 OPEN = ("/", "/page.css", "/page.js", "/v2/health/live", "/v2/health/ready")  # paths that need no token
-ALWAYS = ("/v2/health/live", "/metrics")  # paths that are answered to the end
+ALWAYS = ("/v2/health/live", "/metrics")  # paths that are answered even during shutdown
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -29,11 +29,11 @@ HEADERS = {
 
 
 class Guard:
-    """An ASGI application that refuses what should not reach another.
+    """An ASGI application that refuses requests that should not reach the one behind it.
 
     Args:
         app: application behind it.
-        service: whether the server is about to end.
+        service: service, which knows whether the server is shutting down.
         options: address and token.
     """
 
@@ -52,7 +52,7 @@ class Guard:
             self.service.in_flight -= 1
 
     def _refusal(self, method: str, path: str, headers: Headers) -> JSONResponse | None:
-        """Return the answer to a request that goes no further."""
+        """Return the answer to a refused request, or None."""
         host, origin = headers.get("host", ""), headers.get("origin")
         if self.options.is_local and self.options.token is None and not _is_local(host):
             return refused(421, "this server is for this machine only; ask it as localhost")
@@ -102,7 +102,7 @@ class _Exchange:
 
 
 def _is_local(host: str) -> bool:
-    """Return whether the Host of a request is a name of this machine's own: a name of others may lead here, too.
+    """Return whether a request's Host is one of this machine's own names, because other names may resolve to it, too.
 
     >>> [_is_local(host) for host in ("localhost:8000", "[::1]", "127.0.0.2", "example.com")]
     [True, True, True, False]
@@ -111,7 +111,7 @@ def _is_local(host: str) -> bool:
 
 
 async def _discard(receive: Callable) -> None:
-    """Read what a client still sends, of limited size and for a limited time, so that it sees the answer."""
+    """Read what a client is still sending, up to a size and a time limit, so that it sees the answer."""
     left = MAX_DISCARDED
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(DISCARD_SECONDS):
@@ -123,5 +123,5 @@ async def _discard(receive: Callable) -> None:
 
 
 def refused(status: int, reason: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Return an answer with the reason; the connection ends, for the body of the request may not have been read."""
+    """Return an answer with the reason that closes the connection, because the body may not have been read."""
     return JSONResponse({"error": reason}, status, {"connection": "close", **(headers or {})})

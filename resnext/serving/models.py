@@ -1,4 +1,4 @@
-"""The models of a server, by name; each is loaded again when its file changes, without a request lost."""
+"""The models of a server by name; each is reloaded when its file changes, without losing a request."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from resnext.serving.pace import measure_pace
 
 logger = logging.getLogger(__name__)
 
-PERIOD = 1.0  # seconds between two looks at the files
+PERIOD = 1.0  # seconds between two checks of the files
 Signature = tuple[tuple[str, int, int, int], ...]
 
 
 class Loaded(NamedTuple):
-    """A model that answers."""
+    """A loaded model, ready to answer."""
 
     model: Model
     batcher: Batcher
-    signature: Signature  # of its files before they were read
+    signature: Signature  # signature of its files before they were read
 
 
 class ServedModel:
-    """A model under its name, as it was last loaded.
+    """A named model, as it was last loaded.
 
     Args:
         name: name in paths of requests.
-        source: what the user passed, as `Model.open` takes it.
+        source: user's argument, as `Model.open` accepts it.
         options: batch size, queue and deadline.
         metrics: counters of the server.
     """
@@ -49,7 +49,7 @@ class ServedModel:
         self.signature = self.loaded.signature
 
     def reload_if_changed(self) -> None:
-        """Load the model again where its files are other ones and no longer change; keep the old one if that fails."""
+        """Reload the model if its files have changed and are stable again; keep the old one if that fails."""
         new = _signature(self.loaded.model)
         if new == self.signature or not new:
             return
@@ -59,7 +59,7 @@ class ServedModel:
         self.signature = new
         try:
             loaded = self._load()
-        except Exception as error:  # of any kind, by what is damaged: the server goes on
+        except Exception as error:  # of any kind, depending on the damage: the server continues
             self.metrics.reloads.labels(self.name, "failed").inc()
             logger.warning(f"{self.name}: could not be loaded again, the old one stays ({one_line(error)})")
             return
@@ -87,10 +87,10 @@ class ServedModel:
 
 
 class Models:
-    """All models of a server; the first is the one that requests without a name mean.
+    """All models of a server; the first is used by requests without a name.
 
     Args:
-        sources: what the user passed for each name, as `Model.open` takes it.
+        sources: user's argument for each name, as `Model.open` accepts it.
         options: as in `ServedModel`.
         metrics: counters of the server.
 
@@ -106,11 +106,11 @@ class Models:
 
     @property
     def first(self) -> ServedModel:
-        """The model that requests without a name mean."""
+        """The model for requests without a name."""
         return next(iter(self.by_name.values()))
 
     def close(self, timeout: float) -> None:
-        """End the looks at the files, and the networks when all that they have taken is answered."""
+        """Stop checking the files, and close the networks once all admitted work is answered."""
         self._stop.set()
         for served in self.by_name.values():
             served.loaded.batcher.close(timeout)
@@ -148,13 +148,13 @@ def _named(word: str) -> tuple[str, str]:
             f"{word}: must be NAME=MODEL; a name has the letters a to z, digits, `_`, `.` and `-`, and begins with a "
             "letter or a digit."
         )
-    path = path.resolve() if path.name in ("", "..") else path  # but a link keeps its own name
+    path = path.resolve() if path.name in ("", "..") else path  # otherwise a link keeps its own name
     stem = path.stem if path.suffix in (".onnx", ".xml", ".tflite", ".safetensors") else path.name
     return re.sub(r"[^\w.-]+|^\W+", "_", stem, flags=re.ASCII) or "model", word
 
 
 def _signature(model: Model) -> Signature:
-    """Return what changes when the files of a model do; an empty tuple while one of them is absent."""
+    """Return a signature that changes with the files of a model; an empty tuple while one of them is absent."""
     path = model.source
     try:
         files = [path, *path.rglob("*")] if path.is_dir() else [path, path.with_suffix(".bin")]

@@ -1,4 +1,4 @@
-"""What can be chosen where networks are served."""
+"""The options of serving networks."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class ServingOptions:
     """Options of a server.
 
     Args:
-        host: address to listen on: "127.0.0.1" is this machine only, "0.0.0.0" every network that it is in.
-        port: port; 0 for any that is free.
-        token: what clients must send as `Authorization: Bearer TOKEN`; by default nothing on this machine, and a new
+        host: address to listen on: "127.0.0.1" for this machine only, "0.0.0.0" for every network that it is in.
+        port: port; 0 chooses a free one.
+        token: token that clients must send as `Authorization: Bearer TOKEN`; by default none on this machine, and a new
             one elsewhere.
-        batch_size: images that a network computes at once, at most; fewer where that is as fast.
+        batch_size: most images that a network computes at once; fewer if that is as fast.
         queue: images that may wait for a network; more are refused with status 429.
-        deadline: seconds in which a request is answered, or given up with status 504.
+        deadline: seconds within which a request is answered, or fails with status 504.
 
     Raises:
         ArgumentError: a value that is not allowed.
@@ -65,7 +65,7 @@ class ServingOptions:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a name or an address is this machine's own, which no other can reach."""
+    """Return whether a name or an address belongs to this machine's loopback, which no other machine can reach."""
     if host == "localhost":
         return True
     try:

@@ -1,4 +1,4 @@
-"""How many images a network is best given at once."""
+"""The best number of images for a network to compute at once."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import numpy as np
 
 from resnext.engines.engine import Outputs
 
-GAIN = 0.05  # of the time for an image, at least, that twice as many images at once must save
+GAIN = 0.05  # least share of the time per image that doubling the images at once must save
 REPEATS = 2
 Network = Callable[[np.ndarray], Outputs]  # uint8 (images, size, size, 3)
 
 
 class Pace(NamedTuple):
-    """How many images a network is best given at once, and the seconds that an image takes then."""
+    """The best number of images for a network to compute at once, and the seconds per image then."""
 
     batch_size: int
     seconds: float
 
 
 def measure_pace(network: Network, size: int, most: int) -> Pace:
-    """Compute more and more images at once, as long as each takes less time for it, and `most` at most.
+    """Double the images computed at once, up to `most`, as long as that reduces the time per image.
 
-    Where it takes as long, computing together what waits would only let the first wait for the last. All numbers that
-    are served later are compiled by this.
+    If it does not, computing waiting images together would only make the first wait for the last. This also compiles
+    all numbers of images that are served later.
     """
     best, count = Pace(0, float("inf")), 1
     while count > best.batch_size:
@@ -38,7 +38,7 @@ def measure_pace(network: Network, size: int, most: int) -> Pace:
 
 
 def _seconds(network: Network, images: np.ndarray) -> float:
-    """Return the seconds for some images, compiled before."""
+    """Return the seconds for some images after compilation."""
     network(images)
     seconds = []
     for _ in range(REPEATS):

@@ -30,12 +30,12 @@ STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 def serve(models: Sequence[str], options: ServingOptions, ready: Callable[[str], None] = print) -> None:
-    """Serve trained networks until a signal comes; requests that have begun are answered then.
+    """Serve trained networks until a signal arrives; requests in progress are still answered.
 
     Args:
-        models: `MODEL` or `NAME=MODEL` for each, as `Model.open` takes them.
+        models: `MODEL` or `NAME=MODEL` for each, as `Model.open` accepts them.
         options: address, limits and token.
-        ready: called with the lines for the user when the server is ready: the models, the address, a new token.
+        ready: function called with lines for the user when the server is ready: the models, the address, any new token.
 
     Raises:
         ArgumentError, RunError, WeightsError: a model cannot be served.
@@ -55,7 +55,7 @@ def serve(models: Sequence[str], options: ServingOptions, ready: Callable[[str],
 
 
 def _listen(options: ServingOptions) -> socket.socket:
-    """Open the socket before the models are loaded, for that takes seconds. Raises ArgumentError."""
+    """Open the socket before the models are loaded, because loading takes seconds. Raises ArgumentError."""
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     try:
         both = options.host == "::" and socket.has_dualstack_ipv6()
@@ -66,7 +66,7 @@ def _listen(options: ServingOptions) -> socket.socket:
 
 
 def _welcome(models: Models, options: ServingOptions, port: int, is_new: bool) -> str:
-    """Return what the user is told; a token that is not new is known, and should not be in a log."""
+    """Return the lines for the user; only a new token is shown, because a known one should not be in a log."""
     host = f"[{options.host}]" if ":" in options.host else options.host
     host = socket.gethostname() if options.host in ("", "0.0.0.0", "::") else host
     token = f"/#token={quote(options.token, safe='')}" if options.token and is_new else ""
@@ -89,7 +89,7 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """uvicorn's HTTP/1.1, and an end to connections that do not send the head of a request, or read, in time."""
+    """uvicorn's HTTP/1.1, which closes connections that do not send the head of a request or read answers in time."""
 
     _timer: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
@@ -107,7 +107,7 @@ class _Protocol(H11Protocol):
             self._end()
 
     def eof_received(self) -> bool:
-        """Keep the connection of a client that has ended its side until it has its answer."""
+        """Keep the connection of a client that has closed its side until it has its answer."""
         self._is_ended = True
         if self.conn.their_state is h11.SEND_BODY and not self.cycle.response_started:
             self.data_received(b"")  # the rest of the body will never come: 400
@@ -156,14 +156,14 @@ async def _run(service: Service, listening: socket.socket) -> None:
         timeout_graceful_shutdown=int(service.options.deadline) + 1,
     )  # fmt: skip
     server, stop = _Server(config), asyncio.Event()
-    logger = logging.getLogger("uvicorn.error")  # it would print what strangers send
+    logger = logging.getLogger("uvicorn.error")  # it would print text from strangers
     logger.addHandler(logging.NullHandler())
     logger.propagate = False
     _set_on_signal(stop)
     task = asyncio.create_task(server.serve([listening]))
     ended = asyncio.create_task(stop.wait())
     await asyncio.wait((task, ended), return_when=asyncio.FIRST_COMPLETED)
-    service.is_draining = True  # what comes from now on is refused
+    service.is_draining = True  # new requests are refused from now on
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(service.options.deadline):
             while service.in_flight:
@@ -176,7 +176,7 @@ async def _run(service: Service, listening: socket.socket) -> None:
 
 
 def _set_on_signal(stop: asyncio.Event) -> None:
-    """Set an event at the first signal; a second one is answered by whoever answered signals before."""
+    """Set an event at the first signal; a second one goes to the previous handlers."""
     loop, handlers = asyncio.get_running_loop(), {number: signal.getsignal(number) for number in STOPS}
     wakeup = signal.set_wakeup_fd(-1)
 
@@ -192,7 +192,7 @@ def _set_on_signal(stop: asyncio.Event) -> None:
 
 
 def _allow_many_connections() -> None:
-    """Let this process have as many open files as it may: each connection is one."""
+    """Raise this process's limit of open files to the maximum, because each connection is one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

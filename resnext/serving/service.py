@@ -1,4 +1,4 @@
-"""What requests are answered with: images are decoded by threads, and computed by the batcher of their model."""
+"""The service behind the requests: threads decode images, and the batcher of their model computes them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from resnext.serving.options import ServingOptions
 
 
 class Seen(NamedTuple):
-    """Images as the network sees them, uint8 (images, size, size, 3), and the part of the first that it sees.
+    """Images as the network sees them, uint8 (images, size, size, 3), and the part of the first image that it sees.
 
     The part is (left, upper, right, lower), in shares of the upright image; None for pixels.
     """
@@ -33,7 +33,7 @@ class Seen(NamedTuple):
 
 
 class Service:
-    """Models with all that requests to them share.
+    """The models, and the state shared by requests to them.
 
     Args:
         models: models by name.
@@ -45,12 +45,12 @@ class Service:
         self.models, self.options, self.metrics = models, options, metrics
         self.is_draining = False
         self.in_flight = 0  # requests
-        self.body_bytes = 0  # of all requests that are being read or computed
+        self.body_bytes = 0  # of all requests being read or computed
         self.readers = ThreadPoolExecutor(reading_threads(), "decode")
-        self.writer = ThreadPoolExecutor(1, "protocol")  # one JSON at a time: hostile ones take 20 times their size
+        self.writer = ThreadPoolExecutor(1, "protocol")  # one JSON at a time: a hostile one takes 20 times its size
 
     async def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call a function in a thread: nothing long may hold up the loop that serves all connections."""
+        """Call a function in a thread, because nothing slow may block the loop that serves all connections."""
         return await asyncio.get_running_loop().run_in_executor(self.writer, function, *arguments)
 
     async def compute(
@@ -59,10 +59,10 @@ class Service:
         """Read and compute images.
 
         Args:
-            served: model to ask.
+            served: model to use.
             count: number of images.
             read: function that returns them; it is called in a thread.
-            started: time of the request, of `time.monotonic`; after the deadline nobody waits for its answer.
+            started: time of the request by `time.monotonic`; after the deadline nobody waits for its answer.
 
         Raises:
             OverloadedError: too many images are waiting.
@@ -78,12 +78,12 @@ class Service:
             outputs = await asyncio.wrap_future(future)
             loaded.batcher.measure(ahead, time.monotonic() - admitted)
             return loaded.model, seen, outputs
-        finally:  # there is room again when the thread has ended, even if nobody waits any more
+        finally:  # room is released when the thread ends, even if nobody waits any more
             reading.add_done_callback(lambda _: loaded.batcher.leave(count))
 
 
 def _admitted(served: ServedModel, count: int) -> tuple[Loaded, int]:
-    """Make room in the model as it is at this moment, and return it and how many images it has then."""
+    """Reserve room with the currently loaded model; return it and its number of admitted images."""
     while True:
         loaded = served.loaded
         try:
@@ -96,7 +96,7 @@ def _admitted(served: ServedModel, count: int) -> tuple[Loaded, int]:
 def read_files(files: list[bytes], preprocessing: Preprocessing) -> Seen:
     """Read the contents of image files as `predict` reads files. Raises ImageError."""
     prepared, parts = [], []
-    for content in files:  # one whole image at a time
+    for content in files:  # one complete image at a time
         image = read_image(io.BytesIO(content), at_least=2 * preprocessing.resize)
         height, width, _ = image.shape
         left, upper, right, lower = preprocessing.seen(width, height)
@@ -106,7 +106,7 @@ def read_files(files: list[bytes], preprocessing: Preprocessing) -> Seen:
 
 
 def pass_pixels(pixels: np.ndarray, preprocessing: Preprocessing) -> Seen:
-    """Return pixels that a client has prepared. Raises RequestError where they are not of the network's size."""
-    if pixels.shape[1] != preprocessing.size:  # the model was replaced by one of another size
+    """Return pixels that a client has prepared. Raises RequestError if they do not have the network's size."""
+    if pixels.shape[1] != preprocessing.size:  # the model was replaced by one with a different size
         raise RequestError(f"the images of this model are {preprocessing.size} pixels wide")
     return Seen(pixels)
