@@ -1,4 +1,4 @@
-"""Folders in a tar or zip archive, behind the same protocol as folders on disk (`resnext.data.folders`).
+"""Folders in a tar or zip archive, with the same protocol as folders on disk (`resnext.data.folders`).
 
 Nothing is unpacked. The headers are not trusted: an archive that is damaged or cut short, and a member that is neither
 a file nor a folder or whose path leads out of the archive, are refused with a one-line message.
@@ -74,7 +74,7 @@ def read_archive(path: Path) -> ArchiveFolder:
             _insert(content, parts, member)
     except DataError:
         raise
-    except Exception as error:  # for damaged archives, the readers and decoders raise many kinds of errors
+    except Exception as error:  # damaged archives make readers and decoders raise many kinds of errors
         raise DataError(
             f"{printable(path)} is damaged or cut short ({one_line(error)}); download or pack it again"
         ) from error
@@ -94,7 +94,7 @@ def read_text(file: Path | Member) -> str:
 
 
 def _insert(content: dict[str, Any], parts: list[str], member: Member | None) -> None:
-    """Insert the member into the dictionaries of its folders; of two with the same path, the later one counts."""
+    """Insert the member into the dictionaries of its folders; if two have the same path, the later one counts."""
     *folders, name = parts if member else [*parts, ""]
     for folder in folders:
         content = content.setdefault(folder, {})

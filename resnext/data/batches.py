@@ -122,13 +122,13 @@ def _batches(
     """
     size = images_per_step(examples, recipe)
     make = partial(_batch, examples, recipe, Sampler(recipe, preprocessing), _rows(size, recipe.accumulate, share))
-    # If the order were repeated before batching, the last batch of an epoch would be filled up from the next epoch.
+    # If the order were repeated before batching, the last batch of an epoch would be filled from the next epoch.
     batches = _order(examples, recipe, seed).batch(size, drop_remainder=True).random_map(make).repeat()
     return batches.to_iter_dataset(_read_ahead(workers))
 
 
 def _batch(examples, recipe, sample, rows, indices: np.ndarray, rng: np.random.Generator):
-    """Return the given rows of the batch whose images have these indices. Every image has its own generator."""
+    """Return the selected rows of the batch whose images have these indices. Every image has its own generator."""
     seeds, sorted_rows = rng.integers(2**63, size=len(indices)), np.sort(rows)
     images = [sample(examples.images[indices[row]], np.random.default_rng(seeds[row])) for row in sorted_rows]
     batch = np.stack(images), examples.labels[indices[sorted_rows]]
@@ -243,15 +243,15 @@ def evaluation_batches(
 ) -> Iterable[tuple[np.ndarray, int]]:
     """Return all images once, in order, as batches: uint8 (batch, size, size, 3) and the number of images that count.
 
-    Of views the batches are (batch, views, size, size, 3).
+    With views, the batches are (batch, views, size, size, 3).
 
-    The last batch is filled up with copies of its last image, so that no backend compiles a second shape.
+    The last batch is padded with copies of its last image, so that no backend compiles a second shape.
 
     Args:
         examples: labelled images.
         preprocessing: preprocessing of the images, or their views.
         batch_size: images in a batch; reduced to the number of examples if there are fewer.
-        multiple: number to whose next multiple the batch is enlarged.
+        multiple: number to whose next multiple the batch is rounded up.
         share: index of the part of the rows of every batch to make, and the number of parts.
 
     Raises:
@@ -294,8 +294,8 @@ def _read_ahead(workers: int | None = None) -> grain.ReadOptions:
 def _grain():
     """Import grain without its warning that JAX's profiler is missing.
 
-    absl's logger gives the root logger a handler with its first line, unless there is one; grain's import is no reason
-    for a program's log to look otherwise.
+    absl's logger adds a handler to the root logger with its first line, unless there is one. Importing grain must not
+    change a program's log.
     """
     root, placeholder = logging.getLogger(), logging.NullHandler()
     logger = logging.getLogger("absl")

@@ -36,7 +36,7 @@ def check_images(
     Args:
         examples: labelled images to read.
         read: function that reads an image: `check_header` only its header, `read_image` the complete file.
-        hint: what can be done; "{bad}" stands for the number of these images.
+        hint: advice for the user; "{bad}" stands for the number of these images.
 
     Raises:
         DataError: some images can't be read; the message gives their number and the reasons of the first three.
@@ -76,7 +76,7 @@ def drop_unreadable(examples: Examples, limit: float) -> tuple[Examples, list[st
 
 
 def _faults(examples: Examples, read: Callable[[Path | Member], object]) -> list[str | None]:
-    """Return for each image why it can't be read, or None; nothing for an array."""
+    """Return for each image the reason why it can't be read, or None; an empty list for an array."""
     if isinstance(examples.images, np.ndarray):
         return []
     with ThreadPool(reading_threads()) as pool:
@@ -114,7 +114,7 @@ class DataReport:
     in_train_too: tuple[Pair, ...]  # an image of another part, and the first in train with the same pixels
     contradictions: tuple[Pair, ...]  # two images of one part with the same pixels and different classes
     bad: tuple[str, ...]  # "PATH: reason" of each image that can't be read
-    left_out: tuple[str, ...] = ()  # what is not used, by kind
+    left_out: tuple[str, ...] = ()  # unused files, by kind
 
     @property
     def images(self) -> int:
@@ -133,7 +133,7 @@ def check_data(
     Args:
         data: folder, archive or built-in data set, as for `train`.
         follow_links: as for `train`.
-        done: called with the number of images that are read, and of all.
+        done: called with the number of images read and the total.
 
     Returns:
         A DataReport, which also lists the images that can't be read.
@@ -168,7 +168,7 @@ def check_data(
 
 
 class _Look(NamedTuple):
-    """The facts that are kept of an image."""
+    """The facts kept about an image."""
 
     digest: bytes
     size: Size

@@ -1,4 +1,4 @@
-"""Examples from folders: the images of each class folder, or of a folder that a label file labels."""
+"""Examples from folders: the images of each class folder, or of a folder with a label file."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from resnext.data.folders import Member
 from resnext.errors import ImageError
 from resnext.images.decode import read_size
 
-SAMPLED = 200  # images, at most
+SAMPLED = 200  # images at most
 
 
 @dataclass(frozen=True, eq=False)

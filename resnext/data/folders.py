@@ -1,4 +1,4 @@
-"""Folders of images, on disk or in an archive, behind one protocol; and the files of an archive, its members."""
+"""Folders of images on disk or in an archive, with one protocol; and the members of an archive."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from resnext.images.decode import IMAGE_SUFFIXES
 MAX_MEMBER = 256_000_000  # bytes: more than 64 million pixels uncompressed
 MAX_DEPTH = 64  # nested folders
 
-# What operating systems, NAS and tools leave beside photos: thumbnails, waste bins, resource forks.
+# Files that operating systems, NAS and tools leave beside photos: thumbnails, waste bins, resource forks.
 DROPPINGS = frozenset(
     ("@eadir", "#recycle", "@recycle", "@tmp", "__macosx", "$recycle.bin", "system volume information", "lost+found",
      "thumbs.db", "ehthumbs.db", "desktop.ini", "__pycache__")
@@ -140,17 +140,17 @@ def _is_folder(entry: os.DirEntry) -> bool:
 
 
 def shown(folder: Folder) -> dict[str, Folder | None]:
-    """Return the entries of a folder without what systems and tools left there."""
+    """Return the entries of a folder without those left there by operating systems and tools."""
     return {name: entry for name, entry in folder.entries().items() if name.lower() not in DROPPINGS}
 
 
 def is_label_file(name: str) -> bool:
-    """Return whether a file's suffix is that of a file that names the classes of images."""
+    """Return whether a file name has the suffix of a label file."""
     return PurePosixPath(name).suffix.lower() in (".txt", ".csv")
 
 
 def is_image_name(name: str) -> bool:
-    """Return whether a file's suffix is that of an image."""
+    """Return whether a file name has the suffix of an image."""
     return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
@@ -171,7 +171,7 @@ def check_parts(name: str, parts: list[str], path: Path) -> None:
 
 
 def check_size(size: int) -> None:
-    """Raise ValueError for more bytes than any image needs."""
+    """Raise ValueError if the size exceeds that of any image."""
     if size > MAX_MEMBER:
         raise ValueError(f"more than {MAX_MEMBER // 10**6} MB")
 

@@ -12,7 +12,7 @@ from resnext.weights.published import find_weights
 
 
 class DecodedPrediction(NamedTuple):
-    """A class and its probability; the tuple of `keras.applications`."""
+    """A class and its probability, in the tuple of `keras.applications`."""
 
     wordnet_id: str
     name: str

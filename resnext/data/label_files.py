@@ -2,7 +2,7 @@
 
 LOC_val_solution.csv                            Kaggle's file: ImageId,PredictionString
 imagenet_2012_validation_synset_labels.txt      a class name on each line, in the sorted order of the images
-val.txt                                         the same, or `file label` on each line, where all labels are class names
+val.txt                                         the same, or `file label` on each line; all labels are class names
                                                 or all are indices into the sorted class names
 val.csv, labels.csv                             with a header: columns for the file and for the label
 """
@@ -30,7 +30,7 @@ ALLOWED = (
 
 
 def find_label_file(part: Folder, folders: Iterable[Folder]) -> Path | Member:
-    """Return the label file of a part without class folders, found by its name in the part or in one of the folders.
+    """Return the label file of a part without class folders, found by name in the part or in one of the folders.
 
     A single text file among the images may have any name.
 
@@ -50,7 +50,7 @@ def find_label_file(part: Folder, folders: Iterable[Folder]) -> Path | Member:
 
 
 def read_labels(file: Path | Member, images: Sequence[str], classes: Sequence[str]) -> list[str]:
-    """Return the class name that the file gives for each image; the names are not checked.
+    """Return the class name of each image in the file; the names are not checked.
 
     Args:
         file: label file in one of the forms above.
@@ -58,13 +58,13 @@ def read_labels(file: Path | Member, images: Sequence[str], classes: Sequence[st
         classes: class names.
 
     Raises:
-        DataError: the file does not have one label for each image, or has numbers that mean other classes.
+        DataError: the file does not have one label for each image, or has numbers with a different meaning.
     """
     text = read_text(file)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     known = {PurePosixPath(image).stem: image for image in images} | {image: image for image in images}
     if lines[:1] == [KAGGLE_HEADER]:
-        # After the image and its class, a line gives the position in the image.
+        # After the image and its class, a line contains the position in the image.
         pairs = [line.replace(",", " ").split()[:2] for line in lines[1:]]
     elif PurePosixPath(str(file)).suffix.lower() == ".csv" and lines and any(mark in lines[0] for mark in DELIMITERS):
         pairs = read_columns(file, text)
@@ -97,7 +97,7 @@ def read_columns(file: Path | Member, text: str) -> list[list[str]]:
 
 
 def _split(line: str, known: Mapping[str, str]) -> list[str] | None:
-    """Split a line after the longest beginning that is an image's name, for both names may have blanks."""
+    """Split a line after the longest prefix that is an image's name, because both names may contain spaces."""
     for i in reversed([i for i, character in enumerate(line) if character.isspace()]):
         if PurePosixPath(line[:i].rstrip()).name in known:
             return [line[:i].rstrip(), line[i:].strip()]
@@ -108,7 +108,7 @@ def _class_names(file: Path | Member, labels: list[str], classes: Sequence[str])
     """Return the class names that the labels mean: all of them names, or all of them indices.
 
     Raises:
-        DataError: they can be read as either, and differ.
+        DataError: both readings are possible, and they differ.
     """
     indices = {str(index): name for index, name in enumerate(sorted(classes))}
     are_names, are_indices = {*labels} <= {*classes}, {*labels} <= {*indices}

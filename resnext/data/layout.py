@@ -1,4 +1,4 @@
-"""The layout of a folder of data: its parts, where they lie, and what in it is not used."""
+"""The layout of a data folder: its parts, their places, and its unused files."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ LAYOUTS = (
 
 
 class Layout(NamedTuple):
-    """A folder of data as it was found: looked at once, when it is opened."""
+    """The contents of a data folder, read once, when it is opened."""
 
     root: Folder
-    parts: Mapping[str, Folder]  # those that can be used: "train", "validation", "test"
-    unlabelled_test: Folder | None = None  # a test/ of images alone, as Kaggle's competitions have it
-    table: Path | Member | None = None  # what labels the training images, where no class folders do
+    parts: Mapping[str, Folder]  # the usable ones: "train", "validation", "test"
+    unlabelled_test: Folder | None = None  # a test/ with images only, as in Kaggle's competitions
+    table: Path | Member | None = None  # labels the training images if no class folders do
 
     @property
     def train(self) -> Folder:
-        """The folder of the training images: the root, where there are no parts."""
+        """The folder of the training images: the root if there are no parts."""
         return self.parts.get("train", self.root)
 
     @property
     def others(self) -> dict[str, Folder]:
-        """The parts that are not trained on."""
+        """The parts that are not used for training."""
         return {name: part for name, part in self.parts.items() if name != "train"}
 
 
 def layout_of(root: Folder, table: Path | Member | None = None) -> Layout:
-    """Look at a folder of data. Raises DataError where two folders are one part.
+    """Find the layout of a data folder. Raises DataError if two folders are the same part.
 
     Args:
-        root: folder, without those that only wrap it (`unwrapped`).
-        table: table of the training images, where the user names it.
+        root: folder, already `unwrapped`.
+        table: table of the training images, if the user named one.
     """
     parts = _parts(root)
     test = parts["test"] if _is_unlabelled(root, parts) else None
@@ -80,7 +80,7 @@ def _is_unlabelled(root: Folder, parts: Mapping[str, Folder]) -> bool:
 
 
 def _table(root: Folder, parts: Mapping[str, Folder]) -> Path | Member | None:
-    """Return the table of a folder whose training images are in no class folders."""
+    """Return the table of a folder whose training images are not in class folders."""
     folder = parts.get("train", root)
     if parts and "train" not in parts:
         return None
@@ -102,7 +102,7 @@ def below(root: Folder, names: Sequence[str]) -> Folder | None:
 
 
 def unwrapped(tree: Folder) -> Folder:
-    """Return the only folder in a tree, or the tree itself if that folder is a part of a data set or a class."""
+    """Return the only folder in a tree, or the tree itself if that folder is a class or a part of a data set."""
     entries = shown(tree)
     folders = [folder for folder in entries.values() if folder]
     files = [name for name, folder in entries.items() if folder is None]
@@ -116,7 +116,7 @@ def unwrapped(tree: Folder) -> Folder:
 
 
 def count_left_out(layout: Layout) -> Counter[str]:
-    """Count the files that are not used, by kind; those beside the class folders and the parts may be anything."""
+    """Count the unused files by kind; files beside the class folders and the parts may be anything."""
     counts = _droppings(layout.root)
     parts = [*layout.parts.values()] + ([layout.unlabelled_test] if layout.unlabelled_test else [])
     for part in parts or [layout.root]:
@@ -125,14 +125,14 @@ def count_left_out(layout: Layout) -> Counter[str]:
         folders = [folder for folder in shown(part).values() if folder]
         for folder in folders:
             counts += _count(folder)
-        if not folders:  # of images, which a file labels
+        if not folders:  # images, which a file labels
             others = (name for name in shown(part) if not (is_label_file(name) or is_image_name(name)))
             counts += Counter(map(kind_of, others))
     return counts
 
 
 def _count(folder: Folder) -> Counter[str]:
-    """Count what is not used below a class folder, where links to folders are not followed."""
+    """Count the unused files below a class folder, where links to folders are not followed."""
     counts = _droppings(folder)
     for name, entry in shown(folder).items():
         if entry and entry.is_link:
@@ -157,5 +157,5 @@ def _files(folder: Folder) -> int:
 
 
 def kind_of(name: str) -> str:
-    """Return what a file is counted as: its suffix."""
+    """Return the kind under which a file is counted: its suffix."""
     return PurePosixPath(name).suffix.lower() or "without a suffix"

@@ -20,14 +20,14 @@ from resnext.errors import ArgumentError, one_line
 from resnext.files import user_path
 
 STREAM = "-"  # the argument that stands for the list on the stream
-CHUNK = 65_536  # bytes of a list that are read at once
+CHUNK = 65_536  # bytes of a list read at once
 MAX_NAME = 65_536  # bytes of a name in a list
 
 T = TypeVar("T")
 
 
 class Input(NamedTuple):
-    """An image: its name as the user will see it, and where it is; or why it can't be had."""
+    """An image: its name as the user sees it, and its location or the reason why it is unavailable."""
 
     name: str
     source: Path | Member | None
@@ -35,11 +35,11 @@ class Input(NamedTuple):
 
 
 class Inputs(Iterator[Input]):
-    """The images that arguments name, in their order; folders and archives are read while they are gone through.
+    """The images named by arguments, in order; folders and archives are read lazily.
 
     A folder stands for the images at any depth in it, sorted by name; an archive for its images in its own order; a
-    pattern such as `photos/**/*.jpg` for what matches it, sorted; with `**` for files only. What is named itself is
-    taken for an image, whatever its suffix.
+    pattern such as `photos/**/*.jpg` for its sorted matches, with `**` for files only. A file named directly is treated
+    as an image, whatever its suffix.
 
     Args:
         arguments: paths and patterns; "-" for the list.
@@ -74,7 +74,7 @@ def _found(
                 yield from _named(name, left_out, follow_links)
         elif _is_pattern(argument):
             matches = sorted(glob.iglob(os.path.expanduser(str(argument)), recursive=True))
-            if "**" in str(argument):  # it matches what is in the folders, too
+            if "**" in str(argument):  # it also matches the contents of the folders
                 matches = [name for name in matches if not os.path.isdir(name)]
             if not matches:
                 yield Input(str(argument), None, "no file matches this pattern")
@@ -85,7 +85,7 @@ def _found(
 
 
 def check_inputs(arguments: Sequence[str | Path]) -> None:
-    """Refuse arguments of which none exists, before anything slow begins. Raises ArgumentError."""
+    """Refuse arguments if none of them exists, before anything slow begins. Raises ArgumentError."""
     if not arguments:
         raise ArgumentError("no image was passed. Pass image files, folders, patterns, archives, or - for a list.")
     missing = [str(each) for each in arguments if str(each) != STREAM and not _exists(each)]
@@ -97,13 +97,13 @@ def check_inputs(arguments: Sequence[str | Path]) -> None:
 def read_ahead(
     items: Iterable[Input], read: Callable[[Input], T], threads: int, ahead: int
 ) -> Iterator[tuple[Input, T]]:
-    """Yield each item and what `read` returns for it, in order; threads read some items ahead, and no more.
+    """Yield each item and the result of `read` for it, in order; threads read a limited number of items ahead.
 
     Args:
-        items: what to read, taken one by one.
+        items: items to read, consumed one by one.
         read: function that runs in a thread.
         threads: number of threads.
-        ahead: items that are read before they are asked for.
+        ahead: number of items read before they are requested.
     """
     waiting: deque[tuple[Input, Future[T]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
@@ -130,7 +130,7 @@ def _named(name: str, left_out: Counter[str], follow_links: bool) -> Iterator[In
             yield from _inside(path, left_out)
         else:
             yield Input(name, path)
-    except Exception as error:  # a folder without permission, a damaged archive: the others can still be read
+    except Exception as error:  # no permission, a damaged archive, ...: the others can still be read
         yield Input(name, None, one_line(error).removeprefix(f"{name}: "))
 
 
@@ -162,11 +162,11 @@ def _inside(archive: Path, left_out: Counter[str]) -> Iterator[Input]:
 
 
 def _listed(stream: BufferedReader | BytesIO | None) -> Iterator[str]:
-    """Yield the paths of a list as they come: its lines, or what zero bytes end."""
+    """Yield the paths of a list as they arrive: its lines, or strings ended by zero bytes."""
     if stream is None:
         raise ArgumentError("- stands for a list on standard input, and there is none. Pass paths.")
     rest, end = b"", b"\n"
-    while chunk := stream.read1(CHUNK):  # what is there: the list may grow while it is read
+    while chunk := stream.read1(CHUNK):  # the bytes available now: the list may grow while it is read
         if b"\0" in chunk:
             end = b"\0"
         *names, rest = (rest + chunk).split(end)

@@ -35,12 +35,12 @@ TABLES = (".csv", ".tsv")
 
 
 class Pool(NamedTuple):
-    """The images to train on, before some are held out; paths and groups in the same order."""
+    """The training images before some are held out; paths and groups are in the same order."""
 
     train: Examples
     paths: Sequence[str]
     groups: Sequence[str] | None
-    others: Mapping[str, Examples]  # "validation" and "test", where the data has them
+    others: Mapping[str, Examples]  # "validation" and "test", if the data has them
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class DataSource:
     Args:
         name: name that does not depend on the current folder: that of a built-in data set, or the absolute path.
         location: path of the folder, the archive or the table; None for a built-in data set without a local copy.
-        layout: what was found there; None likewise.
+        layout: layout found there, or None likewise.
     """
 
     name: str
@@ -75,12 +75,12 @@ class DataSource:
         return read_table(layout.table, layout.root, layout.train) if layout and layout.table else []
 
     def contains(self, path: Path) -> bool:
-        """Return whether a path is inside the folder whose images are read; a table names its own."""
+        """Return whether a path is inside the folder whose images are read; a table lists its own."""
         folder = self.location if self.location and self.location.is_dir() else None
         return folder is not None and path.resolve().is_relative_to(folder.resolve())
 
     def left_out(self) -> list[str]:
-        """Return what of the data is not used, in words: files that are no images, and parts without labels."""
+        """Return descriptions of the unused data: files that are not images, and parts without labels."""
         layout = self.layout
         if layout is None:
             return []
@@ -97,11 +97,11 @@ class DataSource:
     def splits(self, holdout: Holdout = Holdout()) -> Splits:  # noqa: B008 - frozen
         """Return the parts to train, validate and test on. The classes are sorted by name.
 
-        If only one of `test/` and `val/` exists, it serves as both. If neither exists, images are drawn for them, which
-        depends only on `holdout` and the sorted file names.
+        If only one of `test/` and `val/` exists, it serves as both. If neither exists, images are drawn for them; the
+        draw depends only on `holdout` and the sorted file names.
 
         Raises:
-            ArgumentError: the data has images to test on, and `holdout` asks for others.
+            ArgumentError: the data has test images, and `holdout` asks for different ones.
             DataError: the data cannot be used; the message lists the layouts that can.
         """
         if self.layout is None:
@@ -119,10 +119,10 @@ class DataSource:
         return drawn_splits(pool.train, pool.paths, pool.groups, holdout)
 
     def examples(self, classes: Sequence[str]) -> Examples:
-        """Return the examples to evaluate a trained network on, labelled by its own `classes`.
+        """Return the examples for evaluating a trained network, labelled by its own `classes`.
 
-        They come from `test/` if it exists, else from `val/`, else from the class folders; for a built-in data set they
-        are its test part. Class names match in any Unicode normal form.
+        They come from `test/` if it exists, else from `val/`, else from the class folders; in a built-in data set, from
+        its test part. Class names match in any Unicode normal form.
 
         Raises:
             DataError: there are no images, or a class is not in `classes`.
@@ -168,7 +168,7 @@ class DataSource:
             )
 
     def _pool_of_table(self, layout: Layout, holdout: Holdout) -> Pool:
-        """Return the images that the table labels; parts beside it count where it has no splits."""
+        """Return the images that the table labels; parts beside it count if it has no splits."""
         table, by_part = layout.table or layout.root, _rows_by_part(layout.table, self.rows)
         train = by_part.pop("train", [])
         if not train:
@@ -186,7 +186,7 @@ class DataSource:
         return Pool(_examples_of_rows(train, classes, table), paths, groups or _groups(paths, holdout), others)
 
     def _count_unnamed(self, layout: Layout) -> int:
-        """Return the number of images that the table does not name, in the folders of those that it names."""
+        """Return the number of images that the table does not name, in the folders of the images it names."""
         named = {PurePosixPath(row.path) for row in self.rows}
         folders = {path.parent: below(layout.root, path.parent.parts) for path in named}
         found = [
@@ -203,7 +203,7 @@ def open_data(data: str | Path, follow_links: bool = False) -> DataSource:
         follow_links: whether links on disk may lead out of the folder.
 
     Raises:
-        DataError: the data does not exist, two of its folders are one part, or the archive is damaged or hostile.
+        DataError: the data does not exist, two of its folders are the same part, or the archive is damaged or hostile.
     """
     is_builtin = data in BUILTIN
     path = local_copy(str(data)) if is_builtin else user_path(data)
@@ -243,10 +243,10 @@ def _groups(paths: Sequence[str], holdout: Holdout) -> list[str] | None:
 
 
 def _rows_by_part(table: object, rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Sort the rows into the parts of a data set; where they have no split, all are training images.
+    """Sort the rows into the parts of a data set; without splits, all are training images.
 
     Raises:
-        DataError: a split of another name, no training images, or a group that is in two parts.
+        DataError: a split has an unknown name, there are no training images, or a group is in two parts.
     """
     by_part: dict[str, list[Row]] = {}
     part_of: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""The parts of a data set, and which images are held out for testing where the data does not say."""
+"""The parts of a data set, and the choice of test images if the data does not define them."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ def fingerprint(splits: Splits) -> str:
 
 @dataclass(frozen=True)
 class Holdout:
-    """How the images to test on are drawn; what is drawn depends only on this and the sorted names of the images.
+    """How the test images are drawn; the draw depends only on this and the sorted names of the images.
 
     Args:
         seed: seed of the drawing.
         held_out: share of each class to hold out; None: one sixth.
         folds: parts for a cross-validation, of which one is held out.
-        fold: which one, counted from 1.
+        fold: number of that part, counted from 1.
         group_by: regular expression that finds the group of an image in its path below the class folders, as its first
-            parenthesis or, without one, as all it matches. A group is held out as a whole or not at all.
+            parenthesis or, without one, as the complete match. A group is never split.
 
     Raises:
         ArgumentError: a value is not allowed.
@@ -86,12 +86,12 @@ class Holdout:
 
     @property
     def is_given(self) -> bool:
-        """Whether more than the seed was chosen."""
+        """Whether anything besides the seed was chosen."""
         return any((self.held_out, self.folds, self.group_by))
 
 
 def groups_of(paths: Sequence[str], pattern: str) -> list[str]:
-    """Return the group of each path that a regular expression finds. Raises DataError where it finds none."""
+    """Return the group that a regular expression finds in each path. Raises DataError if it finds none."""
     found = [match and match[min(match.re.groups, 1)] for match in (re.search(pattern, path) for path in paths)]
     without = [path for path, group in zip(paths, found, strict=True) if group is None]
     if without:
@@ -103,7 +103,7 @@ def groups_of(paths: Sequence[str], pattern: str) -> list[str]:
 
 
 def drawn_splits(train: Examples, paths: Sequence[str], groups: Sequence[str] | None, holdout: Holdout) -> Splits:
-    """Hold out some of the images to train on. Raises DataError where none of them, or all of a class, would be."""
+    """Hold out some of the training images. Raises DataError if that would be none of them, or all of a class."""
     mask = held_out_mask(train.labels, groups, holdout)
     if not mask.any() and holdout.folds:
         raise DataError(
@@ -126,7 +126,7 @@ def drawn_splits(train: Examples, paths: Sequence[str], groups: Sequence[str] | 
 
 
 def held_out_mask(labels: np.ndarray, groups: Sequence[str] | None, holdout: Holdout) -> np.ndarray:
-    """Return which images are held out: bool (images,). Of a class with one image, or one group, none is.
+    """Return which images are held out: bool (images,). A class with one image, or one group, keeps it for training.
 
     Args:
         labels: class of each image, int (images,), in the order of their names.
@@ -139,7 +139,7 @@ def held_out_mask(labels: np.ndarray, groups: Sequence[str] | None, holdout: Hol
 
 
 def _hold_out_of_classes(labels: np.ndarray, holdout: Holdout) -> np.ndarray:
-    """Hold out a share of each class, drawn by a generator of its own, so that no class changes another's."""
+    """Hold out a share of each class, drawn by its own generator, so that no class affects another's draw."""
     mask = np.zeros(len(labels), bool)
     for indices in _by_class(labels):
         order = np.random.default_rng(holdout.seed).permutation(len(indices))
@@ -150,7 +150,7 @@ def _hold_out_of_classes(labels: np.ndarray, holdout: Holdout) -> np.ndarray:
 
 
 def _hold_out_fold(labels: np.ndarray, holdout: Holdout) -> np.ndarray:
-    """Hold out every K-th image of each class in a drawn order; each class begins with another fold."""
+    """Hold out every K-th image of each class in a random order; each class begins with a different fold."""
     mask, folds, fold = np.zeros(len(labels), bool), holdout.folds or 1, holdout.fold or 1
     for number, indices in enumerate(_by_class(labels)):
         if len(indices) > 1:
@@ -160,7 +160,7 @@ def _hold_out_fold(labels: np.ndarray, holdout: Holdout) -> np.ndarray:
 
 
 def _hold_out_groups(labels: np.ndarray, groups: Sequence[str], holdout: Holdout) -> np.ndarray:
-    """Deal whole groups, the largest first, each to the bin that it brings nearest to its share of every class."""
+    """Assign whole groups greedily, largest first, each to the bin whose class shares it then matches best."""
     names, numbers = np.unique(np.array(groups), return_inverse=True)
     wanted = _shares(holdout)
     totals = np.bincount(labels)
@@ -171,7 +171,7 @@ def _hold_out_groups(labels: np.ndarray, groups: Sequence[str], holdout: Holdout
     members = np.split(np.argsort(numbers, kind="stable"), np.cumsum(sizes)[:-1])
     for group in order[np.argsort(-sizes[order], kind="stable")]:
         classes, counts = np.unique(labels[members[group]], return_counts=True)
-        if (counts == totals[classes]).any():  # all of a class: always to train on
+        if (counts == totals[classes]).any():  # all of a class: always for training
             bins[group] = -1
             continue
         goals = wanted[:, None] * totals[classes]

@@ -1,4 +1,4 @@
-"""Training images that a CSV file labels: columns for the file, the label and, if wanted, the split and the group.
+"""Training images that a CSV file labels: columns for the file, the label and, optionally, the split and the group.
 
 file,label,split,group
 photos/0001.jpg,cat,train,anna
@@ -23,7 +23,7 @@ FILE_COLUMNS = ("file", "filename", "file_name", "image", "image_id", "imageid",
 LABEL_COLUMNS = ("label", "labels", "class", "class_name", "classname", "category", "target", "species")
 SPLIT_COLUMNS, GROUP_COLUMNS = ("split", "set", "subset", "part"), ("group", "group_id")
 DELIMITERS = (",", ";", "\t")
-# The tables of training images by their names, the first one that there is.
+# The file names of tables of training images; the first one that exists is used.
 NAMES = ("train.csv", "train_labels.csv", "labels.csv", "metadata.csv")
 
 
@@ -33,7 +33,7 @@ class Row(NamedTuple):
     image: Path | Member
     path: str  # below the folder of the data
     label: str
-    split: str  # as it stands in the table; "" where it has no such column
+    split: str  # as written in the table; "" without such a column
     group: str  # likewise
 
 
@@ -47,19 +47,19 @@ def rows_of(text: str) -> Iterator[list[str]]:
 
 
 def file_and_label(header: Sequence[str]) -> tuple[int | None, int | None]:
-    """Return the places of the columns for files and for labels."""
+    """Return the positions of the columns for files and for labels."""
     return find_column(header, FILE_COLUMNS), find_column(header, LABEL_COLUMNS)
 
 
 def find_column(header: Sequence[str], names: Sequence[str]) -> int | None:
-    """Return the place of the first column that has one of the names."""
+    """Return the position of the first column with one of the names."""
     return next((place for place, word in enumerate(header) if word.strip().lower() in names), None)
 
 
 def find_table(folder: Folder) -> Path | Member | None:
-    """Return the table of training images in a folder: by its name or, if there is only one CSV file, that one.
+    """Return the table of training images in a folder: by name or, if there is only one CSV file, that one.
 
-    A CSV file that has no column for labels, as those of test images in competitions, is none.
+    A CSV file without a column for labels, such as those of test images in competitions, does not count.
     """
     found = [name for name, entry in shown(folder).items() if entry is None and name.lower().endswith(".csv")]
     named = [name for wanted in NAMES for name in found if name.lower() == wanted]
@@ -70,7 +70,7 @@ def find_table(folder: Folder) -> Path | Member | None:
 
 
 def names_only(file: Path | Member) -> bool:
-    """Return whether a file is a CSV file with a column of files and none of labels, as for a competition's test/."""
+    """Return whether a file is a CSV file with a column for files but none for labels, as for a competition's test/."""
     if not str(file).lower().endswith(".csv"):
         return False
     files, labels = file_and_label(_header(file))
@@ -78,7 +78,7 @@ def names_only(file: Path | Member) -> bool:
 
 
 def has_labels(file: Path | Member) -> bool:
-    """Return whether the header of a CSV file names a column of files and one of labels."""
+    """Return whether the header of a CSV file has a column for files and one for labels."""
     return None not in file_and_label(_header(file))
 
 
@@ -89,13 +89,13 @@ def _header(file: Path | Member) -> list[str]:
 def read_table(file: Path | Member, root: Folder, folder: Folder) -> list[Row]:
     """Return the rows of a table, in the order of their paths.
 
-    An image is named by its path below the folder of the data or, where only one of the training images has it, by its
-    name, with or without its suffix.
+    An image is named by its path below the data folder or, if unique among the training images, by its file name with
+    or without the suffix.
 
     Args:
         file: CSV file with a header.
-        root: folder of the data, below which the paths are.
-        folder: folder in it that has the training images.
+        root: data folder, to which the paths are relative.
+        folder: folder in it with the training images.
 
     Raises:
         DataError: a column is missing, an image does not exist, or a row is incomplete or contradicts another.
@@ -145,19 +145,19 @@ class _Images:
         self.root, self.folder = root, folder
 
     def find(self, name: str) -> tuple[str, Path | Member | None]:
-        """Return the path and the file of an image, or None as the file."""
+        """Return the path and the file of an image; the file is None if it does not exist."""
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute() and path.is_relative_to(str(self.root)):
             path = path.relative_to(str(self.root))
         is_inside = not path.is_absolute() and ".." not in path.parts
         if is_inside and is_image_name(path.name) and (image := self.root.find(path.as_posix())):
             return path.as_posix(), image
-        image = self.by_name.get(path.name) if len(path.parts) == 1 else None  # another folder has another image
+        image = self.by_name.get(path.name) if len(path.parts) == 1 else None  # in another folder it is another image
         return (relative(image, self.root), image) if image else ("", None)
 
     @functools.cached_property
     def by_name(self) -> dict[str, Path | Member]:
-        """The training images by their names, with and without suffixes, that only one of them has."""
+        """The training images by unique name, with and without suffix."""
         images = images_below(self.folder)
         pairs = [(name, image) for image in images for name in {Path(str(image)).name, Path(str(image)).stem}]
         counts = Counter(name for name, _ in pairs)
@@ -165,7 +165,7 @@ class _Images:
 
 
 def images_below(folder: Folder) -> list[Path | Member]:
-    """Return the images below a folder. Links to folders are not followed, so that the search ends."""
+    """Return the images below a folder. Links to folders are not followed, so the search terminates."""
     found = []
     for name, entry in shown(folder).items():
         if entry is None and is_image_name(name):

@@ -20,14 +20,14 @@ READERS = {
     ".tar.xz": lzma.open,
     ".tar.bz2": bz2.open,
 }
-MAX_UNPACKED = 2_000_000_000  # bytes of a compressed archive: all of them are unpacked, and its images stay in memory
-MAX_HEADER = 1_000_000  # bytes: a name and what tar adds to it
+MAX_UNPACKED = 2_000_000_000  # bytes of a compressed archive, which is unpacked; its images stay in memory
+MAX_HEADER = 1_000_000  # bytes: a name and tar's additions to it
 
 
 def tar_members(path: Path, suffix: str) -> Iterator[tuple[list[str], Member | None]]:
     """Yield the folders (as None) and files of a tar archive, each with the parts of its path.
 
-    Of a compressed archive, images and label files are held in memory; the others are only counted.
+    For a compressed archive, images and label files are held in memory; other files are only counted.
     """
     with READERS[suffix](path) as stream:
         yield from _members(path, stream, is_compressed=suffix != ".tar")
@@ -37,7 +37,7 @@ def _members(path: Path, stream: BinaryIO, is_compressed: bool) -> Iterator[tupl
     headers = _Headers(stream)
     with tarfile.TarFile(fileobj=headers) as archive:  # pyright: ignore[reportArgumentType]
         while (info := archive.next()) is not None:
-            archive.members.clear()  # pyright: ignore[reportAttributeAccessIssue]  # it would keep all of them
+            archive.members.clear()  # pyright: ignore[reportAttributeAccessIssue]  # it would keep all members
             _check_size(info, path, is_compressed)
             parts = path_parts(info.name)
             if not parts:

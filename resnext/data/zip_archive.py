@@ -16,7 +16,7 @@ from resnext.data.folders import Member, check_parts, check_size, path_parts
 from resnext.errors import DataError, printable
 
 STORED, DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
-LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, lengths of the name and of what is added to it
+LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, lengths of the name and of the extra field
 ENCRYPTED = 1  # bit of the flags
 
 
@@ -55,7 +55,7 @@ def zip_members(path: Path) -> Iterator[tuple[list[str], Member | None]]:
     """
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
-            name = info.filename.replace("\\", "/")  # as some programs on Windows write it
+            name = info.filename.replace("\\", "/")  # as some Windows programs write it
             parts = path_parts(name)
             if not parts:
                 continue

@@ -25,7 +25,7 @@ COARSE = 8  # pixels, side of the random colours that replace images
 
 
 def sample(export: Export, images: str | Path | Iterable[str | Path] | None) -> tuple[np.ndarray, int, str]:
-    """Return IMAGES images to compare on, uint8 (images, size, size, 3), how many are different, and where from."""
+    """Return IMAGES images to compare, uint8 (images, size, size, 3), the number of distinct ones, and their source."""
     model = export.model
     if images is not None:
         arguments = [images] if isinstance(images, str | Path) else list(images)
