@@ -1,6 +1,6 @@
-"""Colour profiles: what a photo's numbers mean, converted to sRGB, which networks are trained on.
+"""Colour profiles: the meaning of a photo's numbers, converted to sRGB, on which networks are trained.
 
-Phones write Display P3, some cameras Adobe RGB: the same colour has other numbers there. Libraries for training ignore
+Phones write Display P3, some cameras Adobe RGB, where the same colour has different numbers. Training libraries ignore
 that; browsers and photo viewers do not.
 """
 
@@ -13,13 +13,13 @@ import numpy as np
 from PIL import Image, ImageCms
 
 MAX_PROFILE = 4_000_000  # bytes: those of printing presses take 2,000,000
-MODES = ("RGB", "RGBA", "L", "CMYK")  # in which Pillow converts colours
+MODES = ("RGB", "RGBA", "L", "CMYK")  # for which Pillow converts colours
 ROUNDING = 2  # levels of 255
-NOCACHE = 0x0040  # of Little CMS: with its cache of the last colour, two threads may not share a transform
+NOCACHE = 0x0040  # of Little CMS: with its cache of the last colour, two threads must not share a transform
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
-    """Return the image in sRGB, if it has a profile of other colours; a damaged profile is ignored.
+    """Return the image in sRGB if its profile differs; ignore a damaged profile.
 
     Args:
         image: image whose `info` may have an "icc_profile".
@@ -43,7 +43,7 @@ def to_srgb(image: Image.Image) -> Image.Image:
     converted = transform.apply(colours, Image.new(target, image.size))
     if image.mode == "LA":
         converted.putalpha(image.getchannel("A"))
-    elif transparency is not None and image.mode == "L":  # a level that is transparent, in a PNG
+    elif transparency is not None and image.mode == "L":  # a transparent level, in a PNG
         mask = image.point(lambda level: 0 if level == transparency else 255)
         converted.putalpha(mask)
     return converted
@@ -51,7 +51,7 @@ def to_srgb(image: Image.Image) -> Image.Image:
 
 @functools.lru_cache(maxsize=64)
 def _transform(profile: bytes, mode: str, target: str) -> ImageCms.ImageCmsTransform | None:
-    """Return the transform to sRGB; None where the profile is sRGB, or damaged, or for other kinds of images."""
+    """Return the transform to sRGB; None if the profile is sRGB, damaged, or for other kinds of images."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         transform = ImageCms.buildTransform(
@@ -63,7 +63,7 @@ def _transform(profile: bytes, mode: str, target: str) -> ImageCms.ImageCmsTrans
 
 
 def _is_identity(transform: ImageCms.ImageCmsTransform, mode: str, target: str) -> bool:
-    """Return whether it changes colours by less than a rounding: descriptions of profiles are not to be relied on."""
+    """Return whether it changes colours by less than rounding: profiles' descriptions are unreliable."""
     levels = np.arange(0, 256, 51, dtype=np.uint8)
     colours = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(-1, 36, 3)
     sample = Image.fromarray(colours).convert(mode)

@@ -1,4 +1,4 @@
-"""Random crops and mirror images of uint8 (H, W, 3), drawn from the generator that is passed."""
+"""Random crops and mirror images of uint8 (H, W, 3), drawn with the generator that is passed."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def _opened(source: str | Path | BinaryIO | Openable, name: str | None = None) -
 
 
 def _content(source: str | Path | BinaryIO | Openable) -> str | os.PathLike[str] | BinaryIO:
-    """Return what Pillow is to open."""
+    """Return the object for Pillow to open."""
     if isinstance(source, str | os.PathLike):
         _check_file(source)
         return source
@@ -171,9 +171,9 @@ def _drafted(image: Image.Image, most: int) -> int:
 
 
 def _loaded(image: Image.Image, source: str | Path | BinaryIO | Openable) -> Image.Image:
-    """Return the image with its pixels; a JPEG that lacks only its end mark is whole.
+    """Return the image with its pixels; a JPEG that lacks only its end mark is complete.
 
-    Whether all pixels are there is found by decoding it with several endings: what is missing would differ.
+    It is decoded with several endings to find whether all pixels are there: missing ones would differ.
     """
     if image.info.get("progressive") and _bytes(source).count(SCAN) > MAX_SCANS:
         raise ValueError(f"more than {MAX_SCANS} scans, which take minutes to decode")

@@ -1,4 +1,4 @@
-"""HEIC, in which phones keep their photos: read by pillow-heif where the extra `heic` is installed."""
+"""HEIC, the format of phones' photos: read by pillow-heif if the extra `heic` is installed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HOW = "pip install 'resnext[heic]' to read HEIC"
 
 @functools.cache
 def heif_formats() -> tuple[str, ...]:
-    """Return the formats that pillow-heif adds to Pillow, registered; none where it is not installed."""
+    """Register and return the formats that pillow-heif adds to Pillow; none if it is not installed."""
     if not HAS_HEIF:
         return ()
     importlib.import_module("pillow_heif").register_heif_opener(thumbnails=False)

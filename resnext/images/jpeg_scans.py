@@ -1,4 +1,4 @@
-"""The scans of a progressive JPEG: whether all of them are there."""
+"""Check whether a progressive JPEG has all of its scans."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 COEFFICIENTS = 64  # of a block
 START_OF_FRAME, START_OF_SCAN = range(0xC0, 0xD0), 0xDA
-NO_FRAME = (0xC4, 0xC8, 0xCC)  # tables among the numbers of frames
+NO_FRAME = (0xC4, 0xC8, 0xCC)  # markers of tables within the range of the frame markers
 BARE = (0x00, 0x01, 0xFF, *range(0xD0, 0xDA))  # markers without a length
 
 
 def has_all_scans(content: bytes) -> bool:
-    """Return whether every coefficient of every component comes down to its last bit (ITU-T T.81, annex G)."""
+    """Return whether every coefficient of every component is refined to its last bit (ITU-T T.81, annex G)."""
     bits: dict[int, list[int | None]] = {}  # of each component: the lowest bit of each coefficient so far
     for marker, segment in _segments(content):
         if marker in START_OF_FRAME and marker not in NO_FRAME:
@@ -25,7 +25,7 @@ def has_all_scans(content: bytes) -> bool:
 
 
 def _segments(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield each marker that has a length, with what follows it; the pixels between them are skipped."""
+    """Yield each marker that has a length, with its content; skip the pixels in between."""
     place = 0
     while (place := content.find(b"\xff", place)) >= 0 and place + 4 <= len(content):
         marker = content[place + 1]

@@ -41,8 +41,8 @@ class Preprocessing:
         interpolation: "bilinear" or "bicubic", both antialiased.
         mean: means of the three channels, on the scale 0..1; by default those of ImageNet.
         std: standard deviations of the three channels, on the scale 0..1; by default those of ImageNet.
-        fit: what becomes of an image that is no square: "crop" keeps its centre; "squash" and "pad" keep the whole of
-            it, distorted, or with bars of the mean colour.
+        fit: how a non-square image is handled: "crop" keeps its centre; "squash" and "pad" keep the complete image,
+            distorted or with bars of the mean colour.
 
     Raises:
         ArgumentError: a value is not allowed.
@@ -102,7 +102,7 @@ class Preprocessing:
     def seen(self, width: int, height: int) -> tuple[float, float, float, float]:
         """Return the box of an image that the network sees, in its pixels: left, upper, right, lower.
 
-        With "pad" the box is larger than an image that is no square.
+        With "pad", the box is larger than a non-square image.
 
         >>> Preprocessing(size=224, resize=256).seen(512, 256)
         (144.0, 16.0, 368.0, 240.0)
@@ -114,7 +114,7 @@ class Preprocessing:
         return left, upper, left + across, upper + down
 
     def load_crop(self, image: str | Path | Openable | np.ndarray, choose_box: ChooseBox) -> np.ndarray:
-        """Return a box of an image, or of the square that the whole image makes, as uint8 (size, size, 3).
+        """Return a box of an image, or of the square that the complete image fills, as uint8 (size, size, 3).
 
         Args:
             image: path, member of an archive, or uint8 (H, W, 3).
@@ -170,7 +170,7 @@ class Preprocessing:
         return centre_crop(picture, min(picture.width, longest), min(picture.height, longest))
 
     def _padded(self, picture: Image.Image, side: int) -> Image.Image:
-        """Return the whole picture on a square of the mean colour."""
+        """Return the complete picture on a square of the mean colour."""
         red, green, blue = (round(255 * mean) for mean in self.mean)
         square = Image.new("RGB", (side, side), (red, green, blue))
         width, height = (max(1, round(length * side / max(picture.size))) for length in picture.size)

@@ -23,10 +23,10 @@ class Views:
         preprocessing: how an image is prepared up to its crop.
         crops: 1 for the centre; 10 for the centre, the four corners and the mirror images of these five, as in the
             original code (https://github.com/facebookarchive/fb.resnet.torch, `datasets/transforms.lua`).
-        flip: whether the mirror image of the centre counts as well; the ten crops have it already.
+        flip: whether to add the mirror image of the centre; the ten crops already have it.
 
     Raises:
-        ArgumentError: another number of crops.
+        ArgumentError: the number of crops is neither 1 nor 10.
 
     >>> Views(Preprocessing(224, 256), crops=10).apply(np.zeros((300, 400, 3), np.uint8)).shape
     (10, 224, 224, 3)

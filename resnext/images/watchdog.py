@@ -19,9 +19,9 @@ GIVEN_UP_AFTER = 300.0
 
 @contextlib.contextmanager
 def watch_files(give_up: Callable[[StalledFileError], None]) -> Iterator[None]:
-    """Report each image that takes longer than NAMED_AFTER to read inside the block, and finally give up.
+    """Report each image that takes longer than NAMED_AFTER to read inside the block, and eventually give up.
 
-    A thread cannot be called back from a read that does not return.
+    A thread cannot be interrupted in a read that does not return.
 
     Args:
         give_up: called once, in the thread of the watchdog, when an image has taken longer than GIVEN_UP_AFTER.

@@ -1,1 +1,1 @@
-"""Weights in from files and out again: other libraries' names, published weights, the hub; files are not trusted."""
+"""Weights loaded from and saved to files: other libraries' names, published weights, the hub; files are not trusted."""

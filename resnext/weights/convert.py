@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class Converted(NamedTuple):
-    """What `convert` has written."""
+    """The result of `convert`."""
 
     path: Path
     variant: Variant
@@ -30,7 +30,7 @@ class Converted(NamedTuple):
 
     @property
     def is_named(self) -> bool:
-        """Whether the variant's name stands for it: not every number of blocks has one."""
+        """Whether the variant has a name, which not every number of blocks has."""
         try:
             return get_variant(self.variant.name).blocks == self.variant.blocks
         except ValueError:
@@ -45,21 +45,21 @@ def convert(
     variant: str | Variant | None = None,
     key: str | None = None,
 ) -> Converted:
-    """Write weights to another file under other names; no backend is needed, and values stay unchanged.
+    """Write weights to another file under different names; no backend is needed, and values stay unchanged.
 
-    Only the moving variances of old Keras files change: by the difference of the batch norms' epsilons.
+    Only the moving variances of old Keras files change, by the difference of the batch norms' epsilons.
 
     Args:
         source: file, folder, `hf:OWNER/NAME` or tag, as in `ResNeXt(weights=)`.
-        out: file to write: safetensors, or PyTorch's own format if it ends with .pth, .pt or .bin.
+        out: file to write: safetensors, or PyTorch's format if it ends with .pth, .pt or .bin.
         to: "resnext", "torchvision" or "timm".
-        variant: network of the weights; by default the plain one with these shapes. Anti-aliasing and activation leave
-            no trace in them, so those of `resnetaa50d` must be named.
+        variant: network of the weights; by default the plain one with these shapes. Shapes do not reveal anti-aliasing
+            and activation, so networks such as `resnetaa50d` must be named.
         key: which of several state_dicts in a PyTorch file to convert, such as "state_dict_ema".
 
     Raises:
-        ArgumentError: an unknown target, or a network that it does not have.
-        WeightsError: the source cannot be read, holds no network that this library has, or is not of the variant.
+        ArgumentError: the target is unknown, or does not have the network.
+        WeightsError: the source cannot be read, is not a network of this library, or is not of the variant.
 
     >>> convert("resnext50_32x4d-1a0047aa.pth", "ours.safetensors").variant.name  # doctest: +SKIP
     'resnext50_32x4d'
@@ -68,7 +68,7 @@ def convert(
         raise ArgumentError(f"`to` must be one of {', '.join(TARGETS)}. Received: {to!r}")
     out = user_path(out)
     check_file(out, (".safetensors",) if to == "resnext" else (".safetensors", *TORCH_SUFFIXES), to)
-    if out.exists():  # it may be the source, a part of it, or another run's
+    if out.exists():  # it may be the source, a part of it, or a file of another run
         raise ArgumentError(f"{out}: exists already. Choose another --out, or remove it.")
     named = as_variant(variant) if variant else None
     with open_weights(source, named, key) as file:
@@ -106,7 +106,7 @@ def fits_timm(variant: Variant) -> bool:
 
 
 def fits_torchvision(variant: Variant) -> bool:
-    """Return whether torchvision has such a network: the paper's, and nothing added to it since."""
+    """Return whether torchvision has such a network: the paper's, without later additions."""
     plain = (variant.shortcut, variant.attention, variant.anti_aliasing, variant.activation, variant.stem_pool)
     one_stem = len(variant.stem_channels) == 1
     return fits_timm(variant) and one_stem and plain == ("B", None, None, "relu", "padded")
@@ -116,7 +116,7 @@ TARGETS = {"resnext": lambda variant: True, "torchvision": fits_torchvision, "ti
 
 
 def _check_target(variant: Variant, to: str) -> None:
-    """Refuse a network that the other library does not have: it could not load the file, or would compute otherwise."""
+    """Refuse a network that the other library lacks: it could not load the file, or would compute another function."""
     if TARGETS[to](variant):
         return
     options = [variant.stem, variant.stem_channels, f"shortcut {variant.shortcut}", variant.attention]

@@ -1,8 +1,8 @@
-"""How other libraries name a network's weights and order their axes: one table for each, read in both directions.
+"""Other libraries' names for a network's weights and their axis order: one table for each, read in both directions.
 
-Our files hold `stem_conv/kernel` as (height, width, input, output), as Keras does; torchvision and timm hold
+resnext's files store `stem_conv/kernel` as (height, width, input, output), as in Keras; torchvision and timm store
 `conv1.weight` as (output, input, height, width). Files of the first SE networks and of two older Keras libraries have
-names of their own.
+their own names.
 """
 
 import functools
@@ -19,7 +19,7 @@ from resnext.variants.variant import Attention, Variant
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
 
-UNTRACED = ("shortcut", "stem_pool", "anti_aliasing", "activation")  # facts that shapes do not tell, or not all
+UNTRACED = ("shortcut", "stem_pool", "anti_aliasing", "activation")  # facts that shapes do not reveal, or not always
 HEAD = ("predictions/kernel", "predictions/bias")
 COUNTER = "num_batches_tracked"  # PyTorch's count of steps: files keep it, networks do not use it
 TORCH_WEIGHTS = {
@@ -35,11 +35,11 @@ NORM_WEIGHTS = ("gamma", "beta", "moving_mean", "moving_variance", COUNTER)
 
 
 class Location(NamedTuple):
-    """Where one of our weights is in a file."""
+    """Where one of resnext's weights is in a file."""
 
     names: tuple[str, ...]  # of one tensor, or of one for each path
     shape: Shape  # of resnext's weight
-    build: Callable[..., np.ndarray]  # those tensors -> ours
+    build: Callable[..., np.ndarray]  # those tensors -> resnext's weight
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class Layout:
     """The names that a library gives to a network's layers; `{s}` is a stage's number, `{b}` a block's.
 
     Args:
-        rows: our name and theirs, of each layer; where they have two, the first is written.
-        first_stage: the number that they give to our stage 2.
-        first_block: the number that they give to our block 1.
-        torch: weights are named and laid as in PyTorch; else as in Keras.
-        epsilon: of their batch norm.
+        rows: resnext's and the library's name of each layer; if the library has two, the first is written.
+        first_stage: the library's number for resnext's stage 2.
+        first_block: the library's number for resnext's block 1.
+        torch: weights have names and axes as in PyTorch, else as in Keras.
+        epsilon: epsilon of the library's batch norm.
         averaged_shortcut: the shortcut is of type D.
     """
 
@@ -63,7 +63,7 @@ class Layout:
     averaged_shortcut: bool = False
 
     def their_name(self, name: str) -> str:
-        """Translate one of our weight names to theirs; unknown names are returned unchanged."""
+        """Translate one of resnext's weight names to the library's; return unknown names unchanged."""
         layer, _, weight = name.rpartition("/")
         theirs = _translate(layer, self.rows, self.first_stage - 2, self.first_block - 1)
         if theirs is None or weight not in TORCH_WEIGHTS:
@@ -71,7 +71,7 @@ class Layout:
         return f"{theirs}.{TORCH_WEIGHTS[weight]}" if self.torch else f"{theirs}/{weight}"
 
     def our_name(self, name: str) -> str:
-        """Translate one of their weight names to ours; unknown names are returned unchanged."""
+        """Translate one of the library's weight names to resnext's; return unknown names unchanged."""
         layer, _, weight = name.rpartition("." if self.torch else "/")
         rows = tuple((theirs, ours) for ours, theirs in self.rows)
         ours = _translate(layer, rows, 2 - self.first_stage, 1 - self.first_block)
@@ -146,7 +146,7 @@ def torch_layout(deep_stem: bool, bottleneck: bool, averaged_shortcut: bool, leg
 
 
 def layout_of_variant(variant: Variant) -> Layout:
-    """Return the layout that torchvision and timm use for a network."""
+    """Return torchvision's and timm's layout for a network."""
     return torch_layout(
         deep_stem=len(variant.stem_channels) == 3,
         bottleneck=variant.block == "bottleneck",
@@ -156,7 +156,7 @@ def layout_of_variant(variant: Variant) -> Layout:
 
 
 def layout_of_file(shapes: Shapes) -> Layout | None:
-    """Return the layout of a file by the names and shapes of its tensors; None if no known network has them."""
+    """Return the layout of a file, found by its tensors' names and shapes; None if no known network has them."""
     if "stem_norm/gamma" in shapes or "stem_3_norm/gamma" in shapes:
         return OURS
     if "conv1_bn/gamma" in shapes:
@@ -175,7 +175,7 @@ def layout_of_file(shapes: Shapes) -> Layout | None:
 
 
 def locate(shapes: Shapes, layout: Layout) -> dict[str, Location]:
-    """Return where our weights are in a file. A tensor that resnext has no name for keeps its own."""
+    """Return where resnext's weights are in a file. A tensor without a name in resnext keeps its own."""
     found: dict[str, Location] = {}
     for name, shape in shapes.items():
         ours = layout.our_name(name)
@@ -206,8 +206,8 @@ def their_shape(shape: Shape, layout: Layout) -> Shape:
 def find_variant(shapes: Shapes, layout: Layout) -> Variant | None:
     """Return the network whose weights have these names (resnext's) and shapes; None if there is none.
 
-    What leaves no trace in the weights is as in the plain network: anti-aliasing, dilation, activation. Nor do our
-    names tell an averaged shortcut: it is assumed with a deep stem, as in `resnext50d_32x4d`.
+    Anti-aliasing, dilation and activation, which weights do not reveal, are assumed to be as in the plain network.
+    resnext's names do not reveal an averaged shortcut either: it is assumed with a deep stem, as in `resnext50d_32x4d`.
     """
     blocks = [0, 0, 0, 0]
     for name in shapes:
@@ -244,7 +244,7 @@ def find_variant(shapes: Shapes, layout: Layout) -> Variant | None:
 
 
 def facts_of(variant: Variant) -> dict[str, Any]:
-    """Return what the shapes of a network's weights do not tell."""
+    """Return the facts that the shapes of a network's weights do not reveal."""
     return {fact: getattr(variant, fact) for fact in UNTRACED}
 
 
@@ -254,7 +254,7 @@ def stem_kernel_name(names: Container[str]) -> str:
 
 
 def qubvel_normalisation(beta: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> tuple[tuple, tuple]:
-    """Return the mean and deviation, on the scale 0..1, that images are normalised with before such a network.
+    """Return the mean and deviation, on the scale 0..1, with which images are normalised before such a network.
 
     It normalises them in its first layer, from 0..255: (x - mean) / deviation + beta.
     """
@@ -278,7 +278,7 @@ def _pattern(template: str) -> re.Pattern:
 
 
 def _says_nothing(name: str, layout: Layout) -> bool:
-    """Return whether a tensor is no weight: constants, and what normalises the images."""
+    """Return whether a tensor is not a weight: a constant, or part of the normalisation of images."""
     if layout is KERAS_APPLICATIONS:
         return name.endswith("_2_gconv/kernel")  # zeros and ones that sum the channels of a group
     return layout is QUBVEL and name.startswith(f"{QUBVEL_IMAGES}/")
@@ -293,7 +293,7 @@ def _place(ours: str, name: str, shape: Shape, layout: Layout) -> Location:
         ours_shape = (height, width, group_width, channels)
         return Location((name,), ours_shape, lambda array: _grouped_kernel(array, group_width))
     if ours.endswith("/moving_variance") and layout.epsilon != EPSILON:
-        # The same sum under the root of batch norm, with our epsilon.
+        # The same sum under the root of batch norm, with resnext's epsilon.
         return Location((name,), shape, lambda array: array + np.float32(layout.epsilon - EPSILON))
     return Location((name,), shape, lambda array: array)
 
@@ -301,7 +301,7 @@ def _place(ours: str, name: str, shape: Shape, layout: Layout) -> Location:
 def _grouped_kernel(depthwise: np.ndarray, group_width: int) -> np.ndarray:
     """Return the kernel of a grouped convolution from that of a depthwise one whose outputs are summed by group.
 
-    Output m of input channel g * width + k counts towards output channel g * width + m of the group g.
+    Output m of input channel g * width + k contributes to output channel g * width + m of group g.
     """
     height, width, channels, _ = depthwise.shape
     parts = depthwise.reshape(height, width, channels // group_width, group_width, group_width)

@@ -1,4 +1,4 @@
-"""From a user's name for weights to a file on this machine."""
+"""Find the local file for a user's name of weights, downloading it if necessary."""
 
 import contextlib
 import functools
@@ -20,23 +20,23 @@ from resnext.weights.timm_config import HUB_CONFIG, HUB_FILE, HUB_FILES
 logger = logging.getLogger(__name__)
 
 HUB = "hf:"
-FOLDER_FILES = ("best.safetensors", *HUB_FILES)  # of a run of resnext's, too
+FOLDER_FILES = ("best.safetensors", *HUB_FILES)  # including those of a run
 _NOT_A_REPOSITORY = "hf:{}: not a repository name. Pass hf:OWNER/NAME, such as hf:timm/resnext50_32x4d.a1_in1k."
 
 
 def find_file(source: str | Path, variant: Variant | None = None) -> tuple[Path, PublishedWeights | None]:
-    """Return the file with the weights, and what is published about them.
+    """Return the file with the weights, and the published facts about them.
 
     Args:
-        source: path of a file; folder: a run, or a repository of Hugging Face's on this machine; `hf:OWNER/NAME`, a
-            repository of https://huggingface.co with a model.safetensors; or a tag such as `resnext50_32x4d.a1_in1k`,
+        source: path of a file; folder: a run, or a local copy of a Hugging Face repository; `hf:OWNER/NAME`, a
+            repository on https://huggingface.co with a model.safetensors; or a tag such as `resnext50_32x4d.a1_in1k`,
             which stands for timm's repository of that name.
         variant: network that the weights are for; None if that is not known yet.
 
     Raises:
-        WeightsError: no such file or tag, or it is not on this machine and can't be downloaded, or it is known before
-            the download that it belongs to another network.
-        MissingPackageError: huggingface-hub is needed and not installed.
+        WeightsError: there is no such file or tag; it is not on this machine and can't be downloaded; or it is known
+            before the download to belong to another network.
+        MissingPackageError: huggingface-hub is needed but not installed.
     """
     name = str(source)
     if not name:
@@ -92,7 +92,7 @@ def other_network(source: object, theirs: str, variant: Variant) -> WeightsError
 
 
 def _download(repository: str) -> Path:
-    """Return the weights of a repository: from the cache, or from the network with the configuration beside them."""
+    """Return the weights of a repository: from the cache, or downloaded together with the configuration."""
     if repository.count("/") != 1:
         raise WeightsError(_NOT_A_REPOSITORY.format(repository))
     try:
@@ -112,7 +112,7 @@ def _download(repository: str) -> Path:
         return Path(hf_hub_download(repository, HUB_FILE))
     except HFValidationError as error:
         raise WeightsError(_NOT_A_REPOSITORY.format(repository)) from error
-    except Exception as error:  # no network, no such repository, no access: many kinds, and they change
+    except Exception as error:  # no network, no such repository, no access: many error classes, which change
         raise WeightsError(
             f"{HUB}{repository} is not in the local cache and can't be downloaded ({type(error).__name__}: "
             f"{one_line(error, 120)}). "
@@ -122,7 +122,7 @@ def _download(repository: str) -> Path:
 
 
 def _check_reachable() -> None:
-    """Raise OSError at once where there is no network: huggingface-hub would try again for half a minute."""
+    """Raise OSError at once without a network connection, because huggingface-hub would retry for half a minute."""
     from huggingface_hub import constants
 
     if not getproxies():

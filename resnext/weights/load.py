@@ -1,4 +1,4 @@
-"""Load weights strictly: exactly the tensors of the network, or a list of what does not fit."""
+"""Load weights strictly: exactly the tensors of the network, or else report a list of the differences."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_ODDS = 1_000  # tensors that an error lists
-SCREEN = 20  # lines after which the reason has scrolled away
+SCREEN = 20  # lines after which the reason has scrolled off the screen
 
 
 class Checked(NamedTuple):
     """Weights in an open file that fit a network."""
 
-    value: Callable[[str], np.ndarray | None]  # a weight by our name; None for one that keeps its initial value
-    preprocessing: Preprocessing | None  # of images for these weights; None where it is unknown
-    notes: list[str]  # what was adapted
+    value: Callable[[str], np.ndarray | None]  # a weight by resnext's name; None if it keeps its initial value
+    preprocessing: Preprocessing | None  # of images for these weights; None if unknown
+    notes: list[str]  # adaptations, in words
 
 
 def assign(model: keras.Model, weights: Checked) -> None:
-    """Assign checked weights one at a time, so that a large network is never in memory twice. Log each note."""
+    """Assign checked weights one at a time, so that a large network is never in memory twice, and log each note."""
     for name, variables in variables_by_name(model).items():
         value = weights.value(name)
         if value is not None:
@@ -55,7 +55,7 @@ class Adapted(NamedTuple):
 
 
 def load_weights(model: keras.Model, source: str | Path) -> None:
-    """Load weights into a network of the same variant, in any equal form.
+    """Load weights into a network of the same variant, in any equivalent form.
 
     Args:
         model: network that `ResNeXt` or `backbone` built. One without a head accepts a file with one.
@@ -74,13 +74,13 @@ def load_weights(model: keras.Model, source: str | Path) -> None:
 
 
 def check_weights(file: WeightsFile, expected: Shapes, variant: Variant | None, new_head: bool = False) -> Checked:
-    """Return the weights of a file for a network with these names and shapes; refuse whatever does not fit.
+    """Return the weights of a file for a network with these names and shapes; refuse every difference.
 
     Args:
         file: open file.
         expected: names and shapes of the network's weights.
         variant: variant of the network, if it is known.
-        new_head: leave out a head of another size, and report it.
+        new_head: whether to leave out a head of a different size, and report it.
 
     Raises:
         WeightsError: as in `load_weights`.
@@ -101,7 +101,7 @@ def check_weights(file: WeightsFile, expected: Shapes, variant: Variant | None, 
 
 
 def adapt_head(path: Path, found: Mapping[str, Location], expected: Shapes, new_head: bool) -> Adapted:
-    """Leave out the head of the file where the network has none, and a head of another size where that is allowed."""
+    """Leave out the file's head if the network has none, and a head of a different size if allowed."""
     without = {name: location for name, location in found.items() if name not in HEAD}
     if HEAD[0] not in expected:
         return Adapted(without, dict(expected), [])
@@ -119,9 +119,9 @@ def heads(path: Path, found: Mapping[str, Location], expected: Shapes) -> str:
 
 
 def adapt_stem(path: Path, found: Mapping[str, Location], expected: Shapes) -> Adapted:
-    """Adapt the kernel for colour images to another number of channels: summed for one, repeated for more.
+    """Adapt the kernel for colour images to another number of channels: summed for one channel, repeated for more.
 
-    As timm does: n channels see the kernel's three in turn, times 3 / n, so that grey images give the same result.
+    As timm does: n channels get the kernel's three in turn, times 3 / n, so that grey images yield the same result.
     """
     name = stem_kernel_name(expected)
     location, channels = found.get(name), expected[name][2]
@@ -142,7 +142,7 @@ def adapt_stem(path: Path, found: Mapping[str, Location], expected: Shapes) -> A
 
 
 def check_network(file: WeightsFile, found: Mapping[str, Location], expected: Shapes, variant: Variant | None) -> None:
-    """Refuse the weights of another network by its name, where a file has exactly one. Raises WeightsError."""
+    """Refuse the weights of another network by its name, if the file fits exactly one. Raises WeightsError."""
     shapes = {name: location.shape for name, location in found.items()}
     if variant is None or shapes == dict(expected):
         return
@@ -162,7 +162,7 @@ def check_fit(file: WeightsFile, found: Mapping[str, Location], expected: Shapes
         return f"+ {printable(found[name].names[0], 100)} {their_shape(found[name].shape, layout)}"
 
     def of_network(name: str) -> str:
-        theirs = layout.their_name(name)  # ours, where a network like the file's has no such layer
+        theirs = layout.their_name(name)  # resnext's name if the file's network has no such layer
         return f"- {theirs} {expected[name] if theirs == name else their_shape(expected[name], layout)}"
 
     shared = [name for name in sorted(found.keys() & expected.keys()) if found[name].shape != expected[name]]

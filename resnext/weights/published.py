@@ -1,4 +1,4 @@
-"""Published weights: where they are, their measured accuracy, and their licences.
+"""Published weights: their locations, measured accuracies and licences.
 
 Facts only; no weights come with this package. `published_weights.csv` has a row for each tag and size. Sources: timm's
 results on ImageNet's validation images and its model cards (1.0.31), torchvision's metadata (0.29.1), the READMEs of
@@ -22,7 +22,7 @@ NON_COMMERCIAL = {"cc-by-nc-4.0": "Creative Commons Attribution-NonCommercial 4.
 
 
 class Accuracy(NamedTuple):
-    """On ImageNet-1K's validation images, one crop, in %; None where nobody has published it."""
+    """Accuracy on ImageNet-1K's validation images, one crop, in %; None if not published."""
 
     preprocessing: Preprocessing
     top1: float | None
@@ -30,13 +30,13 @@ class Accuracy(NamedTuple):
 
 
 class PublishedWeights(NamedTuple):
-    """One file of weights under timm's name, `variant.training`, and the facts about it."""
+    """A weights file with timm's name, `variant.training`, and the facts about it."""
 
     tag: str
-    licence: str  # SPDX, in small letters
+    licence: str  # SPDX, in lower case
     classes: int
     accuracies: tuple[Accuracy, ...]  # by size
-    url: str | None  # of the file from its authors; None where only the hub has it
+    url: str | None  # of its authors' file; None if only the hub has it
 
     @property
     def variant(self) -> str:
@@ -44,7 +44,7 @@ class PublishedWeights(NamedTuple):
 
     @property
     def hub(self) -> str | None:
-        """The repository on huggingface.co; None for files that timm has not put there."""
+        """The repository on huggingface.co; None for files that timm has not uploaded."""
         elsewhere = ("legacy_", "keras_in1k", "mxnet_in1k", "32x48d")
         return None if any(word in self.tag for word in elsewhere) else f"timm/{self.tag}"
 
@@ -109,7 +109,7 @@ def default_weights(variant: str) -> str:
 
 
 def smallest_weights() -> str:
-    """Return the tag of the smallest ResNeXt for ImageNet-1K whose licence allows every use, by its multiply-adds.
+    """Return the tag of the ResNeXt for ImageNet-1K with the fewest multiply-adds whose licence allows every use.
 
     >>> smallest_weights()
     'seresnext26t_32x4d.bt_in1k'

@@ -1,9 +1,9 @@
-"""Files of named tensors from strangers: names and shapes first, values on request.
+"""Untrusted files of named tensors: names and shapes first, values on request.
 
-Three kinds are told apart by their first bytes, not their names: safetensors, PyTorch's (a zip or a bare pickle), HDF5.
-None is trusted. Sizes are bounded before memory is given; nothing is unpickled but by PyTorch's own restricted reader,
-and only after a look at which functions the pickle names; HDF5 is read as data, without links to other files. Keras's
-`.keras` archives are refused: they hold layers to build, not just weights.
+Three formats are recognised by their first bytes, not their names: safetensors, PyTorch's (a zip or a bare pickle),
+HDF5. None is trusted. Sizes are limited before memory is allocated. Only PyTorch's own restricted reader unpickles, and
+only after the functions that the pickle names have been checked. HDF5 is read as data, without links to other files.
+Keras's `.keras` archives are refused, because they contain layers to build, not just weights.
 """
 
 import contextlib
@@ -29,8 +29,8 @@ MAX_HEADER = 8_000_000  # bytes that describe tensors: ResNeXt-152's take 100,00
 MAX_TENSORS = 20_000
 MAX_PARTS = 10_000  # groups and datasets of an HDF5 file: qubvel's ResNeXt-101 has 6,000
 MAX_OPCODES = 200_000  # of a pickle: ResNeXt-152's has 25,000
-MAX_GROWTH = 4  # how much larger than the file its tensors may be: trained weights do not shrink to a quarter
-# All that a saved state_dict names. PyTorch's restricted reader knows more; a network's weights need no more.
+MAX_GROWTH = 4  # how many times the file's size its tensors may have: trained weights do not compress to a quarter
+# All names that a saved state_dict needs. PyTorch's restricted reader allows more; a network's weights need no more.
 PICKLED = frozenset(
     {
         "collections OrderedDict",
@@ -40,7 +40,7 @@ PICKLED = frozenset(
         *(f"torch {kind}Storage" for kind in ("Double", "Float", "Half", "BFloat16", "Long", "Int")),
     }
 )
-# What training scripts keep beside the weights. Each becomes a Placeholder: nothing of it is built.
+# Objects that training scripts store with the weights. Each becomes a Placeholder and is never built.
 PLACEHOLDERS = (
     "argparse.Namespace", "types.SimpleNamespace", "easydict.EasyDict", "yacs.config.CfgNode",
     "lightning_fabric.utilities.data.AttributeDict", "pytorch_lightning.utilities.parsing.AttributeDict",
@@ -52,7 +52,7 @@ PLACEHOLDERS = (
     *(f"{module}.{what}" for module in ("builtins", "__builtin__") for what in ("list", "dict", "set", "int", "float")),
     "torch.device", "torch.Size", "torch.torch_version.TorchVersion",
 )  # fmt: skip
-# Keys under which training scripts keep a state_dict, the first that is there is read; averages first, as timm does.
+# Keys under which training scripts store a state_dict. The first that exists is read; averages come first, as in timm.
 KEYS = ("state_dict_ema", "model_ema", "ema_state_dict", "state_dict", "model", "model_state_dict", "net", "network")
 
 
@@ -64,7 +64,7 @@ class Tensors:
     dtypes: dict[str, str]  # in safetensors' words
     read: Callable[[str], np.ndarray]
     metadata: dict[str, str] = field(default_factory=dict)
-    key: str | None = None  # of the state_dict in the file, where it holds several
+    key: str | None = None  # of the state_dict, if the file holds several
     other_keys: tuple[str, ...] = ()  # of the other state_dicts
 
 
@@ -77,7 +77,7 @@ def open_tensors(path: Path, key: str | None = None) -> Iterator[Tensors]:
         key: which of several state_dicts in a PyTorch file to read; None for the first of KEYS, or the only one.
 
     Raises:
-        WeightsError: there is no such file, or it is damaged, of another kind, or holds more than tensors.
+        WeightsError: there is no such file, or it is damaged, of another format, or contains more than tensors.
     """
     if path.is_dir():
         raise WeightsError(f"{path}: is a folder. Pass the file in it that has the weights.")
@@ -86,7 +86,7 @@ def open_tensors(path: Path, key: str | None = None) -> Iterator[Tensors]:
     with path.open("rb") as file:
         start = file.read(9)
     kinds = {b"\x89HDF\r\n\x1a\n": _hdf5, b"PK\x03\x04": _torch_zip, b"\x80": _torch_pickle, b"{": _sharded}
-    if start.endswith(b"{") and len(start) == 9:  # after the length of its header, which may begin like a pickle
+    if start.endswith(b"{") and len(start) == 9:  # follows the length of the header, which may begin like a pickle
         kinds = {}
     reader = next((reader for sign, reader in kinds.items() if start.startswith(sign)), _safetensors)
     is_torch = reader in (_torch_zip, _torch_pickle)
@@ -95,11 +95,11 @@ def open_tensors(path: Path, key: str | None = None) -> Iterator[Tensors]:
     with contextlib.ExitStack() as stack:
         try:
             tensors = stack.enter_context(reader(path, *([key] if is_torch else [])))
-            if reader is not _sharded:  # it checks its parts
+            if reader is not _sharded:  # it checks its own parts
                 _check_size(tensors, path.stat().st_size)
         except (WeightsError, ImportError):
             raise
-        except Exception as error:  # damaged files make readers raise whatever they stumble over
+        except Exception as error:  # damaged files make readers raise all kinds of errors
             raise WeightsError(f"{path}: {_WHOLE[reader]} ({one_line(error)}).") from error
         yield tensors
 
@@ -115,7 +115,7 @@ def _check_size(tensors: Tensors, file_size: int) -> None:
 
 @contextlib.contextmanager
 def _safetensors(path: Path) -> Iterator[Tensors]:
-    import ml_dtypes  # noqa: F401  # gives NumPy the name bfloat16
+    import ml_dtypes  # noqa: F401  # registers bfloat16 with NumPy
     from safetensors import safe_open
 
     with path.open("rb") as file:
@@ -132,7 +132,7 @@ def _safetensors(path: Path) -> Iterator[Tensors]:
         metadata = file.metadata() or {}
 
     def read(name: str) -> np.ndarray:
-        # Opened again for each: the pages that were read of a mapped file count as memory until it is closed.
+        # Opened again for each tensor: pages read from a mapped file count as memory until it is closed.
         with safe_open(path, framework="numpy") as file:
             return file.get_tensor(name)
 
@@ -191,14 +191,14 @@ def _torch_zip(path: Path, key: str | None) -> Iterator[Tensors]:
 
 @contextlib.contextmanager
 def _torch_pickle(path: Path, key: str | None) -> Iterator[Tensors]:
-    """The format of PyTorch before 1.6: five pickles, then the values. The WSL, SSL and SWSL files have it."""
+    """Read PyTorch's format before 1.6: five pickles, then the values. The WSL, SSL and SWSL files use it."""
     with path.open("rb") as file:
         _check_pickles(path, file, 5)
     yield _torch_tensors(path, key, mmap=False)
 
 
 def _check_directory(file: IO[bytes]) -> None:
-    """Refuse a zip whose directory is long or does not end the file: readers would disagree on its content."""
+    """Refuse a zip whose directory is long or not at the end of the file: readers would disagree on its content."""
     end = file.seek(0, 2) - 22
     file.seek(max(end, 0))
     signature, *_, entries, size, start, comment = struct.unpack("<4s4H2LH", file.read(22).ljust(22, b"\0"))
@@ -206,7 +206,7 @@ def _check_directory(file: IO[bytes]) -> None:
         raise ValueError("a zip without an end, or with a comment")
     file.seek(max(end - 20, 0))
     locator, _, place, _ = struct.unpack("<4sLQL", file.read(20).ljust(20, b"\0"))
-    if locator == b"PK\x06\x07":  # the numbers stand once more before it, in 64 bits: torch.save writes both
+    if locator == b"PK\x06\x07":  # the numbers are repeated before it in 64 bits: torch.save writes both
         end = min(place, 2**62)
         file.seek(end)
         entries, size, start = struct.unpack("<3Q", file.read(56).ljust(56, b"\0")[32:])
@@ -215,7 +215,7 @@ def _check_directory(file: IO[bytes]) -> None:
 
 
 def _check_pickles(path: Path, file: IO[bytes], count: int) -> None:
-    """Refuse pickles that name a function which weights do not need. Nothing is executed, only read."""
+    """Refuse pickles that name a function that weights do not need. The pickles are read, not executed."""
     opcodes = itertools.chain.from_iterable(pickletools.genops(file) for _ in range(count))
     for number, (opcode, argument, _) in enumerate(opcodes):
         if number > MAX_OPCODES:
@@ -231,7 +231,7 @@ _SAVE_WEIGHTS = "Save the weights alone: torch.save(model.state_dict(), ...), or
 
 
 class Placeholder:
-    """Stands for an object beside the weights; whatever the file does with it has no effect."""
+    """Replaces an object stored with the weights; nothing that the file does with it has an effect."""
 
     def __init__(self, *arguments):
         pass
@@ -270,7 +270,7 @@ def _torch_tensors(path: Path, key: str | None, mmap: bool) -> Tensors:
 
 
 def _state_dicts(saved: Any, kind: type, key: str = "", depth: int = 0) -> dict[str, dict]:
-    """Return every dictionary of names and tensors in what was saved, by its key; "" where it is all there is."""
+    """Return every dictionary of names and tensors in a saved object by key; "" if the object itself is one."""
     if not isinstance(saved, dict) or depth > 3 or not all(isinstance(name, str) for name in saved):
         return {}
     if saved and all(isinstance(value, kind) for value in saved.values()):
@@ -282,7 +282,7 @@ def _state_dicts(saved: Any, kind: type, key: str = "", depth: int = 0) -> dict[
 
 
 def _chosen(path: Path, keys: list[str], key: str | None) -> str:
-    """Return the key of the state_dict to read. Raises WeightsError where that is not plain."""
+    """Return the key of the state_dict to read. Raises WeightsError if that is ambiguous."""
     allowed = ", ".join(printable(name, 100) for name in keys[:20]) or "none"
     if not keys:
         raise WeightsError(f"{path}: holds no names with tensors. {_SAVE_WEIGHTS}")
@@ -317,9 +317,7 @@ def _hdf5(path: Path) -> Iterator[Tensors]:
         }
         tensors = Tensors(shapes, dtypes, lambda short: datasets[names[short]][()])
         _check_size(tensors, path.stat().st_size)
-        values = {
-            short: tensors.read(short) for short in shapes
-        }  # now, so that a damaged one is found before it is used
+        values = {short: tensors.read(short) for short in shapes}  # read now, so that damage is found before use
     yield Tensors(shapes, dtypes, values.__getitem__)
 
 
@@ -348,7 +346,7 @@ def _collect(group: Any, prefix: str, datasets: dict[str, Any], seen: set) -> No
 
 
 def _short(name: str) -> str:
-    """`model_weights/conv1_conv/conv1_conv/kernel:0` -> `conv1_conv/kernel`."""
+    """Shorten `model_weights/conv1_conv/conv1_conv/kernel:0` to `conv1_conv/kernel`."""
     return "/".join(name.removesuffix(":0").split("/")[-2:])
 
 

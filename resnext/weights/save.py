@@ -1,4 +1,4 @@
-"""Save weights as form c has them: safetensors, the same bytes for the same values, or PyTorch's format."""
+"""Save weights as in form c: in safetensors, with the same bytes for the same values, or in PyTorch's format."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 def save_weights(model: keras.Model, path: str | Path) -> None:
-    """Write the weights to a safetensors file, as form c has them; an old file stays intact until the new one is.
+    """Write the weights to a safetensors file, as in form c; an old file stays intact until the new one is complete.
 
     Args:
         model: network that `ResNeXt` or `backbone` built.
         path: file to write, .safetensors.
 
     Raises:
-        ArgumentError: another model or another kind of file, or the folder does not exist.
+        ArgumentError: the model or the suffix is of another kind, or the folder does not exist.
 
     >>> save_weights(network, "network.safetensors")  # doctest: +SKIP
     """
@@ -45,7 +45,7 @@ def save_weights(model: keras.Model, path: str | Path) -> None:
 
 
 def check_file(path: Path, suffixes: tuple[str, ...], to: str) -> None:
-    """Refuse a file that could not be written, or whose name belongs to another format. Raises ArgumentError."""
+    """Refuse a file that cannot be written or whose suffix belongs to another format. Raises ArgumentError."""
     if path.suffix not in suffixes:
         raise ArgumentError(f"{path}: weights for {to} are written as {', '.join(suffixes)}. Choose such a name.")
     if path.is_dir() or not path.parent.is_dir():
@@ -54,12 +54,12 @@ def check_file(path: Path, suffixes: tuple[str, ...], to: str) -> None:
 
 
 def weights_to_bytes(model: keras.Model) -> bytes:
-    """Return what `save_weights` writes to a safetensors file."""
+    """Return the content of the safetensors file that `save_weights` writes."""
     return to_bytes(get_weights(model), _metadata_of(model))
 
 
 def to_bytes(weights: Mapping[str, np.ndarray], metadata: dict[str, str]) -> bytes:
-    """Return the same bytes for the same values; safetensors itself writes metadata in a random order."""
+    """Return safetensors content, the same bytes for the same values; the library itself orders metadata at random."""
     from safetensors.numpy import save
 
     content = save(dict(weights), metadata=metadata)
@@ -83,7 +83,7 @@ def file_metadata(
     known: PublishedWeights | None = None,
     class_names: Sequence[str] | None = None,
 ) -> dict[str, str]:
-    """Return what a file holds beside its tensors: facts of the network, its images and classes, and its tag."""
+    """Return the metadata of a file: facts about the network, its images and classes, and its tag."""
     metadata = {"format": "resnext"}
     if facts:
         metadata["network"] = json.dumps(facts)
@@ -111,7 +111,7 @@ def _pickled_by_torch(weights: Mapping[str, np.ndarray]) -> bytes:
         raise missing_package("writing PyTorch's format", "torch", "torch") from error
 
     def tensor(array):
-        if array.dtype.name == "bfloat16":  # NumPy's comes from another package, which PyTorch does not know
+        if array.dtype.name == "bfloat16":  # NumPy's bfloat16 comes from a package that PyTorch does not know
             return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
         return torch.from_numpy(array)
 

@@ -1,4 +1,4 @@
-"""The config.json that timm keeps beside a model.safetensors: network, classes and preprocessing, read and written."""
+"""timm's config.json beside a model.safetensors: reading and writing network, classes and preprocessing."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from resnext.variants.variant import Variant
 from resnext.weights.published import published_weights
 
 HUB_CONFIG = "config.json"
-HUB_FILE = "model.safetensors"  # timm's repositories have it
-HUB_FILES = (HUB_FILE, f"{HUB_FILE}.index.json", "pytorch_model.bin")  # weights in a folder of Hugging Face's
+HUB_FILE = "model.safetensors"  # the file in timm's repositories
+HUB_FILES = (HUB_FILE, f"{HUB_FILE}.index.json", "pytorch_model.bin")  # weights in a Hugging Face folder
 FITS: dict[str, Fit] = {"center": "crop", "squash": "squash", "border": "pad"}  # of timm's crop_mode
 MAX_CONFIG = 8_000_000  # bytes: 21,841 class names take 1,000,000
-# By the kind of block and anti-aliasing, which is a class in timm and can't be an argument in a file.
+# By block and anti-aliasing, which is a class in timm and can't be an argument in a file.
 FUNCTIONS = {
     ("bottleneck", False): "resnext50_32x4d",
     ("bottleneck", True): "resnetaa50",
@@ -39,17 +39,17 @@ class TimmConfig(NamedTuple):
 
 
 def read_timm_config(weights: Path) -> TimmConfig:
-    """Read the configuration beside a file of weights, if there is one of timm's.
+    """Read timm's configuration beside a weights file, if there is one.
 
     Raises:
-        WeightsError: it is damaged.
+        WeightsError: the configuration is damaged.
     """
     path = weights.with_name(HUB_CONFIG)
     try:
         if not path.is_file() or path.stat().st_size > MAX_CONFIG:
             return TimmConfig(None, None)
         document = json.loads(path.read_bytes())
-        if not isinstance(document, dict) or "architecture" not in document:  # that of another library, or of a run
+        if not isinstance(document, dict) or "architecture" not in document:  # of another library, or of a run
             return TimmConfig(None, None)
         names, own = document.get("label_names"), document.get("resnext")  # of `resnext export --format bundle`
         if own and "sha256" in own and own["sha256"] != _sha256(weights):
@@ -69,7 +69,7 @@ def _sha256(path: Path) -> str:
 
 
 def checked_names(names: Any) -> tuple[str, ...]:
-    """Return names of classes as a tuple. Raises ValueError unless they are different words."""
+    """Return class names as a tuple. Raises ValueError unless they are distinct strings."""
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
         raise ValueError("class names must be a list of words")
     if len(set(names)) < len(names):
@@ -106,7 +106,7 @@ def timm_config(variant: Variant, classes: Sequence[str], preprocessing: Preproc
         variant: network that timm has (`fits_timm`).
         classes: names of the classes.
         preprocessing: how images are prepared.
-        facts: what else is to be said, under "resnext"; timm ignores it.
+        facts: further facts, stored under "resnext"; timm ignores them.
     """
     architecture, arguments = timm_architecture(variant)
     size = preprocessing.size
@@ -137,7 +137,7 @@ def timm_config(variant: Variant, classes: Sequence[str], preprocessing: Preproc
 
 
 def timm_architecture(variant: Variant) -> tuple[str, dict[str, Any]]:
-    """Return the name of timm's function, and the arguments that make its network ours.
+    """Return the name of timm's function, and the arguments that make its network equal to resnext's.
 
     >>> from resnext.variants.names import get_variant
     >>> timm_architecture(get_variant("resnext14_8x4d"))

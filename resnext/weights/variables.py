@@ -1,6 +1,6 @@
 """A network's variables as named arrays, and back: the only file in this folder that touches a model's variables.
 
-Every form's weights lie as form c has them. There the paths of forms a and b are slices: of the output channels in
+Every form's weights are arranged as in form c, where the paths of forms a and b are slices: of the output channels in
 the transform, of the input channels in form a's transition."""
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def get_weights(model: keras.Model) -> dict[str, np.ndarray]:
-    """Return the weights by name, as form c has them: `stage2_block1_transform_3x3_conv/kernel` and so on."""
+    """Return the weights by name, as in form c: `stage2_block1_transform_3x3_conv/kernel` and so on."""
     import keras
 
     weights = {}
@@ -28,7 +28,7 @@ def get_weights(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def weight_shapes(model: keras.Model) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of `get_weights`, without copying a value."""
+    """Return the shapes of the arrays of `get_weights` without copying a value."""
     shapes = {}
     for name, variables in variables_by_name(model).items():
         shape = list(variables[0].shape)
@@ -39,19 +39,19 @@ def weight_shapes(model: keras.Model) -> dict[str, tuple[int, ...]]:
 
 
 def set_weights(model: keras.Model, weights: dict[str, np.ndarray]) -> None:
-    """Assign what `get_weights` returned to a network of any equal form. Names and shapes must fit."""
+    """Assign the result of `get_weights` to a network of any equivalent form. Names and shapes must fit."""
     for name, variables in variables_by_name(model).items():
         assign_weight(name, variables, weights[name])
 
 
 def assign_weight(name: str, variables: list, array: np.ndarray) -> None:
-    """Assign a weight to its variable, or to those of the paths, each its slice."""
+    """Assign a weight to its variable, or its slices to the variables of the paths."""
     for variable, part in zip(variables, np.split(array, len(variables), _path_axis(name)), strict=True):
         variable.assign(part)
 
 
 def variables_by_name(model: keras.Model) -> dict[str, list]:
-    """Return variables under the name that they have in form c; those of the paths in order, under one name."""
+    """Return variables by their name in form c; those of the paths are in order under one name."""
     names = [f"{layer.name}/{variable.name}" for layer in model.layers for variable in layer.weights]
     if len(set(names)) < len(names):
         raise WeightsError(f"{model.name}: several weights have the same name. Pass a network that `ResNeXt` built.")

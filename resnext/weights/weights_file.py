@@ -1,4 +1,4 @@
-"""A file of weights while it is open: what library it comes from, where its weights lie, and what is known of it."""
+"""An open weights file: its library, the places of its weights, and the facts known about it."""
 
 from __future__ import annotations
 
@@ -42,24 +42,24 @@ from resnext.weights.timm_config import TimmConfig, checked_names, read_timm_con
 
 
 class WeightsFile(NamedTuple):
-    """A file of weights, and what is known of it."""
+    """A weights file, and the facts known about it."""
 
     path: Path
     tensors: Tensors
     layout: Layout
-    found: dict[str, Location]  # of each weight, by our name
+    found: dict[str, Location]  # of each weight, by resnext's name
     known: PublishedWeights | None
-    config: TimmConfig  # of the folder that it lies in
-    notes: list[str]  # what was left out or taken off
+    config: TimmConfig  # of its folder
+    notes: list[str]  # names left out and prefixes removed
 
     def value(self, location: Location) -> np.ndarray:
-        """Read one of our weights."""
-        # Contiguous: safetensors writes the memory of an array in the order in which it lies.
+        """Read one of resnext's weights."""
+        # Contiguous: safetensors writes the memory of an array in its storage order.
         return np.asarray(location.build(*(self.tensors.read(name) for name in location.names)), order="C")
 
     @property
     def shapes(self) -> dict[str, Shape]:
-        """The shape of each weight, by our name."""
+        """The shape of each weight, by resnext's name."""
         return {name: location.shape for name, location in self.found.items()}
 
     @property
@@ -75,7 +75,7 @@ class WeightsFile(NamedTuple):
         return stem.shape[2] if stem and len(stem.shape) == 4 else 3
 
     def variant(self) -> Variant | None:
-        """Return its network, if one that resnext has fits; shapes do not tell everything (`facts` knows more)."""
+        """Return the network in resnext that fits, if any; shapes do not reveal everything (`facts` has more)."""
         variant = find_variant(self.shapes, self.layout)
         return variant and dataclasses.replace(variant, **self.facts())
 
@@ -90,14 +90,14 @@ class WeightsFile(NamedTuple):
         return {fact: getattr(variant, fact) for fact in ("shortcut", "stem_pool")} if variant else {}
 
     def known_variant(self) -> Variant:
-        """Return the network as `variant` does. Raises WeightsError where there is none."""
+        """Return the network as `variant` does. Raises WeightsError if there is none."""
         variant = self.variant()
         if variant is None:
             raise WeightsError(f"{self.path}: the shapes of its tensors are those of no network that resnext knows.")
         return variant
 
     def _has_shapes_of(self, variant: Variant) -> bool:
-        """Whether the weights are those of a network; a configuration beside them may speak of another."""
+        """Return whether the weights are those of a network; a configuration beside them may describe another one."""
         return variant_shapes(variant, self.channels, self.classes).items() <= self.shapes.items()
 
     def _own_facts(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class WeightsFile(NamedTuple):
         try:
             document = json.loads(self.tensors.metadata["network"])
             facts = {fact: document[fact] for fact in UNTRACED if fact in document}
-            Variant((1, 1, 1, 1), 1, 1, **facts)  # refuses words that it does not know
+            Variant((1, 1, 1, 1), 1, 1, **facts)  # refuses unknown words
         except (ValueError, TypeError, RecursionError) as error:
             raise WeightsError(f"{self.path}: its description of the network is damaged ({error}).") from error
         return facts
@@ -137,7 +137,7 @@ class WeightsFile(NamedTuple):
 
 @contextlib.contextmanager
 def open_weights(source: str | Path, variant: Variant | None = None, key: str | None = None) -> Iterator[WeightsFile]:
-    """Open a file, a folder, `hf:OWNER/NAME` or a tag, and find out whose layout it has.
+    """Open a file, a folder, `hf:OWNER/NAME` or a tag, and determine its layout.
 
     Args:
         source: as in `find_file`.
@@ -145,7 +145,7 @@ def open_weights(source: str | Path, variant: Variant | None = None, key: str | 
         key: which of several state_dicts in a PyTorch file to read.
 
     Raises:
-        WeightsError: the source cannot be read, or holds no network of a known layout.
+        WeightsError: the source cannot be read or does not contain a network of a known layout.
     """
     path, known = find_file(source, variant)
     with open_tensors(path, key) as tensors:
@@ -170,7 +170,7 @@ def open_weights(source: str | Path, variant: Variant | None = None, key: str | 
 
 
 def _no_network(path: Path, shapes: Shapes) -> WeightsError:
-    """Return the error for names that are not a network's; it says which of them are in the way of one."""
+    """Return the error for names that are not a network's; it lists those that prevent a match."""
     inside = {name: shape for name, shape in shapes.items() if shape}
     prefix = _network_prefix(inside, least=len(inside) // 2 + 1)
     if prefix:
@@ -188,10 +188,10 @@ def _no_network(path: Path, shapes: Shapes) -> WeightsError:
 
 
 def without_prefix(shapes: Shapes) -> tuple[str, dict[str, Shape]]:
-    """Return the prefix that wrappers put before every name, and the names without it.
+    """Return the prefix that wrappers add to every name, and the names without it.
 
-    DataParallel, torch.compile, Lightning and the habits of training scripts put words before names, until they begin
-    as a network's do. Counters beside the weights, such as the `n_averaged` of PyTorch's averaged models, are left out.
+    DataParallel, torch.compile, Lightning and training scripts add words before the names of a network. Counters stored
+    with the weights, such as the `n_averaged` of PyTorch's averaged models, are left out.
 
     >>> without_prefix({"module.model.bn1.weight": (64,), "n_averaged": ()})
     ('module.model.', {'bn1.weight': (64,)})
@@ -202,7 +202,7 @@ def without_prefix(shapes: Shapes) -> tuple[str, dict[str, Shape]]:
 
 
 def _network_prefix(shapes: Shapes, least: int) -> str | None:
-    """Return the words that at least so many names begin with, and that a network's names follow; else None."""
+    """Return the prefix of at least `least` names that a network's names follow; None without one."""
     prefix, left = "", dict(shapes)
     while left and layout_of_file(left) is None:
         words = Counter(name.partition(".")[0] for name in left if "." in name)
