@@ -1,9 +1,9 @@
-"""The ResNeXt block, in the words of the paper and of the seed: split, transform, merge, transition.
+"""The ResNeXt block, in the terms of the paper and of the seed: split, transform, merge, transition.
 
 A block is y = x + sum over C paths of T(x) (Xie et al. 2017, equation 2). Figure 3 of the paper writes the same
 function in three forms, here side by side: `form_a` sums the paths, `form_b` concatenates them early, `form_c` is a
-grouped convolution. `form_sliced` is what https://github.com/carmel-nzhinusoft/implement-ResNeXt-with-keras does: each
-path sees only its own slice of the input, so it is another function than the three.
+grouped convolution. `form_sliced` is the block of https://github.com/carmel-nzhinusoft/implement-ResNeXt-with-keras:
+each path sees only its own slice of the input, so its function differs from the other three.
 
 Every function maps a Keras tensor of rank 4, in the layout of `keras.config.image_data_format()`, to another one; its
 layers compute in the dtype policy of `keras.config.dtype_policy()`. Batch norm follows every convolution, ReLU follows
@@ -26,7 +26,7 @@ def convolution(x, filters, kernel_size, name, strides=1, groups=1, dilation=1, 
     """Apply a convolution padded by kernel_size // 2 on every side, and by more where it dilates."""
     padding = "same"
     if strides > 1 and kernel_size > 1:
-        # "same" would pad strided convolutions on one side only; PyTorch's weights expect both.
+        # "same" would pad strided convolutions on one side only; PyTorch's weights expect both sides.
         x = layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
         padding = "valid"
     return GroupedConv2D(
@@ -120,7 +120,7 @@ def transition(x, block: Block, name):
 
 
 def form_a(x, block: Block, name):
-    """Figure 3(a), the definition: every path goes back to the block's width, and the paths are summed.
+    """Apply Figure 3(a), the definition: every path returns to the block's width, and the paths are summed.
 
     The forms end before the block's last batch norm, which is fused with the addition of the shortcut and the ReLU.
     """
@@ -131,17 +131,17 @@ def form_a(x, block: Block, name):
 
 
 def form_b(x, block: Block, name):
-    """Figure 3(b), early concatenation: the paths are merged before one transition."""
+    """Apply Figure 3(b), early concatenation: the paths are merged before one transition."""
     return _merged_paths(split(x, block.cardinality), block, name)
 
 
 def form_c(x, block: Block, name):
-    """Figure 3(c): all paths at once; the 3x3 is a convolution in as many groups as there are paths."""
+    """Apply Figure 3(c), all paths at once: the 3x3 is a convolution with as many groups as there are paths."""
     return transition(transform(x, block, name, groups=block.cardinality), block, name)
 
 
 def form_sliced(x, block: Block, name):
-    """The seed's form: like (b), but each path takes its own slice of the input."""
+    """Apply the seed's form: like (b), but each path receives its own slice of the input."""
     return _merged_paths(split_slices(x, block.cardinality), block, name)
 
 
@@ -165,9 +165,9 @@ def projection_shortcut(x, block: Block, name):
 
 
 def average_shortcut(x, block: Block, name):
-    """Average 2x2 fields in place of the stride, then project (type D: ResNet-D, He et al. 2019).
+    """Average 2x2 fields instead of striding, then project (type D: ResNet-D, He et al. 2019).
 
-    Where the stage dilates instead, the averages overlap, with zeros beyond the far border, as in timm.
+    If the stage dilates instead, the averages overlap, with zeros beyond the far border, as in timm.
     """
     if block.strides > 1:
         x = layers.AveragePooling2D(2, block.strides, "same", name=f"{name}_shortcut_pool")(x)

@@ -1,4 +1,4 @@
-"""The network with an image in front: uint8 in, logits out; and Keras's configuration around it."""
+"""The network for uint8 images, which returns logits; and Keras's configuration around it."""
 
 import contextlib
 from collections.abc import Callable, Sequence
@@ -47,10 +47,10 @@ def image_network(
         classes: number of classes.
         preprocessing: how its images are prepared.
         weights: weights to start from, as `ResNeXt` accepts them; random by default.
-        size: side of its images; if it is not the preprocessing's, such as 0, the network accepts any size.
+        size: side of its images; if it differs from the preprocessing's, as 0 does, the network accepts any size.
 
     Raises:
-        ArgumentError: the weights belong to images that are normalised in another way.
+        ArgumentError: the weights belong to differently normalised images.
     """
     side = preprocessing.size if size in (None, preprocessing.size) else None
     network = ResNeXt(
@@ -74,7 +74,7 @@ def trained_classifiers(
     dtype: str,
     outputs: Sequence[str | Callable[[keras.Model], Any]] = ("logits",),
 ) -> list[keras.Model]:
-    """Build a trained network, folded, once, and the model around it for each size of images.
+    """Build a trained, folded network once, and a model around it for each image size.
 
     Args:
         variant: network of the weights.
@@ -82,7 +82,7 @@ def trained_classifiers(
         preprocessings: sizes and normalisation of the images.
         weights: file of weights.
         dtype: Keras dtype policy.
-        outputs: "logits"; "embedding", the pooled features before the head; "maps", the features before the pool, of
+        outputs: "logits"; "embedding", the pooled features before the head; "maps", the features before the pool, from
             which class activation maps are made; or functions from the network to a tensor in it.
 
     Raises:
@@ -135,7 +135,7 @@ def _with_outputs(network: keras.Model, outputs: Sequence[str | Callable[[keras.
 
 
 def image_classifier(network: keras.Model, preprocessing: Preprocessing) -> keras.Model:
-    """Build the model around a network whose first operation normalises images.
+    """Build a model around a network, whose first operation normalises images.
 
     Shapes: uint8 (batch, size, size, 3) -> float (batch, classes), or whatever the network returns.
     """

@@ -27,7 +27,7 @@ class Level(NamedTuple):
     """One feature map of a pyramid."""
 
     stage: int
-    stride: int  # pixels of the image for one of the map
+    stride: int  # image pixels per position of the map
     channels: int
 
 
@@ -59,7 +59,7 @@ def backbone(
         weights: as in `ResNeXt`; a head in the file is left out.
         out_stages: stages whose last feature map to return: 1 is the stem before its pool, 2 to 5 are residual. By
             default all residual stages.
-        output_stride: 8, 16 or 32: the largest stride; stages after it dilate instead. By default the variant's, which
+        output_stride: 8, 16 or 32: the largest stride; later stages dilate instead. By default the variant's, which
             is 32 for every name.
         input_tensor: as in `ResNeXt`.
         input_shape: as in `ResNeXt`; by default three channels, any size.
@@ -67,8 +67,8 @@ def backbone(
         name: name of the model; by default the variant's.
 
     Returns:
-        A model whose outputs are a list, (batch, height / stride, width / stride, channels) each, or for one stage its
-        map alone; `model.pyramid` lists their stages, strides and channels.
+        A model whose outputs are a list, (batch, height / stride, width / stride, channels) each, or, for one stage,
+        its map alone; `model.pyramid` lists their stages, strides and channels.
 
     Raises:
         ArgumentError, WeightsError: as `ResNeXt`; or a stage that the network does not have, or that is named twice.
@@ -105,12 +105,12 @@ def _levels(variant: Variant) -> dict[int, Level]:
 
 
 def freeze(model: keras.Model, stages: Sequence[int]) -> keras.Model:
-    """Keep the weights of stages unchanged in training; their batch norm uses its moving statistics, and keeps them.
+    """Keep the weights of stages unchanged in training; their batch norm uses its moving statistics and keeps them.
 
     Args:
-        model: network that `ResNeXt` or `backbone` built. It is changed; compile it afterwards.
+        model: network that `ResNeXt` or `backbone` built. It is modified; compile it afterwards.
         stages: stages to freeze: 1 is the stem, 2 to 5 are the residual stages. The others, and the head, are left
-            alone.
+            unchanged.
 
     Returns:
         The model.

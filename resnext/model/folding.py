@@ -14,17 +14,16 @@ from resnext.model.keras_graph import nodes, producer
 def fold(model: keras.Model) -> keras.Model:
     """Return a network for inference with batch norm folded in: its scale in the kernels, its offset in the biases.
 
-    With moving mean m, moving variance v and epsilon e, gamma * (W x - m) / sqrt(v + e) + beta is one convolution
-    whose kernel is W * s and whose bias is beta - m * s, where s = gamma / sqrt(v + e). Addition and ReLU that follow
-    are computed by the convolution as well. Where paths are summed before the norm (form a), each takes the scale and
-    the first the offset. A batch norm that follows anything else stays as it is. Models inside the model are folded,
-    too.
+    With moving mean m, moving variance v and epsilon e, gamma * (W x - m) / sqrt(v + e) + beta is one convolution whose
+    kernel is W * s and whose bias is beta - m * s, where s = gamma / sqrt(v + e). Addition and ReLU that follow are
+    computed by the convolution as well. If paths are summed before the norm (form a), each gets the scale and the first
+    gets the offset. A batch norm that follows anything else is left unchanged. Models inside the model are folded, too.
 
     Args:
         model: functional model, such as `ResNeXt` builds in any form. It is left unchanged.
 
     Returns:
-        A model with other weights and the same outputs: to 1e-5 of the largest in float32.
+        A model with other weights and the same outputs, to 1e-5 of the largest in float32.
 
     Raises:
         ArgumentError: not a functional model.
@@ -58,7 +57,7 @@ def _is_functional(model) -> bool:
 
 
 def _folds(model) -> dict:
-    """Return for each batch norm the convolutions whose only output, or whose sum, goes to it and nowhere else."""
+    """Return for each batch norm the convolutions whose output, or the sum of whose outputs, goes only to it."""
     calls_of = [*nodes(model)]
     calls = collections.Counter(node.operation for node in calls_of)
     before = {node.operation: [producer(tensor) for tensor in node.input_tensors] for node in calls_of}
@@ -87,7 +86,7 @@ def _fits(operation, norm) -> bool:
 
 
 def _clone_function(folds: dict):
-    """Return the function that replaces each operation; a convolution that is alone moves to where its norm was."""
+    """Return the function that replaces each operation; a single convolution moves to the place of its norm."""
     alone = {convolutions[0] for convolutions in folds.values() if len(convolutions) == 1}
     first = {convolutions[0] for convolutions in folds.values()}
     summed = {layer for convolutions in folds.values() if len(convolutions) > 1 for layer in convolutions}
@@ -136,4 +135,4 @@ def _fold_weights(norm, convolutions: list, folded: list) -> None:
         if new.use_bias:
             bias = keras.ops.convert_to_numpy(layer.bias) if layer.use_bias else 0
             new.bias.assign(bias * scale + offset)
-            offset = 0  # the first of a sum has it
+            offset = 0  # only the first of a sum has it

@@ -6,7 +6,7 @@ from resnext.model.network import ResNeXt, ResNeXtModel
 from resnext.variants.layer_table import stage_of
 from resnext.weights.variables import get_weights, set_weights
 
-BESIDE = ("preprocessing", "class_names")  # what a network remembers beside the arguments of `ResNeXt`
+BESIDE = ("preprocessing", "class_names")  # the facts that a network remembers besides the arguments of `ResNeXt`
 EQUAL_FORMS = ("a", "b", "c")
 
 
@@ -18,7 +18,7 @@ def to_form(model: ResNeXtModel, form: str) -> ResNeXtModel:
         form: "a", "b" or "c".
 
     Raises:
-        ArgumentError: not a network of `ResNeXt`, or the sliced form on either side: it is another function.
+        ArgumentError: the model is not from `ResNeXt`, or either form is the sliced one, which is a different function.
 
     >>> network = ResNeXt("resnext14_2x4d", input_shape=(32, 32, 3), classes=10)
     >>> to_form(network, "b").form

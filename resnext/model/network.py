@@ -29,11 +29,11 @@ POOLINGS = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling
 
 @keras.saving.register_keras_serializable(package="resnext")
 class ResNeXtModel(keras.Model):
-    """A functional model that remembers the arguments of `ResNeXt`, also through `.keras` files."""
+    """A functional model that remembers the arguments of `ResNeXt`, even in `.keras` files."""
 
     @property
     def arguments(self) -> dict:
-        """The arguments of `ResNeXt`. The first convolution holds them, so that clones, made layer by layer, do too."""
+        """The arguments of `ResNeXt`. The first convolution holds them, so clones, made layer by layer, keep them."""
         origins = (layer.origin for layer in self.layers if isinstance(layer, GroupedConv2D))
         return next((origin for origin in origins if origin is not None), {})
 
@@ -51,7 +51,7 @@ class ResNeXtModel(keras.Model):
 
     @property
     def preprocessing(self) -> Preprocessing | None:
-        """How images are prepared for the weights; None where that is unknown, until it is set."""
+        """How images are prepared for the weights; None if unknown and not set."""
         document = self.arguments.get("preprocessing")
         return None if document is None else Preprocessing.from_json(document)
 
@@ -103,17 +103,17 @@ def ResNeXt(
     form: str = "c",
     name: str | None = None,
 ) -> ResNeXtModel:
-    """Build a ResNeXt; the arguments mean what they mean in `keras.applications`.
+    """Build a ResNeXt; the arguments have the same meaning as in `keras.applications`.
 
-    It accepts normalised images (see `preprocess_input`), (batch, height, width, channels) or, where
-    `keras.config.image_data_format()` says so, channels first; its layers follow `keras.config.dtype_policy()`. The
-    head computes in float32 at least, so that half precision costs no digits of the probabilities.
+    It accepts normalised images (see `preprocess_input`), (batch, height, width, channels) or, if
+    `keras.config.image_data_format()` is so, channels first; its layers follow `keras.config.dtype_policy()`. The head
+    computes in at least float32, so half precision costs no digits of the probabilities.
 
     Args:
         variant: name such as `"resnext50_32x4d"`, listed by `list_variants` or not, or a `Variant`.
         include_top: whether to end with global average pooling and the classifier.
         weights: None for random weights; a file: safetensors or PyTorch's with the names of torchvision or timm, the
-            `.h5` of keras-applications or qubvel, or what `save_weights` wrote; a run folder (its best weights), or a
+            `.h5` of keras-applications or qubvel, or a file from `save_weights`; a run folder (its best weights), or a
             folder with timm's config.json and model.safetensors; `hf:OWNER/NAME` on huggingface.co; the tag of
             published weights, such as `"resnext50_32x4d.a1_in1k"`; or `"imagenet"`, the first tag whose licence allows
             every use.
@@ -121,10 +121,9 @@ def ResNeXt(
         input_shape: (height, width, channels) or channels first; height and width may be None. By default three
             channels, and the published size (224 or 32 pixels) with the top, any size without.
         pooling: without the top, None returns the last feature map, "avg" or "max" a vector for each image.
-        classes: number of classes; by default that of the weights or, without weights, 1000, or 10 with the CIFAR
-            stem. If it is passed and the weights have another head, or none, the head is new, with a warning. For
-            another number of input channels than 3 the kernel of the stem is adapted: summed for one, repeated and
-            scaled for more.
+        classes: number of classes; by default that of the weights or, without weights, 1000, or 10 with the CIFAR stem.
+            If it is passed and the weights have another head, or none, the head is new, with a warning. If the number
+            of input channels is not 3, the kernel of the stem is adapted: summed for one, repeated and scaled for more.
         classifier_activation: activation of the classifier; None returns logits.
         form: "a", "b" or "c" of the paper's Figure 3, equal functions; or "sliced", the seed's.
         name: name of the model; by default the variant's.
@@ -180,7 +179,7 @@ def _check_arguments(include_top, weights, pooling, classes, classifier_activati
 
 @contextlib.contextmanager
 def open_weights_for(variant: Variant, weights: str | Path | None) -> Iterator[WeightsFile | None]:
-    """Open the weights for a network, whose variables get their values later; None where none are asked for."""
+    """Open the weights for a network, whose variables get their values later; None if no weights are requested."""
     if weights is None:
         yield None
         return
@@ -200,7 +199,7 @@ def weights_from(
 def functional_model(
     kind: type[ResNeXtModel], input_tensor, outputs, name: str, arguments: dict, loaded: Checked | None
 ):
-    """Build a model of a kind from its ends, and assign its weights if some were loaded."""
+    """Build a model of a class from its inputs and outputs, and assign any loaded weights."""
     inputs = keras.utils.get_source_inputs(input_tensor)
     model = kind(inputs if len(inputs) > 1 else inputs[0], outputs, name=name)
     model.arguments = arguments
@@ -227,11 +226,11 @@ def stem(x, variant: Variant):
 
 
 def stem_pool(x, variant: Variant):
-    """Apply the pool with which conv2 begins: 3x3 with stride 2 (Table 1), or 2x2 averages."""
+    """Apply the pool at the start of conv2: 3x3 with stride 2 (Table 1), or 2x2 averages."""
     if variant.anti_aliasing:
         return layers.AveragePooling2D(2, name="stem_pool")(x)
     border = {"padded": ((1, 1), (1, 1)), "ceil": ((0, 1), (0, 1))}[variant.stem_pool]
-    if variant.activation == "relu":  # it leaves nothing below zero, so zeros never win
+    if variant.activation == "relu":  # it leaves nothing below zero, so padded zeros never win
         x = layers.ZeroPadding2D(border, name="stem_pool_pad")(x)
     else:
         rows, columns = border
@@ -252,12 +251,12 @@ def head(x, classes: int, activation: str | None, drop_rate: float = 0.0):
 
 
 def head_dtype() -> str:
-    """Return the dtype of the head: float32 at least."""
+    """Return the dtype of the head: at least float32."""
     return "float64" if keras.config.dtype_policy().compute_dtype == "float64" else "float32"
 
 
 def image_shape(variant: Variant, input_shape, include_top: bool) -> tuple[int | None, ...]:
-    """Return the shape of the input where no tensor is passed. Raises ArgumentError."""
+    """Return the shape of the input if no tensor is passed. Raises ArgumentError."""
     channels_first = keras.config.image_data_format() == "channels_first"
     if input_shape is None:
         side = variant.image_size if include_top else None

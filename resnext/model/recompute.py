@@ -1,4 +1,4 @@
-"""Less memory for more time: a block keeps only its input, and is recomputed for its gradients.
+"""Trade time for memory: a block stores only its input and is recomputed for its gradients.
 
 Chen et al. 2016, https://arxiv.org/abs/1604.06174, with the blocks of the network as the segments.
 """
@@ -11,7 +11,7 @@ from resnext.variants.layer_table import block_of
 
 
 class Recomputed(keras.layers.Layer):
-    """A part of a network whose activations are not kept in training."""
+    """A part of a network whose activations are not stored in training."""
 
     def __init__(self, part: keras.Model, **arguments):
         super().__init__(**arguments)
@@ -25,7 +25,7 @@ class Recomputed(keras.layers.Layer):
             return self.part(inputs, training=False)
 
         def compute(trainable, others, x):
-            # A pure function: computed twice, the moving statistics must not move twice.
+            # A pure function: it is computed twice, but moving statistics must be updated only once.
             return self.part.stateless_call(trainable, others, x, training=True)
 
         values = [[v.value for v in vs] for vs in (self.part.trainable_variables, self.part.non_trainable_variables)]
@@ -39,7 +39,7 @@ def recompute(network: ResNeXtModel) -> keras.Model:
     """Build a model that computes and trains like the network, on the same variables, in less memory.
 
     Raises:
-        ArgumentError: the network does not have the blocks of `ResNeXt`.
+        ArgumentError: the network does not consist of `ResNeXt`'s blocks.
 
     >>> from resnext import ResNeXt
     >>> network = ResNeXt("resnext14_2x4d", input_shape=(32, 32, 3), classes=10)

@@ -1,1 +1,1 @@
-"""Pictures and pages in one file, for people: plots, contact sheets, HTML."""
+"""Plots, contact sheets and self-contained HTML pages, for people."""

@@ -13,7 +13,7 @@ OWN = "DejaVu Sans"  # comes with matplotlib
 
 
 def legible(names: Sequence[str]) -> list[str]:
-    """Return the names; one that no installed font can draw becomes "class NUMBER", and a line says so."""
+    """Return the names; one that no installed font can draw becomes "class NUMBER", with a warning."""
     _, undrawn = _choose(frozenset("".join(names)))
     shown = [f"class {i}" if undrawn & {*name} else name for i, name in enumerate(names)]
     _report(tuple(old for name, old in zip(shown, names, strict=True) if name != old))
@@ -32,7 +32,7 @@ def _undrawn(characters: Iterable[str], font: str) -> frozenset[str]:
 
 @functools.cache
 def _choose(characters: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Choose fonts beside matplotlib's own until every character is drawn; return them, and what none of them draws."""
+    """Add fonts to matplotlib's own until every character is drawn; return them, and the characters that none draws."""
     left, chosen = _undrawn(characters, OWN), []
     for font in _installed() if left else ():
         rest = _undrawn(left, font)
@@ -59,7 +59,7 @@ def _charmap(family: str) -> frozenset[int]:
 
     try:
         return frozenset(FT2Font(_installed()[family]).get_charmap())
-    except (KeyError, OSError, RuntimeError):  # a file that is gone or damaged draws nothing
+    except (KeyError, OSError, RuntimeError):  # a missing or damaged file draws nothing
         return frozenset()
 
 

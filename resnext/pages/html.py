@@ -1,4 +1,4 @@
-"""Pages in one file that open anywhere and load nothing else."""
+"""Self-contained pages that open anywhere and load nothing else."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def write_page(path: Path, title: str, result: str, sections: Iterable[str]) -> 
 
     Args:
         path: page to write.
-        title: its title; this and all other words are escaped.
-        result: what it comes to, in one line.
-        sections: what `section` returned.
+        title: its title; all text, including this, is escaped.
+        result: its result, in one line.
+        sections: results of `section`.
     """
     page = f"""<!doctype html>
 <html lang="en">

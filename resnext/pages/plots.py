@@ -22,16 +22,16 @@ CONFUSION_MATRIX = "confusion-matrix.png"
 CLASS_ACCURACY = "class-accuracy.png"
 WORST_MISTAKES = "worst-mistakes.png"
 
-MATRIX_CLASSES = 1_000  # of which the matrix still shows something
+MATRIX_CLASSES = 1_000  # most for which the matrix is still legible
 MISTAKES = 24  # on a sheet
-CLASSES = 50  # in a plot of accuracies: the best half and the worst where there are more
+CLASSES = 50  # in a plot of accuracies: half of them the best and half the worst if there are more
 
 
-Picture = tuple[str, str, Callable[[Path], None]]  # its title, the name of its file, and the function that draws it
+Picture = tuple[str, str, Callable[[Path], None]]  # title, file name, and the function that draws it
 
 
 def pictures_of(evaluation: Evaluation, image: Callable[[int], np.ndarray]) -> tuple[list[Picture], str | None]:
-    """Return the pictures that there are of an evaluation, and why one is missing, if it is.
+    """Return the available plots of an evaluation, and the reason why one is missing, if it is.
 
     Args:
         evaluation: evaluation of the images.
@@ -48,13 +48,13 @@ def pictures_of(evaluation: Evaluation, image: Callable[[int], np.ndarray]) -> t
 
 
 def draw_all(folder: Path, pictures: Iterable[Picture]) -> tuple[dict[str, Path], str | None]:
-    """Draw pictures into a folder until one fails; return the files by title, and why the others are missing."""
+    """Draw plots into a folder until one fails; return the files by title, and the reason why others are missing."""
     drawn = {}
     try:
         for title, name, draw in pictures:
             draw(folder / name)
             drawn[title] = folder / name
-    except Exception as error:  # whatever it is, the numbers are worth more
+    except Exception as error:  # whatever it is, the numbers matter more
         return drawn, str(error)
     return drawn, None
 
@@ -81,7 +81,7 @@ def draw_comparison(runs: Sequence[tuple[str, Sequence[Any]]], path: Path) -> No
         axes.set(xlabel="epoch", ylabel=metric if metric == "loss" else f"{metric} (%)")
         axes.xaxis.get_major_locator().set_params(integer=True)
         if metric == "loss":
-            axes.set_yscale("log")  # the first epochs' is often a hundred times the last's
+            axes.set_yscale("log")  # the first epochs' loss is often a hundred times the last's
         axes.grid(alpha=0.3)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     legend = figure.legend(handles, labels, loc="outside lower center", ncols=2)
@@ -91,7 +91,7 @@ def draw_comparison(runs: Sequence[tuple[str, Sequence[Any]]], path: Path) -> No
 
 
 def draw_confusion_matrix(evaluation: Evaluation, path: Path) -> None:
-    """Plot which classes are mistaken for which: a row for each true class, in % of its images."""
+    """Plot which classes are mistaken for which, with a row for each true class, in % of its images."""
     counts = evaluation.confusion
     shares = 100 * counts / counts.sum(axis=1, keepdims=True).clip(1)
     side = min(4 + 0.35 * len(counts), 40)
@@ -133,11 +133,11 @@ def draw_class_accuracy(evaluation: Evaluation, path: Path) -> None:
 
 
 def draw_reliability(evaluation: Evaluation, temperature: float, path: Path) -> None:
-    """Plot how often the network is right against how sure it says it is (Guo et al. 2017, figure 1).
+    """Plot how often the network is right against its confidence (Guo et al. 2017, figure 1).
 
     Args:
         evaluation: evaluation of the images.
-        temperature: at which `evaluation.calibrated` is, drawn as a second line where it is not 1.
+        temperature: temperature of `evaluation.calibrated`, drawn as a second line if it is not 1.
         path: plot to write.
     """
     figure = _figure(width=5, height=6.2)
@@ -180,9 +180,9 @@ def draw_sheet(pictures: Sequence[tuple[str, np.ndarray]], path: Path, without: 
     """Draw a contact sheet.
 
     Args:
-        pictures: words over each picture, and its pixels, uint8 (height, width, 3).
+        pictures: caption of each picture, and its pixels, uint8 (height, width, 3).
         path: plot to write.
-        without: words where there is no picture.
+        without: text shown if there is no picture.
     """
     rows = -(-len(pictures) // 6)
     figure = _figure(width=9, height=1 + 2 * max(1, rows))
@@ -197,12 +197,12 @@ def draw_sheet(pictures: Sequence[tuple[str, np.ndarray]], path: Path, without: 
 
 
 def draw_paths(strengths: np.ndarray, classes: Sequence[str], title: str, path: Path) -> None:
-    """Plot how strongly each path answers to each class, against its mean over the classes.
+    """Plot how strongly each path responds to each class, relative to its mean over the classes.
 
     Args:
         strengths: mean strength of each path for the images of each class, float (classes, paths).
         classes: names of the classes.
-        title: words over the plot.
+        title: title of the plot.
         path: plot to write.
     """
     import numpy as np
@@ -236,7 +236,7 @@ def colours(values: np.ndarray) -> np.ndarray:
 
 
 def _plain(names: Sequence[str]) -> dict[str, Any]:
-    """Return the look of names: in fonts that have them, and never as a formula, as $cash$ would be."""
+    """Return text options for names: fonts that can draw them, and no formulas, which $cash$ would become."""
     return {"parse_math": False, "fontfamily": families(names)}
 
 

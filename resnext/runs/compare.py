@@ -63,15 +63,15 @@ def _mean_and_deviation(values: Iterable[float]) -> tuple[float, float]:
 
 
 def compare(runs: Iterable[str | Path], out: str | Path | None = None) -> list[RunSummary]:
-    """Summarise runs, in the order given, and plot their curves on top of each other.
+    """Summarise runs in order, and plot their curves on top of each other.
 
     Args:
-        runs: run folders; an unfinished run counts with the epochs it has.
+        runs: run folders; an unfinished run counts with its epochs so far.
         out: plot to write, .png or .svg; None draws none.
 
     Raises:
-        ArgumentError, RunError: as the message says.
-        MissingPackageError: a plot without matplotlib.
+        ArgumentError, RunError: as their messages state.
+        MissingPackageError: matplotlib, which a plot needs, is not installed.
 
     >>> [summary.history.best.epoch for summary in compare(["runs/first", "runs/second"])]  # doctest: +SKIP
     [19, 20]
@@ -94,6 +94,6 @@ def compare(runs: Iterable[str | Path], out: str | Path | None = None) -> list[R
 
 
 def _distinct(folders: list[Path]) -> list[str]:
-    """Return the names of the folders, or their paths where two have the same name."""
+    """Return the names of the folders, or their paths if two have the same name."""
     names = [folder.resolve().name for folder in folders]
     return names if len({*names}) == len(names) else [str(folder) for folder in folders]

@@ -1,4 +1,4 @@
-"""What a run was asked for: `config.json`, enough to build its network again and to resume its training."""
+"""The configuration of a run, `config.json`: enough to rebuild its network and to resume its training."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from resnext.variants.variant import Variant
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How a training is run, beside its recipe; every one of these is part of the run, and resuming keeps it.
+    """How a training is run, apart from its recipe; all of these belong to the run, and resuming keeps them.
 
     Args:
         weights: weights to start from: a file, a run folder, hf:OWNER/NAME, the tag of published weights, or auto for
             the smallest published ResNeXt; random by default.
         seed: seed of the initial weights, the order of the images, the augmentation and a drawn split.
         dtype: Keras dtype policy.
-        remat: recompute the blocks in the backward pass: less memory, more time, the same weights.
+        remat: recompute the blocks in the backward pass, for less memory, more time and the same weights.
         skip_bad: images of a part that may be left out because they cannot be read: a number, or a share below 1.
         follow_links: read images through links that lead out of the folder of the data.
-        held_out: share of each class to hold out where the data has no test part; by default one sixth.
+        held_out: share of each class to hold out if the data has no test part; by default one sixth.
         folds: parts for a cross-validation, of which one is held out, such as 5.
         fold: which of the folds is held out, counted from 1.
         group_by: regular expression that finds the group of an image in its path; a group is never split.
@@ -66,13 +66,13 @@ class TrainingOptions:
 
     @property
     def draw(self) -> Holdout:
-        """How the images to test on are drawn."""
+        """How the test images are drawn."""
         return Holdout(self.seed, self.held_out, self.folds, self.fold, self.group_by)
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What a run was asked for, and with which versions it began."""
+    """The configuration of a run, and the versions with which it began."""
 
     variant: Variant
     classes: tuple[str, ...]
@@ -88,7 +88,7 @@ class RunConfig:
             raise ArgumentError(f"`classes` must be one or more names, no two the same. Received: {self.classes}")
 
     def to_json(self) -> dict[str, Any]:
-        """Return the document of `config.json`, in the types that JSON gives back; the options stand among the rest."""
+        """Return the document of `config.json`, in the types that JSON returns, with the options at the top level."""
         document = {
             "variant": _variant_to_json(self.variant),
             "classes": self.classes,
@@ -102,7 +102,7 @@ class RunConfig:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> RunConfig:
-        """Return the configuration of a document. Raises ValueError, TypeError or KeyError where it is damaged."""
+        """Return the configuration of a document. Raises ValueError, TypeError or KeyError if it is damaged."""
         rest = dict(document)
         options = TrainingOptions(**{field.name: rest.pop(field.name) for field in dataclasses.fields(TrainingOptions)})
         return cls(
@@ -120,13 +120,13 @@ def changes(before: RunConfig, **now: Variant | Recipe | TrainingOptions | None)
 
     Args:
         before: configuration of a run.
-        now: `variant`, `recipe` and `options` as they are expected; None is not compared.
+        now: expected `variant`, `recipe` and `options`; None is not compared.
     """
     found = []
     for name, value in now.items():
         old = getattr(before, name)
         if isinstance(value, Recipe | TrainingOptions):
-            words = {"name": "recipe"}  # as the option has it
+            words = {"name": "recipe"}  # as the option is called
             fields = dataclasses.fields(value)
             pairs = [(words.get(f.name, f.name), getattr(old, f.name), getattr(value, f.name)) for f in fields]
         elif isinstance(value, Variant):
@@ -138,14 +138,14 @@ def changes(before: RunConfig, **now: Variant | Recipe | TrainingOptions | None)
 
 
 def as_list(value: object) -> list:
-    """Return a list unchanged; a string, which is a sequence as well, is refused with ValueError."""
+    """Return a list unchanged. Raises ValueError for a string, which is a sequence as well."""
     if not isinstance(value, list):
         raise ValueError(f"{value!r} is not a list")
     return value
 
 
 def _variant_to_json(variant: Variant) -> str | dict[str, Any]:
-    """Return its name, where that says everything."""
+    """Return its name if that determines everything, else its fields."""
     try:
         named = get_variant(variant.name)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the epochs of a training came to: the rows of `metrics.csv` and `metrics.jsonl`."""
+"""The results of a training's epochs: the rows of `metrics.csv` and `metrics.jsonl`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-TIMES = ("seconds", "images_per_second")  # never the same twice: not in metrics.csv
+TIMES = ("seconds", "images_per_second")  # never the same twice, so not in metrics.csv
 
 
 class EpochRow(NamedTuple):
-    """An epoch that was evaluated: losses in nats, accuracies as shares.
+    """An evaluated epoch: losses in nats, accuracies as shares.
 
-    Loss and accuracy in training, time and the highest learning rate belong to all epochs since the row before.
+    Training loss and accuracy, time and the highest learning rate cover all epochs since the previous row.
     """
 
     epoch: int
@@ -26,11 +26,11 @@ class EpochRow(NamedTuple):
     validation_accuracy: float
     seconds: float
     images_per_second: float
-    temperature: float = 1.0  # that calibrates the probabilities of the validation images; 1 in rows of older runs
+    temperature: float = 1.0  # calibrates the probabilities of the validation images; 1 in rows of older runs
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> EpochRow:
-        """Return the row of a line of `metrics.jsonl`. Raises ValueError or TypeError where it is damaged."""
+        """Return the row of a line of `metrics.jsonl`. Raises ValueError or TypeError if it is damaged."""
         row = cls(**document)
         if any(isinstance(value, bool) or not isinstance(value, int | float) for value in row):
             raise ValueError("a row must contain only numbers")
@@ -56,7 +56,7 @@ class History:
 
     @property
     def epochs(self) -> int:
-        """The number of epochs that are done, up to the last that was evaluated."""
+        """The number of epochs done, up to the last evaluated one."""
         return self.rows[-1].epoch if self.rows else 0
 
     @property
@@ -75,11 +75,11 @@ class History:
         return sum(row.seconds for row in self.rows)
 
     def with_row(self, row: EpochRow) -> History:
-        """Return this history and one row more."""
+        """Return this history with one more row."""
         return History((*self.rows, row))
 
     def to_csv(self) -> str:
-        """Return `metrics.csv`: the same text for the same training, so without times."""
+        """Return `metrics.csv`: the same text for the same training, and therefore without times."""
         text = io.StringIO()
         names = [name for name in EpochRow._fields if name not in TIMES]
         writer = csv.DictWriter(text, names, lineterminator="\n", extrasaction="ignore")

@@ -1,4 +1,4 @@
-"""One training in a run folder at a time: a lock that the kernel holds."""
+"""A lock held by the kernel: only one training at a time in a run folder."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from resnext.runs.run import CONFIG, HELD_OUT, LOCK, METRICS, RECORDS, REPORT, W
 
 @contextlib.contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """Hold the folder alone; it is made if need be, with its parents, and removed again if nothing was put into it.
+    """Lock the folder. It is created, with its parents, if needed, and removed again if it stays empty.
 
-    The kernel holds the lock: all that a killed process leaves of it is a file.
+    The kernel holds the lock, so a killed process leaves only a file.
 
     Raises:
         RunInUseError: another process holds it.
@@ -47,20 +47,20 @@ def lock(folder: Path) -> Iterator[None]:
 
 
 def owner(folder: Path) -> str | None:
-    """Return the number of the process that is training in the folder; None if there is none."""
+    """Return the number of the process training in the folder; None if there is none."""
     try:
         with (folder / LOCK).open() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
                 return file.read() or "unknown"
-    except OSError:  # nobody has ever locked it, or nobody may
+    except OSError:  # it was never locked, or cannot be
         pass
     return None
 
 
 def check_idle(folder: Path) -> None:
-    """Raise RunInUseError where another process is training in the folder."""
+    """Raise RunInUseError if another process is training in the folder."""
     if number := owner(folder):
         raise _in_use(folder, number)
 
@@ -90,11 +90,11 @@ def _open_locked(folder: Path) -> IO[str]:
 
 def _remove_empty(folders: list[Path]) -> None:
     for folder in folders:
-        with contextlib.suppress(OSError):  # refused where there is something in it
+        with contextlib.suppress(OSError):  # refused if it is not empty
             folder.rmdir()
 
 
 def _half_written(folder: Path) -> list[Path]:
-    """Return what a process left that was killed while it wrote a file: see `write_atomically`."""
+    """Return files left by a process that was killed while writing: see `write_atomically`."""
     names = "|".join(map(re.escape, (CONFIG, HELD_OUT, METRICS, RECORDS, REPORT, *WEIGHTS.values())))
     return [path for path in list_folder(folder) if re.fullmatch(rf"\.({names})\.\d+", path.name)]

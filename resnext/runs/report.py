@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def draw_report(
     folder: Path, config: RunConfig, history: History, test: Evaluation, examples: Examples
 ) -> tuple[tuple[Path, ...], str | None]:
-    """Draw the plots of a run and write its page. Nothing that goes wrong here costs the result.
+    """Draw the plots of a run and write its page. A failure here does not affect the result.
 
     Args:
         folder: run folder.
@@ -37,7 +37,7 @@ def draw_report(
         examples: test images.
 
     Returns:
-        What was written, and why something is missing, if it is.
+        The files written, and the reason why something is missing, if it is.
     """
     pictures, missing = plots.pictures_of(test, partial(read_image_of, examples, config.preprocessing))
     curves = ("Learning curves", plots.LEARNING_CURVES, partial(plots.draw_learning_curves, history.rows))
@@ -45,7 +45,7 @@ def draw_report(
     missing = failed or missing
     try:
         write_report(folder / REPORT, config, history, test, drawn, missing)
-    except Exception as error:  # whatever it is, the test result is worth more
+    except Exception as error:  # whatever it is, the test result matters more
         missing = str(error)
         with contextlib.suppress(Exception):
             write_report(folder / REPORT, config, history, test, drawn, missing)
@@ -67,7 +67,7 @@ def write_report(
         config: configuration of the run.
         history: rows of its epochs.
         test: evaluation of the last weights on the test images.
-        images: .png files by what they show.
+        images: .png files by title.
         missing: reason why plots are missing, if they are.
     """
     best = history.best

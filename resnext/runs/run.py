@@ -43,7 +43,7 @@ LOCK = ".lock"
 
 
 class Run:
-    """The one door to a run folder.
+    """The single entry point to a run folder.
 
     Args:
         folder: run folder.
@@ -56,7 +56,7 @@ class Run:
     def __init__(self, folder: Path, config: RunConfig):
         self.folder = folder
         self.config = config
-        self.made: list[Path] = []  # what `create` made, for `discard`
+        self.made: list[Path] = []  # paths that `create` made, for `discard`
 
     @classmethod
     def open(cls, folder: str | Path) -> Run:
@@ -73,7 +73,7 @@ class Run:
 
     @classmethod
     def create(cls, folder: Path, config: RunConfig, held_out: Sequence[str]) -> Run:
-        """Write what is known before the training into a folder that `lock` has made.
+        """Write the facts known before the training into a folder that `lock` has made.
 
         Raises:
             RunError: the folder is in use or cannot be written to.
@@ -81,9 +81,9 @@ class Run:
         check_unused(folder)
         run = cls(folder, config)
         try:
-            for name, content in ((HELD_OUT, held_out), (CONFIG, config.to_json())):  # with the last it is a run
+            for name, content in ((HELD_OUT, held_out), (CONFIG, config.to_json())):  # the last file makes it a run
                 text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-                write_atomically(folder / name, text.encode("utf-8", "surrogateescape"))  # a path may be any bytes
+                write_atomically(folder / name, text.encode("utf-8", "surrogateescape"))  # a path may contain any bytes
                 run.made.append(folder / name)
         except OSError as error:
             run.discard()
@@ -91,8 +91,8 @@ class Run:
         return run
 
     def discard(self) -> None:
-        """Remove what `create` made for a run that ended before it had weights."""
-        with contextlib.suppress(OSError):  # what went wrong before is what the user must hear
+        """Remove the files that `create` made for a run that ended before it had weights."""
+        with contextlib.suppress(OSError):  # the user must see the earlier error
             for path in self.made:
                 path.unlink()
 
@@ -107,7 +107,7 @@ class Run:
 
     @property
     def history(self) -> History:
-        """The epochs that are done, one at least. Raises RunError."""
+        """The completed epochs, at least one. Raises RunError."""
         path = self.folder / RECORDS
         if not path.is_file():
             raise RunError(f"{self.folder}: has no {RECORDS}, so no epoch of it is finished. Pass another run.")
@@ -119,17 +119,17 @@ class Run:
 
     @property
     def epochs_done(self) -> int:
-        """The number of epochs that are done and evaluated. Raises RunError where that is damaged."""
+        """The number of epochs done and evaluated. Raises RunError if the record is damaged."""
         return self.history.epochs if (self.folder / RECORDS).is_file() else 0
 
     @property
     def is_finished(self) -> bool:
-        """Whether all its epochs are done, and its report is written."""
+        """Whether all its epochs are done and its report is written."""
         return (self.folder / REPORT).is_file() and self.epochs_done >= self.config.recipe.epochs
 
     @property
     def progress(self) -> str:
-        """How far it has come: "finished, 20 epochs", or "12 of 20 epochs"."""
+        """Its progress: "finished, 20 epochs", or "12 of 20 epochs"."""
         epochs = self.config.recipe.epochs
         if self.is_finished:
             return f"finished, {counted(epochs, 'epoch')}"
@@ -142,13 +142,13 @@ class Run:
         return self.folder / WEIGHTS[which]
 
     def check_size(self, path: Path) -> None:
-        """Refuse a run without weights, or whose network is larger than they are, before memory is allocated for it.
+        """Refuse a run without weights, or with fewer than its network needs, before memory is allocated for it.
 
         Args:
             path: file of its weights.
 
         Raises:
-            RunError: as said.
+            RunError: the weights are absent or too small.
         """
         config = self.config
         if not path.is_file():
@@ -172,26 +172,26 @@ def command_to_resume(folder: Path) -> str:
 
 
 def is_run(folder: Path) -> bool:
-    """Return whether a training has begun in the folder; folders of Hugging Face's have a config.json as well."""
+    """Return whether a training has begun in the folder; Hugging Face folders have a config.json as well."""
     return (folder / CONFIG).is_file() and not any((folder / name).is_file() for name in HUB_FILES)
 
 
 def check_unused(folder: Path) -> None:
-    """Raise RunError where a run cannot be written without touching what is there."""
+    """Raise RunError if a run cannot be written without touching existing files."""
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder}: is a file. A run needs a new or an empty folder: choose another --out.")
     if is_run(folder):
         run = Run.open(folder)
         more = f"resume it with: {command_to_resume(folder)}; or choose" if not run.is_finished else "choose"
         raise RunError(f"{folder}: holds a run ({run.progress}); {more} another --out for a new one.")
-    # A process that was killed before it had written its configuration leaves its lock, or half a file.
+    # A process killed before it has written its configuration leaves its lock or a partial file.
     leftovers = (LOCK, f".{CONFIG}.", f".{HELD_OUT}.")
     if folder.is_dir() and not all(path.name.startswith(leftovers) for path in list_folder(folder)):
         raise RunError(f"{folder}: holds other files. A run needs a new or an empty folder: choose another --out.")
 
 
 def list_folder(folder: Path) -> list[Path]:
-    """Return what lies in a run folder. Raises RunError."""
+    """Return the contents of a run folder. Raises RunError."""
     try:
         return [*folder.iterdir()]
     except OSError as error:
