@@ -1,4 +1,4 @@
-"""Batch norm, addition and activation, in one kernel forward and one backward where the backend has it."""
+"""Batch norm, addition and activation, in one kernel forward and one backward if the backend has one."""
 
 import keras
 from keras import ops
@@ -97,8 +97,8 @@ class BatchNorm(keras.layers.BatchNormalization):
         return [ops.cast(v, "float32") for v in (self.gamma, self.beta, self.moving_mean, self.moving_variance)]
 
     def _move(self, mean, unbiased_variance, count):
-        """Update the moving statistics. Keras's variance divides by `count`, that of the kernels by `count - 1`."""
+        """Update the moving statistics. Keras's variance divides by `count`, the kernels' by `count - 1`."""
         variance = unbiased_variance * ((count - 1) / count)
         for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            old = ops.cast(moving, "float32")  # even if the layer's own policy is half precision
+            old = ops.cast(moving, "float32")  # even if the layer's policy is half precision
             moving.assign(old * self.momentum + new * (1.0 - self.momentum))

@@ -30,7 +30,7 @@ class GroupedConv2D(keras.layers.Conv2D):
     (3, 3, 4, 128)
     """
 
-    origin: dict | None = None  # of a network's first convolution: the network's arguments, which clones keep so
+    origin: dict | None = None  # the network's arguments, kept in its first convolution for clones
 
     def get_config(self):
         config = super().get_config()
@@ -50,7 +50,7 @@ class GroupedConv2D(keras.layers.Conv2D):
         self.route = fastest_route(backend, accelerator, trains, self.groups, pointwise)
         if self.compute_dtype == "float16" and backend != "jax" and not accelerator:
             self.route = "merged"  # computed in float32: no CPU has kernels for gradients in float16
-        # Where XLA is the slow route, `compile(jit_compile="auto")` must not apply it to the complete step.
+        # If XLA is the slow route, `compile(jit_compile="auto")` must not apply it to the complete step.
         self.supports_jit = accelerator or backend != "tensorflow"
 
     def _trains_in_tensorflow(self) -> bool:
@@ -120,7 +120,7 @@ class GroupedConv2D(keras.layers.Conv2D):
         return torch_outputs(outputs, addend, self.activation, self.data_format)
 
     def _merged(self, inputs, addend):
-        # Where this route is used, convolutions of XLA and TensorFlow are slower in half precision than in float32.
+        # When this route is used, convolutions of XLA and TensorFlow are slower in half precision than in float32.
         dtype = "float64" if self.compute_dtype == "float64" else "float32"
         axis = -1 if self.data_format == "channels_last" else 1
         kernels = merge_groups(ops.cast(self.kernel, dtype), self.groups)
@@ -133,7 +133,7 @@ class GroupedConv2D(keras.layers.Conv2D):
         channels_first = self.data_format == "channels_first"
         images = ops.transpose(inputs, (0, 2, 3, 1)) if channels_first else inputs
         images = images[:, ::rows, ::columns]
-        # The product has one leading axis: with more, XLA's gradients take up to twice as long.
+        # The product has only one leading axis: with more, XLA's gradients take up to twice as long.
         flat = jax_product()(ops.reshape(images, (-1, images.shape[-1])), ops.convert_to_tensor(self.kernel)[0, 0])
         outputs = ops.reshape(flat, (-1, *images.shape[1:3], self.filters))
         return self._finish(ops.transpose(outputs, (0, 3, 1, 2)) if channels_first else outputs, addend)
@@ -155,11 +155,11 @@ def fastest_route(backend: str, accelerator: bool, trains: bool, groups: int, po
 
 @functools.cache
 def tensorflow_trains(compute_dtype: str, channels_first: bool, grouped: bool) -> bool:
-    """Return whether TensorFlow's convolution has gradients on the CPU, by computing one.
+    """Return whether TensorFlow's convolution has gradients on the CPU, found by computing one.
 
-    Only oneDNN has those of groups, of images with their channels first, and of bfloat16 where the processor has it.
-    It is not in every build, and TensorFlow turns it on by itself only where the processor has AVX-512 VNNI or AMX;
-    `resnext/__init__.py` asks for it on all others.
+    Only oneDNN has gradients for groups, for channels-first images, and for bfloat16 if the processor supports it. It
+    is not in every build, and TensorFlow enables it by default only on processors with AVX-512 VNNI or AMX;
+    `resnext/__init__.py` requests it on all others.
     """
     import tensorflow as tf
 

@@ -25,7 +25,7 @@ def filled_later():
 
 
 class DrawnByNumPy(keras.initializers.Initializer):
-    """Parent of initializers whose values NumPy draws, so that one seed gives the same values on every backend.
+    """Base class of initializers with values drawn by NumPy, so that one seed gives the same values on every backend.
 
     JAX would compile a program for every shape, which took most of the time needed to build a network.
     """
@@ -65,7 +65,7 @@ class FanOutNormal(DrawnByNumPy):
 
 @keras.saving.register_keras_serializable(package="resnext")
 class GlorotUniform(DrawnByNumPy):
-    """Uniform distribution of variance 2 / (fan-in + fan-out), as Keras has it (Glorot and Bengio 2010, equation 16).
+    """Uniform distribution of variance 2 / (fan-in + fan-out), as in Keras (Glorot and Bengio 2010, equation 16).
 
     >>> GlorotUniform(seed=0)((2048, 1000)).shape[-1]
     1000

@@ -5,7 +5,7 @@ from keras import ops
 
 
 def torch_images(images, data_format: str):
-    """Return the images in PyTorch's layout, (N, C, H, W), as a view: channels last stay so in memory."""
+    """Return the images in PyTorch's layout, (N, C, H, W), as a view: channels-last memory is kept."""
     return images.permute(0, 3, 1, 2) if data_format == "channels_last" else images
 
 

@@ -1,1 +1,1 @@
-"""What predictions are worth: accuracy, calibration, intervals, two models side by side (NumPy only)."""
+"""The quality of predictions: accuracy, calibration, intervals, two models side by side (NumPy only)."""

@@ -1,7 +1,7 @@
-"""How far probabilities can be believed: expected calibration error, and temperature scaling (Guo et al. 2017).
+"""The reliability of probabilities: expected calibration error, and temperature scaling (Guo et al. 2017).
 
-The paper: https://arxiv.org/abs/1706.04599. A temperature divides the logits: it changes no prediction, only how sure
-the network says it is.
+The paper: https://arxiv.org/abs/1706.04599. A temperature divides the logits: it changes no prediction, only the
+confidence.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Bin(NamedTuple):
 
     images: int
     probability: float  # mean of the predicted class
-    accuracy: float  # share that is right
+    accuracy: float  # share classified correctly
 
 
 def reliability(probabilities: np.ndarray, right: np.ndarray) -> list[Bin]:
@@ -28,7 +28,7 @@ def reliability(probabilities: np.ndarray, right: np.ndarray) -> list[Bin]:
 
     Args:
         probabilities: probability of the predicted class, float (images,).
-        right: whether it is the image's own, bool (images,).
+        right: whether the predicted class is the true one, bool (images,).
     """
     edges = np.linspace(0, 1, BINS + 1)[1:-1]
     places = np.searchsorted(edges, np.nan_to_num(probabilities), side="left")  # an edge belongs to the bin below it
@@ -39,7 +39,7 @@ def reliability(probabilities: np.ndarray, right: np.ndarray) -> list[Bin]:
 
 
 def calibration_error(probabilities: np.ndarray, right: np.ndarray) -> float:
-    """Return the expected calibration error: the mean distance of probability and accuracy, weighted by the images.
+    """Return the expected calibration error: the mean distance between probability and accuracy, weighted by images.
 
     >>> calibration_error(np.array([0.9, 0.9]), np.array([True, False])).__round__(6)
     0.4
@@ -61,7 +61,7 @@ def losses_at(log_probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     losses = np.empty((len(TEMPERATURES), len(labels)))
     for last in range(len(TEMPERATURES) - 1, len(TEMPERATURES) - 1 - STEPS, -1):
         powers = np.exp(below / np.float32(TEMPERATURES[last]))
-        for i in range(last, -1, -STEPS):  # at half the temperature it is the square: ten times as fast as exp
+        for i in range(last, -1, -STEPS):  # at half the temperature the value is squared: ten times as fast as exp
             losses[i] = np.log(powers.sum(axis=1)) - own / TEMPERATURES[i]
             np.square(powers, out=powers)
     return losses
@@ -74,9 +74,10 @@ def probability_at(temperature: float, log_probabilities: np.ndarray, predicted:
 
 
 def best_temperature(losses: np.ndarray) -> float:
-    """Return the temperature with the lowest loss; between those of TEMPERATURES by a polynomial through five of them.
+    """Return the temperature with the lowest loss; interpolated by a polynomial through five of TEMPERATURES.
 
-    It is 1 where the images do not say: if all are right, for example, the lower the temperature the lower the loss.
+    It is 1 if the images do not determine it: if all are classified correctly, for example, the loss falls with the
+    temperature.
 
     Args:
         losses: mean loss at each of TEMPERATURES.

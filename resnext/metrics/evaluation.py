@@ -1,4 +1,4 @@
-"""The predictions of a network for labelled images, and what they are worth."""
+"""The predictions of a network for labelled images, and their quality."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What a network predicts for labelled images: a few numbers for each, however many classes there are."""
+    """A network's predictions for labelled images: a few numbers for each, however many classes there are."""
 
     classes: tuple[str, ...]
     labels: np.ndarray  # int32 (images,)
     losses: np.ndarray  # float32 (images,): cross-entropy in nats
-    ranks: np.ndarray  # int32 (images,): place of the own class among all, 1 for the most probable; ties and NaN count
+    ranks: np.ndarray  # int32 (images,): rank of the true class, 1 for the most probable; ties and NaN count against it
     predicted: np.ndarray  # int32 (images,): the most probable class
     probabilities: np.ndarray  # float32 (images,): of the predicted class
-    calibrated: np.ndarray  # float32 (images,): the same at the given temperature
+    calibrated: np.ndarray  # float32 (images,): the same at the temperature passed
     losses_by_temperature: np.ndarray  # float64 (temperatures,): the mean loss at each of `calibration.TEMPERATURES`
 
     @classmethod
@@ -38,7 +38,7 @@ class Evaluation:
             classes: class names.
             labels: class of each image, int32 (images,).
             rows: log-probabilities of the next images, float32 (images, classes), part by part; none is kept.
-            temperature: number by which logits are divided for calibrated probabilities.
+            temperature: divisor of the logits for calibrated probabilities.
 
         >>> Evaluation.of(("a", "b"), np.array([0, 0]), [np.log([[0.9, 0.1], [0.2, 0.8]])]).top(1)
         0.5
@@ -48,7 +48,7 @@ class Evaluation:
             images = np.arange(len(log_probabilities))
             own_labels = labels[first : first + len(images)]
             own = log_probabilities[images, own_labels]
-            not_below = (~(log_probabilities < own[:, None])).sum(axis=1)  # itself, ties, and NaN: never right
+            not_below = (~(log_probabilities < own[:, None])).sum(axis=1)  # itself, ties, and NaN, which is never right
             predicted = log_probabilities.argmax(axis=1)
             best = np.exp(log_probabilities[images, predicted])
             calibrated = best if temperature == 1 else probability_at(temperature, log_probabilities, predicted)
@@ -81,12 +81,12 @@ class Evaluation:
 
     @property
     def right(self) -> np.ndarray:
-        """Whether the predicted class of each image is its own, bool (images,)."""
+        """Whether each image is classified correctly, bool (images,)."""
         return self.predicted == self.labels
 
     @property
     def temperature(self) -> float:
-        """The number by which the logits must be divided for the lowest loss on these images (Guo et al. 2017)."""
+        """The divisor of the logits that gives the lowest loss on these images (Guo et al. 2017)."""
         return best_temperature(self.losses_by_temperature)
 
     @property
@@ -116,7 +116,7 @@ class Evaluation:
         """Return the 95 % interval of each metric by the percentile bootstrap: images are drawn again with replacement.
 
         Args:
-            resamples: number of draws; fewer are made of more than 100,000 images.
+            resamples: number of draws; fewer are made for more than 100,000 images.
             seed: seed of the draws.
         """
         draws = np.random.default_rng(seed)
@@ -132,7 +132,7 @@ class Evaluation:
         return dataclasses.replace(self, **{name: getattr(self, name)[images] for name in names})
 
     def class_metrics(self) -> list[ClassMetrics]:
-        """Return what is known of each class that has images or predictions, in the order of the classes."""
+        """Return the metrics of each class that has images or predictions, in the order of the classes."""
         counts, taken_for = _Counts.of(len(self.classes), self.labels, self.predicted), self._taken_for()
         columns = (counts.images, counts.precision, counts.recall, counts.f1)
         images, precision, recall, f1 = (column.tolist() for column in columns)
@@ -143,13 +143,13 @@ class Evaluation:
         ]
 
     def confusions(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return pairs of a class and another that it was taken for, and their images: three arrays, int (pairs,)."""
+        """Return pairs of a class and one that it was mistaken for, and their images: three arrays, int (pairs,)."""
         wrong = ~self.right
         pairs, counts = np.unique(np.stack([self.labels[wrong], self.predicted[wrong]]), axis=1, return_counts=True)
         return pairs[0], pairs[1], counts
 
     def _taken_for(self) -> dict[int, str]:
-        """Return the class that each class is most often mistaken for; of several, the first."""
+        """Return the class that each class is most often mistaken for; in a tie, the first one."""
         most: dict[int, tuple[int, str]] = {}
         for true, predicted, count in zip(*(values.tolist() for values in self.confusions()), strict=True):
             if count > most.get(true, (0, ""))[0]:
@@ -166,15 +166,15 @@ class Evaluation:
 
 
 class ClassMetrics(NamedTuple):
-    """One class: its images, shares of them and of its predictions, and the class it is most often mistaken for.
+    """The metrics of one class, and the class that it is most often mistaken for.
 
     A share of nothing is 0: the precision of a class that was never predicted, the recall of one without images.
     """
 
     name: str
     images: int
-    precision: float  # right among those predicted as this class
-    recall: float  # right among the images of this class: its accuracy
+    precision: float  # share classified correctly of those predicted as this class
+    recall: float  # share classified correctly of the images of this class: its accuracy
     f1: float  # harmonic mean of the two
     taken_for: str | None
 

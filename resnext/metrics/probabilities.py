@@ -1,4 +1,4 @@
-"""From logits to probabilities, and to the most probable classes."""
+"""Conversion of logits to probabilities and to the most probable classes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def most_probable(probabilities: np.ndarray, count: int) -> np.ndarray:
-    """Return the indices of the most probable classes, (..., count), the most probable first; of equals the first.
+    """Return the indices of the most probable classes, (..., count), the most probable first, and ties in order.
 
     >>> most_probable(np.array([0.2, 0.5, 0.2, 0.1]), 3).tolist()
     [1, 0, 2]

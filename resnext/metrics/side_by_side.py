@@ -1,4 +1,4 @@
-"""Two models on the same images: what each gets right alone, and whether that can be chance (McNemar 1947)."""
+"""Two models on the same images: what only one classifies correctly, and whether that can be chance (McNemar 1947)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from resnext.errors import ArgumentError
 class SideBySide(NamedTuple):
     """Images that both models, one of them or neither classifies correctly, and the p-value of McNemar's exact test.
 
-    The p-value is the probability of at least so uneven a split of the images that only one gets right, if each of the
-    two were as likely to.
+    The p-value is the probability of a split at least as uneven of the images that only one model classifies correctly,
+    if both were equally likely to.
     """
 
     both: int
@@ -29,10 +29,10 @@ def side_by_side(first: np.ndarray, second: np.ndarray) -> SideBySide:
 
     Args:
         first: whether the first model is right, bool (images,).
-        second: the same of the second model, for the same images.
+        second: the same for the second model, on the same images.
 
     Raises:
-        ArgumentError: another number of images.
+        ArgumentError: the numbers of images differ.
 
     >>> round(side_by_side(np.array([True] * 6), np.array([False] * 6)).p, 6)
     0.03125

@@ -1,1 +1,1 @@
-"""How a network is trained (no Keras): one published recipe to a file."""
+"""Training recipes (no Keras): one published recipe per file."""

@@ -13,14 +13,14 @@ RATES = {"sgd": 0.1, "adamw": 1e-3, "lamb": 5e-3}
 RATED = 64
 BATCHES = (8, 128)  # smallest and largest
 STEPS = 1000  # at least, from random weights
-EPOCHS = (20, 500)  # at least, and at most for the sake of the steps
+EPOCHS = (20, 500)  # at least, and at most to reach STEPS
 PRETRAINED_STEPS, PRETRAINED_EPOCHS = 300, (10, 150)
 EVALUATIONS = 20  # about
 
 
 @dataclass(frozen=True)
 class CompleteRecipe(Recipe):
-    """A recipe that leaves nothing open; the zeros are refused."""
+    """A recipe that leaves nothing open; its zeros are refused."""
 
     epochs: int = 0
     batch_size: int = 0

@@ -1,4 +1,4 @@
-"""The names of the recipes, in the order in which they are listed, and access by name."""
+"""The names of the recipes, in the order of listing, and access by name."""
 
 import importlib
 from pathlib import Path
@@ -16,7 +16,7 @@ class Entry(NamedTuple):
     published: tuple[Published, ...]
 
 
-# Ordered by hand from general to special, as they are listed.
+# Ordered by hand from general to special.
 NAMES = (
     "photos", "finetune", "smoke", "cifar-short", "paper-imagenet", "paper-cifar", "torch-imagenet", "torch-cifar",
     "seed-cifar10", "taki0112-cifar10", "torchvision-v2", "rsb-a1", "rsb-a2", "rsb-a3",
@@ -24,7 +24,7 @@ NAMES = (
 
 
 def get_recipe(name: str) -> Recipe:
-    """Return the recipe of a name in NAMES. Raises ArgumentError for any other name.
+    """Return the recipe for a name in NAMES. Raises ArgumentError for any other name.
 
     >>> get_recipe("paper-cifar").epochs
     300
@@ -33,7 +33,7 @@ def get_recipe(name: str) -> Recipe:
 
 
 def default_recipe(weights: str | Path | None) -> Recipe:
-    """Return the recipe for weights to start from, or for a start from scratch."""
+    """Return the default recipe for training from weights or from scratch."""
     return get_recipe("finetune" if weights else "photos")
 
 

@@ -33,7 +33,7 @@ def check_dtype(dtype: str) -> None:
 class Recipe:
     """The settings of a training: sizes, schedule, optimizer, loss, augmentation. Shares and probabilities are 0 to 1.
 
-    Where epochs, batch size, learning rate, warm-up or the evaluations are None, `train` chooses them by the number of
+    If epochs, batch size, learning rate, warm-up or the evaluations are None, `train` chooses them by the number of
     images (see `resnext.recipes.complete`).
 
     Args:
@@ -43,18 +43,18 @@ class Recipe:
         learning_rate: highest learning rate, reached after the warm-up; None: by the batch size and the optimizer.
         evaluate_every: epochs between two evaluations; the last epoch is always evaluated. None: about 20 evaluations.
         image_size: side of the training images in pixels; None: the size of the pretrained weights, the published size
-            of a given variant, or one that suits the images.
+            of the chosen variant, or one that suits the images.
         test_size: side of the evaluation images in pixels; None: as in training.
         test_crop: share of the shorter side that the centre crop keeps in evaluation: 0.875 resizes to 256 for 224;
             squash and pad crop nothing.
-        fit: what becomes of images that are not square, in training and evaluation: crop keeps a part; squash and pad
-            keep the whole image, distorted, or with bars of the mean colour.
+        fit: how non-square images are handled, in training and evaluation: crop keeps a part; squash and pad keep the
+            complete image, distorted or with bars of the mean colour.
         interpolation: interpolation of resized images, in training and evaluation.
         mean: means of the three channels (0..1) for normalising; this colour also fills empty areas.
         std: standard deviations of the three channels (0..1) for normalising.
         schedule: course of the learning rate after the warm-up: half a cosine, or steps.
         final_rate: learning rate at the end of the cosine.
-        steps: pairs of a share of the epochs and the factor on the learning rate from there on (schedule steps).
+        steps: pairs of a share of the epochs and the factor on the learning rate after it (schedule steps).
         warmup_epochs: epochs in which the learning rate rises linearly; at most half of a short training. None: a tenth
             of the epochs.
         warmup_start: share of the learning rate at which the warm-up starts.
@@ -215,7 +215,7 @@ def _one_of(literal) -> tuple[str, Callable[[Any], bool]]:
     return f"one of {', '.join(get_args(literal))}", lambda value: value in get_args(literal)
 
 
-# Fields, the allowed values in words, and a function that accepts them. NaN fails every comparison and is refused too.
+# Fields, the allowed values in words, and a function that accepts them. NaN fails every comparison, so it is refused.
 _RULES: list[tuple[str, str, Callable[[Any], bool]]] = [
     ("name", "a string", lambda value: isinstance(value, str)),
     ("accumulate repeats", "a whole number, at least 1", lambda n: _is_whole(n) and n >= 1),

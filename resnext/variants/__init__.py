@@ -1,1 +1,1 @@
-"""What a network is (no Keras): names, blocks' facts, exact counts, published errors."""
+"""The definition of a network (no Keras): names, facts about blocks, exact counts, published errors."""

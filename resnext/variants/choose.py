@@ -1,4 +1,4 @@
-"""The network for a set of images about which nothing else is known."""
+"""The choice of a network for a set of images about which nothing else is known."""
 
 from typing import NamedTuple
 
@@ -7,13 +7,13 @@ from resnext.variants.variant import Variant
 
 SMALL, LARGE = "resnext14_8x4d", "resnext50_32x4d"
 GRID = 32  # pixels that one value of the last stage stands for
-# Largest sides in pixels by the number of images: the fewer there are, the less is learned from details.
+# Largest sides in pixels by the number of images: the fewer images, the less is learned from details.
 SMALLEST, MOST = 64, ((2_000, 64), (10_000, 128))
-LARGE_FROM, LARGE_SIDE = 160, 224  # pixels: images that the large network is for, and what they are resized to
+LARGE_FROM, LARGE_SIDE = 160, 224  # pixels: least side of images for the large network, and their size for it
 
 
 class Choice(NamedTuple):
-    """A network, the side of its images in pixels, and the reason in words, if neither was given."""
+    """A network, the side of its images in pixels, and the reason in words if neither was passed."""
 
     variant: Variant
     image_size: int
@@ -26,7 +26,7 @@ def choose_network(images: int, side: int, image_size: int | None = None) -> Cho
     Args:
         images: number of training images.
         side: median of their shorter sides in pixels.
-        image_size: size that is given; None chooses one.
+        image_size: requested size; None chooses one.
 
     >>> choice = choose_network(200, 100)
     >>> choice.variant.name, choice.image_size

@@ -1,8 +1,8 @@
-"""Layers with weights, parameters, multiply-adds and activations of a network in closed form: no network is built.
+"""The parameters, multiply-adds and activations of a network in closed form: no network is built.
 
-Counted as the paper and its descendants count (section 4, "FLOPs" are multiply-adds): convolutions and the
-classifier; batch norm adds parameters but neither multiply-adds nor activations. Activations are counted as
-Radosavovic et al. 2020 do (https://arxiv.org/abs/2003.13678, section 3.1), the max-pool's output included.
+The counts follow the paper and its descendants (section 4, "FLOPs" are multiply-adds): convolutions and the classifier
+count; batch norm adds parameters but neither multiply-adds nor activations. Activations are counted as in Radosavovic
+et al. 2020 (https://arxiv.org/abs/2003.13678, section 3.1), including the max-pool's output.
 """
 
 import math
@@ -14,7 +14,7 @@ from resnext.variants.variant import Variant
 
 
 class StageComplexity(NamedTuple):
-    """One row of the paper's Table 1: a stage's output size and what it costs."""
+    """One row of the paper's Table 1: a stage's output size and cost."""
 
     number: int
     height: int
@@ -28,7 +28,7 @@ def complexity(
     input_shape: tuple[int, int, int] | None = None,
     classes: int | None = None,
 ) -> Complexity:
-    """Return what the network costs for one image.
+    """Return the cost of the network for one image.
 
     Args:
         variant: name such as `"resnext50_32x4d"`, or a `Variant`.

@@ -34,7 +34,7 @@ class WeightedLayer(NamedTuple):
     has_bias: bool = False
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of its weights and its batch norm's, by their names in resnext's files."""
+        """Return the shapes of its weights and those of its batch norm, by name in resnext's files."""
         vector = self.kernel_shape[-1:]
         shapes = {f"{self.name}/kernel": self.kernel_shape}
         if self.has_bias:
@@ -96,14 +96,14 @@ def variant_shapes(variant: Variant, channels: int, classes: int | None, form: s
     layers = list(weighted_layers(variant, (variant.image_size, variant.image_size, channels), classes or 1))
     layers = layers if classes else layers[:-1]
     shapes = {name: shape for layer in layers for name, shape in layer.weight_shapes().items()}
-    if form == "sliced":  # each path sees its slice of the input only
+    if form == "sliced":  # each path sees only its slice of the input
         for name, (height, width, inputs, filters) in [(n, s) for n, s in shapes.items() if "_transform_1x1_conv" in n]:
             shapes[name] = (height, width, inputs // variant.cardinality, filters)
     return shapes
 
 
 def block_name(stage: int, block: int) -> str:
-    """Return the name of a residual block, with which the names of its layers begin.
+    """Return the name of a residual block, the prefix of its layers' names.
 
     >>> block_name(3, 1)
     'stage3_block1'

@@ -1,4 +1,4 @@
-"""From a name to the network, and the names of the published ones."""
+"""The network for a name, and the names of the published networks."""
 
 import difflib
 import fnmatch
@@ -47,10 +47,10 @@ def get_variant(name: str) -> Variant:
 
     `resnet50` is the paper's ResNet-50, also called `resnext50_1x64d`; `resnet18` and `resnet34` have basic blocks;
     `resnet20`, `resnet32`, ... (6n+2) are He et al.'s for CIFAR, with shortcut A. The letters are timm's: `d` and `t`
-    take a deep stem and shortcut D, `aa` anti-aliasing, `se` and `eca` attention; `legacy_se` is SE with Caffe's pool.
+    add a deep stem and shortcut D, `aa` anti-aliasing, `se` and `eca` attention; `legacy_se` is SE with Caffe's pool.
 
     Raises:
-        ArgumentError: the name is malformed, or the template has no such depth.
+        ArgumentError: the name is malformed or the template has no such depth.
 
     >>> get_variant("resnext29_8x64d").blocks
     (3, 3, 3)
@@ -80,12 +80,12 @@ def get_variant(name: str) -> Variant:
 
 
 def as_variant(variant: str | Variant) -> Variant:
-    """Return the variant of a name; a variant is returned unchanged. Raises ArgumentError."""
+    """Return the variant for a name; return a variant unchanged. Raises ArgumentError."""
     return get_variant(variant) if isinstance(variant, str) else variant
 
 
 def _blocks(family: str, depth: int) -> tuple[BlockKind, tuple[int, ...]]:
-    """Return the kind of block and the blocks per stage for the number in a name; no blocks if there is no such."""
+    """Return the kind of block and the blocks per stage for the number in a name; no blocks if there are none."""
     if family == "net" and depth in BASIC_BLOCKS:
         return "basic", BASIC_BLOCKS[depth]
     if depth in IMAGENET_BLOCKS:
@@ -107,7 +107,7 @@ def _no_such_depth(name: str, match: re.Match) -> str:
 
 
 def _nearest(name: str) -> str:
-    """Return a variant whose name differs in the last letter or two; else the published one most like it."""
+    """Return a variant whose name differs in the last letter or two; else the most similar published one."""
     for candidate in (f"{name}d", name[:-1], name[:-2]):
         match = _NAME.fullmatch(candidate)
         if match and match["width"] and _blocks(match["family"], int(match["depth"]))[1]:

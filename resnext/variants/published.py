@@ -1,10 +1,10 @@
-"""Errors of the published networks, each as its source gives it."""
+"""Errors of the published networks, each as reported by its source."""
 
 from typing import NamedTuple
 
 
 class PublishedError(NamedTuple):
-    """A test error in %, as its source gives it."""
+    """A test error in %, as reported by its source."""
 
     dataset: str
     top1: float
@@ -36,7 +36,7 @@ def _cifar10(error10):
     return (PublishedError("CIFAR-10", error10, None, "He et al. 2016, Table 6"),)
 
 
-# The published networks, and the errors that were published with each: of its first training.
+# The published networks, and the errors published with each, from its first training.
 PUBLISHED: dict[str, tuple[PublishedError, ...]] = {
     "resnet18": _imagenet(30.242, 10.924, _TORCHVISION),
     "resnet34": _imagenet(26.686, 8.58, _TORCHVISION),

@@ -1,8 +1,8 @@
-"""What a network is: its blocks, its cardinality C, its bottleneck width d, and what was added to it since. Facts only.
+"""The definition of a network: its blocks, its cardinality C, its bottleneck width d, and later additions. Facts only.
 
 Source: Xie et al. 2017, "Aggregated Residual Transformations for Deep Neural Networks"
-(https://arxiv.org/abs/1611.05431), Table 1 for the template, section 5.2 for the CIFAR networks; the other papers stand
-beside the options that come from them. No Keras here.
+(https://arxiv.org/abs/1611.05431), Table 1 for the template, section 5.2 for the CIFAR networks; the other papers are
+cited at the options that come from them. No Keras here.
 """
 
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple, get_args
 from resnext.errors import ArgumentError
 
 # Blocks in each stage, by the number in the name: Table 1 for 50, section 5.1 for 101; He et al. 2016, Table 1 for 152;
-# one and two blocks a stage for 14 and 26, the smallest networks of the same template. 200 and 201 are timm's; the
-# network that is called 201 has 203 layers.
+# one and two blocks per stage for 14 and 26, the smallest networks of the same template. 200 and 201 are timm's; the
+# network called 201 has 203 layers.
 IMAGENET_BLOCKS = {
     14: (1, 1, 1, 1),
     26: (2, 2, 2, 2),
@@ -33,7 +33,7 @@ Shortcut = Literal["A", "B", "C", "D", "none"]
 Attention = Literal["se", "eca"]
 AntiAliasing = Literal["average"]
 StemPool = Literal["padded", "ceil"]
-Activation = Literal["relu", "silu", "mish", "elu"]  # those that Keras and PyTorch mean alike by default
+Activation = Literal["relu", "silu", "mish", "elu"]  # those that Keras and PyTorch define alike by default
 
 
 class Stage(NamedTuple):
@@ -42,11 +42,11 @@ class Stage(NamedTuple):
     number: int
     blocks: int
     group_width: int  # channels of one path: d, doubled at every stage
-    channels: int  # channels that a block takes and gives
+    channels: int  # input and output channels of a block
     strides: int  # of the 3x3 of the first block
     dilation: int  # of the 3x3 of every block but the first
     first_dilation: int  # of the 3x3 of the first
-    output_stride: int  # of all strides up to here
+    output_stride: int  # product of all strides up to here
 
 
 class StemConvolution(NamedTuple):
@@ -59,7 +59,7 @@ class StemConvolution(NamedTuple):
 
 
 class Block(NamedTuple):
-    """The facts of one residual block; the words are those of `Variant`."""
+    """The facts about one residual block, in the terms of `Variant`."""
 
     cardinality: int
     group_width: int  # channels of one path
@@ -86,37 +86,38 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class Variant:
-    """What the network is; everything else, its name included, is derived.
+    """The definition of a network, from which everything else, including its name, is derived.
 
-    The last four describe how it is trained or used, and leave no trace in its name.
+    The last four describe how it is trained or used, and do not appear in its name.
 
     Args:
-        blocks: blocks in each stage; four stages take the ImageNet stem, three the CIFAR stem.
+        blocks: blocks in each stage; four stages have the ImageNet stem, three the CIFAR stem.
         cardinality: C, the number of parallel paths in a block; 1 is a ResNet.
         bottleneck_width: d, the channels of one path in stage 2.
         block: "bottleneck" (1x1, 3x3, 1x1), or "basic" (3x3, 3x3; He et al. 2016, Figure 5), which has one path.
-        stem_channels: of the stem's convolutions: one, or for ImageNet three 3x3 instead of the 7x7 (ResNet-C, He et
-            al. 2019, https://arxiv.org/abs/1812.01187, Figure 2).
-        stem_pool: how the windows of the ImageNet stem's max-pool meet the border: "padded" on both sides, or "ceil",
+        stem_channels: channels of the stem's convolutions: one, or for ImageNet three 3x3 instead of the 7x7 (ResNet-C,
+            He et al. 2019, https://arxiv.org/abs/1812.01187, Figure 2).
+        stem_pool: border of the ImageNet stem's max-pool: "padded" on both sides, or "ceil",
             over the far side only, as in Caffe and the first SE networks.
         shortcut: where shapes change, A pads with zero channels, B projects (He et al. 2016, section 4.1), and D
             averages 2x2 fields before it projects (ResNet-D, He et al. 2019); C projects in every block. The paper
             uses B, and "none" in its ablation.
         attention: None; "se", squeeze-and-excitation (Hu et al. 2018, https://arxiv.org/abs/1709.01507) with
             reduction 16; "eca", efficient channel attention (Wang et al. 2020, https://arxiv.org/abs/1910.03151).
-        anti_aliasing: None, or "average": 2x2 averages after the 3x3 do what its stride does, and what the stem's
-            max-pool does (Zhang 2019, https://arxiv.org/abs/1904.11486; with a box filter, timm's `aa` networks).
-        activation: after every batch norm but a block's last, and after the addition.
+        anti_aliasing: None, or "average": 2x2 averages after the 3x3 replace its stride, and the stem's max-pool (Zhang
+            2019, https://arxiv.org/abs/1904.11486; with a box filter, timm's `aa` networks).
+        activation: activation after every batch norm except a block's last, and after the addition.
         last_gamma: initial scale of the last batch norm of a block; 0 starts every block as the identity
             (Goyal et al. 2017, section 5.1).
-        drop_path: probability in training that the last block gives its shortcut only, for one image; lower before,
-            linearly (Huang et al. 2016, https://arxiv.org/abs/1603.09382).
-        drop_rate: of the dropout before the classifier.
-        output_stride: 8, 16 or 32: the largest product of strides; stages after it dilate (Yu & Koltun 2016,
+        drop_path: probability in training that the last block returns only its shortcut for an image; linearly lower
+            for earlier blocks (Huang et al. 2016, https://arxiv.org/abs/1603.09382).
+        drop_rate: rate of the dropout before the classifier.
+        output_stride: 8, 16 or 32: the largest product of strides; later stages dilate (Yu & Koltun 2016,
             https://arxiv.org/abs/1511.07122).
 
     Raises:
-        ArgumentError: a number below 1, a number of stages other than 3 or 4, an unknown word, or what does not fit.
+        ArgumentError: a number below 1, a number of stages other than 3 or 4, an unknown word, or settings that do not
+            fit together.
 
     >>> Variant(blocks=(3, 4, 6, 3), cardinality=32, bottleneck_width=4).name
     'resnext50_32x4d'
@@ -169,7 +170,7 @@ class Variant:
 
     @property
     def depth(self) -> int:
-        """The layers with weights on the longest path: three or two per block, the stem's first, the classifier."""
+        """The number of layers with weights on the longest path: 3 or 2 per block, the stem's first, the classifier."""
         return (3 if self.block == "bottleneck" else 2) * sum(self.blocks) + 2
 
     @property
@@ -196,7 +197,7 @@ class Variant:
 
     @property
     def default_classes(self) -> int:
-        """Number of classes where none is given: ImageNet's 1000, or CIFAR-10's 10 with the CIFAR stem."""
+        """The number of classes if none is passed: ImageNet's 1000, or CIFAR-10's 10 with the CIFAR stem."""
         return 1000 if self.stem == "imagenet" else 10
 
     @property
@@ -210,7 +211,7 @@ class Variant:
         )
 
     def blocks_of(self, stage: Stage) -> tuple[Block, ...]:
-        """Return the facts of every block of a stage, in order; the first may change the shape."""
+        """Return the facts about every block of a stage, in order; the first may change the shape."""
         before = sum(self.blocks[: stage.number - 2])
         channels = self.stages[stage.number - 3].channels if stage.number > 2 else self.stem_channels[-1]
         blocks = []
