@@ -17,7 +17,7 @@ class ResNeXtError(Exception):
 
 
 class ArgumentError(ResNeXtError, ValueError):
-    """An argument is not allowed; the message gives what was received, what is allowed, and what to do."""
+    """An argument is not allowed; the message states what was received, what is allowed, and what to do."""
 
 
 class DataError(ResNeXtError, ValueError):

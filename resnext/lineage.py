@@ -73,8 +73,8 @@ def resnext29_taki(classes: int = 10) -> keras.Model:
     It departs from the paper (Xie et al. 2017, section 5.2) in these points:
     - form b with cardinality 8 and 64 channels a path, as the paper's 29_8x64d, but the width of a path stays 64 in
       every stage, and the blocks give 64, 128 and 256 channels, not 256, 512 and 1024: a ninth of the weights;
-    - the stride is in the 1x1, not in the 3x3; - shortcut of type A: 2x2 average pooling, and zero channels on both
-      sides;
+    - the stride is in the 1x1, not in the 3x3;
+    - shortcut of type A: 2x2 average pooling, and zero channels on both sides;
     - no bias in the classifier; initialisation by Glorot and Bengio 2010, not He et al. 2015; batch norm with epsilon
       1e-3 (momentum 0.9 as the paper's code).
 

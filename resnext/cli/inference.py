@@ -219,7 +219,7 @@ def explain(
 
     Args:
         model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network.
-        images: as in predict; with --paths, one DATA of labelled images as in evaluate.
+        images: as in predict; for the paths, one DATA of labelled images as in evaluate.
         out: new folder for the pictures and a table.
         weights: best or last, for a run; a file, hf:OWNER/NAME or a tag, for the name of a network.
         class_name: class to explain; by default the one predicted for each image.

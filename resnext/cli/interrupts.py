@@ -44,7 +44,7 @@ class Interrupts:
 
     def __init__(self):
         self.number = 0  # the signal received outside a training
-        self.ending = threading.Lock()  # taken by the thread that ends the process
+        self.ending = threading.Lock()  # acquired by the thread that ends the process
         self.stderr = os.dup(2)  # standard error itself is silent while a backend is imported
         sys.unraisablehook = _show_unraisable
         reads, writes = os.pipe()
@@ -107,7 +107,7 @@ class Interrupts:
         os._exit(status)
 
     def _print(self, line: str) -> None:
-        """Print to standard error, even while another thread holds the stream; a terminal gets its cursor back."""
+        """Print to standard error, even while another thread holds the stream; restore a terminal's cursor."""
         cursor = "\r\x1b[?25h\x1b[K" if os.isatty(self.stderr) else ""
         with contextlib.suppress(OSError):
             os.write(self.stderr, f"{cursor}resnext: {line}\n".encode(errors="backslashreplace"))

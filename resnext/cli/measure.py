@@ -38,7 +38,7 @@ def bench(
         image_size: side of the images in pixels, for data.
         recipe: recipe whose crops and augmentations to time, for data.
         dtype: Keras dtype policy, for conv.
-        native: time Keras's own grouped convolution as well, which takes seconds a step, for conv.
+        native: also time Keras's own grouped convolution, which takes seconds per step, for conv.
         json: file to also write the results to.
     """
     from rich.table import Table

@@ -110,7 +110,7 @@ def resume_command(folder: Path) -> Callable[..., None]:
 
         Args:
             resume: run folder.
-            data: where the images are now.
+            data: current place of the images, if they were moved.
             variant: network of the run; like every option except --workers and --device, it may be repeated unchanged.
             out: the same folder.
             run: options of the run.

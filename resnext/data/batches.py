@@ -138,7 +138,7 @@ def _batch(examples, recipe, sample, rows, indices: np.ndarray, rng: np.random.G
 
 
 def _rows(size: int, accumulate: int, share: tuple[int, int]) -> np.ndarray:
-    """Return the rows of a batch that belong to a process, in order: an equal part of what is computed at once.
+    """Return the rows of a batch that belong to a process, in order: an equal part of the images computed at once.
 
     The first and last rows are neighbours, and so on inwards: mixing pairs a batch with its reverse, so both images of
     a pair must be in the same part.

@@ -1,4 +1,4 @@
-"""Checks of images before they are used: whether they can be read, and a report of a whole data set."""
+"""Checks of images before use: whether they can be read, and a report on a complete data set."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ DATA is the name of a built-in data set (`resnext.data.builtin`), or a folder or
 
     DATA/train/<class>/**   alone, or with DATA/test/, DATA/val/ or both beside it
     DATA/<class>/**         one sixth of each class is held out for testing
-    DATA.csv, or a CSV file beside images that are in no class folders (`resnext.data.tables`)
+    DATA.csv, or a CSV file beside images that are not in class folders (`resnext.data.tables`)
 
 `test/` and `val/` contain class folders as well, or only images and a label file (`resnext.data.label_files`), as in
 ImageNet; Kaggle's copy of ImageNet is accepted unchanged. Hidden files and files without an image suffix are ignored.

@@ -20,7 +20,7 @@ class ExportedFile(Engine):
 
     Args:
         source: exported file, or the content of one in ONNX.
-        description: description of the network; by default the file's own, against which another one is checked.
+        description: description of the network; by default the file's own. One that is passed is checked against it.
 
     Raises:
         WeightsError: the file is damaged or was not exported by resnext.

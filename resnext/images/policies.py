@@ -149,7 +149,7 @@ def rand_augment(image: np.ndarray, magnitude: float, fill: Colour, rng: np.rand
 
     This is timm's "rand-mM-mstd0.5-inc1", used in "ResNet strikes back" (Wightman et al. 2021). The two operations are
     drawn with replacement. Each draws its own magnitude (normal, standard deviation 0.5, clipped to 0..10), its own
-    sign where the operation has one, and its own resampling filter, bilinear or bicubic.
+    sign if the operation has one, and its own resampling filter, bilinear or bicubic.
 
     Args:
         image: uint8 (H, W, 3).
@@ -172,7 +172,7 @@ def rand_augment(image: np.ndarray, magnitude: float, fill: Colour, rng: np.rand
 def trivial_augment(image: np.ndarray, fill: Colour, rng: np.random.Generator) -> np.ndarray:
     """Apply one of 14 operations at one of 31 strengths, both drawn uniformly (Mueller and Hutter 2021).
 
-    The ranges are the wide ones of torchvision's training recipes. The sign is drawn where the operation has one, and
+    The ranges are the wide ones of torchvision's training recipes. The sign is drawn if the operation has one, and
     resampling is bilinear.
 
     Args:

@@ -23,7 +23,7 @@ from resnext.variants.variant import Block
 
 
 def convolution(x, filters, kernel_size, name, strides=1, groups=1, dilation=1, use_bias=False):
-    """Apply a convolution padded by kernel_size // 2 on every side, and by more where it dilates."""
+    """Apply a convolution padded by kernel_size // 2 on every side, and by more if it dilates."""
     padding = "same"
     if strides > 1 and kernel_size > 1:
         # "same" would pad strided convolutions on one side only; PyTorch's weights expect both sides.

@@ -137,7 +137,7 @@ def _with_outputs(network: keras.Model, outputs: Sequence[str | Callable[[keras.
 def image_classifier(network: keras.Model, preprocessing: Preprocessing) -> keras.Model:
     """Build a model around a network, whose first operation normalises images.
 
-    Shapes: uint8 (batch, size, size, 3) -> float (batch, classes), or whatever the network returns.
+    Shapes: uint8 (batch, size, size, 3) -> float (batch, classes), or the network's other outputs.
     """
     size = preprocessing.size
     images = keras.Input((size, size, 3), dtype="uint8", name="images")

@@ -78,7 +78,7 @@ class Batcher:
             return self.admitted
 
     def measure(self, images: int, seconds: float) -> None:
-        """Update the pace from a request answered so many seconds after its admission brought the queue to `images`."""
+        """Update the time per image from a request answered `seconds` after it was admitted as the last of `images`."""
         with self._change:
             self.seconds_per_image += SMOOTHING * (seconds / images - self.seconds_per_image)
 

@@ -102,7 +102,7 @@ KERAS_APPLICATIONS = Layout(
     ),
     epsilon=1.001e-5,
 )
-# https://github.com/qubvel/classification_models, models/resnext.py; the 3x3 of each path is a layer of its own, with a
+# https://github.com/qubvel/classification_models, models/resnext.py; the 3x3 of each path is a separate layer with a
 # running number
 QUBVEL = Layout(
     (
