@@ -1,4 +1,4 @@
-"""The graph of a functional model: Keras has no public way to its nodes, so what relies on private names is here."""
+"""The graph of a functional model: Keras has no public access to its nodes, so all use of private names is here."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ def nodes(model: keras.Model) -> Iterator[Any]:
 
 
 def producer(tensor: keras.KerasTensor) -> Any:
-    """Return the operation whose output a symbolic tensor is."""
+    """Return the operation that produced a symbolic tensor."""
     return tensor._keras_history.operation

@@ -1,7 +1,7 @@
 """A run: one training and everything it produces, in one folder.
 
 config.json            what was trained, on what, and how; the class names and the preprocessing
-held-out.json          paths, relative to the folder of class folders, of the images drawn for testing; empty where the
+held-out.json          paths, relative to the folder of class folders, of the images drawn for testing; empty if the
                        data has a test/ or a val/. Of that data `evaluate` uses these images and no others
 metrics.csv            one row for each epoch: identical for identical trainings
 metrics.jsonl          one line for each epoch: metrics.csv and the time it took
