@@ -43,7 +43,7 @@ slow: $(BACKENDS:%=$(VENV)/installed-%)
 soak: $(BACKENDS:%=$(VENV)/installed-%)
 	@for backend in $(BACKENDS); do \
 		echo "== 200 kills on $$backend"; \
-		KERAS_BACKEND=$$backend $(VENV)/bin/python -m pytest -m soak -n 2 tests/test_resume.py || exit 1; \
+		KERAS_BACKEND=$$backend $(VENV)/bin/python -m pytest -m soak -n 2 tests/promises/test_resume.py || exit 1; \
 	done
 
 lint: $(VENV)/installed-tensorflow

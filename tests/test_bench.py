@@ -4,9 +4,10 @@ import json
 
 import keras
 import pytest
-from conftest import COLOURS, refusal, resnext, write_photos
 
 from resnext.engines.open import installed_engines
+from support.command import refusal, resnext
+from support.photos import COLOURS, write_photos
 
 BACKEND = keras.backend.backend()
 

@@ -3,9 +3,8 @@
 import dataclasses
 
 import pytest
-from conftest import COLOURS, write_photos
-from make_keywords import FILES, PACKAGE, text
 
+from make_keywords import FILES, PACKAGE, text
 from resnext import (
     EvaluationOptions,
     Recipe,
@@ -19,6 +18,7 @@ from resnext import (
     train,
 )
 from resnext.errors import ArgumentError, RunError
+from support.photos import COLOURS, write_photos
 
 pytestmark = pytest.mark.once
 TINY = "resnext11_2x4d"

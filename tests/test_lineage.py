@@ -6,9 +6,9 @@ import math
 import keras
 import numpy as np
 import pytest
-from conftest import computed
 
 from resnext.lineage import resnext29_taki, resnext50_wenga
+from support.networks import computed
 
 wenga = functools.cache(resnext50_wenga)  # no test but the last changes a network
 taki = functools.cache(resnext29_taki)

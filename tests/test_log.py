@@ -8,11 +8,11 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from conftest import COLOURS, write_photos
 
 from resnext import check_data, get_recipe, train
 from resnext.log import Fallback, logger
 from resnext.training.progress import TrainingProgress
+from support.photos import COLOURS, write_photos
 
 pytestmark = pytest.mark.once
 

@@ -1,4 +1,4 @@
-"""Write what torchvision and timm compute, for test_parity.py, which needs neither.
+"""Write what torchvision and timm compute, for tests/promises/test_parity.py, which needs neither.
 
 python -m venv peers && peers/bin/pip install torch==2.14.1 torchvision==0.29.1 timm==1.0.31
 peers/bin/python tests/golden/make.py

@@ -1,0 +1,134 @@
+"""The layout of a folder of data: its parts, and what in it is not used."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from resnext.data.source import open_data
+from resnext.errors import DataError
+from support.command import refusal, resnext
+from support.photos import COLOURS, load_examples, load_splits, make, names, photo, write_photos
+
+pytestmark = pytest.mark.once
+
+
+def test_train_and_test_folders(tmp_path):
+    make(tmp_path, "train/cat/1.png", "train/cat/deep/er/0.JPG", "train/bird/2.webp", "test/cat/3.png")
+    splits = load_splits(tmp_path)
+    assert splits.train.classes == splits.test.classes == ("bird", "cat")
+    assert names(splits.train, tmp_path) == [
+        "train/bird/2.webp",
+        "train/cat/1.png",
+        "train/cat/deep/er/0.JPG",
+    ]
+    assert splits.train.labels.tolist() == [0, 1, 1]
+    assert splits.train.labels.dtype == np.int32
+    assert names(splits.test, tmp_path) == ["test/cat/3.png"]
+    assert splits.test.labels.tolist() == [1]
+    assert splits.validation is splits.test
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation", "Val"])
+def test_validation_folder_serves_as_test_too(tmp_path, name):
+    make(tmp_path, "train/a/1.png", "train/b/1.png", f"{name}/a/2.png")
+    splits = load_splits(str(tmp_path))
+    assert names(splits.validation, tmp_path) == [f"{name}/a/2.png"]
+    assert splits.test is splits.validation
+
+
+def test_three_folders_stay_apart(tmp_path):
+    splits = load_splits(make(tmp_path, "train/a/1.png", "train/b/1.png", "val/a/2.png", "test/b/3.png"))
+    assert names(splits.validation, tmp_path) == ["val/a/2.png"]
+    assert names(splits.test, tmp_path) == ["test/b/3.png"]
+
+
+def test_hidden_and_other_files_are_ignored(tmp_path):
+    make(tmp_path, "a/1.png", "a/2.png", "b/1.png", "b/2.png", "a/.3.png", "a/.hidden/4.png", ".cache/5.png")
+    (tmp_path / "a" / "notes.txt").write_text("x")
+    (tmp_path / "labels.csv").write_text("x")
+    splits = load_splits(tmp_path)
+    assert splits.train.classes == ("a", "b")
+    assert len(splits.train) + len(splits.test) == 4
+
+
+@pytest.mark.parametrize(
+    ("paths", "pattern"),
+    [
+        (
+            [],
+            r"no images in class folders in .*: DATA/<class>.*DATA/train/<class>.*\.jpeg .*\.webp$",
+        ),
+        (["1.png", "2.png"], "no images in class folders in"),
+        (["train/1.png", "test/2.png"], "no images in class folders in .*train;"),
+        (["a/1.png", "a/2.png"], "one class only, 'a'.*two or more"),
+        (["a/1.png", "b/1.png"], "every class has one image only"),
+        (["test/a/1.png", "test/b/1.png"], "has test but no train; training needs DATA/"),
+        (
+            ["train/a/1.png", "train/b/1.png", "val/a/1.png", "validation/a/1.png"],
+            "has val and validation; keep one",
+        ),
+        (
+            ["train/cat/1.png", "train/dog/1.png", "test/dgo/2.png", "test/xyz/2.png"],
+            r"test has classes that training has not seen: 'dgo' \(did you mean 'dog'\?\), 'xyz'$",
+        ),
+        (
+            ["train/é/1.png", "train/e\u0301/1.png", "test/é/1.png"],
+            "differ only in their Unicode form",
+        ),
+    ],
+)
+def test_data_that_cannot_be_trained_on_is_refused(tmp_path, paths, pattern):
+    with pytest.raises(DataError, match=pattern) as caught:
+        load_splits(make(tmp_path, *paths))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("load", [load_splits, lambda data: load_examples(data, ("a", "b"))])
+def test_missing_folders_files_and_empty_classes_are_refused(tmp_path, load):
+    with pytest.raises(
+        DataError, match=r"nowhere does not exist; pass a folder of images, an archive .*built-in data set: digits, c"
+    ):
+        load(tmp_path / "nowhere")
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="file is neither a folder nor an archive; pass a folder"):
+        load(tmp_path / "file")
+
+
+def test_test_folder_goes_before_validation_before_class_folders(tmp_path):
+    root = make(tmp_path, "val/b/1.png", "test/a/1.png", "train/a/0.png")
+    assert names(load_examples(root, ("b", "a")), root) == ["test/a/1.png"]
+    shutil.rmtree(root / "test")
+    assert names(load_examples(root, ("b", "a")), root) == ["val/b/1.png"]
+    shutil.rmtree(root / "val")
+    with pytest.raises(DataError, match=r"has train but neither test nor val; to evaluate on it pass .*train$"):
+        load_examples(root, ("b", "a"))
+    assert names(load_examples(root / "train", ("b", "a")), root) == ["train/a/0.png"]
+
+
+def test_one_folder_too_high_is_the_same_data(tmp_path):
+    data = write_photos(tmp_path / "x" / "data", COLOURS, 4)
+    (tmp_path / "x" / "README.md").write_text("?")
+    assert [str(path) for path in load_splits(tmp_path / "x").train.images] == [
+        str(path) for path in load_splits(data).train.images
+    ]
+
+
+def test_a_test_folder_without_labels_is_said_and_not_used(tmp_path):
+    write_photos(tmp_path / "data" / "train", COLOURS, 6)
+    (tmp_path / "data" / "test").mkdir()
+    for i in range(3):
+        photo(seed=i).save(tmp_path / "data" / "test" / f"{i}.jpg")
+    splits = load_splits(tmp_path / "data")
+    assert (len(splits.train), len(splits.test), len(splits.held_out)) == (15, 3, 3)
+    examples, missing = open_data(tmp_path / "data").held_out(splits.held_out, splits.train.classes)
+    assert (len(examples), missing) == (3, [])
+    (words,) = open_data(tmp_path / "data").left_out()
+    assert words == f"{tmp_path / 'data' / 'test'}: not used, for it has neither class folders nor a label file"
+
+
+def test_a_class_called_test_is_explained(tmp_path):
+    write_photos(tmp_path / "data", {**COLOURS, "test": (9, 9, 9)}, 2)
+    with pytest.raises(DataError, match=r"If test is a class, rename its folder, or move all classes into train/$"):
+        load_splits(tmp_path / "data")
+    assert "If test is a class" in refusal(resnext("check-data", tmp_path / "data"))

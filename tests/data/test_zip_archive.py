@@ -1,0 +1,68 @@
+"""Data sets in ZIP archives: the same data as their folders, and what is refused."""
+
+import zipfile
+
+import numpy as np
+import pytest
+
+from resnext.data.source import open_data
+from resnext.errors import DataError, ImageError
+from resnext.images.decode import read_image
+from support.photos import COLOURS, load_splits, write_photos
+
+pytestmark = pytest.mark.once
+
+
+@pytest.mark.parametrize("slash", ["/", "\\"])
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_zip_is_the_same_data_as_its_folder(method, slash, tmp_path):
+    data = write_photos(tmp_path / "x" / "data", COLOURS, 4)
+    archive = pack(tmp_path / "data.ZIP", data, method, slash)
+    folder, packed = load_splits(data), load_splits(archive)
+    assert packed.held_out == folder.held_out
+    for expected, given in zip(folder.train.images, packed.train.images, strict=True):
+        np.testing.assert_array_equal(read_image(given), read_image(expected))
+
+
+def pack(path, data, method=zipfile.ZIP_DEFLATED, slash="/"):
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for file in sorted(data.rglob("*.png")):
+            archive.writestr(slash.join(file.relative_to(data.parent).parts), file.read_bytes())
+    return path
+
+
+def test_a_hostile_or_damaged_zip_is_refused_in_a_line(tmp_path):
+    data = write_photos(tmp_path / "data", COLOURS, 2)
+    path = pack(tmp_path / "data.zip", data)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match=r"data.zip is damaged or cut short \(.*; download or pack it again$"):
+        load_splits(path)
+    splits = load_splits(pack(tmp_path / "stored.zip", data, zipfile.ZIP_STORED))
+    damaged = bytearray((tmp_path / "stored.zip").read_bytes())
+    damaged[damaged.index(b"IDAT") + 6] ^= 255
+    (tmp_path / "stored.zip").write_bytes(damaged)
+    first = min((*splits.train.images, *splits.test.images), key=lambda member: member.offset)
+    with pytest.raises(ImageError, match="its checksum in the archive is another one"):
+        read_image(first)
+    for name, words in (("../x.png", "a path that leads out of it"), ("a/" * 70 + "x.png", "nested more than 64 deep")):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(name, b"x")
+        with pytest.raises(DataError, match=words):
+            load_splits(path)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a/x.png", b"x")
+    with pytest.raises(DataError, match="encrypted or compressed in an unusual way; unpack it and pass the folder"):
+        load_splits(path)
+    link = zipfile.ZipInfo("a/x.png")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(link, b"/etc/passwd")
+    with pytest.raises(DataError, match="which is a link; unpack it and pass the folder"):
+        load_splits(path)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("a", "b"):
+            for i in range(2):
+                archive.writestr(f"{name}/{i}.png", bytes(300_000_000) if (name, i) == ("a", 0) else b"x")
+    with pytest.raises(ImageError, match="more than 256 MB"):
+        read_image(open_data(path).layout.root.find("a/0.png"))

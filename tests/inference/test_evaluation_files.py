@@ -1,0 +1,80 @@
+"""The result of an evaluation in files: JSON, CSV and a page."""
+
+import csv
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from resnext import evaluate
+from resnext.data.examples import Examples
+from resnext.errors import ArgumentError
+from resnext.images.preprocessing import Preprocessing
+from resnext.inference.evaluate import Evaluated
+from resnext.inference.evaluation_files import published
+from resnext.inference.model import Model
+from resnext.inference.options import EvaluationOptions
+from resnext.metrics.evaluation import Evaluation
+from resnext.weights.published import Accuracy, PublishedWeights
+from support.command import refusal, resnext
+
+pytestmark = pytest.mark.once
+
+
+def test_results_as_json_csv_and_a_page(trained, colours, tmp_path):
+    folder, _ = trained
+    process = resnext("evaluate", folder, colours, "--format", "json", "--out", tmp_path / "out")
+    assert process.returncode == 0, process.stderr
+    document, given = json.loads(process.stdout), evaluate(folder, colours)
+    assert {name: entry["value"] for name, entry in document["metrics"].items()} == pytest.approx(given.metrics())
+    assert all(
+        low <= entry["value"] <= high for entry in document["metrics"].values() for low, high in [entry["interval"]]
+    )
+    assert document["calibration"]["temperature"] == Model.open(folder).temperature
+    assert document["images"] == 12
+    assert [row["name"] for row in document["classes"]] == ["blue", "green", "red"]
+    assert sum(row["images"] for row in document["confusions"]) == (given.predicted != given.labels).sum()
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text()) == document
+    names = {"evaluation.json", "metrics.csv", "predictions.csv", "confusion-matrix.png", "class-accuracy.png",
+             "reliability.png", "worst-mistakes.png", "index.html"}  # fmt: skip
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names
+    assert f"written: {tmp_path / 'out' / 'index.html'}" in process.stderr
+    with (tmp_path / "out" / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["predicted"] for row in rows] == [given.classes[i] for i in given.predicted]
+    assert [row["image"] for row in rows] == [str(path) for path in sorted((colours / "test").glob("*/*.png"))]
+    table = resnext("evaluate", folder, colours, "--format", "csv").stdout
+    assert table == (tmp_path / "out" / "metrics.csv").read_text()
+    assert table.startswith("metric,class,value,low,high\ntop1,,")
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert page.count("<img alt=") == 4
+    assert "recall (%)" in page
+    assert refusal(resnext("evaluate", folder, colours, "--out", tmp_path)) == (
+        f"{tmp_path}: holds other files. Pass a new or an empty folder as --out."
+    )
+
+
+def test_published_numbers_stand_beside_ours(weights):
+    """Where the images are seen as they were for the published numbers."""
+    model = Model.open(str(weights))
+    accuracies = (Accuracy(Preprocessing(64, 72), 70.0, 90.0), Accuracy(model.preprocessing, 71.5, 91.25))
+    known = PublishedWeights("resnext14_2x4d.some_in1k", "mit", 1000, accuracies, None)
+    model = dataclasses.replace(model, published=known)
+    labels = np.arange(1000, dtype=np.int32)
+    evaluation = Evaluation.of(model.classes, labels, [np.log(np.full((1000, 1000), 1e-3, np.float32))])
+
+    def shown(evaluation, **options):
+        views = EvaluationOptions(**options).views(model.preprocessing)
+        return published(model, Evaluated(evaluation, Examples([], labels, model.classes), views, "keras"))
+
+    assert shown(evaluation) == {"top1": 71.5, "top5": 91.25}
+    assert shown(evaluation, size=(64,), interpolation="bilinear") == {"top1": 70.0, "top5": 90.0}
+    assert shown(evaluation, flip=True) is None
+    assert shown(evaluation._take(np.arange(500))) is None  # other data
+    with pytest.raises(ArgumentError, match=r"`size` must be a number of pixels, or several\. Received: '64'"):
+        shown(evaluation, size="64")
+    with pytest.raises(
+        ArgumentError, match=r"`size` must be at least 1, and size / crop at most 8,000\. Received: size=0"
+    ):
+        shown(evaluation, size=(0,))

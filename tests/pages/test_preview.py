@@ -1,0 +1,66 @@
+"""`resnext preview`: each row is an image and what training sees of it."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from resnext import get_recipe, preview
+from resnext.pages.preview import COLUMNS, GAP, IMAGES
+from support.command import refusal, resnext
+from support.photos import COLOURS, write_photos
+
+pytestmark = pytest.mark.once
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return write_photos(tmp_path_factory.mktemp("photos") / "photos", COLOURS, 12)
+
+
+def tiles(path, size):
+    """The sheet's images, uint8 (rows, columns, size, size, 3)."""
+    with Image.open(path) as picture:
+        sheet = np.pad(np.asarray(picture), ((0, GAP), (0, GAP), (0, 0)))
+    rows, columns = sheet.shape[0] // (size + GAP), sheet.shape[1] // (size + GAP)
+    sheet = sheet.reshape(rows, size + GAP, columns, size + GAP, 3).transpose(0, 2, 1, 3, 4)
+    return sheet[:, :, :size, :size]
+
+
+def test_each_row_is_an_image_and_what_training_sees_of_it(photos, tmp_path):
+    out = tmp_path / "sheet.png"
+    process = resnext("preview", photos, "--recipe", "paper-cifar", "--image-size", 16, "--out", out)
+    assert process.stdout == f"preview: {out}\n"
+    sheet = tiles(out, 16)
+    assert sheet.shape == (IMAGES, COLUMNS + 1, 16, 16, 3)
+    fill = np.round(255 * np.array(get_recipe("paper-cifar").mean)).astype(np.uint8)
+    for row in sheet:
+        original, *variants = row
+        assert not (original == fill).all(axis=-1).any()
+        assert len({variant.tobytes() for variant in variants}) > COLUMNS // 2
+        assert any((variant == fill).all(axis=-1).any() for variant in variants)
+        colour = original.mean(axis=(0, 1)).argmax()
+        assert all(variant.mean(axis=(0, 1)).argmax() == colour for variant in variants)
+
+
+def test_the_seed_says_what_is_drawn(photos, tmp_path):
+    recipe = dataclasses.replace(get_recipe("rsb-a2"), image_size=24)
+    sheets = [
+        preview(photos, tmp_path / f"{i}.png", recipe=recipe, seed=seed).read_bytes()
+        for i, seed in enumerate((1, 1, 2))
+    ]
+    assert sheets[0] == sheets[1] != sheets[2]
+
+
+def test_images_of_arrays_have_their_own_size(tmp_path):
+    pytest.importorskip("sklearn.datasets")
+    path = preview("digits", tmp_path / "sheet.png", recipe=get_recipe("photos"))
+    assert tiles(path, 8).shape[:2] == (IMAGES, COLUMNS + 1)
+
+
+def test_a_place_that_cannot_be_written_to_is_one_line(photos, tmp_path):
+    for out in (tmp_path / "nowhere" / "sheet.png", tmp_path / "sheet.gif"):
+        assert refusal(resnext("preview", photos, "--out", out)) == (
+            f"{out}: can't be written; pass a .png or .jpg file in a folder that exists"
+        )

@@ -1,0 +1,51 @@
+"""Whole trainings on real photos, minutes each: `make slow`."""
+
+import keras
+import pytest
+
+from support.command import resnext
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+TENSORFLOW = keras.backend.backend() == "tensorflow"
+
+
+def top1(process) -> float:
+    assert process.returncode == 0, process.stderr
+    (line,) = [line for line in process.stdout.splitlines() if line.startswith("test top-1")]
+    return float(line.split()[2])
+
+
+def test_hand_signs_are_learned_from_scratch(data_set, tmp_path):
+    """2,062 photos of hand signs, ten classes. Elsewhere than on TensorFlow a shorter run shows that it learns."""
+    photos = data_set("sign-digits.tar.gz")
+    epochs, least = (20, 95) if TENSORFLOW else (5, 80)
+    process = resnext("train", photos, "--variant", "resnext14_8x4d", "--image-size", 64, "--epochs", epochs,
+                      "--out", tmp_path / "run", timeout=1500)  # fmt: skip
+    assert top1(process) >= least
+    evaluation = resnext("evaluate", tmp_path / "run", photos, "--weights", "last")
+    assert f"top-1 {top1(process):.2f} %" in evaluation.stdout
+
+
+@pytest.mark.skipif(not TENSORFLOW, reason="ten minutes and more on the other backends")
+def test_cifar_10_is_learned_in_three_epochs(data_set, tmp_path):
+    process = resnext("train", data_set("cifar10.tar.gz"), "--variant", "resnext14_8x4d", "--image-size", 32,
+                      "--epochs", 3, "--out", tmp_path / "run", timeout=1500)  # fmt: skip
+    assert top1(process) >= 60
+
+
+def test_full_size_photos_are_read(data_set, tmp_path):
+    """100 ImageNet photos of all sizes, one of each class, sorted into two classes."""
+    from resnext.data.check import check_images
+    from resnext.images.preprocessing import Preprocessing
+    from support.photos import load_splits
+
+    photos = sorted(data_set("imagenet-samples.tar").glob("*.JPEG"))
+    for i, photo in enumerate(photos):
+        (tmp_path / "two" / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+        photo.rename(tmp_path / "two" / "ab"[i % 2] / photo.name)
+    splits = load_splits(tmp_path / "two")
+    assert len(splits.train) + len(splits.test) == len(photos) == 100
+    check_images(splits.train)
+    preprocessing = Preprocessing(224, 256)
+    for image in splits.train.images:
+        assert preprocessing.load(image).shape == (224, 224, 3)

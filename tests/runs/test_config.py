@@ -1,0 +1,50 @@
+"""The configuration of a run: damaged or unreadable, it is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from resnext.errors import RunError
+from resnext.runs.run import Run
+from support.command import refusal, resnext
+
+
+@pytest.mark.once
+def test_damaged_runs_are_refused(trained, colours, tmp_path):
+    folder, _ = trained
+    with pytest.raises(RunError, match=r"not a run folder \(no config.json\)"):
+        Run.open(tmp_path)
+    assert "a folder without best.safetensors, model" in refusal(resnext("predict", tmp_path, "x.png"))
+    document = json.loads((folder / "config.json").read_text())
+    preprocessing, recipe = document["preprocessing"], document["recipe"]
+    changes = [
+        {"extra": 1}, {"variant": 5}, {"variant": "resnext51_1x1d"}, {"dtype": "int8"}, {"dtype": []},
+        {"recipe": {}}, {"recipe": {**recipe, "momentum": "0"}},
+        {"preprocessing": {}}, {"preprocessing": 3}, {"preprocessing": {**preprocessing, "resize": 10**9}},
+        {"classes": None}, {"classes": "abc"}, {"classes": []}, {"classes": ["a", "a"]}, {"classes": ["a", 1]},
+        {"classes": ["a", ""]}, {"classes": [["a"], "b"]},
+    ]  # fmt: skip
+    texts = [json.dumps({**document, **change}) for change in changes]
+    for text in (*texts, "{", "[]", "3", "[" * 100_000, "\xff"):
+        (tmp_path / "config.json").write_text(text, encoding="latin-1")
+        with pytest.raises(
+            RunError, match=r"^[^\n]*config.json: damaged, or written by another version of resnext[^\n]*$"
+        ):
+            Run.open(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(document))
+    assert "held-out.json: damaged" in refusal(resnext("evaluate", tmp_path, colours))
+    assert "best.safetensors: no such weights file" in refusal(
+        resnext("predict", tmp_path, colours / "test" / "red" / "000.png")
+    )
+
+
+@pytest.mark.once
+def test_a_configuration_that_cannot_be_read_is_one_line(tmp_path):
+    unreadable = Path("/proc/self/mem")  # also for root
+    if not unreadable.is_file():
+        pytest.skip("no /proc here")
+    (tmp_path / "config.json").symlink_to(unreadable)
+    assert "config.json: damaged, or written by another version of resnext ([Errno" in refusal(
+        resnext("predict", tmp_path, "x.png")
+    )

@@ -1,0 +1,63 @@
+"""Small photos of many kinds, and the data sets that they make."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from resnext.data.source import open_data
+from resnext.data.splits import Holdout
+
+COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
+
+
+def write_photos(folder: Path, classes: dict[str, tuple[int, int, int]], images: int, size: int = 24) -> Path:
+    """A folder for each class with noisy images of its colour: easy to learn in a few steps."""
+    rng = np.random.default_rng(0)
+    for name, colour in classes.items():
+        (folder / name).mkdir(parents=True)
+        for i in range(images):
+            pixels = np.clip(rng.normal(colour, 40, (size, size, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{i:03}.png")
+    return folder
+
+
+def load_splits(data, seed=0):
+    return open_data(data).splits(Holdout(seed))
+
+
+def load_examples(data, classes):
+    return open_data(data).examples(classes)
+
+
+def load_held_out(data, held_out, classes):
+    return open_data(data).held_out(held_out, classes)
+
+
+def make(root, *paths):
+    """Tiny images at the given paths below `root`."""
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(root / path, format="PNG")
+    return root
+
+
+def names(examples, root):
+    return [str(path.relative_to(root)) for path in examples.images]
+
+
+def photo(size=(40, 30), seed=0) -> Image.Image:
+    small = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
+    return Image.fromarray(small).resize(size)
+
+
+def picture(path: Path, value: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (12, 12), (value % 256, 90, 200)).save(path)
+
+
+def flat(folder: Path, count: int = 12) -> Path:
+    """Images in no class folders."""
+    for i in range(count):
+        picture(folder / f"{i:02}.png", 20 * i)
+    return folder
