@@ -27,6 +27,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell arranges for
     signal.signal(signal.SIGINT, signal.default_int_handler)  # processes that tests start would ignore it, too
 
 from resnext import train  # noqa: E402
+from resnext.log import logger  # noqa: E402
 from support.command import Command, resnext  # noqa: E402 - its server has the environment of now
 from support.photos import COLOURS, write_photos  # noqa: E402
 from support.reports import HOSTILE, QUICK  # noqa: E402
@@ -49,6 +50,14 @@ def no_command_outlives_its_test():
     yield
     for command in set(Command.started) - before:
         command.kill()
+
+
+@pytest.fixture(autouse=True)
+def a_command_in_this_process_leaves_the_logger():
+    """`main` makes a command's lines of everything; later tests are of a program that has not called it."""
+    handlers, propagate = [*logger.handlers], logger.propagate
+    yield
+    logger.handlers[:], logger.propagate = handlers, propagate
 
 
 @pytest.fixture
