@@ -3,8 +3,8 @@
 import dataclasses
 
 import pytest
-
 from make_keywords import FILES, PACKAGE, text
+
 from resnext import (
     EvaluationOptions,
     Recipe,

@@ -79,7 +79,7 @@ def wrong_checksum() -> bytes:
 
 def drawing() -> bytes:
     image = Image.new("1", (30, 30))
-    ImageDraw.Holdout(image).ellipse((5, 5, 25, 25), fill=1)
+    ImageDraw.Draw(image).ellipse((5, 5, 25, 25), fill=1)
     return saved(image)
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from golden.formula import array, sample
 from safetensors.numpy import load_file, save_file
 
-from golden.formula import array, sample
 from resnext.model.classifier import keras_config
 from resnext.model.features import backbone
 from resnext.model.network import ResNeXt

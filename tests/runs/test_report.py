@@ -11,6 +11,7 @@ from PIL import Image
 
 from resnext.metrics.evaluation import Evaluation
 from resnext.pages import plots
+from resnext.runs.history import History
 from resnext.runs.report import draw_report
 from resnext.runs.run import Run
 from support.browser import CHROMIUM, QUIET, driven, needs_browser
@@ -38,7 +39,7 @@ def test_thousands_of_classes_take_memory_by_the_images(tmp_path):
         mock.patch("resnext.runs.report.write_report") as write,
         mock.patch.multiple(plots, draw_learning_curves=mock.DEFAULT, draw_worst_mistakes=mock.DEFAULT),
     ):
-        _, missing = draw_report(tmp_path, config, None, given, None)
+        _, missing = draw_report(tmp_path, config, History(), given, None)
     assert missing == "no confusion matrix of more than 1,000 classes"
     assert write.call_args.args[-1] == missing
     assert set(write.call_args.args[4]) == {"Learning curves", "Accuracy of each class", "Worst mistakes"}

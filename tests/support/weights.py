@@ -1,8 +1,8 @@
 """Weights as torchvision and timm save them, and the network that they belong to."""
 
 import numpy as np
-
 from golden.formula import array
+
 from resnext.model.network import ResNeXt
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.names import get_variant

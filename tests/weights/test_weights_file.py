@@ -4,10 +4,10 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from golden.formula import array
 from keras import layers
 from safetensors.numpy import load_file, save_file
 
-from golden.formula import array
 from resnext import convert, preprocess_input
 from resnext.errors import WeightsError
 from resnext.variants.names import get_variant
