@@ -61,7 +61,7 @@ def launched() -> Launch | None:
 def _number(name: str) -> int:
     text = os.environ[name]
     if not text.isdecimal():
-        raise DistributedError(f"{name} is {text!r}; allowed: a whole number, as the launcher of the processes sets it")
+        raise DistributedError(f"{name} is {text!r}; allowed: a whole number, as set by the launcher")
     return int(text)
 
 

@@ -153,7 +153,7 @@ def test_images_that_cannot_be_shared_out_are_refused(photos, tmp_path):
     ("environment", "message"),
     [({"RANK": "2", "WORLD_SIZE": "2"}, "RANK is 2; allowed: numbers below WORLD_SIZE, which is 2"),
      ({"SLURM_PROCID": "one", "SLURM_STEP_NUM_TASKS": "2"},
-      "SLURM_PROCID is 'one'; allowed: a whole number, as the launcher of the processes sets it")],
+      "SLURM_PROCID is 'one'; allowed: a whole number, as set by the launcher")],
 )  # fmt: skip
 @pytest.mark.once
 def test_what_a_launcher_cannot_mean_is_refused(environment, message, photos, tmp_path):

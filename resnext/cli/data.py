@@ -66,7 +66,7 @@ def check_data(
         print(f"{part.name}: {part.images:,} images ({formats}); smallest, median, largest: {sizes}")
     for what, pairs in (
         ("images of other parts that are in train as well", report.in_train_too),
-        ("images with the same pixels as one of another class", report.contradictions),
+        ("images with the same pixels as an image of another class", report.contradictions),
     ):
         print(f"{what}: {len(pairs):,}")
         for pair in pairs[:5]:

@@ -43,7 +43,7 @@ def export(
     done = export(model, out, weights=weights, images=images, data=data, options=chosen)
     dtype = chosen.dtype
     print(f"exported: {printable(done.path)}, with {LABELS}")
-    in_float32 = "" if dtype == "float32" else ", before it was made smaller,"
+    in_float32 = "" if dtype == "float32" else ", before its conversion,"
     print(
         f"checked in its runtime{in_float32} on {done.images} images ({printable(done.source)}): largest difference of "
         f"a probability {done.difference:.1e}"

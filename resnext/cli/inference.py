@@ -137,7 +137,7 @@ def _print_classes(evaluated: Evaluated) -> None:
     table = Table(*names, box=None, title=f"the {CLASSES} lowest of {len(rows):,}" if left_out > 0 else None)
     for row in rows[:CLASSES]:
         shares = (f"{100 * share:.2f} %" for share in row[2:5])
-        mistaken = printable(row.taken_for).replace("[", r"\[") if row.taken_for else "-"
+        mistaken = printable(row.mistaken_for).replace("[", r"\[") if row.mistaken_for else "-"
         table.add_row(printable(row.name).replace("[", r"\["), f"{row.images:,}", *shares, mistaken)
     print_table(table)
 
@@ -257,7 +257,7 @@ def _check_outside(out: Path, images: tuple[str, ...]) -> None:
     for image in images:
         if user_path(image).is_dir() and user_path(out).resolve().is_relative_to(user_path(image).resolve()):
             raise ArgumentError(
-                f"{printable(out)}: lies in {printable(image)}, whose images are explained. Choose another --out."
+                f"{printable(out)}: lies in {printable(image)}, whose images are being explained. Choose another --out."
             )
 
 

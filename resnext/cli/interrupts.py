@@ -61,11 +61,11 @@ class Interrupts:
 
     def _watch(self, pipe: int) -> None:
         with os.fdopen(pipe, "rb", buffering=0) as signals:
-            asked = False
+            is_repeated = False
             while number := signals.read(1):
                 if number[0] in SIGNALS:
-                    threading.Thread(target=self._answer, args=(number[0], asked), daemon=True).start()
-                    asked = True
+                    threading.Thread(target=self._answer, args=(number[0], is_repeated), daemon=True).start()
+                    is_repeated = True
 
     def _answer(self, number: int, again: bool) -> None:
         request = active_request()

@@ -164,8 +164,8 @@ def _ask_for_huge_pages() -> None:
     XLA allocates memory again for every step: with large pages ResNeXt-50 trains 1.2 times as fast on JAX
     (docs/decisions.md). glibc reads the setting only when a process starts.
     """
-    asked = os.environ.get("GLIBC_TUNABLES")
-    if os.environ["KERAS_BACKEND"] == "jax" and asked is None and sys.platform == "linux":
+    tunables = os.environ.get("GLIBC_TUNABLES")
+    if os.environ["KERAS_BACKEND"] == "jax" and tunables is None and sys.platform == "linux":
         os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))  # until Python has restarted
         os.execv(sys.executable, sys.orig_argv)

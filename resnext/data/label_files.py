@@ -114,8 +114,8 @@ def _class_names(file: Path | Member, labels: list[str], classes: Sequence[str])
     are_names, are_indices = {*labels} <= {*classes}, {*labels} <= {*indices}
     if are_indices and are_names and any(indices[label] != label for label in labels):
         raise DataError(
-            f"{printable(file)}: its labels are names of classes and indices of other classes. Write names that are no "
-            "numbers, or name the class folders 0, 1, 2, ..., of equal length"
+            f"{printable(file)}: its labels can be read as names of classes and as indices of other classes. Write "
+            "names that are not numbers, or name the class folders 0, 1, 2, ..., of equal length"
         )
     if are_names:
         return labels

@@ -164,7 +164,7 @@ def _inside(archive: Path, left_out: Counter[str]) -> Iterator[Input]:
 def _listed(stream: BufferedReader | BytesIO | None) -> Iterator[str]:
     """Yield the paths of a list as they arrive: its lines, or strings ended by zero bytes."""
     if stream is None:
-        raise ArgumentError("- stands for a list on standard input, and there is none. Pass paths.")
+        raise ArgumentError("- stands for a list on standard input, but there is none. Pass paths.")
     rest, end = b"", b"\n"
     while chunk := stream.read1(CHUNK):  # the bytes available now: the list may grow while it is read
         if b"\0" in chunk:

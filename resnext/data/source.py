@@ -91,7 +91,7 @@ class DataSource:
             how = f" ({HOW})" if any(kind in HEIF_SUFFIXES for kind in files) else ""
             lines.append("left out: " + ", ".join(f"{count:,} {kind}" for kind, count in files.most_common()) + how)
         if layout.unlabelled_test:
-            lines.append(f"{layout.unlabelled_test}: not used, for it has neither class folders nor a label file")
+            lines.append(f"{layout.unlabelled_test}: not used, because it has neither class folders nor a label file")
         return lines
 
     def splits(self, holdout: Holdout = Holdout()) -> Splits:  # noqa: B008 - frozen
@@ -181,7 +181,7 @@ class DataSource:
         others = others or {part: labelled(folder, layout.root, classes) for part, folder in layout.others.items()}
         groups = [row.group or row.path for row in train] if any(row.group for row in self.rows) else None
         if groups and holdout.group_by:
-            raise ArgumentError(f"--group-by: {printable(table)} has a column of groups already. Leave it out.")
+            raise ArgumentError(f"--group-by: {printable(table)} already has a column of groups. Omit the option.")
         paths = [row.path for row in train]
         return Pool(_examples_of_rows(train, classes, table), paths, groups or _groups(paths, holdout), others)
 

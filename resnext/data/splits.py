@@ -76,7 +76,7 @@ class Holdout:
                 f"`folds` must be 2 or more, and `fold` from 1 to `folds`. Received: {self.folds} and {self.fold}"
             )
         if self.folds and self.held_out:
-            raise ArgumentError("`held_out` and `folds` exclude each other: of 5 folds, one fifth is held out")
+            raise ArgumentError("`held_out` and `folds` cannot be combined: with 5 folds, one fifth is held out")
         try:
             re.compile(self.group_by or "")
         except re.error as error:
@@ -107,7 +107,7 @@ def drawn_splits(train: Examples, paths: Sequence[str], groups: Sequence[str] | 
     mask = held_out_mask(train.labels, groups, holdout)
     if not mask.any() and holdout.folds:
         raise DataError(
-            f"fold {holdout.fold} of {holdout.folds} is empty, for there are too few "
+            f"fold {holdout.fold} of {holdout.folds} is empty, because there are too few "
             f"{'images' if groups is None else 'groups'} in a class; use fewer --folds"
         )
     if not mask.any():
@@ -117,7 +117,7 @@ def drawn_splits(train: Examples, paths: Sequence[str], groups: Sequence[str] | 
         )
     if lost := sorted({*train.labels.tolist()} - {*train.labels[~mask].tolist()}):
         raise DataError(
-            f"the class {train.classes[lost[0]]!r} would be held out as a whole, for its images are in few groups; "
+            f"the class {train.classes[lost[0]]!r} would be held out completely, because its images are in few groups; "
             "draw by another --seed, or add images of other groups"
         )
     parts = [np.flatnonzero(kept).tolist() for kept in (~mask, mask)]

@@ -120,8 +120,9 @@ def read_table(file: Path | Member, root: Folder, folder: Folder) -> list[Row]:
             raise DataError(f"{printable(file)} has two different rows for {printable(path)}; keep one")
     if missing:
         raise DataError(
-            f"{printable(file)}: {len(missing):,} of {len(rows):,} rows name no image, or one of several of that name, "
-            f"the first of them {printable(missing[0])}; write paths from the folder of the table, or remove the rows"
+            f"{printable(file)}: {len(missing):,} of {len(rows):,} rows name an image that does not exist or is not "
+            f"unique, the first of them {printable(missing[0])}; write paths from the folder of the table, or remove "
+            "the rows"
         )
     return [found[path] for path in sorted(found)]
 

@@ -43,7 +43,7 @@ class ZipMember(Member):
         if self.method == DEFLATED:
             content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, self.size + 1)
         if len(content) != self.size or zlib.crc32(content) != self.checksum:
-            raise ValueError("its checksum in the archive is another one")
+            raise ValueError("its checksum differs from that in the archive")
         return io.BytesIO(content)
 
 

@@ -62,7 +62,7 @@ class Outputs:
         if self.maps is not None:
             return self.maps[image, label]
         if self.features is None or self.kernel is None:
-            raise ValueError("maps were not asked for, or the file has none")
+            raise ValueError("maps were not requested, or the file has none")
         return self.features[image] @ self.kernel[:, label]
 
     def part(self, first: int, count: int) -> Outputs:

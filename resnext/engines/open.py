@@ -32,8 +32,8 @@ def open_exported(path: Path) -> ExportedFile | None:
         raise ArgumentError(f"{printable(path)}: a model repository. Pass the network in it: {printable(networks[0])}")
     if path.suffix == ".pt2" and path.is_file():
         raise ArgumentError(
-            f"{printable(path)}: PyTorch runs what is pickled in such a file, so resnext opens none. Pass the model "
-            "that it was exported from, or export to .onnx."
+            f"{printable(path)}: PyTorch runs code pickled in such files, so resnext does not open them. Pass the "
+            "model that it was exported from, or export to .onnx."
         )
     kind = BY_SUFFIX.get(path.suffix)
     return kind(path) if kind and path.is_file() else None

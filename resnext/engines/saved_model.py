@@ -102,7 +102,7 @@ def _rename_functions(graph: Any, suffix: str) -> None:
 def _check_operations(nodes: list[Any]) -> None:
     foreign = sorted({node.op for node in nodes} - {*OPERATIONS.split()})
     if foreign:
-        raise ValueError(f"its graph has operations of other networks or programs: {', '.join(foreign)}")
+        raise ValueError(f"its graph has operations that resnext does not export: {', '.join(foreign)}")
 
 
 def _functions_of(node: Any) -> Iterator[str]:

@@ -83,7 +83,7 @@ class ExportOptions:
         if self.dtype != "int8" and (self.calibration != "minmax" or self.keep_ends):
             raise ArgumentError("--calibration and --keep-ends are for --dtype int8. Leave them out, or pass it.")
         if self.dtype == "int8" and (self.maps or self.normalisation == "outside"):
-            raise ArgumentError("int8 takes uint8 images and has no maps. Leave --maps and --normalisation out.")
+            raise ArgumentError("int8 accepts uint8 images and has no maps. Leave --maps and --normalisation out.")
 
 
 def format_of(path: Path) -> ExportFormat | None:

@@ -30,7 +30,7 @@ def chosen_format(path: Path, options: ExportOptions) -> ExportFormat:
         raise ArgumentError(f"{chosen} is in float32. Leave --dtype out, or pass --format {others}.")
     if chosen == "bundle" and (options.maps or options.normalisation == "outside"):
         raise ArgumentError(
-            "a bundle has the weights as they are, for other programs to build the network. Leave out --maps and "
+            "a bundle contains unchanged weights, from which other programs build the network. Leave out --maps and "
             "--normalisation."
         )
     return chosen
@@ -44,7 +44,7 @@ def check_target(path: Path, format: ExportFormat, model: Model) -> None:
         )
     if FORMATS[format].suffix is None:
         if path.exists() or not path.parent.is_dir():
-            reason = "exists already" if path.exists() else "the folder that it is to be in does not exist"
+            reason = "exists already" if path.exists() else "its parent folder does not exist"
             raise ArgumentError(f"{printable(path)}: {reason}. Pass a new folder.")
         return
     if path.is_dir() or not path.parent.is_dir():
@@ -52,7 +52,9 @@ def check_target(path: Path, format: ExportFormat, model: Model) -> None:
         raise ArgumentError(f"{printable(path)}: {reason}. Pass a file in an existing folder.")
     weights = path.with_suffix(".bin")
     if format == "openvino" and weights.exists() and not path.exists():
-        raise ArgumentError(f"{printable(weights)}: would be replaced, and is of something else. Choose another name.")
+        raise ArgumentError(
+            f"{printable(weights)}: would be overwritten, but belongs to something else. Choose another name."
+        )
     labels = path.with_name(LABELS)
     if labels.exists() and labels.read_bytes() != labels_text(model.classes):
         raise ArgumentError(f"{printable(labels)}: belongs to a network of other classes. Choose another folder.")

@@ -42,7 +42,7 @@ def sample(export: Export, images: str | Path | Iterable[str | Path] | None) -> 
                 return _repeated(pixels), len(pixels), export.source.name
     size = model.preprocessing.size
     colours = np.random.default_rng(0).integers(0, 256, (IMAGES, COARSE, COARSE, 3), np.uint8)
-    gone = f", for the run's {model.run.config.data} can't be read" if model.run else ""
+    gone = f", because the run's {model.run.config.data} can't be read" if model.run else ""
     return np.stack([Preprocessing(size, size).apply(each) for each in colours]), IMAGES, f"random colours{gone}"
 
 

@@ -250,7 +250,7 @@ def _from_weights(name: str, source: str, variant: Variant | None) -> Model:
         variant = variant or file.known_variant()
         classes = file.classes
         if classes is None:
-            raise WeightsError(f"{file.path}: has no head, so it tells no classes apart. Pass weights with a head.")
+            raise WeightsError(f"{file.path}: has no head, so it cannot classify. Pass weights with a head.")
         check_weights(file, variant_shapes(variant, 3, classes), variant)
         ids, names = _class_names(file, classes)
         preprocessing = _as_published(file.preprocessing() or _usual(variant), file.known)

@@ -133,11 +133,11 @@ class Evaluation:
 
     def class_metrics(self) -> list[ClassMetrics]:
         """Return the metrics of each class that has images or predictions, in the order of the classes."""
-        counts, taken_for = _Counts.of(len(self.classes), self.labels, self.predicted), self._taken_for()
+        counts, mistaken_for = _Counts.of(len(self.classes), self.labels, self.predicted), self._mistaken_for()
         columns = (counts.images, counts.precision, counts.recall, counts.f1)
         images, precision, recall, f1 = (column.tolist() for column in columns)
         return [
-            ClassMetrics(name, images[i], precision[i], recall[i], f1[i], taken_for.get(i))
+            ClassMetrics(name, images[i], precision[i], recall[i], f1[i], mistaken_for.get(i))
             for i, name in enumerate(self.classes)
             if images[i] or counts.predictions[i]
         ]
@@ -148,7 +148,7 @@ class Evaluation:
         pairs, counts = np.unique(np.stack([self.labels[wrong], self.predicted[wrong]]), axis=1, return_counts=True)
         return pairs[0], pairs[1], counts
 
-    def _taken_for(self) -> dict[int, str]:
+    def _mistaken_for(self) -> dict[int, str]:
         """Return the class that each class is most often mistaken for; in a tie, the first one."""
         most: dict[int, tuple[int, str]] = {}
         for true, predicted, count in zip(*(values.tolist() for values in self.confusions()), strict=True):
@@ -176,7 +176,7 @@ class ClassMetrics(NamedTuple):
     precision: float  # share classified correctly of those predicted as this class
     recall: float  # share classified correctly of the images of this class: its accuracy
     f1: float  # harmonic mean of the two
-    taken_for: str | None
+    mistaken_for: str | None
 
 
 class Mistake(NamedTuple):

@@ -82,7 +82,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequen
 def classes_table(evaluation: Evaluation) -> str:
     """Return a table of the classes, in %."""
     rows = [
-        (row.name, f"{row.images:,}", *(f"{100 * share:.2f}" for share in row[2:5]), row.taken_for or "-")
+        (row.name, f"{row.images:,}", *(f"{100 * share:.2f}" for share in row[2:5]), row.mistaken_for or "-")
         for row in evaluation.class_metrics()
     ]
     head = ("class", "images", "precision (%)", "recall (%)", "F1 (%)", "most often mistaken for")

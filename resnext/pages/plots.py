@@ -171,8 +171,8 @@ def draw_worst_mistakes(evaluation: Evaluation, image: Callable[[int], np.ndarra
     pictures = []
     for mistake in evaluation.mistakes()[:MISTAKES]:
         true, predicted = (shorten(names[name], 16) for name in (mistake.true, mistake.predicted))
-        said = f"true {true}\npredicted {predicted} ({100 * mistake.probability:.0f} %)"
-        pictures.append((said, image(mistake.number)))
+        text = f"true {true}\npredicted {predicted} ({100 * mistake.probability:.0f} %)"
+        pictures.append((text, image(mistake.number)))
     draw_sheet(pictures, path, without="no mistakes")
 
 
@@ -188,10 +188,10 @@ def draw_sheet(pictures: Sequence[tuple[str, np.ndarray]], path: Path, without: 
     figure = _figure(width=9, height=1 + 2 * max(1, rows))
     if not pictures:
         figure.text(0.5, 0.5, without, ha="center")
-    for place, (said, pixels) in enumerate(pictures):
+    for place, (text, pixels) in enumerate(pictures):
         axes = figure.add_subplot(rows, 6, place + 1)
         axes.imshow(pixels)
-        axes.set_title(said, fontsize=8, **_plain([said]))
+        axes.set_title(text, fontsize=8, **_plain([text]))
         axes.set_axis_off()
     figure.savefig(path, dpi=120)
 
@@ -225,8 +225,8 @@ def draw_paths(strengths: np.ndarray, classes: Sequence[str], title: str, path: 
         below.set_yticks(range(count), names, **_plain(names))
     if count <= 25 and paths <= 64:
         for i, j in np.ndindex(count, paths):
-            said, colour = f"{2 ** ratios[i, j]:.1f}", "white" if abs(ratios[i, j]) > 0.6 * limit else "black"
-            below.text(j + 1, i, said, ha="center", va="center", color=colour, fontsize=7 if paths <= 16 else 5)
+            text, colour = f"{2 ** ratios[i, j]:.1f}", "white" if abs(ratios[i, j]) > 0.6 * limit else "black"
+            below.text(j + 1, i, text, ha="center", va="center", color=colour, fontsize=7 if paths <= 16 else 5)
     figure.savefig(path, dpi=150)
 
 

@@ -110,7 +110,7 @@ class Run:
         """The completed epochs, at least one. Raises RunError."""
         path = self.folder / RECORDS
         if not path.is_file():
-            raise RunError(f"{self.folder}: has no {RECORDS}, so no epoch of it is finished. Pass another run.")
+            raise RunError(f"{self.folder}: has no {RECORDS}, so none of its epochs is finished. Pass another run.")
         with _reading(path) as text:
             rows = [EpochRow.from_json(json.loads(line)) for line in text.splitlines()]
             if not rows:

@@ -105,11 +105,11 @@ def _inference(endpoint: Callable[[Request, ServedModel, bytes, float], Awaitabl
         except OverloadedError as error:
             response = refused(429, str(error), {"retry-after": str(error.retry_after)})
         except ClosedError:
-            response = refused(503, "this server is about to end", {"retry-after": "1"})
+            response = refused(503, "this server is shutting down", {"retry-after": "1"})
         except (DeadlineError, TimeoutError):
             response = refused(504, f"not answered within {service.options.deadline:g} s")
         except ClientDisconnect:
-            response = refused(400, "the client has gone")
+            response = refused(400, "the client disconnected")
         except Exception as error:  # a bug; the server continues
             logger.error(f"a request for {served.name} failed: {type(error).__name__}: {printable(one_line(error))}")
             response = refused(500, "internal error")
@@ -135,7 +135,7 @@ async def _read_body(request: Request, body: bytearray) -> None:
                     raise OverloadedError(1)
                 limit.reschedule((limit.when() or 0) + len(chunk) / LEAST_RATE)
     except TimeoutError:
-        raise HTTPException(408, f"the body was not there within {BODY_SECONDS:g} s, or came too slowly") from None
+        raise HTTPException(408, f"the body did not arrive within {BODY_SECONDS:g} s, or arrived too slowly") from None
     if not body:
         raise HTTPException(400, "the body is empty")
 
@@ -171,10 +171,10 @@ async def _infer(request: Request, served: ServedModel, body: bytes, started: fl
     service = _service(request)
     length = request.headers.get(kserve.HEADER_LENGTH)
     size = served.loaded.model.preprocessing.size
-    asked = await service.in_thread(kserve.parse, body, length, size, MAX_IMAGES)
-    read = partial(read_files, asked.files) if asked.pixels is None else partial(pass_pixels, asked.pixels)
-    model, _, outputs = await service.compute(served, asked.images, read, started)
-    content, head = await service.in_thread(kserve.answer, asked, served.name, outputs.probabilities(), model.classes)
+    parsed = await service.in_thread(kserve.parse, body, length, size, MAX_IMAGES)
+    read = partial(read_files, parsed.files) if parsed.pixels is None else partial(pass_pixels, parsed.pixels)
+    model, _, outputs = await service.compute(served, parsed.images, read, started)
+    content, head = await service.in_thread(kserve.answer, parsed, served.name, outputs.probabilities(), model.classes)
     if not head:
         return Response(content, media_type="application/json")
     return Response(content, media_type="application/octet-stream", headers={kserve.HEADER_LENGTH: str(head)})

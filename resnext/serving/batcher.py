@@ -69,7 +69,7 @@ class Batcher:
         """
         with self._change:
             if self._closed:
-                raise ClosedError("no more work is taken")
+                raise ClosedError("the server is shutting down and accepts no more work")
             wait = (self.admitted + images) * self.seconds_per_image
             is_late = self.admitted > 0 and wait > SHARE * self.deadline
             if self.admitted + images > self.queue or is_late:

@@ -139,7 +139,7 @@ def _json(text: bytes) -> dict[str, Any]:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise RequestError("the body must be JSON as KServe's protocol has it") from error
+        raise RequestError("the body must be JSON according to KServe's protocol") from error
     if not isinstance(document, dict):
         raise RequestError("the body must be a JSON object")
     return document

@@ -55,17 +55,17 @@ class Guard:
         """Return the answer to a refused request, or None."""
         host, origin = headers.get("host", ""), headers.get("origin")
         if self.options.is_local and self.options.token is None and not _is_local(host):
-            return refused(421, "this server is for this machine only; ask it as localhost")
+            return refused(421, "this server accepts requests from this machine only; use http://localhost")
         is_link = path == "/" and headers.get("sec-fetch-mode") == "navigate"
         is_foreign = headers.get("sec-fetch-site") == "cross-site" and not is_link
         if is_foreign or (origin is not None and origin.partition("://")[2] != host):
-            return refused(403, "requests of other sites' pages are refused")
+            return refused(403, "requests from other sites' pages are refused")
         if self.service.is_draining and path not in ALWAYS:
-            return refused(503, "this server is about to end", {"retry-after": "1"})
+            return refused(503, "this server is shutting down", {"retry-after": "1"})
         if self.options.token is not None and path not in OPEN and not self._has_token(headers):
             return refused(401, "send the token: Authorization: Bearer TOKEN", {"www-authenticate": "Bearer"})
         if headers.get("content-encoding", "identity") != "identity":
-            return refused(415, "send the body as it is, without Content-Encoding")
+            return refused(415, "send the body unencoded, without Content-Encoding")
         length = headers.get("content-length")
         if length is not None and "transfer-encoding" in headers:
             return refused(400, "send Content-Length or Transfer-Encoding, not both")

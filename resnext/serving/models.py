@@ -131,7 +131,7 @@ def by_name(words: Iterable[str]) -> dict[str, str]:
     models: dict[str, str] = {}
     for name, source in map(_named, words):
         if name in models:
-            raise ArgumentError(f"two models are called {name}. Give each a name of its own: NAME=MODEL")
+            raise ArgumentError(f"two models are called {name}. Give each its own name: NAME=MODEL")
         models[name] = source
     if not models:
         raise ArgumentError("no model. Pass a run, weights, or an exported file: resnext serve runs/first")

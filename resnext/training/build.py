@@ -12,13 +12,16 @@ from resnext.model.features import freeze
 from resnext.model.network import ResNeXtModel
 from resnext.recipes.recipe import Recipe
 from resnext.runs.config import RunConfig
+from resnext.training.losses import build_loss
 from resnext.training.optimizers import build_optimizer
 
 
 def check_precision(dtype: str) -> None:
     """Refuse float64 if JAX would compute in float32. Raises ArgumentError."""
     if dtype == "float64" and keras.backend.standardize_dtype(keras.ops.zeros((), "float64").dtype) != "float64":
-        raise ArgumentError("`dtype` float64 is float32 on JAX unless the environment has JAX_ENABLE_X64=1. Set that.")
+        raise ArgumentError(
+            "`dtype` float64 becomes float32 on JAX unless the environment has JAX_ENABLE_X64=1. Set that."
+        )
 
 
 def build_network(config: RunConfig, weights: str | None) -> ResNeXtModel:
@@ -44,7 +47,5 @@ def compile_classifier(classifier: keras.Model, network: keras.Model, recipe: Re
         recipe: training recipe to use.
         rates: schedule of the learning rate.
     """
-    binary = keras.losses.BinaryCrossentropy(from_logits=True)
-    loss = binary if recipe.loss == "binary" else keras.losses.CategoricalCrossentropy(from_logits=True)
     optimizer = build_optimizer(recipe, rates, network)
-    classifier.compile(optimizer, loss, metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")])
+    classifier.compile(optimizer, build_loss(recipe), metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")])

@@ -38,7 +38,7 @@ def about_shapes(sizes: Sequence[tuple[int, int]], fit: str) -> list[str]:
         return []
     return [
         f"long images: half of them are at least {aspect:.1f} times as long as wide, and only their centre is "
-        "evaluated; --fit squash or --fit pad keeps them whole"
+        "evaluated; --fit squash or --fit pad keeps them complete"
     ]
 
 
@@ -80,7 +80,7 @@ def about_weights(start: str | None, recipe: Recipe, source: DataSource, splits:
     lines, run = [], Run.open(folder)
     if run.config.preprocessing.fit != recipe.fit:
         fit = run.config.preprocessing.fit
-        lines.append(f"weights: trained with --fit {fit}, and this is --fit {recipe.fit}")
+        lines.append(f"weights: trained with --fit {fit}, but this run uses --fit {recipe.fit}")
     seen = {*splits.held_out} - {*run.held_out} if run.config.data == source.name else ()
     if seen:
         lines.append(
@@ -136,5 +136,5 @@ def _about_rate(recipe: CompleteRecipe) -> Iterator[str]:
         proportional = own.learning_rate * recipe.batch_size / own.batch_size
         yield (
             f"learning rate: {own.learning_rate:g} is that of {own.name} for batches of {own.batch_size:,}; for "
-            f"{recipe.batch_size:,}, --learning-rate {proportional:.2g} is in proportion"
+            f"{recipe.batch_size:,}, --learning-rate {proportional:.2g} would be proportional"
         )

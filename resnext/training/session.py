@@ -103,7 +103,7 @@ class Session:
         every = config.options.checkpoint_every
         self.saving = Saving(folder, self.plan, self.state, facts, every, cluster)
         metrics = checkpoint.tensors if checkpoint and self.state.is_within_epoch(self.plan) else None
-        stopped = partial(stop.asked, cluster.all_max)
+        stopped = partial(stop.stop_requested, cluster.all_max)
         self.recorder = Recorder(self.plan, self.state, self.saving, stopped, metrics)
         preprocessing, share = training_preprocessing(config.recipe), (cluster.rank, cluster.processes)
         self.batches = partial(

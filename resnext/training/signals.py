@@ -32,8 +32,8 @@ class Stopped(KeyboardInterrupt):
 class StopRequest:
     """Whether a stop was requested, and by which signal.
 
-    The training calls `asked` between two steps. An interrupt before the first of these calls, and a second signal, are
-    raised immediately: there is nothing to save yet, or the user does not want to wait.
+    The training calls `stop_requested` between two steps. An interrupt before the first of these calls, and a second
+    signal, are raised when they come: there is nothing to save yet, or the user does not want to wait.
     """
 
     def __init__(self):
@@ -45,7 +45,7 @@ class StopRequest:
         self.outcome: Callable[[], str] = lambda: "; nothing was saved"  # where it stopped and what to do next
         self.failure: ResNeXtError | None = None  # an error that occurred while the training waits
 
-    def asked(self, all_max: Callable[[int], int] = lambda number: number) -> Stopped | None:
+    def stop_requested(self, all_max: Callable[[int], int] = lambda number: number) -> Stopped | None:
         """Return the exception to raise if a stop was requested.
 
         Args:
@@ -68,7 +68,7 @@ class StopRequest:
 
     def check(self, all_max: Callable[[int], int] = lambda number: number) -> None:
         """Raise Stopped if a stop was requested."""
-        if stopped := self.asked(all_max):
+        if stopped := self.stop_requested(all_max):
             raise stopped
 
     def fail(self, error: ResNeXtError) -> None:
@@ -116,8 +116,8 @@ def stop_on_signals() -> Iterator[StopRequest]:
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
-    request.handlers = {number: signal.signal(number, request._ask) for number in heard}
+    handled = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    request.handlers = {number: signal.signal(number, request._ask) for number in handled}
     _active.append(request)
     try:
         yield request

@@ -210,7 +210,7 @@ def _complete(recipe: Recipe, splits: Splits, image_size: int, start: str | None
 
 def _new_folder(source: DataSource, variant: Variant) -> Path:
     if launched():
-        raise ArgumentError("`out` must be given where several processes train: all of them need the same folder.")
+        raise ArgumentError("`out` must be passed if several processes train: all of them need the same folder.")
     return default_folder(source, variant)
 
 

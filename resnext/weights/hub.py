@@ -115,9 +115,9 @@ def _download(repository: str) -> Path:
     except Exception as error:  # no network, no such repository, no access: many error classes, which change
         raise WeightsError(
             f"{HUB}{repository} is not in the local cache and can't be downloaded ({type(error).__name__}: "
-            f"{one_line(error, 120)}). "
-            f"Download https://huggingface.co/{repository}/resolve/main/{HUB_FILE} where there is a network, and pass "
-            f"its path; or run `hf download {repository} {HUB_FILE}` there and copy its cache folder."
+            f"{one_line(error, 120)}). Download https://huggingface.co/{repository}/resolve/main/{HUB_FILE} on a "
+            f"machine with a network connection, and pass its path; or run `hf download {repository} {HUB_FILE}` there "
+            "and copy its cache folder."
         ) from error
 
 

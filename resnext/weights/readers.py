@@ -91,7 +91,7 @@ def open_tensors(path: Path, key: str | None = None) -> Iterator[Tensors]:
     reader = next((reader for sign, reader in kinds.items() if start.startswith(sign)), _safetensors)
     is_torch = reader in (_torch_zip, _torch_pickle)
     if key is not None and not is_torch:
-        raise WeightsError(f"{path}: only PyTorch's own files have keys, and this is none. Leave out the key {key!r}.")
+        raise WeightsError(f"{path}: only PyTorch files have keys, and this is not one. Leave out the key {key!r}.")
     with contextlib.ExitStack() as stack:
         try:
             tensors = stack.enter_context(reader(path, *([key] if is_torch else [])))
@@ -146,7 +146,7 @@ def _sharded(path: Path) -> Iterator[Tensors]:
         raise ValueError(f"an index of {path.stat().st_size:,} bytes; at most {MAX_HEADER:,} are read")
     parts = json.loads(path.read_bytes())
     if not isinstance(parts, dict) or "weight_map" not in parts:
-        raise WeightsError(f"{path}: no file of weights, and no index of one in parts.")
+        raise WeightsError(f"{path}: neither a weights file nor the index of one in parts.")
     parts = parts["weight_map"]
     names = sorted({*parts.values()})
     if any(Path(name).name != name or not name.endswith(".safetensors") for name in names):
@@ -156,7 +156,7 @@ def _sharded(path: Path) -> Iterator[Tensors]:
         found = {tensor: name for name, part in opened.items() for tensor in part.shapes}
         if found != parts:
             at_odds = sorted(tensor for tensor in {*found, *parts} if found.get(tensor) != parts.get(tensor))
-            raise ValueError(f"{at_odds[0]} is not where the index says")
+            raise ValueError(f"{at_odds[0]} is not in the file that the index names")
         yield Tensors(
             {tensor: opened[name].shapes[tensor] for tensor, name in parts.items()},
             {tensor: opened[name].dtypes[tensor] for tensor, name in parts.items()},
@@ -173,7 +173,7 @@ def _torch_zip(path: Path, key: str | None) -> Iterator[Tensors]:
         pickles = [entry for entry in entries if entry.filename.lower().endswith("data.pkl")]
         if any(entry.filename == "config.json" for entry in entries):
             raise WeightsError(
-                f"{path}: a .keras archive, which says what layers to build; only weights are loaded. "
+                f"{path}: a .keras archive, which defines layers to build; only weights are loaded. "
                 "Load it with keras.saving.load_model(..., safe_mode=True) if you trust it, then resnext.save_weights."
             )
         if len(pickles) != 1:
@@ -211,7 +211,7 @@ def _check_directory(file: IO[bytes]) -> None:
         file.seek(end)
         entries, size, start = struct.unpack("<3Q", file.read(56).ljust(56, b"\0")[32:])
     if entries > MAX_TENSORS or start + size != end:
-        raise ValueError(f"a zip with {entries:,} entries, or with something before them")
+        raise ValueError(f"a zip with {entries:,} entries, or with data before them")
 
 
 def _check_pickles(path: Path, file: IO[bytes], count: int) -> None:
@@ -338,7 +338,7 @@ def _collect(group: Any, prefix: str, datasets: dict[str, Any], seen: set) -> No
             _collect(item, f"{where}/", datasets, seen)
         elif isinstance(item, h5py.Dataset):
             if item.external or item.is_virtual:
-                raise ValueError(f"{where} lies in another file")
+                raise ValueError(f"{where} is stored in another file")
             if item.chunks and math.prod(item.chunks) > max(1, math.prod(item.shape or ())):
                 raise ValueError(f"{where}: a chunk larger than the tensor")
             if not where.startswith("optimizer_weights/"):

@@ -93,7 +93,7 @@ class WeightsFile(NamedTuple):
         """Return the network as `variant` does. Raises WeightsError if there is none."""
         variant = self.variant()
         if variant is None:
-            raise WeightsError(f"{self.path}: the shapes of its tensors are those of no network that resnext knows.")
+            raise WeightsError(f"{self.path}: its tensors' shapes match no network in resnext.")
         return variant
 
     def _has_shapes_of(self, variant: Variant) -> bool:
@@ -164,7 +164,7 @@ def open_weights(source: str | Path, variant: Variant | None = None, key: str | 
             others = ", ".join(printable(name, 100) for name in tensors.other_keys[:5])
             notes.append(
                 f"{path}: the weights under {tensors.key!r} are used, not those under {others}. To use others, write "
-                "them to a file of their own: resnext convert ... --key KEY."
+                "them to a separate file: resnext convert ... --key KEY."
             )
         yield WeightsFile(path, tensors, layout, found, known, read_timm_config(path), notes)
 

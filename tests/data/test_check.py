@@ -68,7 +68,7 @@ def test_good_data_is_counted(photos):
     assert train == "train: 8 images (8 PNG); smallest, median, largest: 24x24, 24x24, 24x24"
     assert test == "validation and test: 4 images (4 PNG); smallest, median, largest: 30x20, 31x20, 31x20"
     assert in_train == "images of other parts that are in train as well: 0"
-    assert contradictions == "images with the same pixels as one of another class: 0"
+    assert contradictions == "images with the same pixels as an image of another class: 0"
     assert process.stderr == "train: 8 images read\nvalidation and test: 4 images read\n"
 
 
@@ -95,7 +95,7 @@ def test_bad_files_and_duplicates_are_named(photos, tmp_path, form):
     assert lines[start:-2] == [
         "images of other parts that are in train as well: 1",
         f"  {top}/test/b/leaked.bmp = {top}/train/b/000.png",
-        "images with the same pixels as one of another class: 1",
+        "images with the same pixels as an image of another class: 1",
         f"  {top}/train/[a]/other.webp = {top}/train/b/001.png",
     ]
     assert lines[-2].startswith(f"can't be read: {top}/train/b/cut.jpg: ")

@@ -147,7 +147,7 @@ def test_numbers_are_names_or_indices_and_never_both(tmp_path):
     assert [test.classes[label] for label in test.labels] == ["1", "2", "11", "12", *"3456789", "10"]
     (tmp_path / "val.txt").write_text("".join(f"img{i}.png {1 + i % 11}\n" for i in range(12)))
     with pytest.raises(
-        DataError, match=r"its labels are names of classes and indices of other classes. Write names that"
+        DataError, match=r"its labels can be read as names of classes and as indices of other classes. Write names that"
     ):
         load_splits(tmp_path)
 

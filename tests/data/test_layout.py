@@ -124,7 +124,7 @@ def test_a_test_folder_without_labels_is_said_and_not_used(tmp_path):
     examples, missing = open_data(tmp_path / "data").held_out(splits.held_out, splits.train.classes)
     assert (len(examples), missing) == (3, [])
     (words,) = open_data(tmp_path / "data").left_out()
-    assert words == f"{tmp_path / 'data' / 'test'}: not used, for it has neither class folders nor a label file"
+    assert words == f"{tmp_path / 'data' / 'test'}: not used, because it has neither class folders nor a label file"
 
 
 def test_a_class_called_test_is_explained(tmp_path):

@@ -80,9 +80,13 @@ def test_the_smallest_share_holds_out_a_group_and_an_empty_fold_is_refused(tmp_p
     assert held_out_mask(labels, groups, Holdout(held_out=0.01)).sum() == 6
     for name in ("cat", "dog"):
         flat(tmp_path / name, 3)
-    with pytest.raises(DataError, match=r"^fold 9 of 9 is empty, for there are too few images in a class; use fewer"):
+    with pytest.raises(
+        DataError, match=r"^fold 9 of 9 is empty, because there are too few images in a class; use fewer"
+    ):
         open_data(tmp_path).splits(Holdout(folds=9, fold=9))
-    with pytest.raises(DataError, match=r"^fold 3 of 3 is empty, for there are too few groups in a class; use fewer"):
+    with pytest.raises(
+        DataError, match=r"^fold 3 of 3 is empty, because there are too few groups in a class; use fewer"
+    ):
         open_data(tmp_path).splits(Holdout(folds=3, fold=3, group_by="0"))
 
 
@@ -115,7 +119,7 @@ def test_groups_are_found_in_paths(tmp_path):
         ({"folds": 5}, "`folds` and `fold` belong together: 5 and 1 hold out the first fifth. Received: 5 and None"),
         ({"folds": 5, "fold": 6}, "`folds` must be 2 or more, and `fold` from 1 to `folds`. Received: 5 and 6"),
         ({"folds": 1, "fold": 1}, "`folds` must be 2 or more, and `fold` from 1 to `folds`. Received: 1 and 1"),
-        ({"folds": 5, "fold": 1, "held_out": 0.2}, "`held_out` and `folds` exclude each other"),
+        ({"folds": 5, "fold": 1, "held_out": 0.2}, "`held_out` and `folds` cannot be combined"),
         ({"group_by": "("}, "`group_by` must be a regular expression (missing ), unterminated subpattern"),
     ],
 )

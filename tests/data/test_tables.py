@@ -83,7 +83,7 @@ def test_groups_of_a_table_are_held_out_whole(tmp_path):
     numbers = sorted(int(name[:2]) // 4 for name in labelled(splits.test))
     assert len(numbers) == 4
     assert len(set(numbers)) == 1
-    with pytest.raises(ArgumentError, match=r"--group-by: .*labels.csv has a column of groups already"):
+    with pytest.raises(ArgumentError, match=r"--group-by: .*labels.csv already has a column of groups"):
         open_data(tmp_path).splits(Holdout(group_by="x"))
 
 
@@ -95,7 +95,9 @@ def test_a_table_beside_labelled_parts_and_unlabelled_test_images(tmp_path):
     table(tmp_path / "sample_submission.csv", "id,label", "00,cat")
     source = open_data(tmp_path)
     assert everything(source.splits()) == LABELS
-    assert source.left_out() == [f"{tmp_path / 'test'}: not used, for it has neither class folders nor a label file"]
+    assert source.left_out() == [
+        f"{tmp_path / 'test'}: not used, because it has neither class folders nor a label file"
+    ]
     table(tmp_path / "test.csv", "id,label", "00,dog", "01,cat", "02,dog")
     splits = open_data(tmp_path).splits()
     assert labelled(splits.train) == LABELS
@@ -111,7 +113,7 @@ def test_a_table_beside_labelled_parts_and_unlabelled_test_images(tmp_path):
         ),
         (
             ["file,label", "00.png,cat", "99.png,dog", "98.png,dog"],
-            r"2 of 3 rows name no image, or one of .*, the first of them 99.png",
+            r"2 of 3 rows name an image that does not exist or is not unique, the first of them 99.png",
         ),
         (["file,label", "00.png,cat", "00.png,dog"], r"has two different rows for 00.png; keep one"),
         (["file,label", "00.png,cat", "01.png"], r"row 3 has no label; complete it"),
@@ -131,7 +133,9 @@ def test_tables_that_cannot_be_used_are_named(rows, words, tmp_path):
 def test_a_name_of_several_images_needs_its_path(tmp_path):
     for folder in ("a", "b"):
         flat(tmp_path / "photos" / folder, 3)
-    with pytest.raises(DataError, match=r"1 of 1 rows name no image, or one of .*, the first of them 00.png"):
+    with pytest.raises(
+        DataError, match=r"1 of 1 rows name an image that does not exist or is not unique, the first of them 00.png"
+    ):
         open_data(table(tmp_path / "t.csv", "file,label", "00.png,cat")).splits()
     rows = [f"photos/{folder}/{i:02}.png,{folder}" for folder in "ab" for i in range(3)]
     assert len(open_data(table(tmp_path / "t.csv", "file,label", *rows)).splits().train) == 4
@@ -141,7 +145,7 @@ def test_a_table_reaches_no_image_outside_its_folder(tmp_path):
     flat(tmp_path / "out", 2)
     flat(tmp_path / "in", 4)
     for name in ("../out/00.png", str(tmp_path / "out" / "01.png"), "sub/../../out/00.png", "elsewhere/00.png"):
-        with pytest.raises(DataError, match=r"1 of 2 rows name no image"):
+        with pytest.raises(DataError, match=r"1 of 2 rows name an image that does not"):
             open_data(table(tmp_path / "in" / "t.csv", "file,label", f"{name},cat", "01.png,dog")).splits()
     (tmp_path / "in" / "link.png").symlink_to(tmp_path / "out" / "00.png")
     with pytest.raises(DataError, match=r"link.png is a link that leads out of .*; pass --follow-links"):

@@ -107,7 +107,7 @@ def test_the_command_takes_the_backend_that_writes_a_format(trained, tmp_path):
     command = [sys.executable, "-m", "resnext", "export", trained[0], "--out", path]
     subprocess.run(command, check=True, capture_output=True, env={**os.environ, "KERAS_BACKEND": "jax"})
     assert refusal(resnext("predict", path, "x.png")) == (
-        f"{path}: PyTorch runs what is pickled in such a file, so resnext opens none. Pass the model that it was "
+        f"{path}: PyTorch runs code pickled in such files, so resnext does not open them. Pass the model that it was "
         "exported from, or export to .onnx."
     )
     program = (

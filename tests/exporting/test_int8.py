@@ -52,9 +52,9 @@ def test_int8_that_costs_too_much_is_refused(trained, colours, tmp_path, monkeyp
     convert(trained[0], tmp_path / "w.safetensors")
     with pytest.raises(ArgumentError, match=r"float16 and int8 are evaluated on images\. Pass labelled ones"):
         export(tmp_path / "w.safetensors", tmp_path / "b.onnx", options=ExportOptions(dtype="int8"))
-    with pytest.raises(ArgumentError, match=r"int8 takes uint8 images and has no maps\."):
+    with pytest.raises(ArgumentError, match=r"int8 accepts uint8 images and has no maps\."):
         ExportOptions(dtype="int8", maps=True)
     with pytest.raises(ArgumentError, match=r"`max_drop` must be from 0 to 1\. Received: 2"):
         ExportOptions(max_drop=2)
-    with pytest.raises(ArgumentError, match=r"a bundle has the weights as they are"):
+    with pytest.raises(ArgumentError, match=r"a bundle contains unchanged weights"):
         export(trained[0], tmp_path / "bundle", format="bundle", options=ExportOptions(maps=True))

@@ -44,7 +44,9 @@ def test_what_would_be_wrong_later_is_refused_at_once(trained, colours, tmp_path
     with pytest.raises(ArgumentError, match=r"^the class 'a\\nb' has more than one line, and labels\.txt has a class"):
         export(lines, tmp_path / "a.onnx")
     (tmp_path / "p.bin").write_bytes(b"something else")
-    with pytest.raises(ArgumentError, match=r"p\.bin: would be replaced, and is of something else\. Choose another"):
+    with pytest.raises(
+        ArgumentError, match=r"p\.bin: would be overwritten, but belongs to something else\. Choose another"
+    ):
         export(trained[0], tmp_path / "p.xml")
     with pytest.raises(ArgumentError, match=r"^`out` is empty\. Pass a file to write, such as network\.onnx"):
         export(trained[0], "")
@@ -57,7 +59,7 @@ def test_what_would_be_wrong_later_is_refused_at_once(trained, colours, tmp_path
     with pytest.raises(ArgumentError, match=r"The run was trained on it; pass labelled images: --data DATA$"):
         export(gone, tmp_path / "a.onnx", options=ExportOptions(dtype="float16"))
     done = export(gone, tmp_path / "a.onnx")
-    assert done.source == f"random colours, for the run's {tmp_path / 'nowhere'} can't be read"
+    assert done.source == f"random colours, because the run's {tmp_path / 'nowhere'} can't be read"
     with pytest.raises(
         ArgumentError, match=r"a\.onnx: is exported already\. Pass the model that it was exported from\."
     ):

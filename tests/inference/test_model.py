@@ -60,5 +60,5 @@ def test_what_is_no_model_is_refused(trained, weights, tmp_path):
     )
     headless = tmp_path / "headless.safetensors"
     save_weights(ResNeXt("resnext14_2x4d", include_top=False), headless)
-    with pytest.raises(WeightsError, match=r"has no head, so it tells no classes apart. Pass weights with a head\."):
+    with pytest.raises(WeightsError, match=r"has no head, so it cannot classify. Pass weights with a head\."):
         Model.open(headless)

@@ -48,7 +48,7 @@ def test_accuracy_of_classes_and_what_they_are_taken_for():
     labels = np.array([0, 0, 0, 0, 1, 1], np.int32)
     predicted = [0, 0, 0, 1, 1, 1]
     given = Evaluation.of(("a", "b", "c"), labels, [np.log(np.eye(3)[predicted] * 0.9 + 0.02)])
-    assert [(row.name, row.images, row.recall, row.taken_for) for row in given.class_metrics()] == [
+    assert [(row.name, row.images, row.recall, row.mistaken_for) for row in given.class_metrics()] == [
         ("a", 4, 0.75, "b"),
         ("b", 2, 1, None),
     ]

@@ -59,7 +59,7 @@ def test_compare_refuses_in_one_line(run, tmp_path):
     shutil.copytree(run, broken)
     (broken / "metrics.jsonl").unlink()
     assert refusal(resnext("compare", broken)) == (
-        f"{broken}: has no metrics.jsonl, so no epoch of it is finished. Pass another run."
+        f"{broken}: has no metrics.jsonl, so none of its epochs is finished. Pass another run."
     )
     for text in ("", "{", "[]", '{"epoch": "1"}', '{"epoch": 1}', "3"):
         (broken / "metrics.jsonl").write_text(text)

@@ -78,7 +78,7 @@ REFUSED = [
     ("POST", "/v1/classify", b"x", {"Content-Type": "multipart/form-data; boundary=x"}, 415, "nothing around it"),
     ("POST", "/v1/classify", b"x", {"Content-Encoding": "gzip"}, 415, "without Content-Encoding"),
     ("POST", "/v1/classify", b"x", {"Content-Length": str(MAX_BODY + 1)}, 413, "a body has 16,777,216 bytes at most"),
-    ("POST", "/v1/classify", b"x", {"Host": "example.com"}, 421, "for this machine only"),
+    ("POST", "/v1/classify", b"x", {"Host": "example.com"}, 421, "from this machine only"),
     ("POST", "/v1/classify", b"x", {"Origin": "http://example.com"}, 403, "other sites' pages"),
     ("POST", "/v1/classify", b"x", {"Sec-Fetch-Site": "cross-site"}, 403, "other sites' pages"),
     ("POST", "/v2/models/colours/infer", b"{", {}, 400, "the body must be JSON"),

@@ -20,7 +20,7 @@ def test_what_cannot_be_served_is_refused(trained, tmp_path):
     assert "no such model" in refusal(resnext("serve", tmp_path / "no"))
     assert refusal(resnext("serve")).startswith("no model. Pass a run, weights, or an exported file")
     assert refusal(resnext("serve", f"a={trained[0]}", f"a={trained[0]}", "--port", 0)) == (
-        "two models are called a. Give each a name of its own: NAME=MODEL"
+        "two models are called a. Give each its own name: NAME=MODEL"
     )
     for word in ("ü=x", "a=", "=x", "a b=x"):
         assert refusal(resnext("serve", word)).startswith(f"{word}: must be NAME=MODEL; a name has the letters a to z")

@@ -46,8 +46,8 @@ def test_small_sets_are_said():
         (
             {"batch_size": 512},
             [
-                "learning rate: 0.008 is that of rsb-a3 for batches of 2,048; for 512, --learning-rate 0.002 is in "
-                "proportion"
+                "learning rate: 0.008 is that of rsb-a3 for batches of 2,048; for 512, --learning-rate 0.002 would "
+                "be proportional"
             ],
         ),
     ],
@@ -67,7 +67,7 @@ def test_long_images_are_said():
     said = notes.about_shapes([(100, 100), (160, 40), (40, 100)], "crop")
     assert said == [
         "long images: half of them are at least 2.5 times as long as wide, and only their centre is evaluated; --fit "
-        "squash or --fit pad keeps them whole"
+        "squash or --fit pad keeps them complete"
     ]
     assert notes.about_shapes([(300, 200), (160, 40), (100, 100)], "crop") == []  # 3:2 is a usual photo
     assert notes.about_shapes([(160, 40)], "pad") == []

@@ -143,7 +143,7 @@ def test_validation_chooses_the_best_and_test_is_left_for_the_end(tmp_path, monk
 def test_dtype_is_the_runs(colours, tmp_path, dtype):
     if keras.backend.backend() == "jax" and dtype == "float64":
         with pytest.raises(
-            ArgumentError, match="float64 is float32 on JAX unless the environment has JAX_ENABLE_X64=1"
+            ArgumentError, match="float64 becomes float32 on JAX unless the environment has JAX_ENABLE_X64=1"
         ):
             train(colours, TINY, tmp_path / "run", recipe=QUICK, dtype=dtype)
         assert not (tmp_path / "run").exists()
@@ -364,7 +364,7 @@ def test_whole_images_are_kept_by_the_run_and_whatever_reads_it(tmp_path):
     assert re.search(r"images +24 pixels, resized to 24, squash\n", resnext("info", run.folder).stdout)
     tuned = resnext("train", tmp_path / "wide", "--weights", run.folder, "--epochs", 1, "--seed", 1, "--out",
                     tmp_path / "tuned")  # fmt: skip
-    assert "weights: trained with --fit squash, and this is --fit crop\n" in tuned.stderr
+    assert "weights: trained with --fit squash, but this run uses --fit crop\n" in tuned.stderr
     assert re.search(r"weights: trained on [1-4] of the 4 images that are held out now; to hold out", tuned.stderr)
 
 

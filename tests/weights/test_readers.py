@@ -73,7 +73,7 @@ def test_of_several_sets_of_weights_the_choice_is_said_and_can_be_made(tmp_path,
     ):
         convert(path, tmp_path / "x.safetensors", key="ema")
     with pytest.raises(
-        WeightsError, match=r"only PyTorch's own files have keys, and this is none. Leave out the key 'ema'"
+        WeightsError, match=r"only PyTorch files have keys, and this is not one. Leave out the key 'ema'"
     ):
         convert(out, tmp_path / "again.safetensors", key="ema")
     torch.save({"student": tensors(), "teacher": tensors(1)}, path)
@@ -102,7 +102,7 @@ def test_a_whole_file_without_weights_is_not_called_damaged(content, tmp_path):
 @pytest.mark.once
 def test_other_files_are_not_called_damaged(tmp_path):
     (tmp_path / "a.json").write_text('{"a": 1}')
-    with pytest.raises(WeightsError, match=r"a.json: no file of weights, and no index of one in parts.$"):
+    with pytest.raises(WeightsError, match=r"a.json: neither a weights file nor the index of one in parts.$"):
         network(tmp_path / "a.json")
     (tmp_path / "a.safetensors").write_bytes(b"\x89PNG\r\n\x1a\n and more")
     with pytest.raises(WeightsError, match=r"no file of weights. Allowed: safetensors, PyTorch's .pth, and HDF5.$"):
@@ -190,7 +190,7 @@ def test_safetensors_in_parts(theirs, tmp_path):
         with pytest.raises(WeightsError, match="incomplete or damaged index of a safetensors file in parts"):
             network(index)
     index.write_text(json.dumps({"weight_map": {**parts, "fc.bias": parts["fc.weight"]}}))
-    with pytest.raises(WeightsError, match=r"fc.bias is not where the index says"):
+    with pytest.raises(WeightsError, match=r"fc.bias is not in the file that the index names"):
         network(index)
 
 
