@@ -126,7 +126,7 @@ def _info_of_variant(variant: str) -> None:
     except ArgumentError:
         if not user_path(variant).exists():
             raise
-        raise ArgumentError(f"{variant}: no run folder. Pass a run folder, a variant, or a tag.") from None
+        raise ArgumentError(f"{variant}: not a run folder. Pass a run folder, a variant, or a tag.") from None
     descriptions = _descriptions(network)
     table = Table("stage", "output", network.name, "parameters", "multiply-adds", box=None)
     rows, cost = stage_complexities(network), complexity(network)

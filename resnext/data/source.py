@@ -163,7 +163,7 @@ class DataSource:
     def _check_holdout(self, holdout: Holdout, has_others: bool) -> None:
         if has_others and holdout.is_given:
             raise ArgumentError(
-                f"--held-out, --folds and --group-by draw images to test on, and {self} has some already. Leave them "
+                f"--held-out, --folds and --group-by draw images to test on, and {self} already has some. Leave them "
                 "out, or pass only the images to train on."
             )
 

@@ -112,7 +112,7 @@ def drawn_splits(train: Examples, paths: Sequence[str], groups: Sequence[str] | 
         )
     if not mask.any():
         raise DataError(
-            f"every class has one {'image' if groups is None else 'group'} only, which leaves none to test on; "
+            f"every class has one {'image' if groups is None else 'group'} only, which leaves none for testing; "
             "add images: at least one class needs two"
         )
     if lost := sorted({*train.labels.tolist()} - {*train.labels[~mask].tolist()}):

@@ -267,7 +267,7 @@ def image_shape(variant: Variant, input_shape, include_top: bool) -> tuple[int |
     if channels and side and side <= 4 < channels:
         other = "channels_last" if channels_first else "channels_first"
         raise ArgumentError(
-            f"`input_shape` must be {layout}. Received: {input_shape}, which reads as {other}; for that layout call "
+            f"`input_shape` must be {layout}. Received: {input_shape}, which looks like {other}; for that layout call "
             f"keras.config.set_image_data_format({other!r}) before."
         )
     sides = [side for side in input_shape if side is not None]

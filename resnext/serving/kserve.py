@@ -176,7 +176,7 @@ def _files(values: list[Any] | bytes, shape: list[int]) -> list[bytes]:
         raise RequestError(f"{INPUT} of BYTES must have the shape [n]")
     files = _lengths_and_bytes(values) if isinstance(values, bytes) else [_decoded(value) for value in values]
     if len(files) != shape[0]:
-        raise RequestError(f"{INPUT} has {len(files)} files, and its shape says {shape[0]}")
+        raise RequestError(f"{INPUT} has {len(files)} files, but its shape declares {shape[0]}")
     return files
 
 
@@ -209,7 +209,7 @@ def _pixels(values: list[Any] | bytes, shape: list[int]) -> np.ndarray:
         except (TypeError, ValueError) as error:
             raise RequestError(f"the data of {INPUT} must be {count} whole numbers from 0 to 255") from error
     if len(values) != count:
-        raise RequestError(f"{INPUT} has {len(values)} values, and its shape says {count}")
+        raise RequestError(f"{INPUT} has {len(values)} values, but its shape declares {count}")
     return np.frombuffer(values, np.uint8).reshape(shape)
 
 

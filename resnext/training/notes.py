@@ -112,7 +112,7 @@ def summary(config: RunConfig, splits: Splits, network: keras.Model) -> Iterator
         yield f"weights: {config.options.weights}"
     values = ", ".join(f"{name} {value}" for name, value in changed(recipe).items())
     yield f"recipe {recipe.name}: {values}"
-    left_out = f"; each epoch leaves {counted(rest, 'image')} out, others each time" if rest else ""
+    left_out = f"; each epoch leaves out {counted(rest, 'image')}, different ones each time" if rest else ""
     yield f"steps: {recipe.epochs * steps:,} of {counted(per_step, 'image')} each, {steps:,} in each epoch{left_out}"
     yield from _about_rate(recipe)
     stride = variant.stages[-1].output_stride

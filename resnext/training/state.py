@@ -113,8 +113,8 @@ class TrainingState:
         epoch, names = -(-self.step // plan.steps), plan.names_of(self.step - 1)
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         return TrainingDiverged(
-            f"{what} after step {self.step}, in epoch {epoch}: training diverged, and nothing of it is saved. Use a "
-            f"lower --learning-rate or another --dtype. Images of this step: {', '.join(names[:NAMED])}{more}"
+            f"{what} after step {self.step}, in epoch {epoch}: the training diverged, and this step was not saved. Use "
+            f"a lower --learning-rate or another --dtype. Images of this step: {', '.join(names[:NAMED])}{more}"
         )
 
     def to_facts(self) -> dict[str, Any]:

@@ -103,7 +103,9 @@ def _no_such_depth(name: str, match: re.Match) -> str:
     size = f"_{match['cardinality']}x{match['width']}d" if match["width"] else ""
     allowed = DEPTHS if family == "next" else RESNET_DEPTHS
     limit = "; legacy_, aa, d and t need the ImageNet stem" if imagenet else ""
-    return f"Unknown variant {name!r}: depth {depth} is none of {allowed}{limit}. Nearest: res{family}{nearest}{size}"
+    return (
+        f"Unknown variant {name!r}: depth {depth} is not one of {allowed}{limit}. Nearest: res{family}{nearest}{size}"
+    )
 
 
 def _nearest(name: str) -> str:

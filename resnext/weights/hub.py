@@ -86,7 +86,7 @@ def _check_same_network(known: PublishedWeights | None, variant: Variant | None)
 def other_network(source: object, theirs: str, variant: Variant) -> WeightsError:
     """Return the error for weights of another network."""
     return WeightsError(
-        f"{source}: these are weights of {theirs}, and the network is {variant.name}. Use the variant {theirs}, or "
+        f"{source}: these are weights of {theirs}, but the network is {variant.name}. Use the variant {theirs}, or "
         "other weights."
     )
 

@@ -133,7 +133,7 @@ def test_data_with_a_test_part_is_not_drawn_from(tmp_path):
         for name in ("a", "b"):
             flat(tmp_path / part / name, 3)
     for draw in (Holdout(held_out=0.2), Holdout(folds=3, fold=1), Holdout(group_by=".")):
-        with pytest.raises(ArgumentError, match=r"draw images to test on, and .* has some already\. Leave them out"):
+        with pytest.raises(ArgumentError, match=r"draw images to test on, and .* already has some\. Leave them out"):
             open_data(tmp_path).splits(draw)
-    with pytest.raises(ArgumentError, match=r"and digits has some already"):
+    with pytest.raises(ArgumentError, match=r"and digits already has some"):
         open_data("digits").splits(Holdout(folds=3, fold=1))

@@ -97,7 +97,9 @@ def test_a_part_of_a_network_is_a_model_of_keras(network, tmp_path):
 @pytest.mark.once
 @pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28), (3, None, 32)])
 def test_a_shape_of_the_other_layout_is_refused(shape):
-    with pytest.raises(ArgumentError, match=r"which reads as channels_first; for that layout call keras.config.set_im"):
+    with pytest.raises(
+        ArgumentError, match=r"which looks like channels_first; for that layout call keras.config.set_im"
+    ):
         resnext.ResNeXt("resnext11_2x4d", input_shape=shape)
     assert resnext.ResNeXt("resnext11_2x4d", input_shape=(32, 32, 12), classes=2).input_shape[-1] == 12
 

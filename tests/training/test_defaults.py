@@ -120,7 +120,9 @@ def test_the_shortest_command_is_a_whole_one(tmp_path, monkeypatch):
     assert lines[3] == "data: 30 images of 3 classes to train on, 6 to evaluate on"
     assert lines[4] == "network: resnext14_8x4d at 64 pixels, 3,942,211 parameters, float32"
     assert lines[5].startswith("recipe photos: epochs 1, batch_size 8, learning_rate 0.0125, ")
-    assert lines[6] == ("steps: 3 of 8 images each, 3 in each epoch; each epoch leaves 6 images out, others each time")
+    assert lines[6] == (
+        "steps: 3 of 8 images each, 3 in each epoch; each epoch leaves out 6 images, different ones each time"
+    )
     run = Run.open("runs/my photos.v2-resnext14_8x4d-1")
     assert (run.config.recipe.batch_size, run.config.recipe.learning_rate) == (8, 0.0125)
     assert defaults.default_folder(open_data(photos), get_variant("resnext14_8x4d")) == Path(

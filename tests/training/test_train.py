@@ -163,8 +163,9 @@ def test_divergence_is_one_line(colours, tmp_path):
         "--learning-rate", 1e30, "--batch-size", 8,
     )  # fmt: skip
     assert re.fullmatch(
-        r"the (validation )?loss is (nan|inf) after step \d+, in epoch \d+: training diverged, and nothing of it is "
-        r"saved. Use a lower --learning-rate or another --dtype. Images of this step: (\S+/train/\w+/\d+.png(, )?){8}",
+        r"the (validation )?loss is (nan|inf) after step \d+, in epoch \d+: the training diverged, and this step was "
+        r"not saved. Use a lower --learning-rate or another --dtype. Images of this step: "
+        r"(\S+/train/\w+/\d+.png(, )?){8}",
         refusal(process),
     )
 
@@ -180,7 +181,9 @@ def test_divergence_keeps_the_epochs_before(colours, tmp_path, monkeypatch):
         return dataclasses.replace(evaluation, losses=evaluation.losses * next(losses))
 
     monkeypatch.setattr("resnext.training.session.evaluate_examples", diverge)
-    with pytest.raises(TrainingDiverged, match=r"^the validation loss is nan after step 18, in epoch 2: training div"):
+    with pytest.raises(
+        TrainingDiverged, match=r"^the validation loss is nan after step 18, in epoch 2: the training div"
+    ):
         train(colours, TINY, tmp_path / "run", recipe=QUICK)
     monkeypatch.undo()
     with (tmp_path / "run" / "metrics.csv").open() as file:

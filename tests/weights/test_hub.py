@@ -33,7 +33,7 @@ def test_wrong_sources_are_named(cache):
         "none.safetensors": "^none.safetensors: no such weights file.$",
         "resnext50_32x4d.none": "no published weights of that name; those of this network: resnext50_32x4d.a1_in1k, ",
         "nonsense": "no published weights of that name; `resnext list --weights` shows them.$",
-        "resnext101_32x8d.tv_in1k": "these are weights of resnext101_32x8d, and the network is resnext14_4x4d. "
+        "resnext101_32x8d.tv_in1k": "these are weights of resnext101_32x8d, but the network is resnext14_4x4d. "
         "Use the variant resnext101_32x8d, or other weights.$",
     }.items():
         with pytest.raises(WeightsError, match=words):

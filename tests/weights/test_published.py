@@ -18,7 +18,7 @@ def test_licences_are_said_once(cache, caplog):
     folder.rename(cache / "hub" / "models--timm--resnext50_32x4d.fb_ssl_yfcc100m_ft_in1k")
     for _ in range(2):
         with pytest.raises(
-            WeightsError, match="these are weights of resnext14_4x4d, and the network is resnext50_32x4d"
+            WeightsError, match="these are weights of resnext14_4x4d, but the network is resnext50_32x4d"
         ):
             network("resnext50_32x4d.fb_ssl_yfcc100m_ft_in1k", "resnext50_32x4d")
     words = "the weights resnext50_32x4d.fb_ssl_yfcc100m_ft_in1k are for non-commercial use only (Creative Commons"

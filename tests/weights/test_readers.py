@@ -168,7 +168,7 @@ def test_a_folder_says_what_shapes_do_not(tmp_path):
         WeightsError, match="these weights are for anti_aliasing='average', the network resnet50d has None"
     ):
         load_weights(ResNeXt("resnet50d", classes=10), tmp_path / "aa.safetensors")
-    with pytest.raises(WeightsError, match="these are weights of resnet50d, and the network is resnext50_32x4d"):
+    with pytest.raises(WeightsError, match="these are weights of resnet50d, but the network is resnext50_32x4d"):
         convert(tmp_path, tmp_path / "other.safetensors", variant="resnext50_32x4d")
 
 
@@ -198,7 +198,7 @@ def test_safetensors_in_parts(theirs, tmp_path):
 def test_another_network_is_called_by_its_name(tmp_path):
     torch.save(tensors(), tmp_path / "w.pth")
     words = (
-        "w.pth: these are weights of resnext14_4x4d, and the network is resnext26_4x4d. Use the variant resnext14_4x4d"
+        "w.pth: these are weights of resnext14_4x4d, but the network is resnext26_4x4d. Use the variant resnext14_4x4d"
     )
     with pytest.raises(WeightsError, match=words):
         network(tmp_path / "w.pth", "resnext26_4x4d")
