@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import subprocess
+import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -52,12 +54,22 @@ def no_command_outlives_its_test():
         command.kill()
 
 
-@pytest.fixture(autouse=True)
-def a_command_in_this_process_leaves_the_logger():
-    """`main` makes a command's lines of everything; later tests are of a program that has not called it."""
-    handlers, propagate = [*logger.handlers], logger.propagate
-    yield
-    logger.handlers[:], logger.propagate = handlers, propagate
+@pytest.fixture
+def main():
+    """The command line in this process, which it leaves as it was: `main` is made for a process of its own."""
+    from resnext.cli import main as cli
+
+    handlers, propagate, filters = [*logger.handlers], logger.propagate, [*warnings.filters]
+    signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    hook, interval, stderr = sys.unraisablehook, sys.getswitchinterval(), sys.stderr
+    yield cli.main
+    logger.handlers[:], logger.propagate, warnings.filters[:] = handlers, propagate, filters
+    for number, handler in signals.items():
+        signal.signal(number, handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
+    signal.set_wakeup_fd(-1)  # it would end the process at the next signal
+    sys.unraisablehook, sys.stderr = hook, stderr
+    sys.setswitchinterval(interval)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import sys
 import pytest
 
 from resnext.backend import installed_backend
-from resnext.cli import main as cli
 from support.command import fresh_resnext, refusal
 
 
@@ -57,7 +56,7 @@ def test_unknown_backend_is_one_line(tmp_path):
      ("torch", None, "train", False)],
 )  # fmt: skip
 @pytest.mark.once
-def test_only_work_on_jax_starts_again_for_huge_pages(backend, asked, command, again, monkeypatch):
+def test_only_work_on_jax_starts_again_for_huge_pages(backend, asked, command, again, main, monkeypatch):
     started = []
 
     def execv(*command):
@@ -72,7 +71,7 @@ def test_only_work_on_jax_starts_again_for_huge_pages(backend, asked, command, a
     if asked is None:
         monkeypatch.delenv("GLIBC_TUNABLES")
     with pytest.raises(SystemExit):
-        cli.main()
+        main()
     assert started == ([(sys.executable, sys.orig_argv)] if again else [])
     if again:
         assert os.environ["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"
@@ -84,11 +83,11 @@ def test_only_work_on_jax_starts_again_for_huge_pages(backend, asked, command, a
      ("--xla_gpu_deterministic_ops=false", "--xla_gpu_deterministic_ops=false")],
 )  # fmt: skip
 @pytest.mark.once
-def test_jax_adds_in_one_order_on_a_gpu_unless_the_user_says_otherwise(given, expected, monkeypatch):
+def test_jax_adds_in_one_order_on_a_gpu_unless_the_user_says_otherwise(given, expected, main, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["resnext", "list", "--help"])
     monkeypatch.setenv("XLA_FLAGS", given or "")
     if given is None:
         monkeypatch.delenv("XLA_FLAGS")
     with pytest.raises(SystemExit):
-        cli.main()
+        main()
     assert os.environ["XLA_FLAGS"] == expected

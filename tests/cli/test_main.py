@@ -50,12 +50,12 @@ def test_help_and_facts_do_not_wait_for_keras():
 
 
 @pytest.mark.once
-def test_a_bug_of_ours_keeps_its_traceback(monkeypatch):
+def test_a_bug_of_ours_keeps_its_traceback(main, monkeypatch):
     """Whatever is raised in our own lines: only errors that we name are the user's."""
     for bug in (ValueError("too many values to unpack"), RuntimeError("x"), ImportError("y"), KeyError("z")):
         monkeypatch.setattr(cli, "commands", lambda argv, bug=bug: (_ for _ in ()).throw(bug))
         with pytest.raises(type(bug)):
-            cli.main()
+            main()
 
 
 @pytest.mark.once

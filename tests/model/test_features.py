@@ -135,6 +135,7 @@ def test_drop_path_leaves_whole_images_at_their_shortcut():
     np.testing.assert_allclose(run(network, x), run(plain, x), rtol=1e-5)
 
 
+@pytest.mark.once  # every family computes on every backend in test_parity
 @pytest.mark.parametrize("name", ["seresnextaa14d_4x4d", "ecaresnext14t_4x4d", "resnet18", "legacy_seresnext14_4x4d"])
 def test_the_wider_family_folds_changes_form_saves_and_recomputes(tmp_path, name):
     network = ResNeXt(name, input_shape=(64, 64, 3), classes=4, classifier_activation=None)

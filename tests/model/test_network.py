@@ -1,9 +1,10 @@
 """ResNeXt(...): what its arguments mean, and that every network saves, loads and computes in every dtype."""
 
-from pathlib import Path
+from pathlib import functools
 
 import keras
 import numpy as np
+import Path
 import pytest
 
 from resnext.images.preprocessing import Preprocessing, preprocess_input
@@ -105,12 +106,18 @@ def test_wrong_arguments_are_refused(arguments, words):
 
 
 @pytest.mark.parametrize(
-    ("form", "shortcut"), [*((form, "B") for form in FORMS), *(("c", shortcut) for shortcut in ("A", "C", "none"))]
+    ("form", "shortcut"),
+    [
+        pytest.param(form, shortcut, marks=[] if (form, shortcut) == ("c", "B") else pytest.mark.once)
+        for form in FORMS
+        for shortcut in ("A", "B", "C", "none")
+    ],
 )
 def test_saves_and_loads_in_safe_mode_with_equal_outputs(tmp_path, form, shortcut):
+    """Every pair on one backend, for Keras saves alike on all of them."""
     from resnext.variants.variant import Variant
 
-    variant = Variant((1, 2, 1), 4, 4, shortcut=shortcut)
+    variant = Variant((1, 2, 1), 2, 4, shortcut=shortcut)
     network = ResNeXt(variant, input_shape=(16, 16, 3), classes=4, form=form)
     network.save(tmp_path / "network.keras")
     loaded = keras.saving.load_model(tmp_path / "network.keras", safe_mode=True)
@@ -139,21 +146,28 @@ def test_channels_first_is_the_same_network():
     assert np.isfinite(first.train_on_batch(np.moveaxis(x, -1, 1), np.array([0, 1])))
 
 
+@functools.cache
+def in_float32():
+    """The weights of a network, and its probabilities of four images."""
+    keras.utils.set_random_seed(0)
+    network = ResNeXt(TINY, input_shape=(32, 32, 3), classes=4)
+    return network.get_weights(), run(network, images(4, 32, 32, 3))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_float_policy_trains_and_predicts(dtype):
     if BACKEND == "jax" and dtype == "float64":
         pytest.skip("JAX has float64 only under jax_enable_x64, and Keras computes in float32 there")
-    keras.utils.set_random_seed(0)
-    plain = ResNeXt(TINY, input_shape=(32, 32, 3), classes=4)
+    weights, expected = in_float32()
     with keras_config(dtype):
         network = ResNeXt(TINY, input_shape=(32, 32, 3), classes=4)
         other = to_form(network, "b")
     assert other.get_layer("stem_conv").dtype_policy.name == dtype
     assert network.output.dtype == ("float64" if dtype == "float64" else "float32")
-    network.set_weights(plain.get_weights())
+    network.set_weights(weights)
     x = images(4, 32, 32, 3)
     tolerance = {"float32": 1e-6, "float64": 1e-4}.get(dtype, 0.05)
-    np.testing.assert_allclose(run(network, x), run(plain, x), atol=tolerance)
+    np.testing.assert_allclose(run(network, x), expected, atol=tolerance)
     network.compile("sgd", "sparse_categorical_crossentropy")
     before = network.get_weights()
     for _ in range(6):  # in mixed_float16 the first steps are skipped until the loss scale fits

@@ -28,7 +28,7 @@ def outputs(model, x):
     return keras.tree.flatten(computed(model, x))
 
 
-@pytest.mark.parametrize("imports", IMPORTS)
+@pytest.mark.parametrize("imports", [IMPORTS[0], pytest.param(IMPORTS[1], marks=pytest.mark.once)])
 def test_a_fresh_process_loads_what_was_saved(tmp_path, network, imports):
     pyramid = resnext.backbone("resnext14_2x4d", input_shape=(32, 32, 3), out_stages=(2, 3))
     inputs = keras.Input((32, 32, 3))

@@ -130,6 +130,7 @@ def _compare_gradients(network, name, kind):
             np.testing.assert_allclose(sample(ours[key], 6), theirs["sample"], rtol=0, atol=tolerance, err_msg=key)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("weights", FAMILIES, indirect=True)
 def test_round_trip_is_bit_identical(weights, tmp_path):
     name, path = weights
