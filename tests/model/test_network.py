@@ -1,10 +1,10 @@
 """ResNeXt(...): what its arguments mean, and that every network saves, loads and computes in every dtype."""
 
-from pathlib import functools
+import functools
+from pathlib import Path
 
 import keras
 import numpy as np
-import Path
 import pytest
 
 from resnext.images.preprocessing import Preprocessing, preprocess_input
