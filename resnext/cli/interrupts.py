@@ -71,9 +71,8 @@ class Interrupts:
         request = active_request()
         if request and request.failure:
             request.noticed.wait(GRACE)
-            time.sleep(SOON)
-            self._end(number, request)
-        elif again or request is None or (number == signal.SIGINT and not request.is_answered):
+            again = True
+        if again or request is None or (number == signal.SIGINT and not request.is_answered):
             time.sleep(SOON)
             self._end(number, request)
         else:
@@ -86,12 +85,7 @@ class Interrupts:
         """End the process unless the main thread does; leave no folder without a checkpoint."""
         if not self.ending.acquire(blocking=False):
             return
-        ended: BaseException = KeyboardInterrupt("interrupted")
-        if request and request.failure:
-            ended = request.failure
-        elif request:
-            request.raised = stopped_by(number)
-            ended = request.described(request.raised)
+        ended = request.given_up(number) if request else KeyboardInterrupt("interrupted")
         clean_up()
         self._print(str(ended))
         os._exit(getattr(ended, "exit_code", exit_code(number)))

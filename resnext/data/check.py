@@ -123,7 +123,7 @@ class DataReport:
 
 
 def check_data(
-    data: str | Path, *, follow_links: bool = False, done: Callable[[int, int], None] | None = None
+    data: str | Path, *, follow_links: bool = False, done: Callable[[int, int], None] = lambda images, total: None
 ) -> DataReport:
     """Read every image of a data set once, completely.
 
@@ -153,8 +153,7 @@ def check_data(
         for i, seen in enumerate(_looks(examples)):
             part.add(i, seen)
             read += 1
-            if done:
-                done(read, total)
+            done(read, total)
         logger.info(f"{name}: {len(examples):,} images read")
         train = train or part
         parts.append(part)

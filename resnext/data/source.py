@@ -169,7 +169,7 @@ class DataSource:
 
     def _pool_of_table(self, layout: Layout, holdout: Holdout) -> Pool:
         """Return the images that the table labels; parts beside it count if it has no splits."""
-        table, by_part = layout.table or layout.root, _rows_by_part(layout.table, self.rows)
+        table, by_part = layout.table, _rows_by_part(layout.table, self.rows)
         train = by_part.pop("train", [])
         if not train:
             raise DataError(

@@ -77,12 +77,19 @@ class StopRequest:
         A training outside the main thread, which receives no signals, continues to wait.
         """
         self.failure = error
-        if _active and _active[-1] is self:
+        if self.handlers:
             os.kill(os.getpid(), next(iter(self.handlers)))
 
     def described(self, stopped: Stopped) -> Stopped:
         """Return the exception with the outcome of the training added."""
         return Stopped(f"{stopped}{self.outcome()}", stopped.exit_code)
+
+    def given_up(self, number: int) -> BaseException:
+        """Return the exception of a training that a process ends without waiting for it, because of a signal."""
+        if self.failure:
+            return self.failure
+        self.raised = stopped_by(number)
+        return self.described(self.raised)
 
     def _ask(self, number: int, frame) -> None:
         if self.failure:
@@ -132,8 +139,8 @@ def stop_on_signals() -> Iterator[StopRequest]:
     finally:
         request.noticed.set()
         _active.remove(request)
-        for number, handler in request.handlers.items():
-            signal.signal(number, handler)
+        while request.handlers:
+            signal.signal(*request.handlers.popitem())
 
 
 def stopped_by(number: int) -> Stopped:
