@@ -223,7 +223,7 @@ def test_damaged_image_is_one_line(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--variant", "resnext51_32x4d"], "Unknown variant 'resnext51_32x4d': depth 51 is none of"),
+        (["--variant", "resnext51_32x4d"], "Unknown variant 'resnext51_32x4d': depth 51 is not one of 14, 26, 50"),
         (["--recipe", "magic"], "unknown recipe 'magic'. The recipes are photos"),
         (["--epochs", "0"], "`epochs` must be a whole number, at least 1. Received: 0"),
         (["--batch-size", "-1"], "`batch_size` must be a whole number, at least 1. Received: -1"),
