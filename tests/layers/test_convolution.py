@@ -1,8 +1,10 @@
 """Every route of the grouped convolution, against a loop over positions and groups."""
 
+import itertools
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -48,29 +50,45 @@ def reference(x, kernel, groups, strides, dilation, padding, upstream=None):
     return outputs, d_x, d_kernel
 
 
-def step(route, x, kernel, groups, upstream, dtype="float32", **arguments):
-    """Outputs of the layer and the gradients of x and kernel for the slopes `upstream`."""
-    first = arguments["data_format"] == "channels_first"
-    to_layout = (lambda a: np.moveaxis(a, -1, 1)) if first else (lambda a: a)
-    to_last = (lambda a: np.moveaxis(a, 1, -1)) if first else (lambda a: a)
-    inputs = keras.Input(batch_shape=to_layout(x).shape)
-    images = Images(to_layout(x), dtype=dtype)
-    layer = GroupedConv2D(kernel.shape[-1], kernel.shape[:2], groups=groups, use_bias=False, dtype=dtype, **arguments)
-    model = keras.Model(inputs, layer(images(inputs)))
-    layer.route = route
-    layer.kernel.assign(kernel)
-    zeros = np.zeros_like(to_layout(x))
-    outputs = computed(model, zeros)
+def step(ways, x, kernel, upstream, dtype, **arguments):
+    """Outputs of the layer and the gradients of x and kernel for the slopes `upstream`, for each route and layout.
+
+    One network has them all: to trace and compile it takes longer than the step.
+    """
+    inputs = keras.Input(batch_shape=(len(x), 1, 1, 1))
+    pairs, outputs = [], []
+    for route, data_format in ways:
+        images = Images(in_layout(x, data_format), dtype=dtype)
+        layer = GroupedConv2D(kernel.shape[-1], kernel.shape[:2], use_bias=False, dtype=dtype, data_format=data_format,
+                              **arguments)  # fmt: skip
+        outputs.append(layer(images(inputs)))
+        layer.route = route
+        layer.kernel.assign(kernel)
+        pairs.append((images.images, layer.kernel))
+    model = keras.Model(inputs, outputs)
+    zeros = np.zeros(inputs.shape, "float32")
+    computed_outputs = computed(model, zeros)
 
     def loss(slopes, predicted):
         return keras.ops.sum(keras.ops.cast(predicted, "float32") * keras.ops.cast(slopes, "float32"))
 
-    model.compile(keras.optimizers.SGD(1.0), loss)
-    before = [keras.ops.convert_to_numpy(keras.ops.cast(v, "float32")) for v in (images.images, layer.kernel)]
-    model.train_on_batch(zeros, to_layout(upstream))
-    after = [keras.ops.convert_to_numpy(keras.ops.cast(v, "float32")) for v in (images.images, layer.kernel)]
-    d_x, d_kernel = (old - new for old, new in zip(before, after, strict=True))
-    return to_last(outputs), to_last(d_x), d_kernel
+    def values():
+        return [[keras.ops.convert_to_numpy(keras.ops.cast(v, "float32")) for v in pair] for pair in pairs]
+
+    model.compile(keras.optimizers.SGD(1.0), [loss] * len(ways))
+    before = values()
+    model.train_on_batch(zeros, [in_layout(upstream, data_format) for _, data_format in ways])
+    after = values()
+    for (_, data_format), y, old, new in zip(ways, computed_outputs, before, after, strict=True):
+        d_x, d_kernel = (one - other for one, other in zip(old, new, strict=True))
+        yield in_layout(y, data_format, back=True), in_layout(d_x, data_format, back=True), d_kernel
+
+
+def in_layout(array, data_format, back=False):
+    """An array with the channels last in a layout, or back."""
+    if data_format == "channels_last":
+        return array
+    return np.moveaxis(array, 1, -1) if back else np.moveaxis(array, -1, 1)
 
 
 CASES = {
@@ -87,30 +105,24 @@ CASES = {
     "one pixel kernel, one group, stride": {"channels": 12, "filters": 20, "groups": 1, "kernel_size": 1, "strides": 2},
     "one group": {"channels": 8, "filters": 12, "groups": 1},
 }
-FIRST = ["narrow groups", "stride, padded on one side", "dilation", "one pixel kernel, one group"]
-LAYOUTS = [*((case, "channels_last") for case in CASES), *((case, "channels_first") for case in FIRST)]
+LAYOUTS = ["channels_last", "channels_first"]
 POINTWISE = [name for name in CASES if name.startswith("one pixel kernel, one group")]
 
 
-@pytest.mark.parametrize("route", ROUTES)
-@pytest.mark.parametrize(("case", "data_format"), LAYOUTS)
-def test_every_route_is_the_definition(case, route, data_format):
-    for ours, truth in zip(*both(case, route, data_format, "float32"), strict=True):
-        np.testing.assert_allclose(ours, truth, rtol=1e-4, atol=2e-4)
+@pytest.mark.parametrize("name", CASES)
+def test_every_route_is_the_definition(name):
+    for way, ours, truth in compared(name, ROUTES, "float32"):
+        np.testing.assert_allclose(ours, truth, rtol=1e-4, atol=2e-4, err_msg=way)
 
 
-@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
-@pytest.mark.parametrize("route", [route for route in ROUTES if route != "native"])
-@pytest.mark.parametrize("case", ["narrow groups", "stride", "dilation", *POINTWISE])
-def test_bfloat16_stays_within_its_precision(case, route, data_format):
-    for ours, truth in zip(*both(case, route, data_format, "mixed_bfloat16"), strict=True):
-        assert np.abs(ours - truth).max() < 0.03 * np.abs(truth).max()  # bfloat16 has 8 bits
+@pytest.mark.parametrize("name", ["narrow groups", "stride", "dilation", *POINTWISE])
+def test_bfloat16_stays_within_its_precision(name):
+    for way, ours, truth in compared(name, [route for route in ROUTES if route != "native"], "mixed_bfloat16"):
+        assert np.abs(ours - truth).max() < 0.03 * np.abs(truth).max(), way  # bfloat16 has 8 bits
 
 
-def both(name, route, data_format, dtype):
-    """What the layer gives in a case, and what the definition gives."""
-    if route == "product" and name not in POINTWISE:
-        pytest.skip("the route is for 1x1 convolutions in one group")
+def compared(name, routes, dtype):
+    """Of each route in both layouts: what it is, what the layer gives in a case, and what the definition gives."""
     case = {"strides": 1, "dilation": 1, "padding": "same", "kernel_size": 3, "sides": (9, 7), **CASES[name]}
     rng = np.random.default_rng(1)
     x = rng.normal(size=(2, *case["sides"], case["channels"]))
@@ -118,15 +130,23 @@ def both(name, route, data_format, dtype):
     kernel = rng.normal(size=(side, side, case["channels"] // groups, case["filters"]))
     place = (case["strides"], case["dilation"], case["padding"])
     upstream = rng.normal(size=reference(x, kernel, groups, *place)[0].shape)
-    expected = reference(x, kernel, groups, *place, upstream)
-    if BACKEND == "tensorflow" and route == "direct":
-        compute_dtype = dtype.removeprefix("mixed_")
-        if not tensorflow_trains(compute_dtype, data_format == "channels_first", groups > 1):
-            pytest.skip(
-                f"TensorFlow has no such gradient in {compute_dtype} on this processor, and the route is unused"
-            )
+    truths = reference(x, kernel, groups, *place, upstream)
+    ways = [way for way in itertools.product(routes, LAYOUTS) if is_for(*way, name, dtype, groups)]
     arguments = {"strides": case["strides"], "dilation_rate": case["dilation"], "padding": case["padding"]}
-    return step(route, x, kernel, groups, upstream, dtype, data_format=data_format, **arguments), expected
+    arrays = step(ways, x, kernel, upstream, dtype, groups=groups, **arguments)
+    for way, given in zip(ways, arrays, strict=True):
+        for what, ours, truth in zip(("outputs", "gradient of x", "of the kernel"), given, truths, strict=True):
+            yield f"{way}: {what}", ours, truth
+
+
+def is_for(route, data_format, name, dtype, groups):
+    """Whether the layer ever takes the route there: the product is for 1x1 convolutions in one group, and TensorFlow
+    has not every gradient on every processor."""
+    if route == "product":
+        return name in POINTWISE
+    if BACKEND == "tensorflow" and route == "direct":
+        return tensorflow_trains(dtype.removeprefix("mixed_"), data_format == "channels_first", groups > 1)
+    return True
 
 
 def test_it_is_keras_conv2d_with_the_same_weights_bias_and_activation():
@@ -174,22 +194,25 @@ def test_route_follows_backend_device_and_shape(backend, accelerator, trains, gr
     assert fastest_route(backend, accelerator, trains, groups, pointwise) == route
 
 
+def trained_route(dtype):
+    """The route of a grouped convolution after a step of training."""
+    layer = GroupedConv2D(8, 3, padding="same", groups=2, dtype=dtype)
+    inputs = keras.Input((8, 8, 8))
+    model = keras.Model(inputs, layer(inputs))
+    model.compile("sgd", "mse", jit_compile=False)
+    model.train_on_batch(np.ones((2, 8, 8, 8)), np.ones((2, 8, 8, 8)))
+    return layer.route
+
+
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="oneDNN is TensorFlow's")
-@pytest.mark.parametrize(("dtype", "one_dnn"), [("float16", "1"), ("float32", "0")])
-def test_groups_are_trained_where_tensorflow_cannot(dtype, one_dnn):
+def test_groups_are_trained_where_tensorflow_cannot():
     """Float16 and builds without oneDNN have no gradient for groups: the layer takes another route."""
-    code = f"""
-import keras, numpy as np
-from resnext.layers.convolution import GroupedConv2D
-inputs = keras.Input((8, 8, 8))
-layer = GroupedConv2D(8, 3, padding="same", groups=2, dtype="{dtype}")
-model = keras.Model(inputs, layer(inputs))
-model.compile("sgd", "mse", jit_compile=False)
-model.train_on_batch(np.ones((2, 8, 8, 8)), np.ones((2, 8, 8, 8)))
-print(layer.route)
-"""
-    environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": one_dnn}
-    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    assert trained_route("float16") == "merged"
+    code = "from layers.test_convolution import trained_route; print(trained_route('float32'))"
+    environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0"}
+    tests = Path(__file__).parent.parent
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tests, capture_output=True, text=True,
+                         timeout=120)  # fmt: skip
     assert ran.stdout.strip() == "merged", ran.stderr[-2000:]
 
 
