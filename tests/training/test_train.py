@@ -36,17 +36,52 @@ def test_train_learns_and_says_so(trained):
     assert len(re.findall(r"epoch \d/6  loss .* images/s", process.stderr)) == 6
 
 
-def test_remat_trains_the_same_network(colours, tmp_path):
-    arguments = ["train", colours, "--variant", TINY, "--image-size", 24, "--epochs", 1, "--batch-size", 16]
-    weights = []
-    for out, more in (("plain", []), ("remat", ["--remat"])):
-        process = resnext(*arguments, "--learning-rate", 0.001, "--out", tmp_path / out, *more)
-        assert process.returncode == 0, process.stderr
-        weights.append(load_file(tmp_path / out / "last.safetensors"))
-    plain, remat = weights
+MIXED = dataclasses.replace(QUICK, epochs=2, crop="resized", mixup=0.2)
+
+
+@pytest.fixture(scope="module")
+def mixed(colours, tmp_path_factory):
+    """A run to compare with, and what `train` returned."""
+    folder = tmp_path_factory.mktemp("mixed") / "run"
+    return folder, train(colours, TINY, folder, recipe=MIXED, seed=1, workers=0)
+
+
+def test_the_seed_decides_the_run_and_workers_change_nothing(colours, mixed, tmp_path):
+    for name, seed in (("same", 1), ("other", 2)):
+        train(colours, TINY, tmp_path / name, recipe=MIXED, seed=seed, workers=3)
+    metrics = [(folder / "metrics.csv").read_text() for folder in (mixed[0], tmp_path / "same", tmp_path / "other")]
+    assert metrics[0] == metrics[1] != metrics[2]
+    said = refusal(resnext("train", colours, "--variant", TINY, "--workers", -1, "--out", tmp_path / "run"))
+    assert said == "`workers` must be at least 0. Received: -1"
+
+
+def test_remat_trains_the_same_network(colours, mixed, tmp_path):
+    train(colours, TINY, tmp_path / "remat", recipe=MIXED, seed=1, remat=True)
+    plain, remat = (load_file(folder / "last.safetensors") for folder in (mixed[0], tmp_path / "remat"))
     assert plain.keys() == remat.keys()
     for name, array in plain.items():
         np.testing.assert_allclose(remat[name], array, rtol=1e-2, atol=2e-3, err_msg=name)
+
+
+def test_the_average_is_judged_and_kept_and_training_goes_on_without_it(colours, mixed, tmp_path):
+    averaged = train(colours, TINY, tmp_path / "run", recipe=dataclasses.replace(MIXED, ema=0.9), seed=1)
+    for folder, trained in (mixed, (tmp_path / "run", averaged)):
+        evaluation = evaluate(folder, colours, weights="last")
+        assert evaluation.loss == pytest.approx(losses(folder)[-1], abs=1e-4)
+        assert trained.test.loss == pytest.approx(evaluation.loss, abs=1e-4)
+    rows = [list(csv.DictReader((folder / "metrics.csv").open())) for folder in (mixed[0], tmp_path / "run")]
+    for one, other in zip(*rows, strict=True):
+        assert float(one["train_loss"]) == pytest.approx(float(other["train_loss"]), rel=1e-4)
+        assert one["validation_loss"] != other["validation_loss"]
+
+
+@pytest.mark.once
+def test_an_archive_is_trained_and_judged_on_as_its_folder_is(colours, mixed, tmp_path):
+    archive = shutil.make_archive(str(tmp_path / "colours"), "gztar", colours)
+    train(archive, TINY, tmp_path / "run", recipe=MIXED, seed=1)
+    assert (mixed[0] / "metrics.csv").read_text() == (tmp_path / "run" / "metrics.csv").read_text()
+    process = resnext("evaluate", tmp_path / "run", archive, "--weights", "last")
+    assert process.stdout == resnext("evaluate", mixed[0], colours, "--weights", "last").stdout
 
 
 @pytest.mark.once
@@ -57,14 +92,6 @@ def test_the_rate_counts_the_images_that_a_step_has(colours, tmp_path, monkeypat
     large = dataclasses.replace(QUICK, epochs=1, batch_size=1000)
     train(colours, TINY, tmp_path / "run", recipe=large)
     assert "72.0 images/s" in caplog.text
-
-
-def test_same_seed_same_run(colours, tmp_path):
-    quick = dataclasses.replace(QUICK, epochs=1)
-    for name, seed in (("one", 1), ("two", 1), ("three", 2)):
-        train(colours, TINY, tmp_path / name, recipe=quick, seed=seed)
-    metrics = [(tmp_path / name / "metrics.csv").read_text() for name in ("one", "two", "three")]
-    assert metrics[0] == metrics[1] != metrics[2]
 
 
 @pytest.mark.once
@@ -148,7 +175,7 @@ def test_dtype_is_the_runs(colours, tmp_path, dtype):
             train(colours, TINY, tmp_path / "run", recipe=QUICK, dtype=dtype)
         assert not (tmp_path / "run").exists()
         return
-    train(colours, TINY, tmp_path / "run", recipe=QUICK, dtype=dtype)
+    train(colours, TINY, tmp_path / "run", recipe=dataclasses.replace(QUICK, epochs=1), dtype=dtype)
     run = Run.open(tmp_path / "run")
     (classifier,) = Model.open(run.folder).build()
     assert run.config.options.dtype == dtype
@@ -310,19 +337,6 @@ def test_weights_of_other_colours_are_refused(colours, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_the_average_is_judged_and_kept_and_training_goes_on_without_it(colours, tmp_path):
-    plain = dataclasses.replace(QUICK, epochs=2)
-    for name, recipe in (("plain", plain), ("averaged", dataclasses.replace(plain, ema=0.9))):
-        trained = train(colours, TINY, tmp_path / name, recipe=recipe)
-        evaluation = evaluate(tmp_path / name, colours, weights="last")
-        assert evaluation.loss == pytest.approx(losses(tmp_path / name)[-1], abs=1e-4)
-        assert trained.test.loss == pytest.approx(evaluation.loss, abs=1e-4)
-    rows = [list(csv.DictReader((tmp_path / name / "metrics.csv").open())) for name in ("plain", "averaged")]
-    for one, other in zip(*rows, strict=True):
-        assert float(one["train_loss"]) == pytest.approx(float(other["train_loss"]), rel=1e-4)
-        assert one["validation_loss"] != other["validation_loss"]
-
-
 @pytest.mark.once
 def test_what_cannot_be_read_is_skipped_when_asked(tmp_path):
     """A number of images, or a share of them; never all of a class."""
@@ -384,26 +398,6 @@ def test_links_are_followed_when_asked_by_the_run_and_whatever_reads_its_data(co
     assert resnext("train", "--resume", tmp_path / "run").returncode == 0
     assert resnext("evaluate", tmp_path / "run", tmp_path / "linked").returncode == 0
     assert resnext("check-data", tmp_path / "linked", "--follow-links").returncode == 0
-
-
-@pytest.mark.once
-def test_an_archive_is_trained_and_judged_on_as_its_folder_is(colours, tmp_path):
-    archive = shutil.make_archive(str(tmp_path / "colours"), "gztar", colours)
-    for data, out in ((colours, "folder"), (archive, "archive")):
-        train(data, TINY, tmp_path / out, recipe=dataclasses.replace(QUICK, epochs=1))
-    assert (tmp_path / "folder" / "metrics.csv").read_text() == (tmp_path / "archive" / "metrics.csv").read_text()
-    process = resnext("evaluate", tmp_path / "archive", archive, "--weights", "last")
-    assert process.stdout == resnext("evaluate", tmp_path / "folder", colours, "--weights", "last").stdout
-
-
-@pytest.mark.once
-def test_workers_change_nothing(colours, tmp_path):
-    for workers in (0, 3):
-        recipe = dataclasses.replace(QUICK, epochs=1, crop="resized", mixup=0.2)
-        train(colours, TINY, tmp_path / str(workers), recipe=recipe, workers=workers)
-    assert (tmp_path / "0" / "metrics.csv").read_text() == (tmp_path / "3" / "metrics.csv").read_text()
-    said = refusal(resnext("train", colours, "--variant", TINY, "--workers", -1, "--out", tmp_path / "run"))
-    assert said == "`workers` must be at least 0. Received: -1"
 
 
 @pytest.mark.once
