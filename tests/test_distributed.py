@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from resnext.training.checkpoints import FOLDER, checkpoints, read_newest
+from resnext.training.checkpoints import FOLDER, read_newest
 from support.command import Command, refusal, resnext
 from support.photos import COLOURS, write_photos
 from support.resumed import SAME, STEP, ours
@@ -95,51 +95,42 @@ def test_two_processes_train_as_one(alone, pair):
 
 
 @on_jax
-def test_only_the_first_process_speaks_and_writes(photos, alone, pair, tmp_path):
-    assert {path.name for path in pair.iterdir()} == {path.name for path in alone.iterdir()}
-    run = Path(shutil.copytree(pair, tmp_path / "run"))
-    (run / "report.html").unlink()  # with it the run is finished
-    first, second = together("train", "--resume", run)
-    assert "test top-1" in first.stdout
-    said = (second.stdout + second.stderr).splitlines()
-    assert [line for line in said if not line.startswith("[Gloo]")] == []  # the library that connects them says so
-
-
-@on_jax
-def test_a_stop_of_one_stops_all_and_another_number_goes_on(photos, alone, tmp_path):
-    run = tmp_path / "run"
+def test_a_stop_or_the_end_of_one_ends_all_and_they_go_on(photos, alone, pair, tmp_path):
+    """One process is stopped, then killed, then the other is; and they end as if nothing had happened to them."""
+    run, other_number = tmp_path / "run", tmp_path / "other number"
     ended = together("train", photos, *ARGUMENTS, "--out", run, fault=(1, STEP, "2", "SIGTERM"))
     assert [process.returncode for process in ended] == [143, 143], [process.stderr for process in ended]
     step = read_newest(run / FOLDER).facts["step"]
     for process in ended:
         assert ours(process)[-1] == f"stopped by SIGTERM after step {step}; resume with: resnext train --resume {run}"
-    process = resnext("train", "--resume", run)
-    assert process.returncode == 0, process.stderr
-    (line,) = [line for line in ours(process) if "bit for bit" in line]
-    assert "devices 2" in line
-    assert_equal(alone, run)
+    shutil.copytree(run, other_number)
 
-
-@on_jax
-def test_a_killed_peer_ends_all_and_they_go_on_to_the_same_bytes(photos, pair, tmp_path):
-    """First the second process is killed, and when they have resumed, the first."""
-    run = tmp_path / "run"
-    arguments = ["train", photos, *ARGUMENTS, "--out", run]
-    for killed, step in ((1, "3"), (0, "1")):
-        ended = together(*arguments, fault=(killed, STEP, step, "SIGKILL"))
+    for killed in (1, 0):
+        ended = together("train", "--resume", run, fault=(killed, STEP, "1", "SIGKILL"))
         assert ended[killed].returncode == -signal.SIGKILL
-        other = ended[1 - killed]
-        assert other.returncode == 75, other.stderr
-        assert ours(other)[-1] == (
+        survivor = ended[1 - killed]
+        assert survivor.returncode == 75, survivor.stderr
+        assert ours(survivor)[-1] == (
             f"process {1 - killed} of 2: another process has ended. Start all of them again with: resnext train "
             f"--resume {run}"
         )
-        assert checkpoints(run / FOLDER)
-        arguments = ["train", "--resume", run]
-    for process in together(*arguments):
-        assert process.returncode == 0, process.stderr
+    first, second = together("train", "--resume", run)
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     for name in SAME:
         assert (run / name).read_bytes() == (pair / name).read_bytes()
+
+    # Only the first speaks and writes.
+    assert {path.name for path in run.iterdir()} == {path.name for path in alone.iterdir()}
+    assert "test top-1" in first.stdout
+    said = (second.stdout + second.stderr).splitlines()
+    assert [line for line in said if not line.startswith("[Gloo]")] == []  # the library that connects them says so
+
+    # A single process goes on with what two have begun.
+    process = resnext("train", "--resume", other_number)
+    assert process.returncode == 0, process.stderr
+    (line,) = [line for line in ours(process) if "bit for bit" in line]
+    assert "devices 2" in line
+    assert_equal(alone, other_number)
 
 
 @on_jax
