@@ -28,9 +28,10 @@ for name, value in {
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell arranges for jobs in the background, and nohup
     signal.signal(signal.SIGINT, signal.default_int_handler)  # processes that tests start would ignore it, too
 
-from resnext import train  # noqa: E402
+from resnext import evaluate, train  # noqa: E402
 from resnext.log import logger  # noqa: E402
 from support.command import Command, resnext  # noqa: E402 - its server has the environment of now
+from support.exports import exported_as  # noqa: E402, F401 - a fixture
 from support.photos import COLOURS, write_photos  # noqa: E402
 from support.reports import HOSTILE, QUICK  # noqa: E402
 
@@ -108,6 +109,12 @@ def trained(tmp_path_factory):
     folder = made_once(tmp_path_factory, "trained", make)
     stdout, stderr = json.loads((folder / "printed.json").read_text())
     return folder / "colours", SimpleNamespace(stdout=stdout, stderr=stderr)
+
+
+@pytest.fixture(scope="session")
+def judged(trained, colours):
+    """The evaluation of that run."""
+    return evaluate(trained[0], colours)
 
 
 @pytest.fixture(scope="session")

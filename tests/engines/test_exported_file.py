@@ -1,22 +1,21 @@
 """Exported files as models: damaged and changed ones are refused, and no loss is infinite."""
 
+import shutil
+
 import numpy as np
 import pytest
 
 from resnext import Model, ResNeXt, export, save_weights
 from resnext.errors import WeightsError
 from resnext.images.preprocessing import Preprocessing
-from support.exports import made_here
+from support.exports import NAMES
 
 pytest.importorskip("onnx")
 
 
 @pytest.mark.once
-def test_damaged_files_are_refused(trained, tmp_path):
-    pytest.importorskip("ai_edge_litert")
-    made_here(trained, tmp_path / "a", "saved_model")
-    made_here(trained, tmp_path / "a.tflite", "litert")
-    content = (tmp_path / "a.tflite").read_bytes()
+def test_damaged_files_are_refused(exported_as, tmp_path):
+    content = exported_as("litert").read_bytes()
     for damaged, words in ((content[: len(content) // 2], "LiteRT can't open it"), (b"text", "LiteRT can't open it")):
         (tmp_path / "b.tflite").write_bytes(damaged)
         with pytest.raises(WeightsError, match=words):
@@ -24,7 +23,7 @@ def test_damaged_files_are_refused(trained, tmp_path):
     (tmp_path / "b.tflite").write_bytes(content[: content.rindex(b"PK\x03\x04") - 500])
     with pytest.raises(WeightsError, match=r"was not exported by resnext \(it has no input\)"):
         Model.open(tmp_path / "b.tflite")
-    graph = tmp_path / "a" / "saved_model.pb"
+    graph = shutil.copytree(exported_as("saved_model"), tmp_path / "a") / "saved_model.pb"
     graph.write_bytes(graph.read_bytes()[:1000])
     with pytest.raises(WeightsError, match=r"TensorFlow can't open it .*\. Export it again\."):
         Model.open(tmp_path / "a")
@@ -48,17 +47,16 @@ def test_no_loss_is_infinite(tmp_path):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("name", ["a.onnx", "a.xml", "a.tflite", "a", "bundle"])
-def test_no_changed_weight_is_used(trained, tmp_path, name):
+@pytest.mark.parametrize(
+    ("format", "weights"),
+    [("onnx", "a.onnx"), ("openvino", "a.bin"), ("litert", "a.tflite"), ("saved_model", "a/saved_model.pb"),
+     ("bundle", "bundle/model.safetensors")],
+)  # fmt: skip
+def test_no_changed_weight_is_used(exported_as, tmp_path, format, weights):
     """Zeros in the middle of the weights, which every runtime would compute with."""
-    formats = {"a": "saved_model", "bundle": "bundle"}
-    for package, suffix in (("openvino", ".xml"), ("ai_edge_litert", ".tflite")):
-        if name.endswith(suffix):
-            pytest.importorskip(package)
-    path = export(trained[0], tmp_path / name, format=formats.get(name)).path
+    folder = shutil.copytree(exported_as(format).parent, tmp_path / "copy")
+    path, file = folder / NAMES[format], folder / weights
     assert Model.open(path).classes == ("blue", "green", "red")
-    weights = {"a.xml": tmp_path / "a.bin", "a": path / "saved_model.pb", "bundle": path / "model.safetensors"}
-    file = weights.get(name, path)
     content = bytearray(file.read_bytes())
     place = len(content) // 2
     content[place : place + 64] = bytes(64)

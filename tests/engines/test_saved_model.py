@@ -6,17 +6,14 @@ import pytest
 
 from resnext import Model
 from resnext.errors import WeightsError
-from support.exports import made_here
 
 pytest.importorskip("onnx")
 
 
 @pytest.mark.once
-def test_a_saved_model_that_does_more_than_compute_is_not_run(trained, tmp_path):
+def test_a_saved_model_that_does_more_than_compute_is_not_run(exported_as, tmp_path):
     """TensorFlow's graphs can write files; those of resnext have no such operation, and no other is run."""
     import tensorflow as tf
-
-    made_here(trained, tmp_path / "good", "saved_model")
 
     class Hostile(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec((None, 32, 32, 3), tf.uint8, name="images")])
@@ -26,7 +23,7 @@ def test_a_saved_model_that_does_more_than_compute_is_not_run(trained, tmp_path)
 
     module = Hostile()
     tf.saved_model.save(module, str(tmp_path / "bad"), signatures=module.serve)
-    shutil.copytree(tmp_path / "good" / "assets.extra", tmp_path / "bad" / "assets.extra")
+    shutil.copytree(exported_as("saved_model") / "assets.extra", tmp_path / "bad" / "assets.extra")
     with pytest.raises(
         WeightsError, match=r"its graph has operations that resnext does not export: Fill?,? ?WriteFile"
     ):

@@ -11,23 +11,24 @@ from resnext.exporting.calibration import Cost
 from resnext.exporting.options import ExportOptions
 from resnext.images.preprocessing import Preprocessing
 from support.command import resnext
+from support.exports import NAMES, need
 
 pytest.importorskip("onnx")
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("name", ["a.onnx", "a.xml"])
-def test_half_precision_halves_the_size(trained, colours, tmp_path, name):
-    if name.endswith(".xml"):
-        pytest.importorskip("openvino")
+@pytest.mark.parametrize("format", ["onnx", "openvino"])
+def test_half_precision_halves_the_size(trained, judged, exported_as, colours, tmp_path, format):
+    need(format)
+    name = NAMES[format]
     process = resnext("export", trained[0], "--out", tmp_path / name, "--dtype", "float16")
     assert process.returncode == 0, process.stderr
     assert re.search(r"^float16: top-1 [\d.]+ % before, [\d.]+ % after, on 12 images$", process.stdout, re.M)
-    export(trained[0], tmp_path / f"float{name[1:]}")
-    size = {path.stem: path.stat().st_size for path in tmp_path.iterdir() if path.suffix in (".onnx", ".bin")}
-    assert size["a"] < 0.6 * size["float"]
-    given, before = evaluate(tmp_path / name, colours / "test"), evaluate(trained[0], colours)
-    assert 0 < np.abs(given.losses - before.losses).max() < 0.01
+    weights = name.replace(".xml", ".bin")
+    size, whole = (path.stat().st_size for path in (tmp_path / weights, exported_as(format).with_name(weights)))
+    assert size < 0.6 * whole
+    given = evaluate(tmp_path / name, colours / "test")
+    assert 0 < np.abs(given.losses - judged.losses).max() < 0.01
 
 
 @pytest.mark.once

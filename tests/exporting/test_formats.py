@@ -10,19 +10,19 @@ import keras
 import numpy as np
 import pytest
 
-from resnext import Model, evaluate, explain, predict
+from resnext import Model, evaluate, explain, export, predict
 from resnext.errors import ArgumentError
 from resnext.exporting import formats
 from resnext.exporting.formats import writer_of
-from resnext.exporting.options import FORMATS, ExportFormat, ExportOptions
+from resnext.exporting.options import FORMATS, ExportFormat
 from resnext.inference.options import EvaluationOptions
 from support.command import refusal, resnext
-from support.exports import NAMES, made_here
+from support.exports import NAMES, need
 from support.places import REPOSITORY
 
 pytest.importorskip("onnx")
 
-OUTSIDE = ExportOptions(normalisation="outside", maps=True)
+OUTSIDE = {"normalisation": "outside", "maps": True}
 
 HERE = [format for format in NAMES if FORMATS[format].backend == keras.backend.backend()]
 MODELS = [format for format in HERE if format != "torch"]
@@ -54,7 +54,8 @@ def photos(colours):
 @pytest.mark.parametrize("format", HERE)
 def test_its_own_runtime_gives_the_probabilities_of_the_network(trained, colours, tmp_path, format):
     path = tmp_path / NAMES[format]
-    done = made_here(trained, path, format)
+    need(format)
+    done = export(trained[0], path, format=format)
     assert done.difference < 1e-5
     assert done.source == str(colours)
     model = Model.open(trained[0])
@@ -70,10 +71,9 @@ def test_its_own_runtime_gives_the_probabilities_of_the_network(trained, colours
 
 
 @pytest.mark.parametrize("format", HERE)
-def test_normalisation_outside_and_maps(trained, colours, tmp_path, format):
+def test_normalisation_outside_and_maps(trained, exported_as, colours, format):
     """Channels are where the runtime has them: first in PyTorch, last in TensorFlow."""
-    path, file = tmp_path / NAMES[format], photos(colours)[0]
-    made_here(trained, path, format, OUTSIDE)
+    path, file = exported_as(format, **OUTSIDE), photos(colours)[0]
     model = Model.open(trained[0])
     image = (model.preprocessing.load(file) / 255 - model.preprocessing.mean) / model.preprocessing.std
     image = image.astype(np.float32)[None]
@@ -87,14 +87,10 @@ def test_normalisation_outside_and_maps(trained, colours, tmp_path, format):
 
 @pytest.mark.skipif(not MODELS, reason="TensorFlow writes the files that are models")
 @pytest.mark.parametrize("format", MODELS)
-def test_a_file_is_a_model(trained, colours, tmp_path, format):
-    path = tmp_path / NAMES[format]
-    made_here(trained, path, format)
-    one, other = evaluate(trained[0], colours), evaluate(path, colours / "test")
-    np.testing.assert_allclose(other.losses, one.losses, atol=1e-4)
-    made_here(trained, tmp_path / f"outside-{path.name}", format, ExportOptions(normalisation="outside"))
-    again = evaluate(tmp_path / f"outside-{path.name}", colours / "test")
-    np.testing.assert_allclose(again.losses, one.losses, atol=1e-4)
+def test_a_file_is_a_model(judged, exported_as, colours, format):
+    path = exported_as(format)
+    for file in (path, exported_as(format, **OUTSIDE)):
+        np.testing.assert_allclose(evaluate(file, colours / "test").losses, judged.losses, atol=1e-4)
     with pytest.raises(ArgumentError, match=r"the exported file does not compute other sizes\. Pass the model it was"):
         evaluate(path, colours / "test", options=EvaluationOptions(size=(64,)))
 

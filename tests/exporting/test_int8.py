@@ -10,16 +10,19 @@ from resnext.errors import ArgumentError, ExportError
 from resnext.exporting.calibration import Cost
 from resnext.exporting.options import ExportOptions
 from support.command import resnext
+from support.exports import NAMES, need
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("name", ["a.onnx", "a.xml"])
-def test_int8_is_calibrated_and_evaluated_on_the_images_of_the_run(trained, colours, tmp_path, name):
-    if name.endswith(".xml"):
-        pytest.importorskip("openvino")
+@pytest.mark.parametrize("format", ["onnx", "openvino"])
+def test_int8_is_calibrated_and_evaluated_on_the_images_of_the_run(
+    trained, judged, exported_as, colours, tmp_path, format
+):
+    need(format)
+    name = NAMES[format]
     process = resnext(
         "export", trained[0], "--out", tmp_path / name, "--dtype", "int8", "--keep-ends", "--max-drop", 0.2
     )
@@ -28,14 +31,14 @@ def test_int8_is_calibrated_and_evaluated_on_the_images_of_the_run(trained, colo
         r"^int8: top-1 [\d.]+ % before, [\d.]+ % after, on 12 images; calibrated by minmax on 72$", process.stdout, re.M
     )
     assert {path.name for path in tmp_path.iterdir()} == {name, "labels.txt", *(["a.bin"] if name == "a.xml" else [])}
-    export(trained[0], tmp_path / f"float{name[1:]}")
-    size = {path.stem: path.stat().st_size for path in tmp_path.iterdir() if path.suffix in (".onnx", ".bin")}
-    assert size["a"] < 0.45 * size["float"]
+    weights = name.replace(".xml", ".bin")
+    size, whole = (path.stat().st_size for path in (tmp_path / weights, exported_as(format).with_name(weights)))
+    assert size < 0.45 * whole
     model = Model.open(tmp_path / name)
     assert model.file.description.facts["quantisation"]["calibration"] == "minmax"
-    given, before = evaluate(tmp_path / name, colours / "test"), evaluate(trained[0], colours)
-    assert given.top(1) >= before.top(1) - 0.2
-    assert 0 < np.abs(given.losses - before.losses).max() < 0.5
+    given = evaluate(tmp_path / name, colours / "test")
+    assert given.top(1) >= judged.top(1) - 0.2
+    assert 0 < np.abs(given.losses - judged.losses).max() < 0.5
 
 
 @pytest.mark.once
