@@ -60,6 +60,20 @@ def test_channels_first_folds():
 
 
 def test_convolutions_with_a_bias_and_keras_layers_fold():
+    inputs = keras.Input((8, 8, 4))
+    x = keras.layers.Conv2D(6, 3, padding="same", name="with_bias")(inputs)
+    x = keras.layers.ReLU()(keras.layers.BatchNormalization(name="after_bias")(x))
+    x = keras.layers.Conv2D(4, 3, strides=2, use_bias=False, groups=2, name="without_bias")(x)
+    model = keras.Model(inputs, keras.layers.BatchNormalization(scale=False, center=False, name="after_none")(x))
+    model.get_layer("with_bias").set_weights([images(3, 3, 4, 6), images(6)])
+    rng = np.random.default_rng(2)
+    model.get_layer("after_bias").set_weights(rng.uniform(0.5, 2, (4, 6)))
+    model.get_layer("after_none").set_weights(rng.uniform(0.5, 2, (2, 4)))
+    assert check(model, images(2, 8, 8, 4)) == []
+
+
+@pytest.mark.once
+def test_the_network_of_the_seed_folds():
     network = shaken(lineage.resnext50_wenga((32, 32, 3), 10))
     assert check(network, images(2, 32, 32, 3)) == []
 

@@ -130,15 +130,15 @@ def test_saves_and_loads_in_safe_mode_with_equal_outputs(tmp_path, form, shortcu
 
 
 def test_channels_first_is_the_same_network():
-    last = ResNeXt(SMALL, input_shape=(32, 40, 3), classes=4)
+    last = ResNeXt(TINY, input_shape=(16, 20, 3), classes=4)
     with keras_config("float32", "channels_first"):
-        first = ResNeXt(SMALL, input_shape=(3, 32, 40), classes=4)
+        first = ResNeXt(TINY, input_shape=(3, 16, 20), classes=4)
         assert ResNeXt(SMALL).input_shape == (None, 3, 224, 224)
         with pytest.raises(ValueError, match=r"must be \(channels, height, width\)"):
             ResNeXt(SMALL, input_shape=(None, 32, 32))
     assert keras.config.image_data_format() == "channels_last"
     first.set_weights(last.get_weights())
-    x = images(2, 32, 40, 3)
+    x = images(2, 16, 20, 3)
     np.testing.assert_allclose(run(first, np.moveaxis(x, -1, 1)), run(last, x), rtol=1e-4, atol=1e-5)
     for form in "ab":
         np.testing.assert_allclose(run(to_form(first, form), np.moveaxis(x, -1, 1)), run(last, x), rtol=1e-4, atol=1e-5)
@@ -170,7 +170,7 @@ def test_every_float_policy_trains_and_predicts(dtype):
     np.testing.assert_allclose(run(network, x), expected, atol=tolerance)
     network.compile("sgd", "sparse_categorical_crossentropy")
     before = network.get_weights()
-    for _ in range(6):  # in mixed_float16 the first steps are skipped until the loss scale fits
+    for _ in range(6 if dtype == "mixed_float16" else 1):  # its first steps are skipped until the loss scale fits
         assert np.isfinite(float(network.train_on_batch(x, np.arange(4))))
     moved = [not np.array_equal(a, b) for a, b in zip(before, network.get_weights(), strict=True)]
     assert sum(moved) > len(moved) / 2
@@ -188,9 +188,9 @@ def test_image_classifier_normalises_in_its_graph():
 def test_trains_with_plain_keras():
     """A step of gradient descent lowers the loss, at the route that compile() chooses."""
     keras.utils.set_random_seed(1)
-    network = ResNeXt("resnext14_8x4d", input_shape=(32, 32, 3), classes=3)
+    network = ResNeXt("resnext11_8x4d", input_shape=(16, 16, 3), classes=3)
     network.compile(keras.optimizers.SGD(0.01, momentum=0.9), "sparse_categorical_crossentropy")
-    x, y = images(8, 32, 32, 3), np.arange(8) % 3
+    x, y = images(8, 16, 16, 3), np.arange(8) % 3
     losses = [float(network.train_on_batch(x, y)) for _ in range(6)]
     assert losses[-1] < 0.7 * losses[0]
 

@@ -9,12 +9,15 @@ from resnext.model.recompute import recompute
 from support.networks import computed, gradients
 
 
-@pytest.mark.parametrize("arguments", [{"classes": 5, "classifier_activation": None}, {"include_top": False}])
-def test_a_step_is_the_same(arguments):
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("resnext11_4x4d", {"classes": 5, "classifier_activation": None}), ("seresnet14t", {"include_top": False})],
+)
+def test_a_step_is_the_same(name, arguments):
     networks = []
     for _ in range(2):
         keras.utils.set_random_seed(3)
-        networks.append(ResNeXt("resnext14_4x4d", input_shape=(32, 32, 3), **arguments))
+        networks.append(ResNeXt(name, input_shape=(32, 32, 3), **arguments))
     plain, network = networks
     model = recompute(network)
     assert {id(v) for v in model.trainable_variables} == {id(v) for v in network.trainable_variables}

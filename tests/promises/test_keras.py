@@ -16,8 +16,6 @@ from resnext.layers import GroupedConv2D
 from resnext.model.features import Backbone
 from support.networks import computed
 
-IMPORTS = ("import keras, resnext", "import resnext, keras")
-
 
 @pytest.fixture
 def network():
@@ -28,9 +26,9 @@ def outputs(model, x):
     return keras.tree.flatten(computed(model, x))
 
 
-@pytest.mark.parametrize("imports", [IMPORTS[0], pytest.param(IMPORTS[1], marks=pytest.mark.once)])
-def test_a_fresh_process_loads_what_was_saved(tmp_path, network, imports):
-    pyramid = resnext.backbone("resnext14_2x4d", input_shape=(32, 32, 3), out_stages=(2, 3))
+def test_a_fresh_process_loads_what_was_saved(tmp_path, network):
+    """Keras is imported first there: every other test imports resnext before it."""
+    pyramid = resnext.backbone("resnext11_2x4d", input_shape=(32, 32, 3), out_stages=(2, 3))
     inputs = keras.Input((32, 32, 3))
     around = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(pyramid(inputs)[-1]))
     models = {"network": network, "around": around, "folded": resnext.fold(network),
@@ -40,13 +38,13 @@ def test_a_fresh_process_loads_what_was_saved(tmp_path, network, imports):
         model.save(tmp_path / f"{name}.keras")
         np.save(tmp_path / f"{name}.npy", outputs(model, x)[0])
     np.save(tmp_path / "x.npy", x)
-    code = f"""{imports}
+    code = """import keras, resnext
 import sys
 import numpy as np
 from pathlib import Path
 folder = Path(sys.argv[1])
 for path in sorted(folder.glob("*.keras")):
-    y = keras.ops.convert_to_numpy(keras.saving.load_model(path)(np.load(folder / "x.npy"), training=False))
+    y = keras.saving.load_model(path).predict_on_batch(np.load(folder / "x.npy"))
     np.testing.assert_allclose(y, np.load(path.with_suffix(".npy")), atol=1e-5)
     print(path.stem)
 """

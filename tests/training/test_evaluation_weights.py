@@ -21,7 +21,7 @@ STATISTICS = ("moving_mean", "moving_variance")
 def built(wrap=lambda network: network, **fields) -> tuple[keras.Model, keras.Model]:
     """The same network each time, and its classifier."""
     keras.utils.set_random_seed(0)
-    network = image_network(dataclasses.replace(get_variant("resnext14_2x4d"), **fields), 3, PREPROCESSING)
+    network = image_network(dataclasses.replace(get_variant("resnet8"), **fields), 3, PREPROCESSING)
     return network, image_classifier(wrap(network), PREPROCESSING)
 
 

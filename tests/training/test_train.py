@@ -55,6 +55,7 @@ def test_the_seed_decides_the_run_and_workers_change_nothing(colours, mixed, tmp
     assert said == "`workers` must be at least 0. Received: -1"
 
 
+@pytest.mark.once
 def test_remat_trains_the_same_network(colours, mixed, tmp_path):
     train(colours, TINY, tmp_path / "remat", recipe=MIXED, seed=1, remat=True)
     plain, remat = (load_file(folder / "last.safetensors") for folder in (mixed[0], tmp_path / "remat"))
@@ -63,6 +64,7 @@ def test_remat_trains_the_same_network(colours, mixed, tmp_path):
         np.testing.assert_allclose(remat[name], array, rtol=1e-2, atol=2e-3, err_msg=name)
 
 
+@pytest.mark.once  # on every backend in test_evaluation_weights
 def test_the_average_is_judged_and_kept_and_training_goes_on_without_it(colours, mixed, tmp_path):
     averaged = train(colours, TINY, tmp_path / "run", recipe=dataclasses.replace(MIXED, ema=0.9), seed=1)
     for folder, trained in (mixed, (tmp_path / "run", averaged)):
