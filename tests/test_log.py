@@ -31,6 +31,7 @@ def levels():
 def configure_nothing(monkeypatch):
     """Logging as a program has it that configures none: pytest has handlers while a test runs."""
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    monkeypatch.setattr(logging.getLogger("tensorflow"), "disabled", True)  # it counts the functions of other tests
     assert [type(handler) for handler in logger.handlers] == [Fallback]
 
 

@@ -31,6 +31,7 @@ from support.resumed import ARGUMENTS, SAME, STEP, ours
 
 EVALUATED = "resnext.engines.keras_engine:KerasEngine.arrays"
 
+AVERAGED = (*ARGUMENTS, "--ema", 0.9, "--accumulate", 2)  # a step is two batches, and there is an average as well
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 
 
@@ -45,7 +46,16 @@ def assert_same(run: Path, whole: Path) -> None:
     assert not [*(run / FOLDER).glob(".*")]
 
 
-def test_ten_kills_change_nothing(photos, whole, tmp_path):
+@pytest.fixture(scope="module")
+def averaged(photos, tmp_path_factory):
+    """A run with more state, that nothing happened to."""
+    run = tmp_path_factory.mktemp("averaged") / "run"
+    process = resnext("train", photos, *AVERAGED, "--out", run)
+    assert process.returncode == 0, process.stderr
+    return run
+
+
+def test_ten_kills_change_nothing(photos, averaged, tmp_path):
     """At random steps and in the midst of saving; each time it goes on with another number of workers."""
     rng = random.Random(BACKEND)
     kills = [(STEP, rng.randint(1, 2)), ("os:fsync", 3), (STEP, rng.randint(2, 5)), ("os:rename", 1),
@@ -54,8 +64,10 @@ def test_ten_kills_change_nothing(photos, whole, tmp_path):
              (STEP, rng.randint(1, 4))]  # fmt: skip
     for place, count, died in killed_and_gone_on(kills, photos, tmp_path / "run"):
         assert died, (place, count)
-    assert_same(tmp_path / "run", whole)
-    best = max((json.loads(line) for line in (whole / "metrics.jsonl").open()), key=lambda r: r["validation_accuracy"])
+    assert_same(tmp_path / "run", averaged)
+    best = max(
+        (json.loads(line) for line in (averaged / "metrics.jsonl").open()), key=lambda r: r["validation_accuracy"]
+    )
     kept = {path.name for path in checkpoints(tmp_path / "run" / FOLDER)}
     assert f"step-{8 * best['epoch']:09}-{best['epoch']:04}" in kept
     assert len(kept) <= 3
@@ -63,7 +75,7 @@ def test_ten_kills_change_nothing(photos, whole, tmp_path):
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(20))
-def test_two_hundred_kills_change_nothing(seed, photos, whole, tmp_path):
+def test_two_hundred_kills_change_nothing(seed, photos, averaged, tmp_path):
     """Ten for each seed, at places and moments that it draws."""
     rng = random.Random(seed)
     places = ("os:fsync", "os:rename", "os:replace", "resnext.training.saving:prune",
@@ -74,12 +86,12 @@ def test_two_hundred_kills_change_nothing(seed, photos, whole, tmp_path):
         shutil.rmtree(run, ignore_errors=True)  # a run that ended before it was killed ten times begins anew
         kills = [(STEP if rng.random() < 0.5 else rng.choice(places), rng.randint(1, 6)) for _ in range(10 - died)]
         died += sum(killed for *_, killed in killed_and_gone_on(kills, photos, run))
-        assert_same(run, whole)
+        assert_same(run, averaged)
 
 
 def killed_and_gone_on(kills, photos, run) -> list[tuple[str, int, bool]]:
     """Train, killed at each place in turn, and then to the end. Says of each whether the process came to it."""
-    died, arguments = [], ["train", photos, *ARGUMENTS, "--out", run]
+    died, arguments = [], ["train", photos, *AVERAGED, "--out", run]
     for number, (place, count) in enumerate(kills):
         process = faulty(place, count, "SIGKILL", *arguments, "--workers", number % 4)
         assert process.returncode in (0, -signal.SIGKILL), (place, count, process.stderr)
@@ -391,7 +403,7 @@ def test_too_little_memory_is_one_line(photos, tmp_path):
     process = faulty(STEP, 4, "memory", "train", photos, *ARGUMENTS, "--out", run)
     assert process.returncode == 71, process.stderr
     assert ours(process)[-1:] == [
-        "not enough memory for steps of 4 images of 24 pixels. Use a lower --batch-size or --image-size, --accumulate, "
+        "not enough memory for steps of 8 images of 24 pixels. Use a lower --batch-size or --image-size, --accumulate, "
         "or --remat."
     ]
     assert read_newest(run / FOLDER).facts["step"] == 3
@@ -406,10 +418,10 @@ def test_epochs_that_are_not_evaluated_are_resumed_as_well(photos, whole, tmp_pa
     every = (whole / "metrics.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows] == ["epoch", "2", "3"]
     assert rows[1].split(",")[4:] == every[2].split(",")[4:]  # validation; the losses are those of two epochs
-    stopped = faulty(STEP, 12, "SIGTERM", *seldom, "--out", tmp_path / "run")
+    stopped = faulty(STEP, 6, "SIGTERM", *seldom, "--out", tmp_path / "run")
     assert stopped.returncode == 143, stopped.stderr
     gone_on = resnext("train", "--resume", tmp_path / "run")
-    assert "resuming after step 12 (0 of 3 epochs evaluated)" in gone_on.stderr
+    assert "resuming after step 6 (0 of 3 epochs evaluated)" in gone_on.stderr
     assert_same(tmp_path / "run", tmp_path / "unbroken")
 
 
@@ -432,7 +444,7 @@ def test_a_run_tells_its_state(photos, whole, tmp_path):
     """To `info`, and to a training that would start in its folder; moved data is asked for."""
     run = tmp_path / "a run"
     moved = Path(shutil.copytree(photos, tmp_path / "photos"))
-    process = faulty(STEP, 10, "SIGTERM", "train", moved, *ARGUMENTS, "--out", run)
+    process = faulty(STEP, 5, "SIGTERM", "train", moved, *ARGUMENTS, "--out", run)
     assert process.returncode == 143, process.stderr
     shown = resnext("info", run).stdout
     assert f"to resume      resnext train --resume '{run}'\n" in shown

@@ -9,8 +9,7 @@ from support.photos import COLOURS, write_photos
 from support.places import made_once
 
 ARGUMENTS = ("--variant", "resnet8", "--image-size", 24, "--epochs", 3, "--batch-size", 8,
-             "--learning-rate", 0.01, "--drop-path", 0.1, "--ema", 0.9, "--accumulate", 2,
-             "--checkpoint-every", 3)  # fmt: skip
+             "--learning-rate", 0.01, "--drop-path", 0.1, "--checkpoint-every", 3)  # fmt: skip
 SAME = ("last.safetensors", "best.safetensors", "metrics.csv")
 
 STEP = "resnext.training.recorder:Recorder.on_train_batch_end"
@@ -24,7 +23,7 @@ def photos(whole):
 
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory):
-    """A run that nothing happened to: 3 epochs of 4 steps, each of 2 batches."""
+    """A run that nothing happened to: 3 epochs of 4 steps."""
 
     def make(folder):
         write_photos(folder / "photos" / "train", COLOURS, 11)
