@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from typing import NoReturn
 
 
@@ -9,6 +10,8 @@ def main() -> None:
     """Run the command line; an interrupt during its import prints one line, too."""
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
         signal.signal(signal.SIGINT, _interrupted)
+    if sys.flags.optimize > 1 and os.environ.pop("PYTHONOPTIMIZE", None):
+        os.execv(sys.executable, sys.orig_argv)  # without docstrings there is no help
     from resnext.cli.main import main
 
     main()

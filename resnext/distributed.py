@@ -8,8 +8,10 @@ torchrun, mpirun, Kubernetes, Ray) sets their number in environment variables.
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import os
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
+logger = logging.getLogger(__name__)
 
 # The environment variables with the rank of a process and the number of processes, by launcher.
 LAUNCHERS = (
@@ -30,15 +33,17 @@ LAUNCHERS = (
     ("JOB_COMPLETION_INDEX", "WORLD_SIZE"),  # an indexed job of Kubernetes; its author sets WORLD_SIZE
 )
 HEARTBEAT = 30  # seconds of silence after which JAX considers a process dead
+WAITS_QUIETLY = 5.0  # seconds for the processes to meet before a line says who waits
 LOST = ("Gloo", "NCCL", "coordination service", "distributed service", "onnection closed by peer", "onnection reset")
 
 
 class Launch(NamedTuple):
-    """The rank of this process, the number of processes and, if the launcher set it, the address of rank 0."""
+    """How a launcher started this process."""
 
     rank: int
     processes: int
-    address: str | None
+    address: str | None  # of rank 0, if the launcher set it
+    variable: str  # the environment variable with the number of processes
 
 
 def launched() -> Launch | None:
@@ -49,7 +54,7 @@ def launched() -> Launch | None:
     """
     for rank, processes in LAUNCHERS:
         if rank in os.environ and processes in os.environ:
-            launch = Launch(_number(rank), _number(processes), _address())
+            launch = Launch(_number(rank), _number(processes), _address(), processes)
             if launch.rank >= launch.processes:
                 raise DistributedError(
                     f"{rank} is {launch.rank}; allowed: numbers below {processes}, which is {launch.processes}"
@@ -163,8 +168,8 @@ def initialize() -> Cluster:
     if keras.backend.backend() != "jax":
         if launch:
             raise DistributedError(
-                f"{launch.processes} processes: only the JAX backend trains with more than one. Set KERAS_BACKEND=jax, "
-                "or start one process."
+                f"{launch.variable} is {launch.processes}, and only the JAX backend trains with more than one process. "
+                f"Set KERAS_BACKEND=jax, or, if this process is alone, unset {launch.variable}."
             )
         return SINGLE
     import jax
@@ -178,6 +183,9 @@ def _meet(launch: Launch) -> None:
     import jax
 
     jax.config.update("jax_enable_preemption_service", False)  # it would intercept SIGTERM
+    patience = threading.Timer(WAITS_QUIETLY, _say_who_waits, (launch,))
+    patience.daemon = True
+    patience.start()
     several_here = int(os.environ.get("LOCAL_WORLD_SIZE", 1)) > 1  # torchrun, where each process uses one device
     try:
         jax.distributed.initialize(
@@ -193,6 +201,16 @@ def _meet(launch: Launch) -> None:
             f"process {launch.rank} of {launch.processes} cannot connect to the others ({str(error).splitlines()[0]}). "
             "Set MASTER_ADDR and MASTER_PORT to the address of the main process (rank 0), the same for all processes."
         ) from error
+    finally:
+        patience.cancel()
+
+
+def _say_who_waits(launch: Launch) -> None:
+    where = f" at {launch.address}" if launch.address else ""
+    logger.warning(
+        f"process {launch.rank} of {launch.processes} waits for the others{where}; if it is alone, unset "
+        f"{launch.variable}"
+    )
 
 
 def shutdown(cluster: Cluster) -> None:

@@ -160,6 +160,7 @@ def test_other_backends_train_alone(photos, tmp_path):
     environment = {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "2"}
     arguments = ("train", photos, *ARGUMENTS, "--out", tmp_path / "run")
     assert refusal(resnext(*arguments, env=environment)) == (
-        "2 processes: only the JAX backend trains with more than one. Set KERAS_BACKEND=jax, or start one process."
+        "OMPI_COMM_WORLD_SIZE is 2, and only the JAX backend trains with more than one process. Set KERAS_BACKEND=jax, "
+        "or, if this process is alone, unset OMPI_COMM_WORLD_SIZE."
     )
     assert not (tmp_path / "run").exists()

@@ -96,7 +96,9 @@ def _prepare(line: CommandLine) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     print_lines()
     warnings.simplefilter("ignore")  # libraries' warnings are for programmers
-    _silence_other_ranks()
+    os.environ["MPLBACKEND"] = "Agg"  # plots are files, and a notebook's own backend may be missing here
+    if line.command == "train":
+        _silence_other_ranks()
     if backend := _backend_of_export(line):
         os.environ["KERAS_BACKEND"] = backend
     if not os.environ.get("KERAS_BACKEND"):
@@ -123,7 +125,7 @@ def _check_words(line: CommandLine, available: Mapping[str, object]) -> None:
 
 
 def _silence_other_ranks() -> None:
-    """Print results in the main process (rank 0) only; every process reports its own errors."""
+    """Print the results of a training in its main process (rank 0) only; every process reports its own errors."""
     with contextlib.suppress(DistributedError):  # reported by the command
         launch = launched()
         if launch and launch.rank > 0:

@@ -7,11 +7,11 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers
 
 from resnext.errors import ArgumentError
 from resnext.images.preprocessing import Preprocessing
 from resnext.layers.initializer import filled_later
+from resnext.layers.normalise import Normalise
 from resnext.model.folding import fold
 from resnext.model.network import ResNeXt, ResNeXtModel
 from resnext.variants.variant import Variant
@@ -142,5 +142,5 @@ def image_classifier(network: keras.Model, preprocessing: Preprocessing) -> kera
     size = preprocessing.size
     images = keras.Input((size, size, 3), dtype="uint8", name="images")
     scale, offset = (values.tolist() for values in preprocessing.scale_and_offset())
-    normalised = layers.Rescaling(scale, offset, dtype="float32", name="normalise")(images)
+    normalised = Normalise(scale, offset, dtype="float32", name="normalise")(images)
     return keras.Model(images, network(normalised), name="image_classifier")

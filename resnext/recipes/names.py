@@ -42,5 +42,5 @@ def get_entry(name: str) -> Entry:
     if name not in NAMES:
         raise ArgumentError(f"unknown recipe {name!r}.{did_you_mean(name, NAMES)} The recipes are {', '.join(NAMES)}")
     module = importlib.import_module(f"resnext.recipes.{name.replace('-', '_')}")
-    title, *_ = (module.__doc__ or "").splitlines()
+    title = (module.__doc__ or "").partition("\n")[0]  # python -OO leaves docstrings out
     return Entry(module.RECIPE, title.rstrip("."), module.PUBLISHED)
