@@ -15,7 +15,8 @@ LOG_WIDTH = 200  # characters, without a terminal
 
 def print_table(table: Table) -> None:
     """Print a table without cutting words: a terminal that is too narrow wraps its lines."""
-    console = Console(width=None if sys.stdout.isatty() else LOG_WIDTH, highlight=False)
+    is_terminal = sys.stdout.isatty()  # what CI systems set, such as FORCE_COLOR, makes no file a terminal
+    console = Console(width=None if is_terminal else LOG_WIDTH, force_terminal=is_terminal, highlight=False)
     table.columns[0].no_wrap = True  # names and tags, which users copy
     needed = 0
     for column in table.columns:

@@ -21,9 +21,13 @@ SCALES = ("excitation_sigmoid", "eca_image")  # layers of the two kinds of atten
 
 
 @contextlib.contextmanager
-def keras_config(dtype: str, data_format: str | None = None):
-    """Set Keras's global dtype policy and image layout inside the block, and restore the caller's after it."""
-    before = keras.config.dtype_policy(), keras.config.image_data_format()
+def keras_config(dtype: str, data_format: str | None = None, floatx: str | None = "float32"):
+    """Set Keras's global dtype policy, image layout and float type inside the block, and restore the caller's after it.
+
+    The float type is that of inputs and losses; None keeps the layout, or the float type, of the user's keras.json.
+    """
+    before = keras.config.dtype_policy(), keras.config.image_data_format(), keras.config.floatx()
+    keras.config.set_floatx(floatx or before[2])
     keras.config.set_dtype_policy(dtype)
     keras.config.set_image_data_format(data_format or before[1])
     try:
@@ -31,6 +35,7 @@ def keras_config(dtype: str, data_format: str | None = None):
     finally:
         keras.config.set_dtype_policy(before[0])
         keras.config.set_image_data_format(before[1])
+        keras.config.set_floatx(before[2])
 
 
 def image_network(

@@ -33,7 +33,7 @@ def to_form(model: ResNeXtModel, form: str) -> ResNeXtModel:
             )
     stem = [layer for layer in model.layers if stage_of(layer.name) == 1]
     convolution = next(layer for layer in stem if layer.name.endswith("_conv"))
-    with keras_config(convolution.dtype_policy, convolution.data_format):
+    with keras_config(convolution.dtype_policy, convolution.data_format, floatx=None):
         arguments = {**model.arguments, "variant": model.variant, "form": form, "name": model.name}
         beside = {name: arguments.pop(name) for name in BESIDE if name in arguments}
         other = ResNeXt(input_tensor=stem[0].input, **arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from datetime import timedelta
 from typing import Any, Protocol
@@ -90,7 +91,7 @@ class _Bar(Protocol):
 
 def _open_bar(steps: int, done: int) -> _Bar | None:
     """Return a bar for a terminal or a notebook; None without either."""
-    console = Console(stderr=True, soft_wrap=True)
+    console = Console(stderr=True, force_terminal=sys.stderr.isatty(), soft_wrap=True)
     if console.is_jupyter:
         return _NotebookBar(steps)
     return _TerminalBar(console, steps, done) if console.is_terminal else None

@@ -1,9 +1,10 @@
 """What is a model: a run, a file of weights with its classes, and nothing else."""
 
+import keras
 import numpy as np
 import pytest
 
-from resnext import ResNeXt, evaluate, save_weights
+from resnext import ResNeXt, evaluate, predict, save_weights
 from resnext.errors import WeightsError
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.model import Model
@@ -29,6 +30,20 @@ def test_a_file_of_weights_is_a_model(weights, tmp_path):
         evaluate(str(weights), tmp_path / "other")
     process = resnext("predict", weights, tmp_path / "ids", "--top", 1)
     assert process.returncode == 0, process.stderr
+
+
+@pytest.mark.parametrize("setting", [("image_data_format", "channels_first"), ("floatx", "float16")])
+def test_the_users_configuration_of_keras_changes_no_answer(trained, colours, setting):
+    name, value = setting
+    image, before = colours / "test" / "red" / "000.png", getattr(keras.config, name)()
+    (expected,) = predict(trained[0], image)
+    getattr(keras.config, f"set_{name}")(value)
+    try:
+        (given,) = predict(trained[0], image)
+        assert getattr(keras.config, name)() == value
+    finally:
+        getattr(keras.config, f"set_{name}")(before)
+    assert given == expected
 
 
 def test_class_names_travel_with_the_weights(trained, colours, tmp_path):

@@ -101,6 +101,40 @@ def _run(arguments: list[str], has_fault: bool, settings: dict[str, str], consta
         main()
 
 
+def commands_under(environment: dict[str, str], commands: dict[str, list], folder: Path) -> dict[str, CompletedProcess]:
+    """Run commands in a folder, in processes forked from an interpreter that has started in another environment."""
+    jobs = {name: [str(word) for word in words] for name, words in commands.items()}
+    code = "import sys, json; from support import command; command.run_all(*json.loads(sys.argv[1]))"
+    settings = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment}
+    started = subprocess.run([sys.executable, "-c", code, json.dumps([jobs, str(folder)])], env=settings,
+                             capture_output=True, text=True, timeout=600)  # fmt: skip
+    assert started.returncode == 0, started.stderr
+    results = json.loads(started.stdout.splitlines()[-1])
+    return {name: CompletedProcess(jobs[name], *result) for name, result in results.items()}
+
+
+def run_all(jobs: dict[str, list[str]], folder: str) -> None:
+    """Run the commands of `commands_under` one after another, and print their statuses and outputs as JSON.
+
+    The environment is that of a command when it imports Keras.
+    """
+    from resnext.cli.command_line import CommandLine
+    from resnext.cli.main import _prepare
+
+    before = dict(os.environ)
+    _prepare(CommandLine(["info"]))
+    for name in PRELOADED:
+        importlib.import_module(name)
+    fork, results = multiprocessing.get_context("fork"), {}
+    for name, words in jobs.items():
+        outputs = [Path(folder, f"{name}.{stream}") for stream in ("stdout", "stderr")]
+        process = fork.Process(target=_run, args=(words, False, before, {}, folder, *outputs))
+        process.start()
+        process.join()
+        results[name] = [process.exitcode, *(path.read_text() for path in outputs)]
+    print(json.dumps(results))
+
+
 @contextmanager
 def interpreter(*arguments, **named) -> Iterator[Popen]:
     """`python -m resnext ARGUMENTS` in an interpreter of its own, which ends with the block, also if a test fails."""
