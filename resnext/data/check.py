@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from resnext.data.batches import reading_threads
+from resnext.data.class_folders import alike
 from resnext.data.examples import Examples
 from resnext.data.folders import Member
 from resnext.data.source import open_data
@@ -162,7 +163,7 @@ def check_data(
         tuple(pair for part in parts for pair in part.in_train_too),
         tuple(pair for part in parts for pair in part.contradictions),
         tuple(fault for part in parts for fault in part.bad),
-        tuple(source.left_out()),
+        (*source.left_out(), *alike(train.examples.classes if train else ())),
     )
 
 

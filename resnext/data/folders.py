@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
@@ -13,6 +14,7 @@ from resnext.images.decode import IMAGE_SUFFIXES
 
 MAX_MEMBER = 256_000_000  # bytes: more than 64 million pixels uncompressed
 MAX_DEPTH = 64  # nested folders
+TABLES = (".csv", ".tsv")  # suffixes
 
 # Files that operating systems, NAS and tools leave beside photos: thumbnails, waste bins, resource forks.
 DROPPINGS = frozenset(
@@ -146,7 +148,17 @@ def shown(folder: Folder) -> dict[str, Folder | None]:
 
 def is_label_file(name: str) -> bool:
     """Return whether a file name has the suffix of a label file."""
-    return PurePosixPath(name).suffix.lower() in (".txt", ".csv")
+    return PurePosixPath(name).suffix.lower() in (".txt", *TABLES)
+
+
+def is_table(name: str) -> bool:
+    """Return whether a file name has the suffix of a table."""
+    return PurePosixPath(name).suffix.lower() in TABLES
+
+
+def composed(name: str) -> str:
+    """Return a name as it is compared: in the composed Unicode form, because file systems differ in what they store."""
+    return unicodedata.normalize("NFC", name)
 
 
 def is_image_name(name: str) -> bool:

@@ -8,12 +8,19 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from resnext.data.folders import DROPPINGS, Folder, Member, is_image_name, is_label_file, shown
-from resnext.data.label_files import find_label_file
-from resnext.data.tables import find_table, names_only
+from resnext.data.labels.label_files import find_label_file
+from resnext.data.labels.tables import find_table, names_only
 from resnext.errors import DataError, printable
 from resnext.images.decode import IMAGE_SUFFIXES
 
 PARTS = {"train": "train", "test": "test"} | dict.fromkeys(("val", "valid", "validation"), "validation")
+# Other names of parts. A folder that has images of its own may be a class of this name, and is none of them.
+ALSO_PARTS = (
+    dict.fromkeys(("training", "training_set", "train_set", "trainset"), "train")
+    | dict.fromkeys(("testing", "test_set", "testing_set", "testset"), "test")
+    | dict.fromkeys(("dev", "eval", "evaluation", "val_set", "validation_set", "valset"), "validation")
+)
+IMAGES = ("images", "imgs", "img")  # folders that are not a class, but hold the images of a part, or of a class
 SUFFIXES = " ".join(sorted(IMAGE_SUFFIXES))
 # The folders that contain the parts of ImageNet in Kaggle's copy, whose test/ has no labels.
 KAGGLE = (("ILSVRC", "Data", "CLS-LOC"), ("Data", "CLS-LOC"))
@@ -57,26 +64,66 @@ def layout_of(root: Folder, table: Path | Member | None = None) -> Layout:
 
 def _parts(root: Folder) -> dict[str, Folder]:
     kaggle = next(filter(None, (below(root, names) for names in KAGGLE)), None)
+    folders = {name: folder for name, folder in shown(kaggle or root).items() if folder}
+    part_of = {name: _part_called(name, folder) for name, folder in folders.items()}
+    if "train" not in part_of.values():  # without a train, only the usual names are parts
+        part_of = {name: PARTS.get(name.lower()) for name in folders}
     parts = {}
-    for name, folder in shown(kaggle or root).items():
-        part = PARTS.get(name.lower())
-        if part and folder and not (kaggle and part == "test"):
+    for name, part in part_of.items():
+        if part and not (kaggle and part == "test"):
             if part in parts:
                 raise DataError(f"{printable(root)} has {parts[part].name} and {name}; keep one of them")
-            parts[part] = folder.checked()
+            parts[part] = _without_its_own(folders[name].checked())
     return parts
+
+
+def part_named(name: str) -> str | None:
+    """Return the part that a name stands for, if it does: "train", "validation" or "test"."""
+    plain = name.lower().replace("-", "_").replace(" ", "_")
+    return PARTS.get(plain) or ALSO_PARTS.get(plain)
+
+
+def _part_called(name: str, folder: Folder) -> str | None:
+    """Return the part that a folder is by its name, if it is one."""
+    is_class = has_images(folder) or not _folders(folder)
+    return PARTS.get(name.lower()) or (None if is_class else part_named(name))
+
+
+def has_images(folder: Folder) -> bool:
+    """Return whether there are images in a folder itself."""
+    return any(entry is None and is_image_name(name) for name, entry in shown(folder).items())
+
+
+def images_of_flat_part(part: Folder) -> Folder | None:
+    """Return the folder with the images of a part without class folders: itself, or the images/ in it."""
+    folders = _folders(part)
+    if has_images(part):
+        return None if folders else part
+    only = folders[0] if len(folders) == 1 else None
+    return only if only and only.name.lower() in IMAGES and has_images(only) and not _folders(only) else None
+
+
+def _folders(folder: Folder) -> list[Folder]:
+    return [entry for entry in shown(folder).values() if entry]
+
+
+def _without_its_own(part: Folder) -> Folder:
+    """Return the folder in a part of the same name, as archives unpack them; the part itself if it has more."""
+    folders = _folders(part)
+    same = len(folders) == 1 and folders[0].name.lower() == part.name.lower() and not has_images(part)
+    return folders[0].checked() if same and _folders(folders[0]) else part
 
 
 def _is_unlabelled(root: Folder, parts: Mapping[str, Folder]) -> bool:
     """Return whether test/, beside train/, has images and no labels."""
     test = parts.get("test") if "train" in parts else None
-    entries = shown(test) if test else {}
-    if test is None or any(entries.values()) or not any(map(is_image_name, entries)):
+    if test is None or images_of_flat_part(test) is None:
         return False
     try:
-        return names_only(find_label_file(test, [root]))
+        file = find_label_file(test, [root])
     except DataError:
         return True
+    return names_only(file)
 
 
 def _table(root: Folder, parts: Mapping[str, Folder]) -> Path | Member | None:

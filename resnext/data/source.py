@@ -4,10 +4,11 @@ DATA is the name of a built-in data set (`resnext.data.builtin`), or a folder or
 
     DATA/train/<class>/**   alone, or with DATA/test/, DATA/val/ or both beside it
     DATA/<class>/**         one sixth of each class is held out for testing
-    DATA.csv, or a CSV file beside images that are not in class folders (`resnext.data.tables`)
+    DATA.csv, or a table beside images that are not in class folders (`resnext.data.labels.tables`)
 
-`test/` and `val/` contain class folders as well, or only images and a label file (`resnext.data.label_files`), as in
-ImageNet; Kaggle's copy of ImageNet is accepted unchanged. Hidden files and files without an image suffix are ignored.
+`test/` and `val/` contain class folders as well, or only images and a label file, as in ImageNet
+(`resnext.data.labels.label_files`); Kaggle's copy of ImageNet is accepted unchanged. Hidden files and files without an
+image suffix are ignored.
 """
 
 from __future__ import annotations
@@ -21,17 +22,16 @@ from typing import NamedTuple
 
 from resnext.data.archives import ARCHIVES, archive_suffix, read_archive
 from resnext.data.builtin import BUILTIN, load_builtin, local_copy
-from resnext.data.class_folders import examples_of_folders, images_by_class, labelled, labels_of
+from resnext.data.class_folders import examples_of_folders, folders_in_classes, images_by_class, labelled, labels_of
 from resnext.data.examples import Examples
-from resnext.data.folders import DiskFolder, is_image_name, shown
-from resnext.data.layout import LAYOUTS, PARTS, Layout, below, count_left_out, layout_of, unwrapped
+from resnext.data.folders import TABLES, DiskFolder, Folder, Member, composed, is_image_name, is_table, shown
+from resnext.data.labels.tables import Paths, Row, Table, images_below, read_table, relative
+from resnext.data.labels.unused import check_agrees, unused_tables
+from resnext.data.layout import IMAGES, LAYOUTS, PARTS, Layout, below, count_left_out, layout_of, part_named, unwrapped
 from resnext.data.splits import Holdout, Splits, drawn_splits, groups_of
-from resnext.data.tables import Row, read_table, relative
-from resnext.errors import ArgumentError, DataError, printable
+from resnext.errors import ArgumentError, DataError, counted, printable
 from resnext.files import user_path
 from resnext.images.heif import HEIF_SUFFIXES, HOW
-
-TABLES = (".csv", ".tsv")
 
 
 class Pool(NamedTuple):
@@ -69,10 +69,10 @@ class DataSource:
         return path.name.removesuffix(archive_suffix(path) or path.suffix) or "data"
 
     @functools.cached_property
-    def rows(self) -> list[Row]:
-        """The rows of the table, if there is one."""
+    def table(self) -> Table:
+        """The table, if there is one."""
         layout = self.layout
-        return read_table(layout.table, layout.root, layout.train) if layout and layout.table else []
+        return read_table(layout.table, layout.root, layout.train) if layout and layout.table else Table([], "", "")
 
     def contains(self, path: Path) -> bool:
         """Return whether a path is inside the folder whose images are read; a table lists its own."""
@@ -90,9 +90,53 @@ class DataSource:
         if files:
             how = f" ({HOW})" if any(kind in HEIF_SUFFIXES for kind in files) else ""
             lines.append("left out: " + ", ".join(f"{count:,} {kind}" for kind, count in files.most_common()) + how)
+        beside = [folder for folder in self._beside() if images_below(folder)]
+        lines += [f"not used: {folder}, with {counted(len(images_below(folder)), 'image')}" for folder in beside]
+        lines += [f"not used: {printable(table)}, a table of labels" for table in self._unused_tables()]
+        if not layout.table and (inner := folders_in_classes(layout.train)) and {*inner} - {*IMAGES}:
+            some = " and ".join(map(printable, inner[:2]))
+            lines.append(f"the folders in the class folders, such as {some}, are not classes")
         if layout.unlabelled_test:
             lines.append(f"{layout.unlabelled_test}: not used, because it has neither class folders nor a label file")
         return lines
+
+    @property
+    def labels_from(self) -> str:
+        """Where the labels of the training images come from, in words."""
+        layout = self.layout
+        if layout is None:
+            return f"those of {self.name}"
+        if layout.table:
+            name = printable(PurePosixPath(str(layout.table)).name)
+            return f"{name}, columns {printable(self.table.files)} and {printable(self.table.labels)}"
+        return f"the folders in {printable(layout.train)}"
+
+    def _beside(self) -> list[Folder]:
+        """Return the folders beside the parts: nothing in them is read."""
+        layout = self.layout
+        if layout is None or "train" not in layout.parts or layout.table:
+            return []
+        used = {str(part) for part in (*layout.parts.values(), layout.unlabelled_test) if part}
+        folders = [folder for folder in shown(layout.root).values() if folder]
+        return [folder for folder in folders if not any(f"{part}/".startswith(f"{folder}/") for part in used)]
+
+    def _unused_tables(self) -> list[Path | Member]:
+        layout = self.layout
+        if layout is None:
+            return []
+        folders = [layout.root] + ([layout.train] if layout.train is not layout.root else [])
+        ends = ("", "_labels", "_solution")
+        labelled_parts = {f"{part.name}{end}" for part in layout.others.values() for end in ends}
+        tables = unused_tables(folders, layout.table)
+        return [each for each in tables if PurePosixPath(str(each)).stem.removeprefix("LOC_") not in labelled_parts]
+
+    def _check_unused_tables(self, layout: Layout, train: Examples) -> None:
+        """Raise DataError if a table that is not read labels the training images otherwise."""
+        if unused := self._unused_tables():
+            pairs = zip(train.images, train.labels.tolist(), strict=True)
+            labels = {relative(image, layout.root): train.classes[label] for image, label in pairs}
+            for table in unused:
+                check_agrees(table, labels, self.labels_from)
 
     def splits(self, holdout: Holdout = Holdout()) -> Splits:  # noqa: B008 - frozen
         """Return the parts to train, validate and test on. The classes are sorted by name.
@@ -113,6 +157,7 @@ class DataSource:
         self._check_holdout(holdout, has_others=bool(pool.others))
         if len(pool.train.classes) < 2:
             raise DataError(f"{self} has one class only, {''.join(pool.train.classes)!r}; training needs two or more")
+        self._check_unused_tables(self.layout, pool.train)
         others = [pool.others[name] for name in ("validation", "test") if name in pool.others]
         if others:
             return Splits(pool.train, others[0], others[-1])
@@ -133,7 +178,7 @@ class DataSource:
             return Examples(test.images, labels_of(test.classes, classes, self.name)[test.labels], tuple(classes))
         part = layout.parts.get("test") or layout.parts.get("validation")
         if layout.table:
-            by_part = _rows_by_part(layout.table, self.rows)
+            by_part = _rows_by_part(layout.table, self.table.rows)
             if part and set(by_part) <= {"train"}:
                 return labelled(part, layout.root, classes)
             rows = by_part.get("test") or by_part.get("validation") or by_part.get("train", [])
@@ -151,11 +196,12 @@ class DataSource:
         if layout is None or layout.others:
             return None
         if layout.table:
-            folder, label_of = layout.root, {row.path: row.label for row in self.rows}
+            folder, label_of = layout.root, {composed(row.path): row.label for row in self.table.rows}
         else:
-            folder, label_of = layout.train, {path: path.split("/")[0] for path in paths}
-        found = {path: folder.find(path) if path in label_of else None for path in paths}
-        labels = labels_of([label_of[path] for path, file in found.items() if file], classes, layout.root)
+            folder, label_of = layout.train, {composed(path): path.split("/")[0] for path in paths}
+        found_at = Paths(folder)
+        found = {path: found_at.find(path) if composed(path) in label_of else None for path in paths}
+        labels = labels_of([label_of[composed(path)] for path, file in found.items() if file], classes, layout.root)
         images = [file for file in found.values() if file]
         missing = [f"{folder}/{path}" for path, file in found.items() if not file]
         return Examples(images, labels, tuple(classes)), missing
@@ -169,7 +215,7 @@ class DataSource:
 
     def _pool_of_table(self, layout: Layout, holdout: Holdout) -> Pool:
         """Return the images that the table labels; parts beside it count if it has no splits."""
-        table, by_part = layout.table, _rows_by_part(layout.table, self.rows)
+        table, by_part = layout.table, _rows_by_part(layout.table, self.table.rows)
         train = by_part.pop("train", [])
         if not train:
             raise DataError(
@@ -179,7 +225,7 @@ class DataSource:
         classes = tuple(sorted({row.label for row in train}))
         others = {part: _examples_of_rows(rows, classes, table) for part, rows in by_part.items()}
         others = others or {part: labelled(folder, layout.root, classes) for part, folder in layout.others.items()}
-        groups = [row.group or row.path for row in train] if any(row.group for row in self.rows) else None
+        groups = [row.group or row.path for row in train] if any(row.group for row in self.table.rows) else None
         if groups and holdout.group_by:
             raise ArgumentError(f"--group-by: {printable(table)} already has a column of groups. Omit the option.")
         paths = [row.path for row in train]
@@ -187,7 +233,7 @@ class DataSource:
 
     def _count_unnamed(self, layout: Layout) -> int:
         """Return the number of images that the table does not name, in the folders of the images it names."""
-        named = {PurePosixPath(row.path) for row in self.rows}
+        named = {PurePosixPath(row.path) for row in self.table.rows}
         folders = {path.parent: below(layout.root, path.parent.parts) for path in named}
         found = [
             path / name for path, folder in folders.items() if folder for name in shown(folder) if is_image_name(name)
@@ -210,7 +256,7 @@ def open_data(data: str | Path, follow_links: bool = False) -> DataSource:
     if path is None:
         return DataSource(str(data))
     name = str(data) if is_builtin else str(path.resolve())
-    if path.suffix.lower() in TABLES and path.is_file():
+    if is_table(path.name) and path.is_file():
         return DataSource(name, path, layout_of(DiskFolder(path.parent, None if follow_links else path.parent), path))
     if path.is_dir():
         return DataSource(name, path, layout_of(unwrapped(DiskFolder(path, None if follow_links else path))))
@@ -251,7 +297,7 @@ def _rows_by_part(table: object, rows: Sequence[Row]) -> dict[str, list[Row]]:
     by_part: dict[str, list[Row]] = {}
     part_of: dict[str, str] = {}
     for row in rows:
-        part = PARTS.get(row.split.lower() or "train")
+        part = part_named(row.split or "train")
         if part is None:
             raise DataError(f"{printable(table)} has the split {row.split!r}; write train, val or test")
         by_part.setdefault(part, []).append(row)

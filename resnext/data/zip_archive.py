@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import stat
 import struct
@@ -17,7 +18,8 @@ from resnext.errors import DataError, printable
 
 STORED, DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
 LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, lengths of the name and of the extra field
-ENCRYPTED = 1  # bit of the flags
+ENCRYPTED, UTF_8 = 1, 1 << 11  # bits of the flags
+UNICODE_PATH = 0x7075  # extra field in which Info-ZIP keeps the name in UTF-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def zip_members(path: Path) -> Iterator[tuple[list[str], Member | None]]:
     """
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
-            name = info.filename.replace("\\", "/")  # as some Windows programs write it
+            name = _name(info, path).replace("\\", "/")  # as some Windows programs write it
             parts = path_parts(name)
             if not parts:
                 continue
@@ -72,3 +74,27 @@ def zip_members(path: Path) -> Iterator[tuple[list[str], Member | None]]:
             else:
                 place = (path, "/".join(parts), info.header_offset, info.file_size)
                 yield parts, ZipMember(*place, info.compress_size, info.compress_type, info.CRC)
+
+
+def _name(info: zipfile.ZipInfo, path: Path) -> str:
+    """Return the name of a member. Raises DataError if its encoding is unknown."""
+    if info.flag_bits & UTF_8 or info.orig_filename.isascii():
+        return info.filename
+    raw = info.orig_filename.encode("cp437")  # which zipfile takes all other names for
+    for encoded in (_unicode_path(info.extra, raw), raw):
+        with contextlib.suppress(UnicodeDecodeError):
+            return encoded.decode()
+    raise DataError(
+        f"{printable(path)} has {printable(info.filename)!r}, a name in another encoding than UTF-8; pack it again "
+        "with names in UTF-8, or unpack it and pass the folder"
+    )
+
+
+def _unicode_path(extra: bytes, name: bytes) -> bytes:
+    """Return the name in the extra fields, or the given one if they have none for it."""
+    while len(extra) >= 4:
+        kind, size = struct.unpack_from("<HH", extra)
+        content, extra = extra[4 : 4 + size], extra[4 + size :]
+        if kind == UNICODE_PATH and content[1:5] == struct.pack("<I", zlib.crc32(name)):
+            return content[5:]
+    return name

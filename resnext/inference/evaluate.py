@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Unpack
@@ -25,6 +26,8 @@ from resnext.keywords import with_keywords
 from resnext.metrics.evaluation import Evaluation
 from resnext.metrics.probabilities import log_softmax
 from resnext.runs.run import Run
+
+logger = logging.getLogger(__name__)
 
 Check = Callable[[], None]
 
@@ -163,6 +166,12 @@ def _examples_of_run(source: DataSource, run: Run) -> Examples:
                 f"{len(missing)} of the {len(held_out)} images that the training held out are gone, the first of them "
                 f"{printable(missing[0])}; put them back, or pass a folder that the run was not trained on"
             )
+        others = source.examples(classes)
+        here = f"{len(held_out) - len(missing)} of the" if len(missing) < len(held_out) else "none of the"
+        logger.info(
+            f"{here} {len(held_out)} images that the training held out are here; all {len(others):,} are evaluated"
+        )
+        return others
     return source.examples(classes)
 
 

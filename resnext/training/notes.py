@@ -12,7 +12,7 @@ import numpy as np
 from resnext.backend import describe_device
 from resnext.data.batches import images_per_step
 from resnext.data.examples import median_aspect
-from resnext.errors import counted
+from resnext.errors import counted, printable
 from resnext.recipes.complete import CompleteRecipe
 from resnext.recipes.names import NAMES, get_recipe
 from resnext.recipes.recipe import Recipe, changed
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 LONG = 1.5  # longer side divided by the shorter one, as in 3:2 photos
 FEW_TO_LEARN = 10  # images of a class
 FEW_TO_EVALUATE = 50  # images
+SHOWN = 10  # classes
 
 
 def about_shapes(sizes: Sequence[tuple[int, int]], fit: str) -> list[str]:
@@ -71,6 +72,14 @@ def about_few(splits: Splits, is_tuning: bool) -> list[str]:
     return lines
 
 
+def about_labels(source: DataSource, splits: Splits) -> list[str]:
+    """Return two lines: where the labels come from, and the names of the classes, ten at most."""
+    classes = splits.train.classes
+    shown = ", ".join(map(printable, classes[:SHOWN]))
+    rest = f" and {len(classes) - SHOWN:,} more" if len(classes) > SHOWN else ""
+    return [f"labels: {source.labels_from}", f"classes: {shown}{rest}"]
+
+
 def about_weights(start: str | None, recipe: Recipe, source: DataSource, splits: Splits) -> list[str]:
     """Return notes about the run that the weights come from: its data, and how it fits images."""
     folder = Path(start or "")
@@ -103,10 +112,10 @@ def summary(config: RunConfig, splits: Splits, network: keras.Model) -> Iterator
     per_step = images_per_step(train, recipe)
     steps, rest = divmod(len(train), per_step)
     yield f"device: {describe_device()}"
-    yield (
-        f"data: {counted(len(train), 'image')} of {len(config.classes):,} classes to train on, "
-        f"{len(splits.validation):,} to evaluate on"
-    )
+    evaluated = f"{len(splits.validation):,} to evaluate on"
+    if splits.validation is not splits.test:
+        evaluated = f"{len(splits.validation):,} to validate on, {len(splits.test):,} to test on"
+    yield f"data: {counted(len(train), 'image')} of {len(config.classes):,} classes to train on, {evaluated}"
     yield f"network: {variant.name} at {recipe.image_size} pixels, {parameters:,} parameters, {config.options.dtype}"
     if config.options.weights:
         yield f"weights: {config.options.weights}"

@@ -177,3 +177,12 @@ def test_unreadable_images_are_counted_and_three_are_named(tmp_path):
 
 def test_arrays_have_no_headers_to_check():
     check_images(Examples(np.zeros((3, 8, 8, 3), np.uint8), np.arange(3, dtype=np.int32), tuple("abc")))
+
+
+def test_classes_that_look_alike_are_said(tmp_path):
+    write_photos(tmp_path, dict.fromkeys(("dog", "dog ", "Cat", "cat", "big cat", "big_cat", "bird"), (9, 9, 9)), 2)
+    assert check_data(tmp_path).left_out == (
+        "classes: 'big cat' and 'big_cat' differ only in case or blanks; are they one class?",
+        "classes: 'Cat' and 'cat' differ only in case or blanks; are they one class?",
+        "classes: 'dog' and 'dog ' differ only in case or blanks; are they one class?",
+    )

@@ -132,3 +132,66 @@ def test_a_class_called_test_is_explained(tmp_path):
     with pytest.raises(DataError, match=r"If test is a class, rename its folder, or move all classes into train/$"):
         load_splits(tmp_path / "data")
     assert "If test is a class" in refusal(resnext("check-data", tmp_path / "data"))
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "part"),
+    [("Training", "Testing", "test"), ("training_set/training_set", "test_set/test_set", "test"),
+     ("train", "testing", "test"), ("Train", "dev", "validation"), ("training", "evaluation", "validation")],
+)  # fmt: skip
+def test_parts_have_other_names_too(tmp_path, train, test, part):
+    for name, images in ((train, 4), (test, 2)):
+        write_photos(tmp_path / name, COLOURS, images)
+    source = open_data(tmp_path)
+    assert source.layout.others.keys() == {part}
+    splits = source.splits()
+    assert (splits.train.classes, len(splits.train), len(splits.test)) == (tuple(sorted(COLOURS)), 12, 6)
+    assert source.left_out() == []
+
+
+def test_classes_may_be_called_as_parts_are(tmp_path):
+    classes = {"Training": (1, 2, 3), "Boxing": (4, 5, 6), "dev": (7, 8, 9)}
+    assert load_splits(write_photos(tmp_path, classes, 3)).train.classes == ("Boxing", "Training", "dev")
+
+
+@pytest.mark.parametrize("tops", [("2023", "2024"), ("first", "second", "third")])
+def test_folders_above_the_classes_are_not_taken_for_classes(tmp_path, tops):
+    for top in tops:
+        write_photos(tmp_path / top, COLOURS, 2)
+    words = (
+        rf"two ways: its folders \({tops[0]}, {tops[1]}.*\) .*\(blue, green, red\) are. .* such as .*/{tops[0]}, or a"
+    )
+    with pytest.raises(DataError, match=words):
+        load_splits(tmp_path)
+
+
+def test_folders_in_classes_are_said(tmp_path):
+    make(tmp_path, "a/airfield/1.png", "a/alley/2.png", "b/beach/1.png", "b/bridge/2.png")
+    source = open_data(tmp_path)
+    assert source.splits().train.classes == ("a", "b")
+    assert source.left_out() == ["the folders in the class folders, such as airfield and alley, are not classes"]
+    make(tmp_path / "x", "a/images/1.png", "a/images/2.png", "b/images/1.png", "b/images/2.png")
+    assert open_data(tmp_path / "x").left_out() == []
+
+
+def test_tiny_imagenet_is_read_as_it_is_unpacked(tmp_path):
+    wordnet = ("n01", "n02")
+    make(tmp_path, *(f"train/{name}/images/{name}_{i}.JPEG" for name in wordnet for i in range(2)),
+         *(f"val/images/val_{i}.JPEG" for i in range(3)), "test/images/test_0.JPEG")  # fmt: skip
+    rows = [f"val_{i}.JPEG\t{wordnet[i % 2]}\t0\t32\t44\t62" for i in range(3)]
+    (tmp_path / "val" / "val_annotations.txt").write_text("\n".join(rows))
+    source = open_data(tmp_path)
+    splits = source.splits()
+    assert (len(splits.train), splits.train.classes) == (4, wordnet)
+    assert splits.test.labels.tolist() == [0, 1, 0]
+    assert source.left_out() == [
+        f"{tmp_path / 'test'}: not used, because it has neither class folders nor a label file"
+    ]
+
+
+def test_what_lies_beside_the_parts_is_said(tmp_path):
+    write_photos(tmp_path / "train", COLOURS, 4)
+    write_photos(tmp_path / "test", COLOURS, 2)
+    write_photos(tmp_path / "holdout", COLOURS, 1)
+    (tmp_path / "scripts").mkdir()
+    assert open_data(tmp_path).left_out() == [f"not used: {tmp_path / 'holdout'}, with 3 images"]

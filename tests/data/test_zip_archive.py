@@ -1,11 +1,14 @@
 """Data sets in ZIP archives: the same data as their folders, and what is refused."""
 
+import struct
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
 
 from resnext.data.source import open_data
+from resnext.data.zip_archive import zip_members
 from resnext.errors import DataError, ImageError
 from resnext.images.decode import read_image
 from support.photos import COLOURS, load_splits, write_photos
@@ -66,3 +69,29 @@ def test_a_hostile_or_damaged_zip_is_refused_in_a_line(tmp_path):
                 archive.writestr(f"{name}/{i}.png", bytes(300_000_000) if (name, i) == ("a", 0) else b"x")
     with pytest.raises(ImageError, match="more than 256 MB"):
         read_image(open_data(path).layout.root.find("a/0.png"))
+
+
+def raw_zip(path, name, encoding, unicode_path=False):
+    """A zip whose one name is bytes in an encoding and not marked as UTF-8; with Info-ZIP's extra field, if asked."""
+    raw, extra = name.encode(encoding), b""
+    if unicode_path:
+        field = b"\1" + struct.pack("<I", zlib.crc32(raw)) + name.encode()
+        extra = struct.pack("<HH", 0x7075, len(field)) + field
+    common = struct.pack("<HHHHHIIIHH", 20, 0, 0, 0, 0, zlib.crc32(b"image"), 5, 5, len(raw), len(extra))
+    local = b"PK\3\4" + common + raw + extra + b"image"
+    central = b"PK\1\2" + struct.pack("<H", 20) + common + struct.pack("<HHHII", 0, 0, 0, 0, 0) + raw + extra
+    path.write_bytes(local + central + b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 1, 1, len(central), len(local), 0))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"), [("train/Käfer/1.png", "utf-8"), ("train/Käfer/1.png", "cp1252"), ("train/狗/1.png", "gbk")]
+)
+@pytest.mark.parametrize("unicode_path", [False, True])
+def test_names_that_are_not_marked_are_utf_8_or_refused(tmp_path, name, encoding, unicode_path):
+    archive = raw_zip(tmp_path / "data.zip", name, encoding, unicode_path)
+    if encoding == "utf-8" or unicode_path:
+        assert [("/".join(parts), member is None) for parts, member in zip_members(archive)] == [(name, False)]
+    else:
+        with pytest.raises(DataError, match=r"data.zip has 'train/.*', a name in another encoding than UTF-8; pack it"):
+            open_data(archive)

@@ -70,8 +70,10 @@ def commands(run, colours):
 
 
 def said(process):
-    """Status and standard output, without what is measured."""
-    return process.returncode, re.sub(r"[\d.,]+ (s|ms|images/s)\b", "N \\1", process.stdout)
+    """Status and standard output without what is measured: its words, and its numbers, which are sums of floats."""
+    text = re.sub(r"[\d.,]+ (s|ms|images/s)\b", "N \\1", process.stdout)
+    number = r"-?\d+\.\d+(?:e-?\d+)?"
+    return process.returncode, re.split(number, text), [*map(float, re.findall(number, text))]
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +103,9 @@ def check(environment, plain, trained, colours, folder, only=()):
         assert given.pop("help").returncode == 0  # it is as wide as the terminal
     for name, process in given.items():
         assert "Traceback" not in process.stderr, process.stderr
-        assert said(process) == expected[name], (name, process.stderr)
+        (status, words, numbers), (*same, near) = said(process), expected[name]
+        assert [status, words] == same, (name, process.stderr)
+        assert numbers == pytest.approx(near, rel=1e-4), name
     if "train" in wanted:
         for name in ("last.safetensors", "metrics.csv", "held-out.json"):
             made = [each / "run" / name for each in (before, folder)]

@@ -115,12 +115,13 @@ def test_the_shortest_command_is_a_whole_one(tmp_path, monkeypatch):
     assert lines[0] == (
         "chosen: resnext14_8x4d at 64 pixels, for fewer than 2,000 training images of 24 pixels (median shorter side)"
     )
-    assert lines[1] == "resnext: few images: 6 to evaluate on, so one of them is 16.7 points of accuracy"
-    assert re.fullmatch(rf"device: {backend} on the CPU, \d+ cores, [\d.]+ GB", lines[2])
-    assert lines[3] == "data: 30 images of 3 classes to train on, 6 to evaluate on"
-    assert lines[4] == "network: resnext14_8x4d at 64 pixels, 3,942,211 parameters, float32"
-    assert lines[5].startswith("recipe photos: epochs 1, batch_size 8, learning_rate 0.0125, ")
-    assert lines[6] == (
+    assert lines[1:3] == [f"labels: the folders in {photos}", "classes: blue, green, red"]
+    assert lines[3] == "resnext: few images: 6 to evaluate on, so one of them is 16.7 points of accuracy"
+    assert re.fullmatch(rf"device: {backend} on the CPU, \d+ cores, [\d.]+ GB", lines[4])
+    assert lines[5] == "data: 30 images of 3 classes to train on, 6 to evaluate on"
+    assert lines[6] == "network: resnext14_8x4d at 64 pixels, 3,942,211 parameters, float32"
+    assert lines[7].startswith("recipe photos: epochs 1, batch_size 8, learning_rate 0.0125, ")
+    assert lines[8] == (
         "steps: 3 of 8 images each, 3 in each epoch; each epoch leaves out 6 images, different ones each time"
     )
     run = Run.open("runs/my photos.v2-resnext14_8x4d-1")

@@ -70,8 +70,8 @@ def test_splits_and_groups_of_a_table_are_kept(tmp_path):
     table(tmp_path / "labels.csv", "file,label,split,group", *rows[:-1], rows[-1].replace("test", "train"))
     with pytest.raises(DataError, match=r"has the group g5 in test and in train; a group belongs to one"):
         open_data(tmp_path).splits()
-    table(tmp_path / "labels.csv", "file,label,split", *[row.replace("val", "dev") for row in rows])
-    with pytest.raises(DataError, match=r"has the split 'dev'; write train, val or test"):
+    table(tmp_path / "labels.csv", "file,label,split,group", *[row.replace("val", "later") for row in rows])
+    with pytest.raises(DataError, match=r"has the split 'later'; write train, val or test"):
         open_data(tmp_path).splits()
 
 
@@ -96,7 +96,8 @@ def test_a_table_beside_labelled_parts_and_unlabelled_test_images(tmp_path):
     source = open_data(tmp_path)
     assert everything(source.splits()) == LABELS
     assert source.left_out() == [
-        f"{tmp_path / 'test'}: not used, because it has neither class folders nor a label file"
+        f"not used: {tmp_path / 'sample_submission.csv'}, a table of labels",
+        f"{tmp_path / 'test'}: not used, because it has neither class folders nor a label file",
     ]
     table(tmp_path / "test.csv", "id,label", "00,dog", "01,cat", "02,dog")
     splits = open_data(tmp_path).splits()
@@ -168,14 +169,30 @@ def test_images_that_a_table_does_not_name_are_counted(tmp_path):
     assert check_data(tmp_path).left_out == ("left out: 2 without a label in labels.csv, 1 .doc",)
 
 
-def test_class_folders_come_before_a_table(tmp_path):
-    """A table beside class folders is used where it is passed itself, and only there."""
+def test_a_table_beside_class_folders_says_the_same_or_is_refused(tmp_path):
+    """It may have other words for the classes; it is used where it is passed itself."""
     for name in ("a", "b"):
         flat(tmp_path / name, 3)
     rows = [f"{folder}/{i:02}.png,{'even' if i % 2 == 0 else 'odd'}" for folder in "ab" for i in range(3)]
     table(tmp_path / "labels.csv", "file,label", *rows)
-    assert open_data(tmp_path).splits().train.classes == ("a", "b")
+    with pytest.raises(
+        DataError, match=r"two ways: a/01.png is 'a' by the folders in .*, and 'odd' in .*labels.csv. Pass"
+    ):
+        open_data(tmp_path).splits()
     assert open_data(tmp_path / "labels.csv").splits().train.classes == ("even", "odd")
+    table(
+        tmp_path / "labels.csv",
+        "file,label",
+        *[f"{folder}/{i:02}.png,the {folder}" for folder in "ab" for i in range(2)],
+    )
+    source = open_data(tmp_path)
+    assert source.splits().train.classes == ("a", "b")
+    assert source.left_out() == [f"not used: {tmp_path / 'labels.csv'}, a table of labels"]
+    table(tmp_path / "train.csv", "file,label", *[f"{folder}/{i:02}.png,{i % 2}" for folder in "ab" for i in range(3)])
+    with pytest.raises(
+        DataError, match=r"by labels.csv, columns file and label, and '\d' in .*train.csv. Pass the table"
+    ):
+        open_data(tmp_path / "labels.csv").splits()
 
 
 def test_a_table_is_trained_on_killed_resumed_and_evaluated_alike(tmp_path):

@@ -13,13 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from resnext.data.archives import read_text
-from resnext.data.folders import Folder, Member, is_label_file
-from resnext.data.tables import DELIMITERS, file_and_label, missing_column, rows_of
+from resnext.data.folders import Folder, Member, composed, is_label_file, is_table
+from resnext.data.labels.columns import find_columns, has_files, has_labels
+from resnext.data.labels.rows import DELIMITERS, LINE_END, read_rows
 from resnext.errors import DataError, printable
 
 NAMES = (
     "LOC_{part}_solution.csv", "imagenet_2012_validation_synset_labels.txt", "{part}.txt", "{part}_labels.txt",
-    "{part}.csv", "{part}_labels.csv",
+    "{part}.csv", "{part}_labels.csv", "{part}_annotations.txt",
 )  # fmt: skip
 NUMBERED = "ILSVRC2012_validation_ground_truth.txt"  # not a valid label file, but often mistaken for one
 KAGGLE_HEADER = "ImageId,PredictionString"
@@ -61,13 +62,15 @@ def read_labels(file: Path | Member, images: Sequence[str], classes: Sequence[st
         DataError: the file does not have one label for each image, or has numbers with a different meaning.
     """
     text = read_text(file)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    known = {PurePosixPath(image).stem: image for image in images} | {image: image for image in images}
+    lines = [line.strip() for line in LINE_END.split(text) if line.strip()]
+    known = {composed(PurePosixPath(image).stem): image for image in images} | {
+        composed(image): image for image in images
+    }
     if lines[:1] == [KAGGLE_HEADER]:
         # After the image and its class, a line contains the position in the image.
         pairs = [line.replace(",", " ").split()[:2] for line in lines[1:]]
-    elif PurePosixPath(str(file)).suffix.lower() == ".csv" and lines and any(mark in lines[0] for mark in DELIMITERS):
-        pairs = read_columns(file, text)
+    elif is_table(str(file)) and lines and any(mark in lines[0] for mark in DELIMITERS):
+        pairs = read_columns(file, text, known)
     elif any(_split(line, known) for line in lines):
         pairs = [_split(line, known) or line.split(maxsplit=1) for line in lines]
     else:
@@ -79,29 +82,39 @@ def read_labels(file: Path | Member, images: Sequence[str], classes: Sequence[st
     return _class_names(file, [label_of[image] for image in images], classes)
 
 
-def read_columns(file: Path | Member, text: str) -> list[list[str]]:
-    """Return file and label of each row of a CSV text, whose header names both; without a header they come first.
+def read_columns(file: Path | Member, text: str, known: Mapping[str, str]) -> list[list[str]]:
+    """Return file and label of each row of a table, whose header names both; without a header they come first.
+
+    Args:
+        file: the table.
+        text: its content.
+        known: the images by the names that they may have there.
 
     Raises:
         DataError: the header names no file or no label.
     """
-    rows = [*rows_of(text)]
-    files, labels = file_and_label(rows[0])
-    if files is not None and labels is not None:
-        rows = rows[1:]
-    elif files is not None or labels is not None:
-        raise missing_column(file, rows[0])
-    else:
-        files, labels = 0, 1
-    return [[row[place] for place in (files, labels) if place < len(row)] for row in rows]
+    rows = read_rows(file, text)
+    header, *others = rows
+    if has_files(header.fields) or has_labels(header.fields):
+        columns = find_columns(file, header.fields, others, lambda name: _image(name, known))
+        return [[row.fields[columns.file], row.fields[columns.label]] for row in others]
+    return [row.fields[:2] for row in rows]
+
+
+def _image(name: str, known: Mapping[str, str]) -> str | None:
+    """Return the image that a label file names, with or without its folder."""
+    return known.get(composed(PurePosixPath(name.replace("\\", "/")).name))
 
 
 def _split(line: str, known: Mapping[str, str]) -> list[str] | None:
-    """Split a line after the longest prefix that is an image's name, because both names may contain spaces."""
+    """Split a line after the longest prefix that is an image's name, because both names may contain spaces.
+
+    What follows the label after a tab, such as the position in the image, is left out.
+    """
     for i in reversed([i for i, character in enumerate(line) if character.isspace()]):
-        if PurePosixPath(line[:i].rstrip()).name in known:
-            return [line[:i].rstrip(), line[i:].strip()]
-    return [line] if PurePosixPath(line).name in known else None
+        if _image(line[:i].rstrip(), known):
+            return [line[:i].rstrip(), line[i:].strip().split("\t")[0]]
+    return [line] if _image(line, known) else None
 
 
 def _class_names(file: Path | Member, labels: list[str], classes: Sequence[str]) -> list[str]:
@@ -152,8 +165,8 @@ def _by_image(file: Path | Member, pairs: Iterable[list[str]], known: Mapping[st
     """Return the label of each image that the file names."""
     label_of, missing = {}, []
     for name, *label in pairs:
-        image = known.get(PurePosixPath(name).name)
-        if not label:
+        image = _image(name, known)
+        if not any(label):
             raise DataError(f"{printable(file)} has {name!r} without a label; write each line as `file label`")
         if image is None:
             missing.append(name)

@@ -1,0 +1,181 @@
+"""Training images that a table labels: columns for the file, the label and, optionally, the split and the group.
+
+file,label,split,group
+photos/0001.jpg,cat,train,anna
+photos/0002.jpg,dog,test,berta
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from resnext.data.archives import read_text
+from resnext.data.folders import Folder, Member, composed, is_image_name, is_table, shown
+from resnext.data.labels.columns import Columns, find_columns, has_files, has_labels, missing_column
+from resnext.data.labels.rows import LINE_END, TextRow, read_rows
+from resnext.errors import DataError, printable
+
+# The file names of tables of training images; the first one that exists is used.
+NAMES = ("train.csv", "train_labels.csv", "labels.csv", "metadata.csv")
+TOP = 50  # lines of a file among which its header is
+
+
+class Row(NamedTuple):
+    """An image of the table."""
+
+    image: Path | Member
+    path: str  # below the folder of the data
+    label: str
+    split: str  # as written in the table; "" without such a column
+    group: str  # likewise
+
+
+class Table(NamedTuple):
+    """The rows of a table in the order of their paths, and the names of the columns that they were read from."""
+
+    rows: list[Row]
+    files: str
+    labels: str
+
+
+def find_table(folder: Folder) -> Path | Member | None:
+    """Return the table of training images in a folder: by name or, if there is only one, that one.
+
+    A table without a column for labels, such as those of test images in competitions, does not count.
+    """
+    found = [name for name, entry in shown(folder).items() if entry is None and is_table(name)]
+    named = [
+        name for wanted in NAMES for name in found if PurePosixPath(name.lower()).with_suffix(".csv").name == wanted
+    ]
+    for name in named or (found if len(found) == 1 else []):
+        if has_labels(header_of(folder.file(name))):
+            return folder.file(name)
+    return None
+
+
+def names_only(file: Path | Member) -> bool:
+    """Return whether a file is a table with a column for files but none for labels, as for a competition's test/."""
+    header = header_of(file) if is_table(str(file)) else []
+    return has_files(header) and not has_labels(header)
+
+
+def header_of(file: Path | Member) -> list[str]:
+    """Return the names of the columns of a table. Raises DataError if it can't be read as one."""
+    rows = read_rows(file, "\n".join(LINE_END.split(read_text(file), maxsplit=TOP)[:TOP]))
+    return rows[0].fields if rows else []
+
+
+def read_table(file: Path | Member, root: Folder, folder: Folder) -> Table:
+    """Return the rows of a table, in the order of their paths.
+
+    An image is named by its path below the data folder or, if unique among the training images, by its file name with
+    or without the suffix.
+
+    Args:
+        file: table with a header.
+        root: data folder, to which the paths are relative.
+        folder: folder in it with the training images.
+
+    Raises:
+        DataError: a column is missing, an image does not exist, or a row is incomplete or contradicts another.
+    """
+    header, rows = split_header(file, read_text(file))
+    images = _Images(root, folder)
+    columns = find_columns(file, header, rows, images.find)
+    found: dict[str, Row] = {}
+    missing = []
+    for row in rows:
+        name, label, split, group = _fields(file, row, columns)
+        place = images.find(name)
+        if place is None:
+            missing.append(name)
+            continue
+        new = Row(place[1], place[0], label, split, group)
+        if found.setdefault(new.path, new) != new:
+            raise DataError(f"{printable(file)} has two different rows for {printable(new.path)}; keep one")
+    if missing:
+        raise DataError(
+            f"{printable(file)}: {len(missing):,} of {len(rows):,} rows name an image that does not exist or is not "
+            f"unique, the first of them {printable(missing[0])}; write paths from the folder of the table, or remove "
+            "the rows"
+        )
+    return Table([found[path] for path in sorted(found)], header[columns.file], header[columns.label])
+
+
+def split_header(file: Path | Member, text: str) -> tuple[list[str], list[TextRow]]:
+    """Return the names of the columns of a table, and its other rows. Raises DataError if there are none."""
+    first, *rows = read_rows(file, text) or [TextRow(1, [])]
+    if not first.fields:
+        raise missing_column(file, [])
+    return first.fields, rows
+
+
+def _fields(file: Path | Member, row: TextRow, columns: Columns) -> list[str]:
+    """Return file, label, split and group of a row. Raises DataError if one that must be there is not."""
+    values = [row.fields[place] if place is not None else "" for place in columns]
+    required = (("file", True), ("label", True), ("split", columns.split is not None))
+    for value, (kind, is_required) in zip(values, required, strict=False):
+        if is_required and not value:
+            raise DataError(f"{printable(file)}: row {row.number} has no {kind}; complete it")
+    return values
+
+
+class Paths:
+    """The images below a folder by their paths, in whatever Unicode form they are stored."""
+
+    def __init__(self, folder: Folder):
+        self.folder = folder
+
+    def find(self, path: str) -> Path | Member | None:
+        """Return the image at a path below the folder, or None if it does not exist."""
+        return self.folder.find(path) or (None if path.isascii() else self._composed.get(composed(path)))
+
+    @functools.cached_property
+    def _composed(self) -> dict[str, Path | Member]:
+        return {composed(relative(image, self.folder)): image for image in images_below(self.folder)}
+
+
+class _Images:
+    """The images that a table may name; a folder is searched for names only when a path is not found."""
+
+    def __init__(self, root: Folder, folder: Folder):
+        self.root, self.folder, self.paths = root, folder, Paths(root)
+        self.find = functools.cache(self._find)
+
+    def _find(self, name: str) -> tuple[str, Path | Member] | None:
+        """Return the path and the file of an image, or None if it does not exist."""
+        path = PurePosixPath(name.replace("\\", "/"))
+        if path.is_absolute() and path.is_relative_to(str(self.root)):
+            path = path.relative_to(str(self.root))
+        is_inside = not path.is_absolute() and ".." not in path.parts
+        if is_inside and is_image_name(path.name) and (image := self.paths.find(path.as_posix())):
+            return relative(image, self.root), image
+        image = self.by_name.get(composed(path.name)) if len(path.parts) == 1 else None
+        return (relative(image, self.root), image) if image else None  # in another folder it is another image
+
+    @functools.cached_property
+    def by_name(self) -> dict[str, Path | Member]:
+        """The training images by unique name, with and without suffix."""
+        images = images_below(self.folder)
+        pairs = [(name, image) for image in images for name in {Path(str(image)).name, Path(str(image)).stem}]
+        counts = Counter(composed(name) for name, _ in pairs)
+        return {composed(name): image for name, image in pairs if counts[composed(name)] == 1}
+
+
+def images_below(folder: Folder) -> list[Path | Member]:
+    """Return the images below a folder. Links to folders are not followed, so the search terminates."""
+    found = []
+    for name, entry in shown(folder).items():
+        if entry is None and is_image_name(name):
+            found.append(folder.file(name))
+        elif entry and not entry.is_link:
+            found += images_below(entry)
+    return found
+
+
+def relative(image: Path | Member, root: Folder) -> str:
+    """Return the path of an image below a folder, with slashes."""
+    return PurePosixPath(str(image)).relative_to(str(root)).as_posix()
