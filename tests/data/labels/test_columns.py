@@ -32,7 +32,8 @@ RIGHT = {f"{i:02}.png": "cat" if i % 2 == 0 else "dog" for i in ORDER}
     [
         ("id,image,label", lambda n, i, label: f"{n:02},images/{i:02}.png,{label}", "image and label"),
         ("id,image_path,label", lambda n, i, label: f"{n:02},images/{i:02}.png,{label}", "image_path and label"),
-        ("name;File Path;Class Name", lambda n, i, label: f"{n:02};images/{i:02}.png;{label}", "File Path and Class Name"),
+        ("name;File Path;Class Name", lambda n, i, label: f"{n:02};images/{i:02}.png;{label}",
+         "File Path and Class Name"),
         ("filepaths,labels", lambda n, i, label: f"images/{i:02}.png,{label}", "filepaths and labels"),
         ("where,label", lambda n, i, label: f"images/{i:02}.png,{label}", "where and label"),
         ("file,where,label", lambda n, i, label: f"{n} MB,{i:02}.png,{label}", "where and label"),
