@@ -39,11 +39,11 @@ collect_ignore = ["golden"]  # scripts, and what they wrote
 
 
 def pytest_collection_modifyitems(config, items):
-    """Test on one backend what no backend computes."""
-    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
-        again = [item for item in items if item.get_closest_marker("once")]
-        config.hook.pytest_deselected(items=again)
-        items[:] = [item for item in items if item not in again]
+    """Test on one backend what no backend computes: on TensorFlow, or on PyTorch what needs its package."""
+    backend, once = os.environ.get("KERAS_BACKEND", "tensorflow"), [item.get_closest_marker("once") for item in items]
+    again = [mark is not None and mark.kwargs.get("on", "tensorflow") != backend for mark in once]
+    config.hook.pytest_deselected(items=[item for item, left_out in zip(items, again, strict=True) if left_out])
+    items[:] = [item for item, left_out in zip(items, again, strict=True) if not left_out]
 
 
 @pytest.fixture(autouse=True)

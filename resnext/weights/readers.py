@@ -29,6 +29,7 @@ MAX_HEADER = 8_000_000  # bytes that describe tensors: ResNeXt-152's take 100,00
 MAX_TENSORS = 20_000
 MAX_PARTS = 10_000  # groups and datasets of an HDF5 file: qubvel's ResNeXt-101 has 6,000
 MAX_OPCODES = 200_000  # of a pickle: ResNeXt-152's has 25,000
+PROTOCOL = 2  # of pickles, which PyTorch's restricted reader reads
 MAX_GROWTH = 4  # how many times the file's size its tensors may have: trained weights do not compress to a quarter
 # All names that a saved state_dict needs. PyTorch's restricted reader allows more; a network's weights need no more.
 PICKLED = frozenset(
@@ -37,7 +38,10 @@ PICKLED = frozenset(
         "torch._utils _rebuild_tensor_v2",
         "torch._utils _rebuild_parameter",
         "torch.serialization _get_layout",
-        *(f"torch {kind}Storage" for kind in ("Double", "Float", "Half", "BFloat16", "Long", "Int")),
+        *(
+            f"torch {kind}Storage"
+            for kind in ("Double", "Float", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
+        ),
     }
 )
 # Objects that training scripts store with the weights. Each becomes a Placeholder and is never built.
@@ -176,6 +180,11 @@ def _torch_zip(path: Path, key: str | None) -> Iterator[Tensors]:
                 f"{path}: a .keras archive, which defines layers to build; only weights are loaded. "
                 "Load it with keras.saving.load_model(..., safe_mode=True) if you trust it, then resnext.save_weights."
             )
+        if any("/code/" in entry.filename or entry.filename.endswith("/constants.pkl") for entry in entries):
+            raise WeightsError(
+                f"{path}: a TorchScript program, which contains code. Save its weights alone: "
+                "torch.save(torch.jit.load(FILE).state_dict(), OTHER)."
+            )
         if len(pickles) != 1:
             raise ValueError("a zip without PyTorch's data.pkl, or with several")
         if len({entry.filename.split("/")[0] for entry in entries}) > 1 or len({*archive.namelist()}) < len(entries):
@@ -220,6 +229,11 @@ def _check_pickles(path: Path, file: IO[bytes], count: int) -> None:
     for number, (opcode, argument, _) in enumerate(opcodes):
         if number > MAX_OPCODES:
             raise ValueError(f"a pickle of more than {MAX_OPCODES:,} instructions")
+        if opcode.name == "PROTO" and isinstance(argument, int) and argument > PROTOCOL:
+            raise WeightsError(
+                f"{path}: a pickle of protocol {argument}, and torch.save writes {PROTOCOL} by default. Save it again "
+                "without pickle_protocol, or as safetensors."
+            )
         if opcode.name in ("STACK_GLOBAL", "INST", "OBJ", "EXT1", "EXT2", "EXT4"):
             raise WeightsError(f"{path}: a pickle with {opcode.name}, which torch.save does not write. {_SAVE_WEIGHTS}")
         function = str(argument).replace(" ", ".")

@@ -35,6 +35,7 @@ from resnext.weights.foreign_names import (
     qubvel_normalisation,
     stem_kernel_name,
 )
+from resnext.weights.heads import belongs_to_head, head_names
 from resnext.weights.hub import find_file, report_licence
 from resnext.weights.published import PublishedWeights, published_weights
 from resnext.weights.readers import Tensors, open_tensors
@@ -149,17 +150,23 @@ def open_weights(source: str | Path, variant: Variant | None = None, key: str | 
     """
     path, known = find_file(source, variant)
     with open_tensors(path, key) as tensors:
-        prefix, shapes = without_prefix(tensors.shapes)
+        prefix, stored = _names_of_network(tensors.shapes)
+        shapes = {name: tensors.shapes[stored[name]] for name in stored}
         layout = layout_of_file(shapes)
         if layout is None:
             raise _no_network(path, tensors.shapes)
-        found = locate(shapes, layout)
-        found = {ours: each._replace(names=tuple(prefix + name for name in each.names)) for ours, each in found.items()}
+        head = head_names(path, shapes, layout.their_name("predictions/kernel").removesuffix(".weight"))
+        stored = {head.get(name, name): original for name, original in stored.items()}
+        found = locate({name: tensors.shapes[original] for name, original in stored.items()}, layout)
+        found = {ours: each._replace(names=tuple(stored[name] for name in each.names)) for ours, each in found.items()}
         tag = tensors.metadata.get("weights") if layout is OURS else None  # of published weights that were converted
         if known is None and tag in published_weights():
             known = published_weights()[tag]
             report_licence(known)
         notes = [f"{path}: the prefix {prefix!r} of its names is ignored."] if prefix else []
+        notes += [
+            f"{path}: {printable(name)} is taken for the weight of its head." for name in head if "weight" in name
+        ]
         if tensors.other_keys and key is None:
             others = ", ".join(printable(name, 100) for name in tensors.other_keys[:5])
             notes.append(
@@ -167,6 +174,20 @@ def open_weights(source: str | Path, variant: Variant | None = None, key: str | 
                 "them to a separate file: resnext convert ... --key KEY."
             )
         yield WeightsFile(path, tensors, layout, found, known, read_timm_config(path), notes)
+
+
+def _names_of_network(shapes: Shapes) -> tuple[str, dict[str, str]]:
+    """Return the prefix of a network's names, and for each name without it the one in the file.
+
+    A head may lie beside the network, without the prefix.
+    """
+    prefix, plain = without_prefix(shapes)
+    if layout_of_file(plain):
+        return prefix, {name: prefix + name for name in plain}
+    network = {name: shape for name, shape in shapes.items() if shape and not belongs_to_head(name)}
+    prefix = _network_prefix(network, least=len(network)) or ""
+    rest = [name for name in shapes if name not in network and shapes[name]]
+    return prefix, {name.removeprefix(prefix): name for name in network} | {name: name for name in rest}
 
 
 def _no_network(path: Path, shapes: Shapes) -> WeightsError:

@@ -95,7 +95,7 @@ def test_a_file_is_a_model(judged, exported_as, colours, format):
         evaluate(path, colours / "test", options=EvaluationOptions(size=(64,)))
 
 
-@pytest.mark.once
+@pytest.mark.once(on="torch")
 def test_the_command_takes_the_backend_that_writes_a_format(trained, tmp_path):
     """A file of PyTorch's program is for others: opening one would run what is pickled in it."""
     pytest.importorskip("torch")

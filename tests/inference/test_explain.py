@@ -19,6 +19,7 @@ from support.photos import write_photos
 pytestmark = pytest.mark.once
 
 
+@pytest.mark.once(on="torch")
 def test_map_is_grad_cam_taken_in_pytorch(trained, colours):
     """Selvaraju et al. 2017, equations 1 and 2: without its ReLU and times the positions, Grad-CAM is the map."""
     torch = pytest.importorskip("torch")

@@ -18,7 +18,7 @@ from support.networks import computed
 from support.weights import SMALL, images, network, torch_weights
 
 
-@pytest.mark.once
+@pytest.mark.once(on="torch")
 @pytest.mark.parametrize("old", [True, False])
 @pytest.mark.parametrize("wrapped", ["", "module.", "state_dict", "model"])
 def test_pytorch_files_new_old_parallel_and_wrapped(tmp_path, theirs, old, wrapped):
