@@ -208,7 +208,7 @@ def _meet(launch: Launch) -> None:
 def _say_who_waits(launch: Launch) -> None:
     where = f" at {launch.address}" if launch.address else ""
     logger.warning(
-        f"process {launch.rank} of {launch.processes} waits for the others{where}; if it is alone, unset "
+        f"process {launch.rank} of {launch.processes} is waiting for the others{where}; if it is alone, unset "
         f"{launch.variable}"
     )
 

@@ -96,12 +96,14 @@ def labels_of(names: Iterable[str], classes: Sequence[str], where: object) -> np
 
 
 def alike(classes: Sequence[str]) -> list[str]:
-    """Return a line for each pair of classes that differ only in case, blanks or underscores."""
+    """Return a line for each pair of classes that differ only in case, blanks, underscores or hyphens."""
     lines, seen = [], {}
     for name in classes:
         plain = " ".join(composed(name).replace("_", " ").replace("-", " ").split()).casefold()
         if plain in seen:
-            lines.append(f"classes: {seen[plain]!r} and {name!r} differ only in case or blanks; are they one class?")
+            lines.append(
+                f"classes: {seen[plain]!r} and {name!r} differ only in case, blanks, underscores or hyphens; are they one class?"
+            )
         seen.setdefault(plain, name)
     return lines
 

@@ -95,7 +95,7 @@ class DataSource:
         lines += [f"not used: {printable(table)}, a table of labels" for table in self._unused_tables()]
         if not layout.table and (inner := folders_in_classes(layout.train)) and {*inner} - {*IMAGES}:
             some = " and ".join(map(printable, inner[:2]))
-            lines.append(f"the folders in the class folders, such as {some}, are not classes")
+            lines.append(f"folders inside the class folders, such as {some}, are not used as classes")
         if layout.unlabelled_test:
             lines.append(f"{layout.unlabelled_test}: not used, because it has neither class folders nor a label file")
         return lines
@@ -105,7 +105,7 @@ class DataSource:
         """Where the labels of the training images come from, in words."""
         layout = self.layout
         if layout is None:
-            return f"those of {self.name}"
+            return f"built into {self.name}"
         if layout.table:
             name = printable(PurePosixPath(str(layout.table)).name)
             return f"{name}, columns {printable(self.table.files)} and {printable(self.table.labels)}"

@@ -85,7 +85,7 @@ def _name(info: zipfile.ZipInfo, path: Path) -> str:
         with contextlib.suppress(UnicodeDecodeError):
             return encoded.decode()
     raise DataError(
-        f"{printable(path)} has {printable(info.filename)!r}, a name in another encoding than UTF-8; pack it again "
+        f"{printable(path)} has {printable(info.filename)!r}, a name that is not in UTF-8; pack it again "
         "with names in UTF-8, or unpack it and pass the folder"
     )
 

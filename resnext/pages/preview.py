@@ -15,6 +15,7 @@ from resnext.data.splits import Holdout
 from resnext.errors import ArgumentError
 from resnext.files import user_path, write_atomically
 from resnext.images.decode import read_image
+from resnext.recipes.names import get_recipe
 from resnext.recipes.recipe import Recipe, evaluation_preprocessing, training_preprocessing
 
 IMAGES, COLUMNS = 6, 8  # rows, and columns after the first
@@ -22,7 +23,9 @@ GAP = 4  # pixels
 LARGEST = 224  # largest side in pixels if the recipe has none
 
 
-def preview(data: str | Path, out: str | Path, *, recipe: Recipe, seed: int = 0, follow_links: bool = False) -> Path:
+def preview(
+    data: str | Path, out: str | Path, *, recipe: Recipe | str, seed: int = 0, follow_links: bool = False
+) -> Path:
     """Draw a sheet of training images: each row shows one as it is evaluated, then as training sees it.
 
     Recipes that mix images mix those of a column.
@@ -30,7 +33,8 @@ def preview(data: str | Path, out: str | Path, *, recipe: Recipe, seed: int = 0,
     Args:
         data: folder, archive or built-in data set, as for `train`.
         out: image file to write; its suffix, .png or .jpg, determines the format.
-        recipe: recipe whose augmentations to show, at its size or, if it has none, that of the images up to 224 pixels.
+        recipe: recipe, or its name, whose augmentations to show, at its size or, if it has none, that of the images up
+            to 224 pixels.
         seed: seed of the augmentation.
         follow_links: as for `train`.
 
@@ -51,6 +55,7 @@ def preview(data: str | Path, out: str | Path, *, recipe: Recipe, seed: int = 0,
     picked = np.linspace(0, len(examples) - 1, min(IMAGES, len(examples))).round().astype(int)
     images = [examples.images[index] for index in picked]
     images = [image if isinstance(image, np.ndarray) else read_image(image) for image in images]
+    recipe = get_recipe(recipe) if isinstance(recipe, str) else recipe
     recipe = dataclasses.replace(recipe, image_size=recipe.image_size or min(LARGEST, *images[0].shape[:2]))
     sample = Sampler(recipe, training_preprocessing(recipe))
     trained = dataclasses.replace(recipe, test_size=None)

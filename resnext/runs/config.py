@@ -104,7 +104,8 @@ class RunConfig:
     def from_json(cls, document: Mapping[str, Any]) -> RunConfig:
         """Return the configuration of a document. Raises ValueError, TypeError or KeyError if it is damaged."""
         rest = dict(document)
-        options = TrainingOptions(**{field.name: rest.pop(field.name) for field in dataclasses.fields(TrainingOptions)})
+        names = [field.name for field in dataclasses.fields(TrainingOptions) if field.name in rest]
+        options = TrainingOptions(**{name: rest.pop(name) for name in names})  # a newer option has its default
         return cls(
             variant=_variant_from_json(rest.pop("variant")),
             classes=tuple(as_list(rest.pop("classes"))),

@@ -182,7 +182,7 @@ def test_arrays_have_no_headers_to_check():
 def test_classes_that_look_alike_are_said(tmp_path):
     write_photos(tmp_path, dict.fromkeys(("dog", "dog ", "Cat", "cat", "big cat", "big_cat", "bird"), (9, 9, 9)), 2)
     assert check_data(tmp_path).left_out == (
-        "classes: 'big cat' and 'big_cat' differ only in case or blanks; are they one class?",
-        "classes: 'Cat' and 'cat' differ only in case or blanks; are they one class?",
-        "classes: 'dog' and 'dog ' differ only in case or blanks; are they one class?",
+        "classes: 'big cat' and 'big_cat' differ only in case, blanks, underscores or hyphens; are they one class?",
+        "classes: 'Cat' and 'cat' differ only in case, blanks, underscores or hyphens; are they one class?",
+        "classes: 'dog' and 'dog ' differ only in case, blanks, underscores or hyphens; are they one class?",
     )

@@ -169,7 +169,9 @@ def test_folders_in_classes_are_said(tmp_path):
     make(tmp_path, "a/airfield/1.png", "a/alley/2.png", "b/beach/1.png", "b/bridge/2.png")
     source = open_data(tmp_path)
     assert source.splits().train.classes == ("a", "b")
-    assert source.left_out() == ["the folders in the class folders, such as airfield and alley, are not classes"]
+    assert source.left_out() == [
+        "folders inside the class folders, such as airfield and alley, are not used as classes"
+    ]
     make(tmp_path / "x", "a/images/1.png", "a/images/2.png", "b/images/1.png", "b/images/2.png")
     assert open_data(tmp_path / "x").left_out() == []
 

@@ -93,5 +93,5 @@ def test_names_that_are_not_marked_are_utf_8_or_refused(tmp_path, name, encoding
     if encoding == "utf-8" or unicode_path:
         assert [("/".join(parts), member is None) for parts, member in zip_members(archive)] == [(name, False)]
     else:
-        with pytest.raises(DataError, match=r"data.zip has 'train/.*', a name in another encoding than UTF-8; pack it"):
+        with pytest.raises(DataError, match=r"data.zip has 'train/.*', a name that is not in UTF-8; pack it"):
             open_data(archive)

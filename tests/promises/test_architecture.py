@@ -141,6 +141,15 @@ def test_files_that_the_pages_name_exist():
 
 
 @pytest.mark.once
+def test_tests_that_the_pages_name_exist():
+    tests = "".join(path.read_text() for path in (REPOSITORY / "tests").rglob("test_*.py"))
+    pages = [page for page in (REPOSITORY / "docs").glob("*.md") if page.name != "decisions.md"]
+    named = {name for page in pages for name in re.findall(r"`(test_\w+)`", page.read_text())}
+    assert "test_ten_kills_change_nothing" in named
+    assert {name for name in named if f"def {name}(" not in tests} == set()
+
+
+@pytest.mark.once
 def test_the_guard_above_can_fail():
     assert violations({"layers": ["def f():\n    from resnext.model.network import ResNeXt"]}) == [
         "layers imports model"
@@ -244,18 +253,20 @@ def test_only_the_command_line_prints_and_ends_the_process():
 
 @pytest.mark.once
 def test_functions_fit_a_screen():
-    """Lines of code, without docstring and comments: none above 50, fewer than ten above 35."""
+    """Lines of code with the signature, without docstring and comments: none above 45, fewer than twenty above 35."""
     lengths = {}
     for path in SOURCE.rglob("*.py"):
         text = path.read_text()
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef):
                 body = node.body[1:] if ast.get_docstring(node) else node.body
-                inside = text.splitlines()[body[0].lineno - 1 : body[-1].end_lineno] if body else []
+                lines = text.splitlines()
+                signature = lines[node.lineno - 1 : node.body[0].lineno - 1]
+                inside = signature + (lines[body[0].lineno - 1 : body[-1].end_lineno] if body else [])
                 code = [line for line in inside if line.strip() and not line.strip().startswith("#")]
                 lengths[f"{path.name}:{node.name}"] = len(code)
-    assert max(lengths.values()) <= 50
-    assert sum(length > 35 for length in lengths.values()) < 10
+    assert max(lengths.values()) <= 45
+    assert sum(length > 35 for length in lengths.values()) < 20
 
 
 @pytest.mark.once

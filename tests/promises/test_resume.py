@@ -111,11 +111,11 @@ def read_all(run: Path) -> None:
 
 
 def test_stops_are_saved_wherever_they_come(photos, whole, tmp_path):
-    """In the first step, which compiles; in judging; while it saves: one run, stopped three times."""
+    """In the first step, which compiles; in judging; while it saves: one run, stopped four times."""
     run = tmp_path / "run"
     arguments = ["train", photos, *ARGUMENTS, "--out", run]
     stops = [(STEP, 1, "SIGTERM", 143), (EVALUATED, 2, "SIGINT", 130),
-             ("resnext.training.saving:write_checkpoint", 1, "SIGUSR1", 143)]  # fmt: skip
+             ("resnext.training.saving:write_checkpoint", 1, "SIGUSR1", 143), (STEP, 2, "SIGHUP", 143)]  # fmt: skip
     for place, count, name, status in stops:
         process = faulty(place, count, name, *arguments)
         assert process.returncode == status, process.stderr

@@ -23,7 +23,7 @@ LABELS = (
 )  # fmt: skip
 SPLITS, GROUPS = ("split", "set", "subset", "part"), ("group", "group_id")
 PLURALS = {"images", "imgs", "pictures", "photos", "files", "paths", "filepaths", "filenames", "names", "ids"}
-SAMPLE = 20  # rows from which is seen whether the values of a column are images
+SAMPLE = 20  # rows that decide whether the values of a column are images
 
 
 class Columns(NamedTuple):
@@ -67,6 +67,8 @@ def find_columns(
     """
     words = [word(name) for name in header]
     label = _label_column(file, header, rows, _called(words, LABELS))
+    if label is None and not has_files(header):
+        raise missing_column(file, header)
     image = _file_column(file, header, rows, find, {label})
     if image is None or label is None:
         raise missing_column(file, header, image, label)
@@ -118,7 +120,7 @@ def _same_column(
     places: Sequence[int],
     read: Callable[[str], Hashable | None] = str.lower,
 ) -> int | None:
-    """Return the first of the columns. Raises DataError if another one says something else."""
+    """Return the first of the columns. Raises DataError if another one differs."""
     for other in places[1:]:
         if any(read(row.fields[places[0]]) != read(row.fields[other]) for row in rows):
             raise _two_readings(file, header, places[0], other, "images" if read is not str.lower else "parts")
@@ -127,8 +129,8 @@ def _same_column(
 
 def _two_readings(file: Path | Member, header: Sequence[str], one: int, other: int, what: str) -> DataError:
     return DataError(
-        f"{printable(file)}: its columns {printable(header[one])} and {printable(header[other])} name different "
-        f"{what}; remove or rename the one that does not count"
+        f"{printable(file)}: its columns {printable(header[one])!r} and {printable(header[other])!r} contradict each "
+        f"other: they give different {what}; remove or rename the one to ignore"
     )
 
 

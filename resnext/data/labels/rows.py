@@ -57,7 +57,7 @@ def _fields(file: Path | Member, number: int, line: str, delimiter: str) -> list
     if line.count('"') % 2:
         raise DataError(
             f"{printable(file)}: row {number} has an odd number of quotation marks: {printable(line)}; close the "
-            'quotation, and write a mark inside it twice: "5"" wide"'
+            'quoted field, and double a quotation mark inside it: "5"" wide"'
         )
     try:
         (fields,) = csv.reader([line], delimiter=delimiter, strict=True)
@@ -75,8 +75,8 @@ def _whole(file: Path | Member, rows: list[TextRow]) -> Iterator[TextRow]:
     for number, fields in rows:
         if any(fields[width:]):
             raise DataError(
-                f"{printable(file)}: row {number} has {len(fields)} fields, and the first row {width}; put a field "
-                "that contains the delimiter into quotation marks"
+                f"{printable(file)}: row {number} has {len(fields)} fields, but the header has {width}; quote a field "
+                "that contains the delimiter"
             )
         if any(fields):
             yield TextRow(number, (fields + [""] * width)[:width])

@@ -1,4 +1,4 @@
-"""Tables that lie in a data folder and are not read: they must not say something else than what is read."""
+"""Tables that lie in a data folder and are not read: they must not contradict the labels that are read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def unused_tables(folders: list[Folder], used: object) -> list[Path | Member]:
 
 
 def check_agrees(table: Path | Member, labels: Labels, read: str) -> None:
-    """Raise DataError if a table labels images otherwise than they are labelled.
+    """Raise DataError if a table gives images different labels.
 
     It may use other words for the classes, and may leave images out.
 
@@ -39,7 +39,7 @@ def check_agrees(table: Path | Member, labels: Labels, read: str) -> None:
             if before != pair:
                 raise DataError(
                     f"labels can be read in two ways: {printable(pairs[pair])} is {printable(pair[0])!r} by {read}, "
-                    f"and {printable(pair[1])!r} in {printable(table)}. Pass the table as DATA to use its labels, or "
+                    f"but {printable(pair[1])!r} in {printable(table)}. Pass the table as DATA to use its labels, or "
                     "move it out of the folder"
                 )
 

@@ -36,13 +36,13 @@ def test_rows_are_numbered_as_in_the_file():
     [
         (
             '"b.jpg,dog',
-            r'row 3 has an odd number of quotation marks: "b.jpg,dog; close the quotation, and write a mark',
+            r'row 3 has an odd number of quotation marks: "b.jpg,dog; close the quoted field, and double',
         ),
         ('b.jpg,5" disk', r"row 3 has an odd number of quotation marks"),
         ('"b".jpg,"dog"', r"row 3 can't be read \(',' expected after '\"'\)"),
         (
             "b,c.jpg,dog",
-            r"row 3 has 3 fields, and the first row 2; put a field that contains the delimiter into quotat",
+            r"row 3 has 3 fields, but the header has 2; quote a field that contains the delimiter",
         ),
         ("b\u2028.jpg,dog", r"row 3 has a control character in 'b\\u2028.jpg'"),
         ("b.jpg,\0", r"row 3 has a control character"),

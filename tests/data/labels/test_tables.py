@@ -120,6 +120,10 @@ def test_a_table_beside_labelled_parts_and_unlabelled_test_images(tmp_path):
         (["file,label", "00.png,cat", "01.png"], r"row 3 has no label; complete it"),
         (["file,label", "00.png,cat", ",dog"], r"row 3 has no file; complete it"),
         (["file,label", "00.png,cat", "01.png,cat"], r"has one class only, 'cat'; training needs two or more"),
+        (
+            ["x,y", "00.png,01.png"],
+            r"has the columns x, y in its first line, and none for file or label; call one file",
+        ),
         (["file,label"], r"names no images to train on; write a row `file,label` for each"),
         ([""], r"labels.csv is empty; write a header `file,label`, and a row for each image"),
         (["file,label,split", "00.png,cat,test"], r"names no images to train on"),
@@ -176,7 +180,7 @@ def test_a_table_beside_class_folders_says_the_same_or_is_refused(tmp_path):
     rows = [f"{folder}/{i:02}.png,{'even' if i % 2 == 0 else 'odd'}" for folder in "ab" for i in range(3)]
     table(tmp_path / "labels.csv", "file,label", *rows)
     with pytest.raises(
-        DataError, match=r"two ways: a/01.png is 'a' by the folders in .*, and 'odd' in .*labels.csv. Pass"
+        DataError, match=r"two ways: a/01.png is 'a' by the folders in .*, but 'odd' in .*labels.csv. Pass"
     ):
         open_data(tmp_path).splits()
     assert open_data(tmp_path / "labels.csv").splits().train.classes == ("even", "odd")
@@ -190,7 +194,7 @@ def test_a_table_beside_class_folders_says_the_same_or_is_refused(tmp_path):
     assert source.left_out() == [f"not used: {tmp_path / 'labels.csv'}, a table of labels"]
     table(tmp_path / "train.csv", "file,label", *[f"{folder}/{i:02}.png,{i % 2}" for folder in "ab" for i in range(3)])
     with pytest.raises(
-        DataError, match=r"by labels.csv, columns file and label, and '\d' in .*train.csv. Pass the table"
+        DataError, match=r"by labels.csv, columns file and label, but '\d' in .*train.csv. Pass the table"
     ):
         open_data(tmp_path / "labels.csv").splits()
 
