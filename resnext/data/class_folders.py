@@ -102,7 +102,8 @@ def alike(classes: Sequence[str]) -> list[str]:
         plain = " ".join(composed(name).replace("_", " ").replace("-", " ").split()).casefold()
         if plain in seen:
             lines.append(
-                f"classes: {seen[plain]!r} and {name!r} differ only in case, blanks, underscores or hyphens; are they one class?"
+                f"classes: {seen[plain]!r} and {name!r} differ only in case, blanks, underscores or hyphens; are they one "
+                "class?"
             )
         seen.setdefault(plain, name)
     return lines
