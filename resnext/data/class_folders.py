@@ -101,10 +101,8 @@ def alike(classes: Sequence[str]) -> list[str]:
     for name in classes:
         plain = " ".join(composed(name).replace("_", " ").replace("-", " ").split()).casefold()
         if plain in seen:
-            lines.append(
-                f"classes: {seen[plain]!r} and {name!r} differ only in case, blanks, underscores or hyphens; are they one "
-                "class?"
-            )
+            differ = "differ only in case, blanks, underscores or hyphens; are they one class?"
+            lines.append(f"classes: {seen[plain]!r} and {name!r} {differ}")
         seen.setdefault(plain, name)
     return lines
 

@@ -15,11 +15,15 @@ from resnext.images.decode import IMAGE_SUFFIXES
 
 PARTS = {"train": "train", "test": "test"} | dict.fromkeys(("val", "valid", "validation"), "validation")
 # Other names of parts. A folder that has images of its own may be a class of this name, and is none of them.
-ALSO_PARTS = (
-    dict.fromkeys(("training", "training_set", "train_set", "trainset"), "train")
-    | dict.fromkeys(("testing", "test_set", "testing_set", "testset"), "test")
-    | dict.fromkeys(("dev", "eval", "evaluation", "val_set", "validation_set", "valset"), "validation")
-)
+ALSO_PARTS = {
+    name: part
+    for part, names in (
+        ("train", ("training", "training_set", "train_set", "trainset")),
+        ("test", ("testing", "test_set", "testing_set", "testset")),
+        ("validation", ("dev", "eval", "evaluation", "val_set", "validation_set", "valset")),
+    )
+    for name in names
+}
 IMAGES = ("images", "imgs", "img")  # folders that are not a class, but hold the images of a part, or of a class
 SUFFIXES = " ".join(sorted(IMAGE_SUFFIXES))
 # The folders that contain the parts of ImageNet in Kaggle's copy, whose test/ has no labels.
