@@ -240,7 +240,7 @@ def test_another_folder_and_a_reader_that_has_seen_enough_change_nothing(photos,
     named = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     arguments = ("train", photos, *ARGUMENTS, "--out", "run")
     with interpreter(*arguments, cwd=tmp_path, env={**os.environ, **other}, **named) as process:
-        assert process.stdout.readline().startswith("resnext: few images: ")
+        assert process.stdout.readline().startswith("labels: the folders in ")
         process.stdout.close()
     assert process.returncode == 141
     assert_same(tmp_path / "run", whole)
