@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 from resnext.training.checkpoints import FOLDER, read_newest
 from support.command import Command, refusal, resnext
 from support.photos import COLOURS, write_photos
-from support.resumed import SAME, STEP, ours
+from support.resumed import SAME, STEP, completed, ours
 
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 on_jax = pytest.mark.skipif(BACKEND != "jax", reason="keras.distribution is JAX's")
@@ -36,10 +36,7 @@ def photos(tmp_path_factory):
 @pytest.fixture(scope="module")
 def alone(photos, tmp_path_factory):
     """A run of one process on one device."""
-    folder = tmp_path_factory.mktemp("runs") / "alone"
-    process = resnext("train", photos, *ARGUMENTS, "--out", folder)
-    assert process.returncode == 0, process.stderr
-    return folder
+    return completed(photos, ARGUMENTS, tmp_path_factory.mktemp("runs") / "alone")
 
 
 @pytest.fixture(scope="module")

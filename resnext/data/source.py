@@ -90,9 +90,9 @@ class DataSource:
         if files:
             how = f" ({HOW})" if any(kind in HEIF_SUFFIXES for kind in files) else ""
             lines.append("left out: " + ", ".join(f"{count:,} {kind}" for kind, count in files.most_common()) + how)
-        beside = [folder for folder in self._beside() if images_below(folder)]
-        lines += [f"not used: {folder}, with {counted(len(images_below(folder)), 'image')}" for folder in beside]
-        lines += [f"not used: {printable(table)}, a table of labels" for table in self._unused_tables()]
+        beside = {str(folder): len(images_below(folder)) for folder in self._beside()}
+        lines += [f"not used: {name}, with {counted(images, 'image')}" for name, images in beside.items() if images]
+        lines += [f"not used: {printable(table)}, a table of labels" for table in self._unused_tables]
         if not layout.table and (inner := folders_in_classes(layout.train)) and {*inner} - {*IMAGES}:
             some = " and ".join(map(printable, inner[:2]))
             lines.append(f"folders inside the class folders, such as {some}, are not used as classes")
@@ -120,7 +120,9 @@ class DataSource:
         folders = [folder for folder in shown(layout.root).values() if folder]
         return [folder for folder in folders if not any(f"{part}/".startswith(f"{folder}/") for part in used)]
 
+    @functools.cached_property
     def _unused_tables(self) -> list[Path | Member]:
+        """The tables with labels that are not read."""
         layout = self.layout
         if layout is None:
             return []
@@ -132,10 +134,10 @@ class DataSource:
 
     def _check_unused_tables(self, layout: Layout, train: Examples) -> None:
         """Raise DataError if a table that is not read labels the training images otherwise."""
-        if unused := self._unused_tables():
+        if self._unused_tables:
             pairs = zip(train.images, train.labels.tolist(), strict=True)
             labels = {relative(image, layout.root): train.classes[label] for image, label in pairs}
-            for table in unused:
+            for table in self._unused_tables:
                 check_agrees(table, labels, self.labels_from)
 
     def splits(self, holdout: Holdout = Holdout()) -> Splits:  # noqa: B008 - frozen

@@ -109,8 +109,7 @@ def train(
         _log(logging.INFO, *network.reason)
         _log(logging.WARNING, *about_weights(start, recipe, source, splits), *about_shapes(sizes, recipe.fit))
         _log(logging.INFO, *about_labels(source, splits))
-        _log(logging.WARNING, *about_few(splits, wanted is not None), *source.left_out())
-        _log(logging.WARNING, *alike(splits.train.classes))
+        _log(logging.WARNING, *about_few(splits, wanted is not None), *source.left_out(), *alike(splits.train.classes))
         cluster = initialize()
         from resnext.training.session import train_session
 

@@ -44,8 +44,7 @@ HARMLESS = {
     "damaged": {"keras.json": '{"backend": '},
     "tensorflow": {"TF_CPP_MIN_LOG_LEVEL": "0", "TF_USE_LEGACY_KERAS": "1", "CUDA_VISIBLE_DEVICES": ""},
 }  # fmt: skip
-TOGETHER = ("slurm batch", "kubernetes", "notebook", "terminal", "ci", "python", "locale", "channels first", "float16",
-            "tensorflow")  # fmt: skip
+TOGETHER = ("slurm batch", "kubernetes", "notebook", "terminal", "ci", "python", "locale", "tensorflow")  # fmt: skip
 
 
 def commands(run, colours):
@@ -110,7 +109,6 @@ def check(environment, plain, trained, colours, folder, only=()):
         for name in ("last.safetensors", "metrics.csv", "held-out.json"):
             made = [each / "run" / name for each in (before, folder)]
             assert [path.read_bytes() for path in made if path.exists()] in ([], [made[0].read_bytes()] * 2), name
-    return folder
 
 
 def test_everything_at_once_changes_no_command(plain, trained, colours, tmp_path):

@@ -27,7 +27,7 @@ from resnext.training.recorder import Recorder
 from resnext.training.session import Session
 from resnext.training.signals import SIGNALS, Stopped
 from support.command import Command, fresh_resnext, interpreter, resnext
-from support.resumed import ARGUMENTS, SAME, STEP, ours
+from support.resumed import ARGUMENTS, SAME, STEP, completed, ours
 
 EVALUATED = "resnext.engines.keras_engine:KerasEngine.arrays"
 
@@ -49,10 +49,7 @@ def assert_same(run: Path, whole: Path) -> None:
 @pytest.fixture(scope="module")
 def averaged(photos, tmp_path_factory):
     """A run with more state, that nothing happened to."""
-    run = tmp_path_factory.mktemp("averaged") / "run"
-    process = resnext("train", photos, *AVERAGED, "--out", run)
-    assert process.returncode == 0, process.stderr
-    return run
+    return completed(photos, AVERAGED, tmp_path_factory.mktemp("averaged") / "run")
 
 
 def test_ten_kills_change_nothing(photos, averaged, tmp_path):

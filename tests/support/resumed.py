@@ -1,6 +1,7 @@
 """Trainings that are stopped and go on: their arguments, what must stay the same, and a run left in peace."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,13 @@ ARGUMENTS = ("--variant", "resnet8", "--image-size", 24, "--epochs", 3, "--batch
 SAME = ("last.safetensors", "best.safetensors", "metrics.csv")
 
 STEP = "resnext.training.recorder:Recorder.on_train_batch_end"
+
+
+def completed(photos: Path, arguments: tuple, run: Path) -> Path:
+    """Train in a folder, in one process and undisturbed."""
+    process = resnext("train", photos, *arguments, "--out", run)
+    assert process.returncode == 0, process.stderr
+    return run
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +36,7 @@ def whole(tmp_path_factory):
     def make(folder):
         write_photos(folder / "photos" / "train", COLOURS, 11)
         write_photos(folder / "photos" / "test", COLOURS, 4)
-        process = resnext("train", folder / "photos", *ARGUMENTS, "--out", folder / "whole")
-        assert process.returncode == 0, process.stderr
+        completed(folder / "photos", ARGUMENTS, folder / "whole")
 
     return made_once(tmp_path_factory, "resumed", make) / "whole"
 

@@ -72,7 +72,8 @@ def find_columns(
     image = _file_column(file, header, rows, find, {label})
     if image is None or label is None:
         raise missing_column(file, header, image, label)
-    split, group = (_same_column(file, header, rows, _called(words, names)) for names in (SPLITS, GROUPS))
+    split = _same_column(file, header, rows, _called(words, SPLITS), str.lower, "parts")
+    group = _same_column(file, header, rows, _called(words, GROUPS), str.lower, "groups")
     return Columns(image, label, split, group)
 
 
@@ -96,7 +97,7 @@ def _file_column(
     for places in (*named, others):
         full = [place for place in places if sample and all(find(row.fields[place]) for row in sample)]
         if full:
-            return _same_column(file, header, rows, full, find)
+            return _same_column(file, header, rows, full, find, "images")
     counts = {place: sum(find(row.fields[place]) is not None for row in sample) for place in (*named[0], *named[1])}
     return max(counts, key=lambda place: counts[place], default=None)
 
@@ -118,12 +119,13 @@ def _same_column(
     header: Sequence[str],
     rows: Sequence[TextRow],
     places: Sequence[int],
-    read: Callable[[str], Hashable | None] = str.lower,
+    read: Callable[[str], Hashable | None],
+    what: str,
 ) -> int | None:
     """Return the first of the columns. Raises DataError if another one differs."""
     for other in places[1:]:
         if any(read(row.fields[places[0]]) != read(row.fields[other]) for row in rows):
-            raise _two_readings(file, header, places[0], other, "images" if read is not str.lower else "parts")
+            raise _two_readings(file, header, places[0], other, what)
     return next(iter(places), None)
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from resnext.data.archives import read_text
 from resnext.data.folders import Folder, Member, composed, is_image_name, is_table, shown
@@ -21,6 +22,9 @@ from resnext.errors import DataError, printable
 # The file names of tables of training images; the first one that exists is used.
 NAMES = ("train.csv", "train_labels.csv", "labels.csv", "metadata.csv")
 TOP = 50  # lines of a file among which its header is
+
+
+T = TypeVar("T")
 
 
 class Row(NamedTuple):
@@ -159,10 +163,15 @@ class _Images:
     @functools.cached_property
     def by_name(self) -> dict[str, Path | Member]:
         """The training images by unique name, with and without suffix."""
-        images = images_below(self.folder)
-        pairs = [(name, image) for image in images for name in {Path(str(image)).name, Path(str(image)).stem}]
-        counts = Counter(composed(name) for name, _ in pairs)
-        return {composed(name): image for name, image in pairs if counts[composed(name)] == 1}
+        images = [(PurePosixPath(str(image)), image) for image in images_below(self.folder)]
+        return unique((name, image) for path, image in images for name in {path.name, path.stem})
+
+
+def unique(pairs: Iterable[tuple[str, T]]) -> dict[str, T]:
+    """Return values by their names, which are composed, without the names that occur several times."""
+    named = [(composed(name), value) for name, value in pairs]
+    counts = Counter(name for name, _ in named)
+    return {name: value for name, value in named if counts[name] == 1}
 
 
 def images_below(folder: Folder) -> list[Path | Member]:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from resnext.data.archives import read_text
 from resnext.data.folders import Folder, Member, composed, is_table, shown
 from resnext.data.labels.columns import find_columns, has_labels
-from resnext.data.labels.tables import header_of, split_header
+from resnext.data.labels.tables import header_of, split_header, unique
 from resnext.errors import DataError, printable
 
 Labels = Mapping[str, str]  # of each image, by its path below the data folder
@@ -57,11 +57,8 @@ def _has_labels(file: Path | Member) -> bool:
 
 def _labels_in(table: Path | Member, labels: Labels) -> dict[str, str]:
     """Return the label that a table has for each of the images; none if it can't be read."""
-    names: dict[str, str | None] = {}
-    for path in labels:
-        name = PurePosixPath(composed(path))
-        for each in {name.name, name.stem, "/".join(name.parts[1:])}:
-            names[each] = None if each in names else path  # of several images it is none
+    paths = [(PurePosixPath(path), path) for path in labels]
+    names = unique((each, path) for name, path in paths for each in {name.name, name.stem, "/".join(name.parts[1:])})
     names |= {composed(path): path for path in labels}
 
     def find(value: str) -> str | None:
