@@ -11,7 +11,8 @@ from tyro.conf import Positional
 
 from resnext.cli.options import Unchecked, checked
 from resnext.errors import printable
-from resnext.exporting.options import LABELS, ExportOptions
+from resnext.exporting.formats import LABELS
+from resnext.exporting.options import ExportOptions
 
 
 @dataclass(frozen=True)

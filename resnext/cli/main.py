@@ -30,7 +30,7 @@ from resnext.cli.training import recipes, resume_command, train_command
 from resnext.cli.weights import convert
 from resnext.distributed import launched
 from resnext.errors import DistributedError, ResNeXtError, RunError, did_you_mean
-from resnext.exporting.options import FORMATS, format_of
+from resnext.exporting.formats import FORMATS, format_of
 from resnext.files import user_path
 from resnext.log import logger, print_lines
 from resnext.recipes.names import default_recipe, get_recipe

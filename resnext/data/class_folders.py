@@ -39,7 +39,7 @@ def images_by_class(part: Folder, may_be_empty: bool = False) -> dict[str, list[
     folders = {name: folder for name, folder in shown(part).items() if folder}
     images = {name: images_below(folder) for name, folder in folders.items()}
     if not any(images.values()):
-        raise DataError(f"no images in class folders in {printable(part)}; allowed layouts: {LAYOUTS}")
+        raise DataError(f"{printable(part)} has no images in class folders; allowed layouts: {LAYOUTS}")
     if not may_be_empty:
         _check_level(part, folders)
     for name, files in images.items():

@@ -10,20 +10,10 @@ from typing import NamedTuple
 from resnext.data.folders import DROPPINGS, Folder, Member, is_image_name, is_label_file, shown
 from resnext.data.labels.label_files import find_label_file
 from resnext.data.labels.tables import find_table, names_only
+from resnext.data.parts import PARTS, part_named
 from resnext.errors import DataError, printable
 from resnext.images.decode import IMAGE_SUFFIXES
 
-PARTS = {"train": "train", "test": "test"} | dict.fromkeys(("val", "valid", "validation"), "validation")
-# Other names of parts. A folder that has images of its own may be a class of this name, and is none of them.
-ALSO_PARTS = {
-    name: part
-    for part, names in (
-        ("train", ("training", "training_set", "train_set", "trainset")),
-        ("test", ("testing", "test_set", "testing_set", "testset")),
-        ("validation", ("dev", "eval", "evaluation", "val_set", "validation_set", "valset")),
-    )
-    for name in names
-}
 IMAGES = ("images", "imgs", "img")  # folders that are not a class, but hold the images of a part, or of a class
 SUFFIXES = " ".join(sorted(IMAGE_SUFFIXES))
 # The folders that contain the parts of ImageNet in Kaggle's copy, whose test/ has no labels.
@@ -76,15 +66,11 @@ def _parts(root: Folder) -> dict[str, Folder]:
     for name, part in part_of.items():
         if part and not (kaggle and part == "test"):
             if part in parts:
-                raise DataError(f"{printable(root)} has {parts[part].name} and {name}; keep one of them")
+                raise DataError(
+                    f"{printable(root)} has two folders for one part, {parts[part].name} and {name}; keep only one"
+                )
             parts[part] = _without_its_own(folders[name].checked())
     return parts
-
-
-def part_named(name: str) -> str | None:
-    """Return the part that a name stands for, if it does: "train", "validation" or "test"."""
-    plain = name.lower().replace("-", "_").replace(" ", "_")
-    return PARTS.get(plain) or ALSO_PARTS.get(plain)
 
 
 def _part_called(name: str, folder: Folder) -> str | None:

@@ -27,7 +27,8 @@ from resnext.data.examples import Examples
 from resnext.data.folders import TABLES, DiskFolder, Folder, Member, composed, is_image_name, is_table, shown
 from resnext.data.labels.tables import Paths, Row, Table, images_below, read_table, relative
 from resnext.data.labels.unused import check_agrees, unused_tables
-from resnext.data.layout import IMAGES, LAYOUTS, PARTS, Layout, below, count_left_out, layout_of, part_named, unwrapped
+from resnext.data.layout import IMAGES, LAYOUTS, Layout, below, count_left_out, layout_of, unwrapped
+from resnext.data.parts import PARTS
 from resnext.data.splits import Holdout, Splits, drawn_splits, groups_of
 from resnext.errors import ArgumentError, DataError, counted, printable
 from resnext.files import user_path
@@ -158,7 +159,7 @@ class DataSource:
         )
         self._check_holdout(holdout, has_others=bool(pool.others))
         if len(pool.train.classes) < 2:
-            raise DataError(f"{self} has one class only, {''.join(pool.train.classes)!r}; training needs two or more")
+            raise DataError(f"{self} has only one class, {''.join(pool.train.classes)!r}; training needs two or more")
         self._check_unused_tables(self.layout, pool.train)
         others = [pool.others[name] for name in ("validation", "test") if name in pool.others]
         if others:
@@ -221,8 +222,8 @@ class DataSource:
         train = by_part.pop("train", [])
         if not train:
             raise DataError(
-                f"{printable(table)} names no images to train on; write a row `file,label` for each, and in a column "
-                "split, train for some"
+                f"{printable(table)} assigns no images to training; write a row `file,label` for each and, in a "
+                "column split, train in some rows"
             )
         classes = tuple(sorted({row.label for row in train}))
         others = {part: _examples_of_rows(rows, classes, table) for part, rows in by_part.items()}
@@ -294,19 +295,16 @@ def _rows_by_part(table: object, rows: Sequence[Row]) -> dict[str, list[Row]]:
     """Sort the rows into the parts of a data set; without splits, all are training images.
 
     Raises:
-        DataError: a split has an unknown name, there are no training images, or a group is in two parts.
+        DataError: a group is in two parts.
     """
     by_part: dict[str, list[Row]] = {}
     part_of: dict[str, str] = {}
     for row in rows:
-        part = part_named(row.split or "train")
-        if part is None:
-            raise DataError(f"{printable(table)} has the split {row.split!r}; write train, val or test")
-        by_part.setdefault(part, []).append(row)
-        if row.group and part_of.setdefault(row.group, part) != part:
+        by_part.setdefault(row.part, []).append(row)
+        if row.group and part_of.setdefault(row.group, row.part) != row.part:
             raise DataError(
-                f"{printable(table)} has the group {printable(row.group)} in {part_of[row.group]} and in {part}; a "
-                "group belongs to one"
+                f"{printable(table)} has the group {printable(row.group)} in {part_of[row.group]} and in {row.part}; a "
+                "group must be in one part only"
             )
     return by_part
 

@@ -12,7 +12,7 @@ from resnext.data.batches import prepared
 from resnext.data.examples import Examples
 from resnext.data.source import DataSource
 from resnext.errors import ArgumentError, DataError, ExportError
-from resnext.exporting.formats import Export
+from resnext.exporting.network import Export
 from resnext.exporting.options import ExportOptions
 from resnext.inference.evaluate import evaluate_examples, examples_for, open_data_for
 from resnext.inference.model import Model

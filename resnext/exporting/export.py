@@ -14,9 +14,9 @@ from resnext.engines.description import Description
 from resnext.errors import ArgumentError
 from resnext.exporting.calibration import Calibration, Cost, calibration_of, check_cost, cost_of
 from resnext.exporting.float16 import halved
-from resnext.exporting.formats import Export, writer_of
 from resnext.exporting.int8 import quantise
 from resnext.exporting.keywords import ExportKeywords
+from resnext.exporting.network import Export, writer_of
 from resnext.exporting.options import ExportOptions
 from resnext.exporting.preconditions import check_backend, check_target, chosen_format, labels_text, place_of_labels
 from resnext.exporting.verify import largest_difference, sample, verify

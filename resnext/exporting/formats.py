@@ -1,56 +1,46 @@
-"""A network during its export, and the functions that write it: one file `to_*.py` for each format."""
+"""The formats of an export, one row each."""
 
 from __future__ import annotations
 
-import importlib
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal, NamedTuple
 
-from resnext.data.source import DataSource
-from resnext.engines.description import Description
-from resnext.exporting.options import ExportOptions
-from resnext.inference.evaluate import open_data_for
-from resnext.inference.model import Model
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+ExportFormat = Literal["onnx", "openvino", "litert", "torch", "saved_model", "bundle", "triton", "ovms"]
+LABELS = "labels.txt"
 
 
-@dataclass(frozen=True)
-class Export:
-    """A network on its way into a file.
+class Format(NamedTuple):
+    """The facts about a format, whose file `to_NAME.py` has the function `write(export, path)`.
 
     Args:
-        model: opened model.
-        description: description that the file will contain.
-        options: options of the export.
-        small: the network in ONNX in a smaller dtype; None for float32, which is made on demand.
+        suffix: suffix of its file; None for a folder.
+        backend: backend of Keras that writes it; None for any.
+        all_dtypes: whether it can be written in float16 and int8 as well.
+        is_repository: whether it is a server's model repository, with the network two folders below.
     """
 
-    model: Model
-    description: Description
-    options: ExportOptions
-    small: bytes | None = None
-
-    @cached_property
-    def source(self) -> DataSource | None:
-        """The data of the run, opened on demand; None for a model without a run. Raises DataError."""
-        run = self.model.run
-        return open_data_for(run.config.data, False, self.model) if run else None
-
-    @cached_property
-    def onnx(self) -> bytes:
-        """The network in ONNX, from which some other formats are made. Raises MissingPackageError."""
-        from resnext.engines.onnx_file import onnx_file
-
-        if self.small is not None:
-            return self.small
-        (classifier,) = self.model.in_float32().build(outputs=("logits", "maps"))
-        return onnx_file(classifier, self.description, self.options.maps)
+    suffix: str | None = None
+    backend: str | None = None
+    all_dtypes: bool = False
+    is_repository: bool = False
 
 
-def writer_of(format: str) -> Callable[[Export, Path], Path]:
-    """Return the function that writes a format to a path and returns the file or folder that a runtime opens."""
-    return importlib.import_module(f"resnext.exporting.to_{format}").write
+FORMATS: dict[ExportFormat, Format] = {
+    "onnx": Format(".onnx", all_dtypes=True),
+    "openvino": Format(".xml", all_dtypes=True),
+    "litert": Format(".tflite", "tensorflow"),
+    "torch": Format(".pt2", "torch"),
+    "saved_model": Format(backend="tensorflow"),
+    "bundle": Format(),
+    "triton": Format(all_dtypes=True, is_repository=True),
+    "ovms": Format(all_dtypes=True, is_repository=True),
+}
+
+
+def format_of(path: Path) -> ExportFormat | None:
+    """Return the format that a suffix names.
+
+    >>> format_of(Path("signs.onnx"))
+    'onnx'
+    """
+    return next((name for name, known in FORMATS.items() if known.suffix and known.suffix == path.suffix.lower()), None)

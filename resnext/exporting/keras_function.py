@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from resnext.exporting.formats import Export
+from resnext.exporting.network import Export
 
 if TYPE_CHECKING:
     import keras

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from resnext.exporting.options import CalibrationMethod, ExportDtype, ExportFormat, Normalisation
+from resnext.exporting.formats import ExportFormat
+from resnext.exporting.options import CalibrationMethod, ExportDtype, Normalisation
 
 
 class ExportKeywords(TypedDict, total=False):

@@ -7,7 +7,8 @@ from pathlib import Path
 from resnext.backend import import_keras
 from resnext.engines.engine import check_installed
 from resnext.errors import ArgumentError, printable
-from resnext.exporting.options import FORMATS, LABELS, ExportFormat, ExportOptions, format_of
+from resnext.exporting.formats import FORMATS, LABELS, ExportFormat, format_of
+from resnext.exporting.options import ExportOptions
 from resnext.inference.model import Model
 
 

@@ -11,7 +11,7 @@ from resnext.engines.description import SHA256
 from resnext.errors import ArgumentError, DataError, ImageError
 from resnext.exporting.calibration import training_images
 from resnext.exporting.card import model_card
-from resnext.exporting.formats import Export
+from resnext.exporting.network import Export
 from resnext.inference.evaluate import Evaluated, evaluate_model, examples_for
 from resnext.weights.convert import convert, fits_timm
 from resnext.weights.timm_config import HUB_CONFIG, HUB_FILE, timm_config

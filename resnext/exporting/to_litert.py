@@ -13,8 +13,8 @@ from resnext.engines.description import Description
 from resnext.engines.engine import check_installed
 from resnext.engines.litert import DESCRIPTION
 from resnext.exporting import to_saved_model
-from resnext.exporting.formats import Export
-from resnext.exporting.options import LABELS
+from resnext.exporting.formats import LABELS
+from resnext.exporting.network import Export
 from resnext.exporting.preconditions import labels_text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from resnext.engines.onnx_runtime import LENGTH
-from resnext.exporting.formats import Export
+from resnext.exporting.network import Export
 
 
 def write(export: Export, path: Path) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from resnext.engines.engine import check_installed
 from resnext.engines.openvino_runtime import RT_INFO, openvino_core
-from resnext.exporting.formats import Export
+from resnext.exporting.network import Export
 
 
 def write(export: Export, path: Path) -> Path:

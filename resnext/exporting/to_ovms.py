@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from resnext.exporting import to_openvino
-from resnext.exporting.formats import Export
+from resnext.exporting.network import Export
 from resnext.exporting.to_triton import repository_name
 
 CONFIGURATION = "config.json"

@@ -8,7 +8,7 @@ from typing import Any
 
 from resnext.backend import silent
 from resnext.engines.saved_model import DESCRIPTION, GRAPH, SIGNATURE
-from resnext.exporting.formats import Export
+from resnext.exporting.network import Export
 
 
 def write(export: Export, path: Path) -> Path:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from resnext.engines.torch_program import DESCRIPTION
-from resnext.exporting.formats import Export
-from resnext.exporting.options import LABELS
+from resnext.exporting.formats import LABELS
+from resnext.exporting.network import Export
 from resnext.exporting.preconditions import labels_text
 
 KEPT = ("val", "tensor_meta")  # of a node's metadata; the rest are lines and paths of the program that wrote it

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from resnext.engines.description import Description
 from resnext.exporting import to_onnx
-from resnext.exporting.formats import Export
-from resnext.exporting.options import LABELS
+from resnext.exporting.formats import LABELS
+from resnext.exporting.network import Export
 
 MAX_BATCH = 64  # images that Triton computes at once at most
 

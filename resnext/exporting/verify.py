@@ -13,8 +13,8 @@ from resnext.data.batches import prepared
 from resnext.data.prediction_inputs import Inputs
 from resnext.engines.torch_program import TorchProgram
 from resnext.errors import ArgumentError, DataError, ExportError, ImageError, printable
-from resnext.exporting.formats import Export
-from resnext.exporting.options import FORMATS
+from resnext.exporting.formats import FORMATS
+from resnext.exporting.network import Export
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.evaluate import examples_for
 from resnext.inference.model import Model

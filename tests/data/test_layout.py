@@ -57,16 +57,16 @@ def test_hidden_and_other_files_are_ignored(tmp_path):
     [
         (
             [],
-            r"no images in class folders in .*: DATA/<class>.*DATA/train/<class>.*\.jpeg .*\.webp$",
+            r"has no images in class folders; allowed layouts: DATA/<class>.*DATA/train/<class>.*\.jpeg .*\.webp$",
         ),
-        (["1.png", "2.png"], "no images in class folders in"),
-        (["train/1.png", "test/2.png"], "no images in class folders in .*train;"),
-        (["a/1.png", "a/2.png"], "one class only, 'a'.*two or more"),
+        (["1.png", "2.png"], "has no images in class folders"),
+        (["train/1.png", "test/2.png"], "train has no images in class folders;"),
+        (["a/1.png", "a/2.png"], "only one class, 'a'.*two or more"),
         (["a/1.png", "b/1.png"], "every class has one image only"),
         (["test/a/1.png", "test/b/1.png"], "has test but no train; training needs DATA/"),
         (
             ["train/a/1.png", "train/b/1.png", "val/a/1.png", "validation/a/1.png"],
-            "has val and validation; keep one",
+            "has two folders for one part, val and validation; keep only one",
         ),
         (
             ["train/cat/1.png", "train/dog/1.png", "test/dgo/2.png", "test/xyz/2.png"],

@@ -13,8 +13,8 @@ import pytest
 from resnext import Model, evaluate, explain, export, predict
 from resnext.errors import ArgumentError
 from resnext.exporting import formats
-from resnext.exporting.formats import writer_of
-from resnext.exporting.options import FORMATS, ExportFormat
+from resnext.exporting.formats import FORMATS, ExportFormat
+from resnext.exporting.network import writer_of
 from resnext.inference.options import EvaluationOptions
 from support.command import refusal, resnext
 from support.exports import NAMES, need

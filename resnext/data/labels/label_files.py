@@ -137,7 +137,7 @@ def _class_names(file: Path | Member, labels: list[str], classes: Sequence[str])
     if all(label.isdecimal() for label in labels):
         last = max(labels, key=lambda label: (len(label), label))
         raise DataError(
-            f"{printable(file)} has the label {printable(last, 20)}, and the indices of its {len(indices)} classes are "
+            f"{printable(file)} has the label {printable(last, 20)}, but its {len(indices)} classes have the indices "
             f"0 to {len(indices) - 1}"
         )
     if {*labels} & {*classes} and {*labels} & {*indices}:
@@ -174,7 +174,7 @@ def _by_image(file: Path | Member, pairs: Iterable[list[str]], known: Mapping[st
             raise DataError(f"{printable(file)} has two labels for {printable(image)}; keep one")
     if missing:
         raise DataError(
-            f"{printable(file)} names {_named(missing)}, which does not exist; add the image or remove the line"
+            f"{printable(file)} names images that do not exist: {_named(missing)}. Add the images or remove the lines"
         )
     return label_of
 

@@ -17,6 +17,7 @@ from resnext.data.archives import read_text
 from resnext.data.folders import Folder, Member, composed, is_image_name, is_table, shown
 from resnext.data.labels.columns import Columns, find_columns, has_files, has_labels, missing_column
 from resnext.data.labels.rows import LINE_END, TextRow, read_rows
+from resnext.data.parts import part_named
 from resnext.errors import DataError, printable
 
 # The file names of tables of training images; the first one that exists is used.
@@ -33,8 +34,8 @@ class Row(NamedTuple):
     image: Path | Member
     path: str  # below the folder of the data
     label: str
-    split: str  # as written in the table; "" without such a column
-    group: str  # likewise
+    part: str  # "train", "validation" or "test"; "train" without such a column
+    group: str  # as written in the table; "" without such a column
 
 
 class Table(NamedTuple):
@@ -92,19 +93,19 @@ def read_table(file: Path | Member, root: Folder, folder: Folder) -> Table:
     found: dict[str, Row] = {}
     missing = []
     for row in rows:
-        name, label, split, group = _fields(file, row, columns)
+        name, label, part, group = _fields(file, row, columns)
         place = images.find(name)
         if place is None:
             missing.append(name)
             continue
-        new = Row(place[1], place[0], label, split, group)
+        new = Row(place[1], place[0], label, part, group)
         if found.setdefault(new.path, new) != new:
             raise DataError(f"{printable(file)} has two different rows for {printable(new.path)}; keep one")
     if missing:
         raise DataError(
             f"{printable(file)}: {len(missing):,} of {len(rows):,} rows name an image that does not exist or is not "
-            f"unique, the first of them {printable(missing[0])}; write paths from the folder of the table, or remove "
-            "the rows"
+            f"unique, the first of them {printable(missing[0])}; write paths relative to the folder of the table, "
+            "or remove the rows"
         )
     return Table([found[path] for path in sorted(found)], header[columns.file], header[columns.label])
 
@@ -118,13 +119,19 @@ def split_header(file: Path | Member, text: str) -> tuple[list[str], list[TextRo
 
 
 def _fields(file: Path | Member, row: TextRow, columns: Columns) -> list[str]:
-    """Return file, label, split and group of a row. Raises DataError if one that must be there is not."""
+    """Return file, label, part and group of a row. Raises DataError if one that must be there is not."""
     values = [row.fields[place] if place is not None else "" for place in columns]
     required = (("file", True), ("label", True), ("split", columns.split is not None))
     for value, (kind, is_required) in zip(values, required, strict=False):
         if is_required and not value:
             raise DataError(f"{printable(file)}: row {row.number} has no {kind}; complete it")
-    return values
+    name, label, split, group = values
+    part = part_named(split or "train")
+    if part is None:
+        raise DataError(
+            f"{printable(file)}: row {row.number} has the split {printable(split)}; write train, val or test"
+        )
+    return [name, label, part, group]
 
 
 class Paths:

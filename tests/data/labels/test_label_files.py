@@ -95,16 +95,16 @@ def test_kaggles_copy_of_imagenet_is_taken_as_it_is(tmp_path, top, form):
         (
             "val.txt",
             "v1.JPEG 1\nv2.JPEG 1\nv3.JPEG 1\n",
-            r"val.txt names v3.JPEG, which does not exist; add the im",
+            r"val.txt names images that do not exist: v3.JPEG. Add the im",
         ),
-        ("val.txt", "v1 1\nv2 1\nv3 1\nv4 1\n", r"val.txt names v3 and 1 more, which does not exist"),
+        ("val.txt", "v1 1\nv2 1\nv3 1\nv4 1\n", r"val.txt names images that do not exist: v3 and 1 more"),
         ("val.txt", "v1.JPEG 1\nv2.JPEG\n", r"val.txt has 'v2.JPEG' without a label; write each line as `file label`$"),
         ("val.txt", "v1.JPEG 1\nv1.JPEG 2\n", r"val.txt has two labels for v1.JPEG; keep one$"),
-        ("val.txt", "v1.JPEG 1\nv2.JPEG 3\n", r"has the label 3, and the indices of its 3 classes are 0 to 2$"),
+        ("val.txt", "v1.JPEG 1\nv2.JPEG 3\n", r"has the label 3, but its 3 classes have the indices 0 to 2$"),
         (
             "val.txt",
             f"v1.JPEG 1\nv2.JPEG {'9' * 5000}\n",
-            r"has the label 9{20}\.\.\., and the indices of its 3 classes",
+            r"has the label 9{20}\.\.\., but its 3 classes",
         ),
         (
             "val.txt",
@@ -118,7 +118,7 @@ def test_kaggles_copy_of_imagenet_is_taken_as_it_is(tmp_path, top, form):
         ),
         ("val.txt", "v1.JPEG n02\nv2.JPEG n002\n", r"training has not seen: 'n002' \(did you mean 'n02'\?\)$"),
         ("val.txt", "n02\nn04\n", r"val.txt has classes that training has not seen: 'n04'"),
-        ("LOC_val_solution.csv", KAGGLE + "v3,n01 1 2 3 4\n", r"names v3, which does not exist"),
+        ("LOC_val_solution.csv", KAGGLE + "v3,n01 1 2 3 4\n", r"names images that do not exist: v3"),
         ("LOC_val_solution.csv", KAGGLE.replace("v2,n03 1 2 3 4 n03 5 6 7 8 \n", "v2,\n"), r"has 'v2' without a label"),
     ],
 )

@@ -68,10 +68,10 @@ def test_splits_and_groups_of_a_table_are_kept(tmp_path):
     assert [len(splits.train), len(splits.validation), len(splits.test)] == [8, 2, 2]
     assert labelled(open_data(tmp_path).examples(("cat", "dog"))) == labelled(splits.test)
     table(tmp_path / "labels.csv", "file,label,split,group", *rows[:-1], rows[-1].replace("test", "train"))
-    with pytest.raises(DataError, match=r"has the group g5 in test and in train; a group belongs to one"):
+    with pytest.raises(DataError, match=r"has the group g5 in test and in train; a group must be in one part only"):
         open_data(tmp_path).splits()
     table(tmp_path / "labels.csv", "file,label,split,group", *[row.replace("val", "later") for row in rows])
-    with pytest.raises(DataError, match=r"has the split 'later'; write train, val or test"):
+    with pytest.raises(DataError, match=r"row 10 has the split later; write train, val or test"):
         open_data(tmp_path).splits()
 
 
@@ -119,14 +119,14 @@ def test_a_table_beside_labelled_parts_and_unlabelled_test_images(tmp_path):
         (["file,label", "00.png,cat", "00.png,dog"], r"has two different rows for 00.png; keep one"),
         (["file,label", "00.png,cat", "01.png"], r"row 3 has no label; complete it"),
         (["file,label", "00.png,cat", ",dog"], r"row 3 has no file; complete it"),
-        (["file,label", "00.png,cat", "01.png,cat"], r"has one class only, 'cat'; training needs two or more"),
+        (["file,label", "00.png,cat", "01.png,cat"], r"has only one class, 'cat'; training needs two or more"),
         (
             ["x,y", "00.png,01.png"],
             r"has the columns x, y in its first line, and none for file or label; call one file",
         ),
-        (["file,label"], r"names no images to train on; write a row `file,label` for each"),
+        (["file,label"], r"assigns no images to training; write a row `file,label` for each"),
         ([""], r"labels.csv is empty; write a header `file,label`, and a row for each image"),
-        (["file,label,split", "00.png,cat,test"], r"names no images to train on"),
+        (["file,label,split", "00.png,cat,test"], r"assigns no images to training"),
     ],
 )
 def test_tables_that_cannot_be_used_are_named(rows, words, tmp_path):
