@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from resnext.exporting.formats import ExportFormat
-from resnext.exporting.options import CalibrationMethod, ExportDtype, Normalisation
+from resnext.exporting.options import CalibrationMethod, ExportDtype, ExportFormat, Normalisation
 
 
 class ExportKeywords(TypedDict, total=False):
