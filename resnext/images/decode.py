@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, JpegImagePlugin
 
 from resnext.errors import ArgumentError, ImageError, one_line, printable
 from resnext.images.colour_profiles import to_srgb
@@ -24,12 +24,20 @@ from resnext.images.jpeg_scans import has_all_scans
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "PPM")
 SUFFIXES = ".jpg .jpeg .jpe .jfif .jif .mpo .png .apng .webp .bmp .dib .gif .tif .tiff .avif .ppm .pgm .pbm .pnm"
 IMAGE_SUFFIXES = frozenset((*SUFFIXES.split(), *(HEIF_SUFFIXES if HAS_HEIF else ())))
-MAX_PIXELS = 64_000_000  # 192 MB once decoded; Pillow itself refuses images only above 178,956,970
+MAX_PIXELS = 64_000_000  # once decoded, when they take 192 MB
+MAX_JPEG_PIXELS = 256_000_000  # of a JPEG, which can be decoded at 1/2, 1/4 or 1/8 of its size; phones have 200 million
+SCALES = (1, 2, 4, 8)
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+JPEG = b"\xff\xd8\xff"  # begins a JPEG
 END_MARK = b"\xff\xd9"  # of a JPEG
 FILLERS = (b"", b"\xaa" * 4096, b"\x55" * 4096)
+JPEGS = ("JPEG", "MPO")
+CHUNK = 2**20  # bytes read at once
 SCAN = b"\xff\xda"  # begins each scan of a JPEG
-MAX_SCANS = 500  # of a progressive JPEG: each takes as long as decoding the image once
+USUAL_SCANS = 16  # of a JPEG: encoders write 10 or fewer, and a preview has its own
+MAX_SCANNED = 640_000_000  # pixels times scans beyond the usual: each may take as long as decoding the image once
+SLOW_CODECS = ("ppm_plain", "ppm", "bmp_rle")  # of Pillow, in Python
+SLOW = 16  # times slower than the others, at least
 SIDEWAYS = (5, 6, 7, 8)  # the EXIF orientations that swap width and height
 
 
@@ -52,7 +60,7 @@ def read_image(
     """Return the pixels of an image file or stream, uint8 (H, W, 3), turned upright by the EXIF orientation.
 
     Only the first frame of an animation is read. Transparent images are laid on white. 16-bit greyscale is scaled, not
-    clipped.
+    clipped. A JPEG of more than MAX_PIXELS is decoded at the largest of 1/2, 1/4 and 1/8 of its size that is smaller.
 
     Args:
         source: path, member of an archive, or binary stream open for reading.
@@ -60,12 +68,11 @@ def read_image(
         at_least: pixels that both sides must keep; a much larger JPEG may be returned smaller, which is faster.
 
     Raises:
-        ImageError: the source is not a regular file, not one of FORMATS, larger than MAX_PIXELS, or damaged.
+        ImageError: the source is not a regular file, not one of FORMATS, too large, too slow to decode, or damaged.
     """
     with _opened(source, name) as image:
-        if at_least:
-            image.draft(None, (at_least, at_least))
-        return np.asarray(_upright(_loaded(image, source)))
+        picture, _ = _decoded(image, source, min(image.size) // at_least if at_least else 1)
+        return np.asarray(_upright(picture))
 
 
 def read_crop(
@@ -77,8 +84,8 @@ def read_crop(
     """Return a crop of an image, resized with antialiasing to uint8 (size, size, 3).
 
     A JPEG is decoded at 1/2, 1/4 or 1/8 of its size if that leaves at least twice the pixels that the crop is resized
-    to. At the edges of the crop, the filter includes the pixels outside it; cropping before resizing would repeat the
-    edge instead.
+    to, or if it has more than MAX_PIXELS. At the edges of the crop, the filter includes the pixels outside it; cropping
+    before resizing would repeat the edge instead.
 
     Args:
         source: path, binary stream open for reading, member of an archive, or uint8 (H, W, 3).
@@ -100,14 +107,15 @@ def read_crop(
     with _opened(source) as image:
         sideways = image.getexif().get(ExifTags.Base.Orientation, 1) in SIDEWAYS
         box = choose_box(*(image.size[::-1] if sideways else image.size))
-        scale = _drafted(image, min(box[2] - box[0], box[3] - box[1]) // (2 * size))
-        return _resized_box(_upright(_loaded(image, source)), tuple(side / scale for side in box), size, interpolation)
+        picture, scale = _decoded(image, source, min(box[2] - box[0], box[3] - box[1]) // (2 * size))
+        return _resized_box(_upright(picture), tuple(side / scale for side in box), size, interpolation)
 
 
 def read_with_format(source: str | Path | Openable) -> tuple[np.ndarray, str]:
     """Return the pixels as `read_image` does, and the file's format, one of FORMATS. Raises ImageError."""
     with _opened(source) as image:
-        return np.asarray(_upright(_loaded(image, source))), image.format or "unknown"
+        picture, _ = _decoded(image, source)
+        return np.asarray(_upright(picture)), image.format or "unknown"
 
 
 def read_size(source: str | Path | Openable) -> tuple[int, int]:
@@ -123,18 +131,31 @@ def check_header(path: str | Path | Openable) -> None:
         pass
 
 
-@contextmanager
+def decoding_cost(source: str | Path | BinaryIO | Openable) -> int:
+    """Return what decoding an image costs, in pixels: those of a JPEG count for each scan beyond the usual.
+
+    Only the header is read, and a JPEG is searched for its scans.
+
+    Raises:
+        ImageError: as in `read_image`, if that is seen without decoding.
+    """
+    with _opened(source) as image:
+        pixels = image.width * image.height
+        if image.format in JPEGS:
+            return _check_scans(image)
+        return pixels * SLOW if image.tile and image.tile[0].codec_name in SLOW_CODECS else pixels
+
+
+@contextlib.contextmanager
 def _opened(source: str | Path | BinaryIO | Openable, name: str | None = None) -> Iterator[Image.Image]:
     """Open an image and read only its header; any exception inside the `with` block becomes an ImageError."""
     name = name or ("image" if hasattr(source, "read") else printable(source))
     being_read[threading.get_ident()] = name, time.monotonic()
     try:
-        with Image.open(_content(source), formats=(*FORMATS, *heif_formats())) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise Image.DecompressionBombError
+        with _header(_content(source)) as image:
             yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"{name}: more than {MAX_PIXELS:,} pixels") from error
+        raise ImageError(f"{name}: more than {MAX_PIXELS:,} pixels; save it smaller, or as a JPEG") from error
     except Image.UnidentifiedImageError as error:
         *formats, last = *FORMATS, *heif_formats()
         more = "" if HAS_HEIF or not name.lower().endswith(HEIF_SUFFIXES) else f" ({HOW})"
@@ -143,6 +164,36 @@ def _opened(source: str | Path | BinaryIO | Openable, name: str | None = None) -
         raise ImageError(f"{name}: {one_line(error)}") from error
     finally:
         del being_read[threading.get_ident()]
+
+
+def _header(content: str | os.PathLike[str] | BinaryIO) -> Image.Image:
+    """Return an image of which only the header is read.
+
+    Raises:
+        ValueError, DecompressionBombError: it is too large.
+        Exception: of any kind, for a damaged file.
+    """
+    if not _is_jpeg(content):
+        image = Image.open(content, formats=(*FORMATS, *heif_formats()))
+        too_large = Image.DecompressionBombError() if image.width * image.height > MAX_PIXELS else None
+    else:  # Pillow's own limit is one of the size in the header, at which a large JPEG is not decoded
+        image = JpegImagePlugin.jpeg_factory(content)  # pyright: ignore[reportArgumentType]  # it takes paths, too
+        is_too_large = image.width * image.height > MAX_JPEG_PIXELS
+        too_large = ValueError(f"more than {MAX_JPEG_PIXELS:,} pixels; save it smaller") if is_too_large else None
+    if too_large:
+        image.close()
+        raise too_large
+    return image
+
+
+def _is_jpeg(content: str | os.PathLike[str] | BinaryIO) -> bool:
+    if isinstance(content, str | os.PathLike):
+        with open(content, "rb") as file:
+            return file.read(len(JPEG)) == JPEG
+    content.seek(0)
+    first = content.read(len(JPEG))
+    content.seek(0)
+    return first == JPEG
 
 
 def _content(source: str | Path | BinaryIO | Openable) -> str | os.PathLike[str] | BinaryIO:
@@ -162,9 +213,46 @@ def _check_file(path: str | os.PathLike[str]) -> None:
         raise ValueError("empty file")
 
 
+def _decoded(image: Image.Image, source: str | Path | BinaryIO | Openable, most: int = 1) -> tuple[Image.Image, int]:
+    """Return the image with its pixels, and the factor by which it was reduced while it was decoded.
+
+    Args:
+        image: image of which the header is read.
+        source: its file.
+        most: most by which it may be reduced, if it has no more than MAX_PIXELS.
+    """
+    if image.format in JPEGS:
+        _check_scans(image)
+    scale = _drafted(image, most)
+    return _loaded(image, source), scale
+
+
+def _check_scans(image: Image.Image) -> int:
+    """Return the pixels of a JPEG, times its scans beyond the usual; a small file may have thousands.
+
+    Raises ValueError if they would take too long.
+    """
+    scans, pixels = _count(SCAN, image.fp), image.width * image.height
+    if pixels * (scans - USUAL_SCANS) > MAX_SCANNED:
+        raise ValueError(f"{scans:,} scans of {pixels:,} pixels take too long to decode; save it as a plain JPEG")
+    return pixels * max(1, scans - USUAL_SCANS)
+
+
+def _count(marker: bytes, stream: BinaryIO) -> int:
+    """Return how often a marker of two bytes occurs in a stream of any length, which stays where it is."""
+    place, count, last = stream.tell(), 0, b""
+    stream.seek(0)
+    while part := stream.read(CHUNK):
+        count += (last + part).count(marker)
+        last = part[-1:]
+    stream.seek(place)
+    return count
+
+
 def _drafted(image: Image.Image, most: int) -> int:
-    """Reduce a JPEG by 2, 4 or 8, at most by `most`, while it is decoded. Return the factor; 1 for all other images."""
-    scale = max((scale for scale in (1, 2, 4, 8) if scale <= most), default=1)
+    """Reduce a JPEG by 2, 4 or 8 while it is decoded: by `most` at most, but to MAX_PIXELS. Return the factor, or 1."""
+    least = next(scale for scale in SCALES if image.width * image.height <= MAX_PIXELS * scale**2)
+    scale = max(scale for scale in SCALES if scale <= max(most, least))
     # Pillow uses the largest scale that keeps this size, which is `scale`: width // (width // 4) is 4 to 7.
     drafted = image.draft(None, (image.width // scale, image.height // scale))
     return scale if drafted else 1
@@ -175,13 +263,11 @@ def _loaded(image: Image.Image, source: str | Path | BinaryIO | Openable) -> Ima
 
     It is decoded with several endings to find whether all pixels are there: missing ones would differ.
     """
-    if image.info.get("progressive") and _bytes(source).count(SCAN) > MAX_SCANS:
-        raise ValueError(f"more than {MAX_SCANS} scans, which take minutes to decode")
     try:
         image.load()
         return image
     except OSError:
-        if image.format not in ("JPEG", "MPO"):
+        if image.format not in JPEGS:
             raise
         content = _bytes(source).rstrip(END_MARK[:1])
         if image.info.get("progressive") and not has_all_scans(content):

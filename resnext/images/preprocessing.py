@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, BinaryIO, Literal, get_args
 
 import numpy as np
 from PIL import Image
@@ -86,7 +86,7 @@ class Preprocessing:
             return picture.resize((self.resize, self.resize), RESAMPLING[self.interpolation])
         return self._padded(picture, self.resize)
 
-    def load(self, path: str | Path | Openable) -> np.ndarray:
+    def load(self, path: str | Path | BinaryIO | Openable) -> np.ndarray:
         """Return the image file at `path`, on disk or in an archive, as uint8 (size, size, 3). Raises ImageError.
 
         A JPEG is decoded at 1/2, 1/4 or 1/8 of its size if that leaves at least twice the pixels that resizing needs,
@@ -95,7 +95,7 @@ class Preprocessing:
         """
         return self.apply(self.read(path))
 
-    def read(self, path: str | Path | Openable) -> np.ndarray:
+    def read(self, path: str | Path | BinaryIO | Openable) -> np.ndarray:
         """Return the image file at `path`, uint8 (H, W, 3), with at least twice the pixels that resizing needs."""
         return read_image(path, at_least=2 * self.resize)
 

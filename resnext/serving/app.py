@@ -33,10 +33,11 @@ from resnext.inference.model import Model
 from resnext.metrics.probabilities import most_probable
 from resnext.runs.run import REPORT
 from resnext.serving import kserve
-from resnext.serving.limits import BODY_SECONDS, LEAST_RATE, MAX_BODIES, MAX_BODY, MAX_IMAGES
+from resnext.serving.bodies import Body
+from resnext.serving.limits import MAX_IMAGES
 from resnext.serving.middleware import Guard, refused
 from resnext.serving.models import ServedModel
-from resnext.serving.service import Service, pass_pixels, read_files
+from resnext.serving.service import Service
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ TYPES = {
 }
 # A report may load only its own pictures and styles, and no script.
 REPORT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
+PATHS = "no such path. Photos go to POST /v1/classify; KServe's protocol begins at /v2"
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -65,15 +67,17 @@ def build_app(service: Service) -> Guard:
             Route("/v1/classify", _inference(_classify), methods=["POST"]),
             Route("/v1/models/{name}/classify", _inference(_classify), methods=["POST"]),
             Route("/v1/models/{name}/report", _report),
+            Route("/v1/models/{name}:{verb}", _not_v1, methods=["GET", "POST"]),
             Route("/v2", _server_metadata),
+            Route("/v2/", _server_metadata),
             Route("/v2/health/live", _live),
             Route("/v2/health/ready", _ready),
             Route("/v2/models/{name}", _model_metadata),
             Route("/v2/models/{name}/ready", _model_ready),
             Route("/v2/models/{name}/infer", _inference(_infer), methods=["POST"]),
-            Route("/v2/models/{name}/versions/1", _model_metadata),
-            Route("/v2/models/{name}/versions/1/ready", _model_ready),
-            Route("/v2/models/{name}/versions/1/infer", _inference(_infer), methods=["POST"]),
+            Route("/v2/models/{name}/versions/{version}", _model_metadata),
+            Route("/v2/models/{name}/versions/{version}/ready", _model_ready),
+            Route("/v2/models/{name}/versions/{version}/infer", _inference(_infer), methods=["POST"]),
         ],
         exception_handlers={HTTPException: _problem},
     )
@@ -83,7 +87,8 @@ def build_app(service: Service) -> Guard:
 
 
 async def _problem(request: Request, error: Any) -> Response:
-    return refused(error.status_code, error.detail, dict(error.headers or {}))
+    reason = PATHS if error.detail == "Not Found" else error.detail
+    return refused(error.status_code, reason, dict(error.headers or {}))
 
 
 def _inference(endpoint: Callable[[Request, ServedModel, bytes, float], Awaitable[Response]]) -> Endpoint:
@@ -91,12 +96,13 @@ def _inference(endpoint: Callable[[Request, ServedModel, bytes, float], Awaitabl
 
     @wraps(endpoint)
     async def answer(request: Request) -> Response:
-        service, served, body = _service(request), _served(request), bytearray()
+        service, served = _service(request), _served(request)
+        body = Body(service.bodies)
         try:
-            await _read_body(request, body)
+            content = await body.read(request)
             started = time.monotonic()
             async with asyncio.timeout(service.options.deadline):
-                response = await endpoint(request, served, bytes(body), started)
+                response = await endpoint(request, served, content, started)
             service.metrics.seconds.labels(served.name).observe(time.monotonic() - started)
         except (RequestError, ImageError) as error:
             response = refused(400, printable(one_line(error)))
@@ -114,30 +120,11 @@ def _inference(endpoint: Callable[[Request, ServedModel, bytes, float], Awaitabl
             logger.error(f"a request for {served.name} failed: {type(error).__name__}: {printable(one_line(error))}")
             response = refused(500, "internal error")
         finally:
-            service.body_bytes -= len(body)
+            body.release()
         service.metrics.requests.labels(served.name, response.status_code).inc()
         return response
 
     return answer
-
-
-async def _read_body(request: Request, body: bytearray) -> None:
-    """Read a request's body within a size and a time limit. Raises HTTPException, OverloadedError."""
-    service = _service(request)
-    try:
-        async with asyncio.timeout(BODY_SECONDS) as limit:
-            async for chunk in request.stream():
-                body += chunk
-                service.body_bytes += len(chunk)
-                if len(body) > MAX_BODY:
-                    raise HTTPException(413, f"a body has {MAX_BODY:,} bytes at most")
-                if service.body_bytes > MAX_BODIES:
-                    raise OverloadedError(1)
-                limit.reschedule((limit.when() or 0) + len(chunk) / LEAST_RATE)
-    except TimeoutError:
-        raise HTTPException(408, f"the body did not arrive within {BODY_SECONDS:g} s, or arrived too slowly") from None
-    if not body:
-        raise HTTPException(400, "the body is empty")
 
 
 async def _classify(request: Request, served: ServedModel, body: bytes, started: float) -> Response:
@@ -145,10 +132,9 @@ async def _classify(request: Request, served: ServedModel, body: bytes, started:
     if request.headers.get("content-type", "").startswith(("multipart/", "application/json", "text/")):
         raise HTTPException(415, "send the content of an image file as the body, and nothing around it")
     top, with_maps = _number(request, "top", TOP), _flag(request, "maps")
-    read = partial(read_files, [body])
     service = _service(request)
-    model, seen, outputs = await service.compute(served, 1, read, started)
-    classes = await service.in_thread(_rows, model, outputs, top, with_maps)
+    model, seen, outputs = await service.compute(served, [body], started)
+    classes = await service.in_thread(service.writer, _rows, model, outputs, top, with_maps)
     milliseconds = round(1000 * (time.monotonic() - started), 1)
     return JSONResponse({"model": served.name, "classes": classes, "seen": seen.part, "milliseconds": milliseconds})
 
@@ -171,10 +157,12 @@ async def _infer(request: Request, served: ServedModel, body: bytes, started: fl
     service = _service(request)
     length = request.headers.get(kserve.HEADER_LENGTH)
     size = served.loaded.model.preprocessing.size
-    parsed = await service.in_thread(kserve.parse, body, length, size, MAX_IMAGES)
-    read = partial(read_files, parsed.files) if parsed.pixels is None else partial(pass_pixels, parsed.pixels)
-    model, _, outputs = await service.compute(served, parsed.images, read, started)
-    content, head = await service.in_thread(kserve.answer, parsed, served.name, outputs.probabilities(), model.classes)
+    parsed = await service.in_thread(service.parser, kserve.parse, body, length, size, MAX_IMAGES)
+    model, _, outputs = await service.compute(served, parsed.images, started)
+    probabilities = outputs.probabilities()
+    content, head = await service.in_thread(
+        service.writer, kserve.answer, parsed, served.name, probabilities, model.classes
+    )
     if not head:
         return Response(content, media_type="application/json")
     return Response(content, media_type="application/octet-stream", headers={kserve.HEADER_LENGTH: str(head)})
@@ -206,7 +194,19 @@ def _served(request: Request) -> ServedModel:
         return models.first
     if name not in models.by_name:
         raise HTTPException(404, f"no model of this name. The models are {', '.join(models.by_name)}")
+    if request.path_params.get("version", kserve.VERSION) != kserve.VERSION:
+        raise HTTPException(404, f"{name} has no version but {kserve.VERSION}: /v2/models/{name}/versions/1")
     return models.by_name[name]
+
+
+async def _not_v1(request: Request) -> Response:
+    """Refuse version 1 of KServe's protocol, which TensorFlow Serving has, too."""
+    name = _served(request).name
+    raise HTTPException(
+        404,
+        f"version 1 of KServe's protocol is not served. Send a photo to POST /v1/models/{name}/classify, or version 2 "
+        f"of the protocol to POST /v2/models/{name}/infer",
+    )
 
 
 async def _file(name: str, request: Request) -> Response:
@@ -235,7 +235,8 @@ async def _report(request: Request) -> Response:
     path = _report_of(_served(request).loaded.model)
     if path is None:
         raise HTTPException(404, "this model has no report")
-    content = await _service(request).in_thread(path.read_bytes)
+    service = _service(request)
+    content = await service.in_thread(service.writer, path.read_bytes)
     return Response(content, media_type=TYPES[".html"], headers={"content-security-policy": REPORT_POLICY})
 
 

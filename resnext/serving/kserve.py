@@ -24,6 +24,8 @@ VERSION = "1"
 HEADER_LENGTH = "inference-header-content-length"
 EXTENSIONS = ("binary_tensor_data", "classification")
 INPUT, OUTPUT = "images", "probabilities"
+JSON_TYPES = {list: "array", dict: "object", str: "string"}
+MAX_SIDES = 4  # of a shape
 
 
 class Output(NamedTuple):
@@ -37,14 +39,8 @@ class InferRequest(NamedTuple):
     """A request for inference: pixels uint8 (images, size, size, 3), or the contents of image files."""
 
     id: str | None
-    pixels: np.ndarray | None
-    files: list[bytes]
+    images: np.ndarray | list[bytes]
     output: Output
-
-    @property
-    def images(self) -> int:
-        """The number of images."""
-        return len(self.files) if self.pixels is None else len(self.pixels)
 
 
 def parse(body: bytes, header_length: str | None, size: int, most: int) -> InferRequest:
@@ -67,18 +63,16 @@ def parse(body: bytes, header_length: str | None, size: int, most: int) -> Infer
         raise RequestError(f"inputs must be one tensor called {INPUT}")
     shape = _shape(tensor, most)
     values = _values(tensor, rest)
-    identifier = document.get("id")
-    if identifier is not None and not isinstance(identifier, str):
-        raise RequestError("id must be a string")
-    output = _output(document)
-    if tensor.get("datatype") == "BYTES":
-        return InferRequest(identifier, None, _files(values, shape), output)
-    if tensor.get("datatype") != "UINT8" or shape[1:] != [size, size, 3]:
+    identifier = _field(document, "id", str) if "id" in document else None
+    output, datatype = _output(document), _field(tensor, "datatype", str)
+    if datatype == "BYTES":
+        return InferRequest(identifier, _files(values, shape), output)
+    if datatype != "UINT8" or shape[1:] != [size, size, 3]:
         raise RequestError(
             f"{INPUT} must be UINT8 [n, {size}, {size}, 3], or BYTES [n] with image files. Received: "
-            f"{str(tensor.get('datatype'))[:20]} {shape}"
+            f"{datatype[:20]} {shape}"
         )
-    return InferRequest(identifier, _pixels(values, shape), [], output)
+    return InferRequest(identifier, _pixels(values, shape), output)
 
 
 def answer(request: InferRequest, model: str, probabilities: np.ndarray, classes: tuple[str, ...]) -> tuple[bytes, int]:
@@ -148,17 +142,21 @@ def _json(text: bytes) -> dict[str, Any]:
 def _field(document: dict[str, Any], name: str, kind: type) -> Any:
     value = document.get(name, kind())
     if not isinstance(value, kind):
-        raise RequestError(f"{name} must be of JSON's type {'array' if kind is list else 'object'}")
+        raise RequestError(f"{name} must be of JSON's type {JSON_TYPES[kind]}")
     return value
 
 
 def _shape(tensor: dict[str, Any], most: int) -> list[int]:
+    """Return the shape of a tensor: a few small numbers, because the others of a request are bounded by it."""
     shape = tensor.get("shape")
-    if not isinstance(shape, list) or not shape or not all(type(side) is int and side >= 0 for side in shape):
-        raise RequestError(f"the shape of {INPUT} must be a list of whole numbers, none below 0")
-    if not 1 <= shape[0] <= most:
-        raise RequestError(f"a request has 1 to {most} images. Received: {shape[0]}")
-    return shape
+    few = shape if isinstance(shape, list) and len(shape) <= MAX_SIDES else []
+    if not few or not all(type(side) is int and 0 <= side < 2**31 for side in few):
+        raise RequestError(
+            f"the shape of {INPUT} must be a list of 1 to {MAX_SIDES} whole numbers, from 0 to 2,147,483,647"
+        )
+    if not 1 <= few[0] <= most:
+        raise RequestError(f"a request has 1 to {most} images. Received: {few[0]}")
+    return few
 
 
 def _values(tensor: dict[str, Any], rest: bytes) -> list[Any] | bytes:
@@ -166,23 +164,25 @@ def _values(tensor: dict[str, Any], rest: bytes) -> list[Any] | bytes:
     length = _field(tensor, "parameters", dict).get("binary_data_size")
     if length is None:
         return _field(tensor, "data", list)
-    if length != len(rest):
-        raise RequestError(f"binary_data_size is {str(length)[:20]}, and {len(rest)} bytes follow the JSON")
+    if type(length) is not int or length != len(rest):
+        raise RequestError(f"binary_data_size must be the number of bytes that follow the JSON, here {len(rest)}")
     return rest
 
 
 def _files(values: list[Any] | bytes, shape: list[int]) -> list[bytes]:
     if math.prod(shape) != shape[0]:
         raise RequestError(f"{INPUT} of BYTES must have the shape [n]")
-    files = _lengths_and_bytes(values) if isinstance(values, bytes) else [_decoded(value) for value in values]
+    files = _lengths_and_bytes(values, shape[0]) if isinstance(values, bytes) else values
     if len(files) != shape[0]:
-        raise RequestError(f"{INPUT} has {len(files)} files, but its shape declares {shape[0]}")
-    return files
+        more = " or more" if len(files) > shape[0] else ""
+        raise RequestError(f"{INPUT} has {len(files)}{more} files, but its shape declares {shape[0]}")
+    return files if isinstance(values, bytes) else [_decoded(value) for value in values]
 
 
-def _lengths_and_bytes(values: bytes) -> list[bytes]:
+def _lengths_and_bytes(values: bytes, most: int) -> list[bytes]:
+    """Return the files in the binary form of BYTES, at most one more than declared: there may be millions."""
     files, place = [], 0
-    while place < len(values):
+    while place < len(values) and len(files) <= most:
         end = place + 4 + int.from_bytes(values[place : place + 4], "little")
         if end > len(values):
             raise RequestError("BYTES are four bytes of length, little-endian, and the content, for each element")

@@ -5,9 +5,15 @@ MAX_BODIES = 16 * MAX_BODY  # bytes of all requests at once
 MAX_JSON = 4 * 2**20  # bytes of the JSON in a request
 MAX_IMAGES = 32  # in one request
 
+# Pixels times the scans beyond the usual: what decoding costs (`resnext.images.decode.decoding_cost`).
+COSTLY = 32_000_000  # of a request: more is decoded in a thread of its own
+MAX_COSTLY = 640_000_000  # of all such requests at once, unless one has more
+COSTLY_PER_SECOND = 64_000_000
+
 HEADER_SECONDS = 10.0  # within which a connection must send the head of a request
-BODY_SECONDS = 10.0  # within which a client must send a body, plus the time it takes at LEAST_RATE
+BODY_SECONDS = 10.0  # within which further bytes of a body must arrive, and all of it, plus its time at LEAST_RATE
 LEAST_RATE = 100_000  # bytes per second
+RESTED_SECONDS = 1.0  # without bytes, after which a body is ended if there is no room for others
 STALLED_SECONDS = 10.0  # within which a client must read an answer
 KEEP_ALIVE = 75  # seconds that a connection may be idle: longer than balancers keep theirs
 

@@ -26,7 +26,7 @@ from resnext.serving.models import Models, by_name
 from resnext.serving.options import ServingOptions
 from resnext.serving.service import Service
 
-STOPS = (signal.SIGINT, signal.SIGTERM)
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGHUP comes when a terminal closes
 
 
 def serve(models: Sequence[str], options: ServingOptions, ready: Callable[[str], None] = print) -> None:
@@ -172,12 +172,13 @@ async def _run(service: Service, listening: socket.socket) -> None:
     await task
     ended.cancel()
     await asyncio.get_running_loop().run_in_executor(None, service.models.close, 1.0)
-    service.readers.shutdown(wait=False, cancel_futures=True)
+    service.decoder.close()
 
 
 def _set_on_signal(stop: asyncio.Event) -> None:
     """Set an event at the first signal; a second one goes to the previous handlers."""
     loop, handlers = asyncio.get_running_loop(), {number: signal.getsignal(number) for number in STOPS}
+    handlers = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}  # as by nohup
     wakeup = signal.set_wakeup_fd(-1)
 
     def answer() -> None:
@@ -187,7 +188,7 @@ def _set_on_signal(stop: asyncio.Event) -> None:
             signal.signal(number, handler)
         signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
 
-    for number in STOPS:
+    for number in handlers:
         loop.add_signal_handler(number, answer)
 
 

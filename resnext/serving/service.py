@@ -1,35 +1,24 @@
-"""The service behind the requests: threads decode images, and the batcher of their model computes them."""
+"""The service behind the requests: the decoder reads images, and the batcher of their model computes them."""
 
 from __future__ import annotations
 
 import asyncio
-import io
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
-from resnext.data.batches import reading_threads
 from resnext.engines.engine import Outputs
-from resnext.errors import ClosedError, RequestError
-from resnext.images.decode import read_image
+from resnext.errors import ClosedError, OverloadedError, RequestError
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.model import Model
+from resnext.serving.bodies import Bodies
+from resnext.serving.decoding import Decoder, Seen
 from resnext.serving.metrics import Metrics
 from resnext.serving.models import Loaded, Models, ServedModel
 from resnext.serving.options import ServingOptions
-
-
-class Seen(NamedTuple):
-    """Images as the network sees them, uint8 (images, size, size, 3), and the part of the first image that it sees.
-
-    The part is (left, upper, right, lower), in shares of the upright image; None for pixels.
-    """
-
-    pixels: np.ndarray
-    part: tuple[float, float, float, float] | None = None
 
 
 class Service:
@@ -45,41 +34,66 @@ class Service:
         self.models, self.options, self.metrics = models, options, metrics
         self.is_draining = False
         self.in_flight = 0  # requests
-        self.body_bytes = 0  # of all requests being read or computed
-        self.readers = ThreadPoolExecutor(reading_threads(), "decode")
-        self.writer = ThreadPoolExecutor(1, "protocol")  # one JSON at a time: a hostile one takes 20 times its size
+        self.bodies, self.decoder = Bodies(), Decoder()
+        self.parser = ThreadPoolExecutor(1, "parse")  # one JSON at a time: a hostile one takes 20 times its size
+        self.writer = ThreadPoolExecutor(1, "write")
 
-    async def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    async def in_thread(self, threads: ThreadPoolExecutor, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function in a thread, because nothing slow may block the loop that serves all connections."""
-        return await asyncio.get_running_loop().run_in_executor(self.writer, function, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(threads, function, *arguments)
 
     async def compute(
-        self, served: ServedModel, count: int, read: Callable[[Preprocessing], Seen], started: float
+        self, served: ServedModel, images: np.ndarray | list[bytes], started: float
     ) -> tuple[Model, Seen, Outputs]:
         """Read and compute images.
 
         Args:
             served: model to use.
-            count: number of images.
-            read: function that returns them; it is called in a thread.
+            images: pixels that the client has prepared, or the contents of image files.
             started: time of the request by `time.monotonic`; after the deadline nobody waits for its answer.
 
         Raises:
             OverloadedError: too many images are waiting.
             DeadlineError: the deadline has passed.
             ImageError: an image can't be read.
+            RequestError: the pixels do not have the network's size.
         """
-        loaded, ahead = _admitted(served, count)
-        admitted = time.monotonic()
-        reading = self.readers.submit(read, loaded.model.preprocessing)
+        loaded, ahead = _admitted(served, len(images))
+        admitted, until = time.monotonic(), started + self.options.deadline
+        reading = self._read(images, loaded.model.preprocessing, until)
         try:
             seen = await asyncio.wrap_future(reading)
-            future = loaded.batcher.submit(seen.pixels, started + self.options.deadline)
-            outputs = await asyncio.wrap_future(future)
-            loaded.batcher.measure(ahead, time.monotonic() - admitted)
-            return loaded.model, seen, outputs
+            if isinstance(seen, Seen):
+                outputs = await asyncio.wrap_future(loaded.batcher.submit(seen.pixels, until))
+                loaded.batcher.measure(ahead, time.monotonic() - admitted)
+                return loaded.model, seen, outputs
         finally:  # room is released when the thread ends, even if nobody waits any more
-            reading.add_done_callback(lambda _: loaded.batcher.leave(count))
+            reading.add_done_callback(lambda _: loaded.batcher.leave(len(images)))
+        return await self._compute_costly(served, loaded, list(images), until, seen)
+
+    async def _compute_costly(
+        self, served: ServedModel, loaded: Loaded, files: list[bytes], until: float, cost: int
+    ) -> tuple[Model, Seen, Outputs]:
+        """Read costly images, and only then take the room that usual photos need."""
+        seen = await asyncio.wrap_future(self.decoder.decode_costly(files, loaded.model.preprocessing, until, cost))
+        again, _ = _admitted(served, len(files))
+        try:
+            if again is not loaded:  # replaced by another network, which may see other parts of them
+                raise OverloadedError(1)
+            return loaded.model, seen, await asyncio.wrap_future(loaded.batcher.submit(seen.pixels, until))
+        finally:
+            again.batcher.leave(len(files))
+
+    def _read(self, images: np.ndarray | list[bytes], preprocessing: Preprocessing, until: float) -> Future[Seen | int]:
+        """Return the images as the network sees them, or the cost of files that are costly to read."""
+        if isinstance(images, list):
+            return self.decoder.decode(images, preprocessing, until)
+        reading: Future[Seen | int] = Future()
+        if images.shape[1] == preprocessing.size:
+            reading.set_result(Seen(images))
+        else:  # the model was replaced by one with a different size
+            reading.set_exception(RequestError(f"the images of this model are {preprocessing.size} pixels wide"))
+        return reading
 
 
 def _admitted(served: ServedModel, count: int) -> tuple[Loaded, int]:
@@ -91,22 +105,3 @@ def _admitted(served: ServedModel, count: int) -> tuple[Loaded, int]:
         except ClosedError:
             if loaded is served.loaded:
                 raise
-
-
-def read_files(files: list[bytes], preprocessing: Preprocessing) -> Seen:
-    """Read the contents of image files as `predict` reads files. Raises ImageError."""
-    prepared, parts = [], []
-    for content in files:  # one complete image at a time
-        image = read_image(io.BytesIO(content), at_least=2 * preprocessing.resize)
-        height, width, _ = image.shape
-        left, upper, right, lower = preprocessing.seen(width, height)
-        parts.append((left / width, upper / height, right / width, lower / height))
-        prepared.append(preprocessing.apply(image))
-    return Seen(np.stack(prepared), parts[0])
-
-
-def pass_pixels(pixels: np.ndarray, preprocessing: Preprocessing) -> Seen:
-    """Return pixels that a client has prepared. Raises RequestError if they do not have the network's size."""
-    if pixels.shape[1] != preprocessing.size:  # the model was replaced by one with a different size
-        raise RequestError(f"the images of this model are {preprocessing.size} pixels wide")
-    return Seen(pixels)

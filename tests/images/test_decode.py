@@ -12,8 +12,9 @@ from PIL import Image
 
 from resnext.errors import ImageError, printable
 from resnext.images import decode
-from resnext.images.decode import check_header, read_crop, read_image
+from resnext.images.decode import check_header, decoding_cost, read_crop, read_image, read_with_format
 from resnext.images.preprocessing import Preprocessing
+from support.hostile_images import many_scans
 from support.images import COLOURS, saved
 from support.photos import photo
 
@@ -226,7 +227,45 @@ def test_more_than_64_megapixels_are_refused_by_the_header(tmp_path, side, actio
     path.write_bytes(png_header(side, side))
     with warnings.catch_warnings():
         warnings.simplefilter(action)
-        refusal(path, "more than 64,000,000 pixels$", read)
+        refusal(path, "more than 64,000,000 pixels; save it smaller, or as a JPEG$", read)
+
+
+@pytest.mark.parametrize("side", [10_400, 14_200])  # 108 and 201 megapixels
+def test_photos_of_phones_are_decoded_at_a_fraction(tmp_path, side):
+    image = Image.new("L", (side, side), 40)
+    image.paste(200, (0, 0, side // 2, side))
+    path = saved(image, tmp_path / "a.jpg")
+    check_header(path)
+    assert decoding_cost(path) == side**2
+    for pixels in (read_image(path), read_with_format(path)[0]):
+        assert pixels.shape == (side // 2, side // 2, 3)
+        assert pixels[0, [0, -1], 0].tolist() == [200, 40]
+    small = Preprocessing(32, 32).load(path)
+    assert small[16, [0, 31], 1].tolist() == [200, 40]
+    box = (side // 2 - 100, 0, side // 2 + 100, 200)  # decoded at half its size, although the crop would need all of it
+    crop = read_crop(path, lambda width, height: box, 100, "bilinear")
+    assert crop[50, [10, 90], 2].tolist() == [200, 40]
+
+
+def test_more_than_256_megapixels_are_refused_by_the_header_of_a_jpeg(tmp_path):
+    content = bytearray(saved(Image.new("L", (8, 8)), tmp_path / "a.jpg").read_bytes())
+    place = content.index(b"\xff\xc0") + 5
+    content[place : place + 4] = struct.pack(">HH", 16_000, 16_001)
+    (tmp_path / "a.jpg").write_bytes(content)
+    for read in (read_image, check_header, decoding_cost):
+        refusal(tmp_path / "a.jpg", "more than 256,000,000 pixels; save it smaller$", read)
+
+
+@pytest.mark.parametrize(("scans", "side", "is_read"), [(175, 2000, True), (177, 2000, False), (3000, 64, True)])
+def test_scans_beyond_the_usual_are_limited_by_what_they_cost(tmp_path, scans, side, is_read):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(many_scans(scans, side))
+    if is_read:
+        assert read_image(path).shape == (side, side, 3)
+        assert decoding_cost(path) == (scans - 16) * side**2
+    else:
+        for read in (read_image, decoding_cost, Preprocessing(32, 32).load):
+            refusal(path, "177 scans of 4,000,000 pixels take too long to decode; save it as a plain JPEG$", read)
 
 
 def test_header_check_reads_no_pixels(tmp_path):
@@ -373,7 +412,7 @@ def test_crop_refuses_what_read_image_refuses(tmp_path):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
         refusal(path, "half[.]", read)
     (tmp_path / "huge.png").write_bytes(png_header(9000, 9000))
-    refusal(tmp_path / "huge.png", "more than 64,000,000 pixels$", read)
+    refusal(tmp_path / "huge.png", "more than 64,000,000 pixels; save it smaller, or as a JPEG$", read)
 
 
 @pytest.mark.parametrize("box", [(0, 0, 10, 6), (-1, 0, 5, 5), (5, 3, 3, 5)])

@@ -8,7 +8,7 @@ from support.serving import Serving
 
 @pytest.fixture(scope="session")
 def server(trained):
-    seconds = {"resnext.serving.server:HEADER_SECONDS": 1.0, "resnext.serving.app:BODY_SECONDS": 1.0}
+    seconds = {"resnext.serving.server:HEADER_SECONDS": 1.0, "resnext.serving.bodies:BODY_SECONDS": 1.0}
     serving = Serving(f"colours={trained[0]}", f"again={trained[0]}", constants=seconds)
     yield serving
     process = serving.end()

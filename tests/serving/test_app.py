@@ -43,6 +43,8 @@ def test_what_the_server_says_of_itself(server, trained, photos):
         assert (status, content.startswith(start)) == (200, True)
         assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; style-src 'self'")
     assert server.json("GET", "/v2")["extensions"] == ["binary_tensor_data", "classification"]
+    assert server.json("GET", "/v2/") == server.json("GET", "/v2")
+    assert server.json("GET", "/v2/models/colours/versions/1") == server.json("GET", "/v2/models/colours")
     assert server.json("GET", "/v2/health/live") == {"live": True}
     assert server.json("GET", "/v2/health/ready") == {"ready": True}
     assert server.json("GET", "/v2/models/colours/ready") == {"name": "colours", "ready": True}
@@ -69,7 +71,7 @@ def changed(**fields):
 
 
 REFUSED = [
-    ("GET", "/no", None, {}, 404, ""),
+    ("GET", "/no", None, {}, 404, "no such path. Photos go to POST /v1/classify; KServe's protocol begins at /v2"),
     ("GET", "/v2/models/no", None, {}, 404, "no model of this name. The models are colours, again"),
     ("GET", "/v1/classify", None, {}, 405, ""),
     ("POST", "/v1/classify", b"", {}, 400, "the body is empty"),
@@ -88,14 +90,14 @@ REFUSED = [
     ("POST", "/v2/models/colours/infer", changed(name="x"), {}, 400, "one tensor called images"),
     ("POST", "/v2/models/colours/infer", changed(shape=[33, 32, 32, 3]), {}, 400, "1 to 32 images. Received: 33"),
     ("POST", "/v2/models/colours/infer", changed(shape=[1, 16, 16, 3]), {}, 400, "must be UINT8 [n, 32, 32, 3]"),
-    ("POST", "/v2/models/colours/infer", changed(shape=["1"]), {}, 400, "a list of whole numbers"),
+    ("POST", "/v2/models/colours/infer", changed(shape=["1"]), {}, 400, "a list of 1 to 4 whole numbers"),
     ("POST", "/v2/models/colours/infer", changed(data=[0] * 5), {}, 400, "has 5 values, but its shape declares 3072"),
     ("POST", "/v2/models/colours/infer", changed(data=[256] * 3072), {}, 400, "whole numbers from 0 to 255"),
     ("POST", "/v2/models/colours/infer", changed(data=[[0], [0, 1]]), {}, 400, "has 3 values, but its shape declares"),
     ("POST", "/v2/models/colours/infer", changed(data=["x" * 1000] * 3072), {}, 400, "whole numbers from 0 to 255"),
     ("POST", "/v2/models/colours/infer", b" " * (4 * 2**20 + 1), {}, 400, "the JSON has 4,194,304 bytes at most"),
     ("POST", "/v2/models/colours/infer", b'{"inputs": 5}', {}, 400, "inputs must be of JSON's type array"),
-    ("POST", "/v1/classify", many_scans(), {}, 400, "more than 500 scans"),
+    ("POST", "/v1/classify", many_scans(), {}, 400, "500 scans of 4,000,000 pixels take too long"),
     ("POST", "/v1/classify?top=٣", b"x", {}, 400, "top must be a whole number, at least 1"),
     ("POST", "/v1/classify?maps=yes", b"x", {}, 400, "maps must be 0 or 1"),
     (
@@ -106,14 +108,44 @@ REFUSED = [
         400,
         "Content-Length or Transfer-Encoding, not both",
     ),
-    ("POST", "/no", b"x" * 6_000_000, {}, 404, "Not Found"),
+    ("POST", "/no", b"x" * 6_000_000, {}, 404, "Photos go to POST /v1/classify"),
     ("POST", "/v1/models/no/classify", b"x" * 6_000_000, {}, 404, "The models are colours, again"),
     ("POST", "/v1/classify?top=1000000", b"x", {}, 400, "top must be a whole number, at least 1"),
     ("POST", "/v2/models/colours/infer", changed(data="x"), {}, 400, "data must be of JSON's type array"),
+    ("POST", "/v2/models/colours/infer", changed(shape=[1, *[10**4000] * 900]), {}, 400, "a list of 1 to 4 whole"),
+    ("POST", "/v2/models/colours/infer", changed(shape=[1, 10**4000, 1]), {}, 400, "from 0 to 2,147,483,647"),
+    ("POST", "/v2/models/colours/infer", changed(shape=[1] * 5), {}, 400, "a list of 1 to 4 whole numbers"),
+    (
+        "POST",
+        "/v2/models/colours/infer",
+        changed(datatype=["BYTES"]),
+        {},
+        400,
+        "datatype must be of JSON's type string",
+    ),
+    (
+        "POST",
+        "/v2/models/colours/infer",
+        changed(datatype="BYTES", shape=[2], data=["AA=="] * 9),
+        {},
+        400,
+        "has 9 or more files, but its shape declares 2",
+    ),
+    ("GET", "/v2/models/colours/versions/2", None, {}, 404, "colours has no version but 1"),
+    ("POST", "/v2/models/colours/versions/01/infer", b"x", {}, 404, "colours has no version but 1"),
+    ("POST", "/v1/models/colours:predict", b"{}", {}, 404, "Send a photo to POST /v1/models/colours/classify"),
+    ("POST", "/v1/models/no:predict", b"{}", {}, 404, "The models are colours, again"),
     ("POST", "/v2/models/colours/infer", changed(datatype="BYTES", shape=[1], data=["%"]), {}, 400, "in base64"),
     ("POST", "/v2/models/colours/infer", changed(datatype="BYTES", shape=[2], data=["AA=="]), {}, 400, "has 1 files"),
-    ("POST", "/v2/models/colours/infer", changed(parameters={"binary_data_size": 9}), {}, 400, "0 bytes follow"),
-    ("POST", "/v2/models/colours/infer", json.dumps({**GOOD, "id": 3}), {}, 400, "id must be a string"),
+    (
+        "POST",
+        "/v2/models/colours/infer",
+        changed(parameters={"binary_data_size": 9}),
+        {},
+        400,
+        "bytes that follow the JSON, here 0",
+    ),
+    ("POST", "/v2/models/colours/infer", json.dumps({**GOOD, "id": 3}), {}, 400, "id must be of JSON's type string"),
     ("POST", "/v2/models/colours/infer", json.dumps({**GOOD, "outputs": [{"name": "x"}]}), {}, 400, "one entry, prob"),
     (
         "POST",

@@ -68,8 +68,9 @@ def test_a_second_signal_does_not_wait_for_an_answer(trained, photos):
 
 
 @pytest.mark.once
-def test_what_has_begun_is_answered_before_the_end(trained, photos):
-    """SIGTERM while many ask: no answer is lost, later ones are refused, and the exit status is 0."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_has_begun_is_answered_before_the_end(trained, photos, number):
+    """A signal while many ask: no answer is lost, later ones are refused, and the exit status is 0."""
     serving = Serving(trained[0])
     content, statuses = photos[0][0].read_bytes(), []
 
@@ -86,6 +87,7 @@ def test_what_has_begun_is_answered_before_the_end(trained, photos):
         thread.start()
     while len(statuses) < 50:
         time.sleep(0.01)
+    serving.command.send_signal(number)
     process = serving.end()
     for thread in threads:
         thread.join(30)

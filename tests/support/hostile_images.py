@@ -16,8 +16,8 @@ def saved(image: Image.Image = PHOTO, kind: str = "PNG", **options) -> bytes:
     return stream.getvalue()
 
 
-def many_scans() -> bytes:
+def many_scans(scans: int = 500, side: int = 2000) -> bytes:
     """A progressive JPEG whose last scan comes again and again: each takes as long as the whole image."""
-    content = saved(kind="JPEG", progressive=True)
+    content = saved(Image.new("RGB", (side, side), (200, 40, 40)), kind="JPEG", progressive=True)
     last = content[content.rindex(b"\xff\xda") : -2]
-    return content[:-2] + last * 500 + content[-2:]
+    return content[:-2] + last * (scans - content.count(b"\xff\xda")) + content[-2:]
