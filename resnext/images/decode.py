@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
-import stat
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, JpegImagePlugin
@@ -19,6 +18,7 @@ from resnext.errors import ArgumentError, ImageError, one_line, printable
 from resnext.images.colour_profiles import to_srgb
 from resnext.images.heif import HAS_HEIF, HEIF_SUFFIXES, HOW, heif_formats
 from resnext.images.jpeg_scans import has_all_scans
+from resnext.images.streams import BoundedStream, Openable, open_bounded
 
 # Pillow recognises 40 formats by their first bytes; some of them start external programs, some have had memory bugs.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "PPM")
@@ -32,6 +32,8 @@ JPEG = b"\xff\xd8\xff"  # begins a JPEG
 END_MARK = b"\xff\xd9"  # of a JPEG
 FILLERS = (b"", b"\xaa" * 4096, b"\x55" * 4096)
 JPEGS = ("JPEG", "MPO")
+MAX_READS = 4_000  # of a header, of which each part takes some: millions of parts fit into a small file
+BYTES_PER_READ = 64  # of the file, on average, while a PNG is decoded: it has many parts, too
 CHUNK = 2**20  # bytes read at once
 SCAN = b"\xff\xda"  # begins each scan of a JPEG
 USUAL_SCANS = 16  # of a JPEG: encoders write 10 or fewer, and a preview has its own
@@ -45,19 +47,17 @@ SIDEWAYS = (5, 6, 7, 8)  # the EXIF orientations that swap width and height
 being_read: dict[int, tuple[str, float]] = {}
 
 
-@runtime_checkable
-class Openable(Protocol):
-    """A file that is not itself on disk (`resnext.data.archives.Member`); `str()` returns its name."""
-
-    def open(self) -> BinaryIO:
-        """Return a stream of the content. Raises ValueError or OSError."""
-        ...
-
-
 def read_image(
     source: str | Path | BinaryIO | Openable, name: str | None = None, at_least: int | None = None
 ) -> np.ndarray:
-    """Return the pixels of an image file or stream, uint8 (H, W, 3), turned upright by the EXIF orientation.
+    """Return the pixels of an image file or stream, uint8 (H, W, 3), as `read_picture` does."""
+    return np.asarray(read_picture(source, name, at_least))
+
+
+def read_picture(
+    source: str | Path | BinaryIO | Openable, name: str | None = None, at_least: int | None = None
+) -> Image.Image:
+    """Return an image file or stream in RGB, turned upright by the EXIF orientation.
 
     Only the first frame of an animation is read. Transparent images are laid on white. 16-bit greyscale is scaled, not
     clipped. A JPEG of more than MAX_PIXELS is decoded at the largest of 1/2, 1/4 and 1/8 of its size that is smaller.
@@ -71,8 +71,8 @@ def read_image(
         ImageError: the source is not a regular file, not one of FORMATS, too large, too slow to decode, or damaged.
     """
     with _opened(source, name) as image:
-        picture, _ = _decoded(image, source, min(image.size) // at_least if at_least else 1)
-        return np.asarray(_upright(picture))
+        picture, _ = _decoded(image, min(image.size) // at_least if at_least else 1)
+        return _upright(picture)
 
 
 def read_crop(
@@ -107,14 +107,14 @@ def read_crop(
     with _opened(source) as image:
         sideways = image.getexif().get(ExifTags.Base.Orientation, 1) in SIDEWAYS
         box = choose_box(*(image.size[::-1] if sideways else image.size))
-        picture, scale = _decoded(image, source, min(box[2] - box[0], box[3] - box[1]) // (2 * size))
+        picture, scale = _decoded(image, min(box[2] - box[0], box[3] - box[1]) // (2 * size))
         return _resized_box(_upright(picture), tuple(side / scale for side in box), size, interpolation)
 
 
 def read_with_format(source: str | Path | Openable) -> tuple[np.ndarray, str]:
     """Return the pixels as `read_image` does, and the file's format, one of FORMATS. Raises ImageError."""
     with _opened(source) as image:
-        picture, _ = _decoded(image, source)
+        picture, _ = _decoded(image)
         return np.asarray(_upright(picture)), image.format or "unknown"
 
 
@@ -152,7 +152,8 @@ def _opened(source: str | Path | BinaryIO | Openable, name: str | None = None) -
     name = name or ("image" if hasattr(source, "read") else printable(source))
     being_read[threading.get_ident()] = name, time.monotonic()
     try:
-        with _header(_content(source)) as image:
+        with open_bounded(source) as stream, _header(stream) as image:
+            stream.bound(None if image.format != "PNG" else MAX_READS + stream.size // BYTES_PER_READ)
             yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(f"{name}: more than {MAX_PIXELS:,} pixels; save it smaller, or as a JPEG") from error
@@ -166,65 +167,41 @@ def _opened(source: str | Path | BinaryIO | Openable, name: str | None = None) -
         del being_read[threading.get_ident()]
 
 
-def _header(content: str | os.PathLike[str] | BinaryIO) -> Image.Image:
+def _header(stream: BoundedStream) -> Image.Image:
     """Return an image of which only the header is read.
 
     Raises:
         ValueError, DecompressionBombError: it is too large.
         Exception: of any kind, for a damaged file.
     """
-    if not _is_jpeg(content):
-        image = Image.open(content, formats=(*FORMATS, *heif_formats()))
-        too_large = Image.DecompressionBombError() if image.width * image.height > MAX_PIXELS else None
-    else:  # Pillow's own limit is one of the size in the header, at which a large JPEG is not decoded
-        image = JpegImagePlugin.jpeg_factory(content)  # pyright: ignore[reportArgumentType]  # it takes paths, too
-        is_too_large = image.width * image.height > MAX_JPEG_PIXELS
-        too_large = ValueError(f"more than {MAX_JPEG_PIXELS:,} pixels; save it smaller") if is_too_large else None
-    if too_large:
-        image.close()
-        raise too_large
+    is_jpeg = stream.read(len(JPEG)) == JPEG
+    stream.seek(0)
+    stream.bound(MAX_READS)
+    if not is_jpeg:
+        image = Image.open(stream, formats=(*FORMATS, *heif_formats()))
+        if image.width * image.height > MAX_PIXELS:
+            raise Image.DecompressionBombError
+        return image
+    try:  # `Image.open` limits the pixels before a JPEG is reduced
+        image = JpegImagePlugin.jpeg_factory(stream)
+    except (SyntaxError, IndexError, TypeError, struct.error) as error:
+        raise Image.UnidentifiedImageError from error
+    if image.width * image.height > MAX_JPEG_PIXELS:
+        raise ValueError(f"more than {MAX_JPEG_PIXELS:,} pixels; save it smaller")
     return image
 
 
-def _is_jpeg(content: str | os.PathLike[str] | BinaryIO) -> bool:
-    if isinstance(content, str | os.PathLike):
-        with open(content, "rb") as file:
-            return file.read(len(JPEG)) == JPEG
-    content.seek(0)
-    first = content.read(len(JPEG))
-    content.seek(0)
-    return first == JPEG
-
-
-def _content(source: str | Path | BinaryIO | Openable) -> str | os.PathLike[str] | BinaryIO:
-    """Return the object for Pillow to open."""
-    if isinstance(source, str | os.PathLike):
-        _check_file(source)
-        return source
-    return source.open() if isinstance(source, Openable) else source
-
-
-def _check_file(path: str | os.PathLike[str]) -> None:
-    # This check comes before opening, because opening a FIFO would wait for a writer forever.
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):
-        raise ValueError("not a regular file")
-    if status.st_size == 0:
-        raise ValueError("empty file")
-
-
-def _decoded(image: Image.Image, source: str | Path | BinaryIO | Openable, most: int = 1) -> tuple[Image.Image, int]:
+def _decoded(image: Image.Image, most: int = 1) -> tuple[Image.Image, int]:
     """Return the image with its pixels, and the factor by which it was reduced while it was decoded.
 
     Args:
         image: image of which the header is read.
-        source: its file.
         most: most by which it may be reduced, if it has no more than MAX_PIXELS.
     """
     if image.format in JPEGS:
         _check_scans(image)
     scale = _drafted(image, most)
-    return _loaded(image, source), scale
+    return _loaded(image), scale
 
 
 def _check_scans(image: Image.Image) -> int:
@@ -232,10 +209,22 @@ def _check_scans(image: Image.Image) -> int:
 
     Raises ValueError if they would take too long.
     """
-    scans, pixels = _count(SCAN, image.fp), image.width * image.height
+    scans, pixels = 1 if _has_one_scan(image) else _count(SCAN, image.fp), image.width * image.height
     if pixels * (scans - USUAL_SCANS) > MAX_SCANNED:
         raise ValueError(f"{scans:,} scans of {pixels:,} pixels take too long to decode; save it as a plain JPEG")
     return pixels * max(1, scans - USUAL_SCANS)
+
+
+def _has_one_scan(image: Image.Image) -> bool:
+    """Return whether the first scan of a JPEG, after which Pillow has stopped reading, has all of its components."""
+    if image.info.get("progressive"):
+        return False
+    length = 6 + 2 * image.layers  # pyright: ignore[reportAttributeAccessIssue]  # a JPEG has it
+    place = image.fp.tell()
+    image.fp.seek(max(0, place - length - len(SCAN)))
+    first = image.fp.read(len(SCAN) + 2)
+    image.fp.seek(place)
+    return first == SCAN + length.to_bytes(2, "big")
 
 
 def _count(marker: bytes, stream: BinaryIO) -> int:
@@ -258,18 +247,20 @@ def _drafted(image: Image.Image, most: int) -> int:
     return scale if drafted else 1
 
 
-def _loaded(image: Image.Image, source: str | Path | BinaryIO | Openable) -> Image.Image:
+def _loaded(image: Image.Image) -> Image.Image:
     """Return the image with its pixels; a JPEG that lacks only its end mark is complete.
 
     It is decoded with several endings to find whether all pixels are there: missing ones would differ.
     """
+    stream = image.fp
     try:
         image.load()
         return image
     except OSError:
         if image.format not in JPEGS:
             raise
-        content = _bytes(source).rstrip(END_MARK[:1])
+        stream.seek(0)
+        content = stream.read().rstrip(END_MARK[:1])
         if image.info.get("progressive") and not has_all_scans(content):
             raise
         endings = [Image.open(io.BytesIO(content + filler + END_MARK), formats=FORMATS) for filler in FILLERS]
@@ -279,14 +270,6 @@ def _loaded(image: Image.Image, source: str | Path | BinaryIO | Openable) -> Ima
         if len({ending.tobytes() for ending in endings}) > 1:
             raise
         return endings[0]
-
-
-def _bytes(source: str | Path | BinaryIO | Openable) -> bytes:
-    content = _content(source)
-    if isinstance(content, str | os.PathLike):
-        return Path(content).read_bytes()
-    content.seek(0)
-    return content.read()
 
 
 def _resized_box(picture: Image.Image, box: tuple[float, ...], size: int, interpolation: str) -> np.ndarray:

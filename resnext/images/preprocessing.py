@@ -16,7 +16,16 @@ from PIL import Image
 
 from resnext.errors import ArgumentError
 from resnext.images.crops import Box
-from resnext.images.decode import MAX_PIXELS, RESAMPLING, Openable, read_crop, read_image, to_picture, to_rgb
+from resnext.images.decode import (
+    MAX_PIXELS,
+    RESAMPLING,
+    read_crop,
+    read_image,
+    read_picture,
+    to_picture,
+    to_rgb,
+)
+from resnext.images.streams import Openable
 
 Fit = Literal["crop", "squash", "pad"]
 ChooseBox = Callable[[int, int], Box]
@@ -95,9 +104,9 @@ class Preprocessing:
         """
         return self.apply(self.read(path))
 
-    def read(self, path: str | Path | BinaryIO | Openable) -> np.ndarray:
-        """Return the image file at `path`, uint8 (H, W, 3), with at least twice the pixels that resizing needs."""
-        return read_image(path, at_least=2 * self.resize)
+    def read(self, path: str | Path | BinaryIO | Openable) -> Image.Image:
+        """Return the image file at `path` in RGB, with at least twice the pixels that resizing needs."""
+        return read_picture(path, at_least=2 * self.resize)
 
     def seen(self, width: int, height: int) -> tuple[float, float, float, float]:
         """Return the box of an image that the network sees, in its pixels: left, upper, right, lower.

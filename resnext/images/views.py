@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from resnext.errors import ArgumentError
-from resnext.images.decode import Openable
 from resnext.images.preprocessing import Preprocessing, centre_crop
+from resnext.images.streams import Openable
 
 TEN = 10
 
@@ -45,16 +45,17 @@ class Views:
 
     def apply(self, image: np.ndarray | Image.Image) -> np.ndarray:
         """Return `image`, uint8 (H, W, 3) or a Pillow image, as uint8 (views, size, size, 3)."""
-        whole, size = self.preprocessing.resized(image), self.preprocessing.size
-        views = [centre_crop(whole, size, size)]
-        if self.crops == TEN:
-            right, lower = whole.width - size, whole.height - size
-            corners = [(0, 0), (right, 0), (0, lower), (right, lower)]
-            views += [whole.crop((x, y, x + size, y + size)) for x, y in corners]
-        if len(self) > 1:
-            views += [ImageOps.mirror(view) for view in views]
+        whole = self.preprocessing.resized(image)
+        views = self._crops(whole) + (self._crops(ImageOps.mirror(whole)) if len(self) > 1 else [])
         return np.stack([np.asarray(view) for view in views])
 
     def load(self, path: str | Path | Openable) -> np.ndarray:
         """Return the image file at `path` as uint8 (views, size, size, 3). Raises ImageError."""
         return self.apply(self.preprocessing.read(path))
+
+    def _crops(self, whole: Image.Image) -> list[Image.Image]:
+        """Return the centre crop and, of ten views, the four corners."""
+        size = self.preprocessing.size
+        right, lower = whole.width - size, whole.height - size
+        corners = [(0, 0), (right, 0), (0, lower), (right, lower)] if self.crops == TEN else []
+        return [centre_crop(whole, size, size), *(whole.crop((x, y, x + size, y + size)) for x, y in corners)]

@@ -79,7 +79,7 @@ def read_files(files: list[bytes], preprocessing: Preprocessing, until: float) -
         if time.monotonic() > until:
             raise DeadlineError("the deadline has passed")
         image = preprocessing.read(io.BytesIO(content))
-        height, width, _ = image.shape
+        width, height = image.size
         left, upper, right, lower = preprocessing.seen(width, height)
         parts.append((left / width, upper / height, right / width, lower / height))
         prepared.append(preprocessing.apply(image))

@@ -268,6 +268,48 @@ def test_scans_beyond_the_usual_are_limited_by_what_they_cost(tmp_path, scans, s
             refusal(path, "177 scans of 4,000,000 pixels take too long to decode; save it as a plain JPEG$", read)
 
 
+SMALL = Image.new("RGB", (8, 8))
+PART = struct.pack(">I", 0) + b"abCd" + struct.pack(">I", zlib.crc32(b"abCd"))
+
+
+def in_parts(kind, content):
+    """The image with 20,000 empty parts in its header, or among its pixels."""
+    if kind == "PNG":
+        return content[:33] + PART * 20_000 + content[33:]
+    if kind == "JPEG":
+        return content[:2] + b"\xff\xe1\x00\x02" * 20_000 + content[2:]
+    if kind == "GIF":
+        place = content.index(b"\x2c")
+        return content[:place] + b"\x21\xfe" + b"\x01x" * 20_000 + b"\x00" + content[place:]
+    if kind == "PPM":
+        return content.replace(b"P6\n", b"P6\n#" + b"x" * 20_000 + b"\n")
+    place = content.index(b"IDAT") - 4
+    return (
+        content[:place]
+        + (struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))) * 20_000
+        + content[place:]
+    )
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "PPM", "IDAT"])
+def test_files_of_millions_of_parts_are_refused(tmp_path, kind):
+    path = saved(SMALL, tmp_path / "a.bin", format="PNG" if kind == "IDAT" else kind)
+    path.write_bytes(in_parts(kind, path.read_bytes()))
+    refusal(path, "too many parts, which take too long to read; save it again$")
+    refusal(path, "too many parts", Preprocessing(8, 8).load)
+
+
+def test_a_png_of_many_small_parts_is_read(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (1000, 1000, 3), dtype=np.uint8)
+    content = saved(Image.fromarray(noise), tmp_path / "a.png").read_bytes()
+    place = content.index(b"IDAT")
+    pixels = zlib.compress(b"".join(b"\0" + row.tobytes() for row in noise), 0)
+    parts = [b"IDAT" + pixels[i : i + 512] for i in range(0, len(pixels), 512)]
+    chunks = b"".join(struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part)) for part in parts)
+    (tmp_path / "a.png").write_bytes(content[: place - 4] + chunks + content[-12:])
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), noise)
+
+
 def test_header_check_reads_no_pixels(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(png_header(8000, 8000))
