@@ -220,12 +220,10 @@ def main():
             key: asyncio.run(measure(server.port, photo, clients, request, rest))
             for key, clients in (("once", 1), ("sixteen", CLIENTS))
         }
-        waits = [
-            round(rows[name][key][kind], 2)
-            for key in ("once", "sixteen")
-            for kind in ("photo_seconds", "alive_seconds")
-        ]
-        print(name, *waits, *(dict(rows[name][key]["statuses"]) for key in ("once", "sixteen")), flush=True)
+        for key in ("once", "sixteen"):
+            row = rows[name][key]
+            waits = [f"{row[kind]:.2f}" for kind in ("seconds", "photo_seconds", "alive_seconds")]
+            print(name, key, *waits, dict(row["statuses"]), dict(row["photo_statuses"]), flush=True)
     result = {"engine": server.engine, "clients": CLIENTS, "requests": rows, "memory_mb": server.status()[0]}
     write_result(given.out, result | {"exit_status": server.end()})
 

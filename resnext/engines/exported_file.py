@@ -12,7 +12,7 @@ import numpy as np
 
 from resnext.engines.description import Description
 from resnext.engines.engine import Engine, Outputs, check_installed
-from resnext.errors import WeightsError, one_line
+from resnext.errors import WeightsError, one_line, printable
 
 
 class ExportedFile(Engine):
@@ -32,7 +32,8 @@ class ExportedFile(Engine):
 
     def __init__(self, source: Path | bytes, description: Description | None = None):
         check_installed(self.package, f"a network in {self.title}")
-        with _opening(source, self.title):
+        self.source = "the network" if isinstance(source, bytes) else printable(source)
+        with _opening(self.source, self.title):
             metadata, shapes = self.open(source)
         self.description = description or Description.from_metadata(metadata, source)
         self.has_maps = "maps" in shapes
@@ -54,7 +55,10 @@ class ExportedFile(Engine):
             scale, offset = self.description.preprocessing.scale_and_offset()
             images = images * scale.astype(np.float32) + offset.astype(np.float32)
             images = images if self.channels_last else images.transpose(0, 3, 1, 2)
-        arrays = self.run(images)
+        try:
+            arrays = self.run(images)
+        except Exception as error:  # of many kinds: no memory, a node without a kernel
+            raise WeightsError(f"{self.source}: {self.title} can't compute it ({one_line(error)}).") from error
         maps = arrays.get("maps")
         if maps is not None and self.channels_last:
             maps = maps.transpose(0, 3, 1, 2)
@@ -67,10 +71,9 @@ def _logarithms(probabilities: np.ndarray) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _opening(source: Path | bytes, runtime: str) -> Iterator[None]:
+def _opening(name: str, runtime: str) -> Iterator[None]:
     """Turn any error that a runtime raises for a damaged file into a WeightsError."""
     try:
         yield
     except Exception as error:  # of many kinds, depending on the damage
-        name = "the network" if isinstance(source, bytes) else source
         raise WeightsError(f"{name}: {runtime} can't open it ({one_line(error)}). Export it again.") from error

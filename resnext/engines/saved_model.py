@@ -13,6 +13,7 @@ import numpy as np
 from resnext.backend import silent
 from resnext.engines.description import MAX_METADATA, check_sha256
 from resnext.engines.exported_file import ExportedFile
+from resnext.engines.foreign_graph import check_calls, check_finite, check_operations, check_sizes
 
 GRAPH = "saved_model.pb"
 DESCRIPTION = "assets.extra/resnext.json"
@@ -44,6 +45,7 @@ class SavedModel(ExportedFile):
         _rename_functions(graph, hashlib.sha256(content).hexdigest()[:16])
         whole = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""), [])
         tensors = {name: whole.graph.get_tensor_by_name(end.name) for name, end in ends.items()}
+        check_sizes(_shape(each) for operation in whole.graph.get_operations() for each in operation.outputs)
         self.function = whole.prune(tensors["images"], {name: tensors[name] for name in signature.outputs})
         description = folder / DESCRIPTION
         if description.stat().st_size > MAX_METADATA:
@@ -59,15 +61,26 @@ class SavedModel(ExportedFile):
             return {name: values.numpy() for name, values in self.function(tf.constant(images)).items()}
 
 
+def _shape(tensor: Any) -> list[int | None]:
+    return [] if tensor.shape.rank is None else tensor.shape.as_list()
+
+
 def _computing(graph: Any, wanted: set[str]) -> Any:
     """Reduce a graph to what some nodes depend on. Raises ValueError if any of it does more than compute."""
+    from tensorflow import make_ndarray
+
     nodes = _reached(wanted, {node.name: node for node in graph.node}, lambda node: map(_node_of, node.input))
     functions = {function.signature.name: function for function in graph.library.function}
     called = {name for node in nodes for name in _functions_of(node)}
     called = _reached(
         called, functions, lambda function: (f for node in function.node_def for f in _functions_of(node))
     )
-    _check_operations([*nodes, *(node for function in called for node in function.node_def)])
+    every = [*nodes, *(node for function in called for node in function.node_def)]
+    check_operations((node.op for node in every), OPERATIONS)
+    check_finite((node.name, make_ndarray(node.attr["value"].tensor)) for node in every if node.op == "Const")
+    check_calls(
+        {each.signature.name: [name for node in each.node_def for name in _functions_of(node)] for each in called}
+    )
     kept = type(graph)(versions=graph.versions, node=nodes)
     kept.library.function.extend(called)
     return kept
@@ -97,12 +110,6 @@ def _rename_functions(graph: Any, suffix: str) -> None:
             for called in (value.func, *value.list.func):
                 if called.name:
                     called.name += f"_{suffix}"
-
-
-def _check_operations(nodes: list[Any]) -> None:
-    foreign = sorted({node.op for node in nodes} - {*OPERATIONS.split()})
-    if foreign:
-        raise ValueError(f"its graph has operations that resnext does not export: {', '.join(foreign)}")
 
 
 def _functions_of(node: Any) -> Iterator[str]:

@@ -35,6 +35,7 @@ JPEGS = ("JPEG", "MPO")
 MAX_READS = 4_000  # of a header, of which each part takes some: millions of parts fit into a small file
 BYTES_PER_READ = 64  # of the file, on average, while a PNG is decoded: it has many parts, too
 CHUNK = 2**20  # bytes read at once
+STRIP = 1_000_000  # pixels laid on white at once
 SCAN = b"\xff\xda"  # begins each scan of a JPEG
 USUAL_SCANS = 16  # of a JPEG: encoders write 10 or fewer, and a preview has its own
 MAX_SCANNED = 640_000_000  # pixels times scans beyond the usual: each may take as long as decoding the image once
@@ -295,9 +296,17 @@ def to_rgb(image: Image.Image) -> Image.Image:
         levels = np.asarray(image).clip(0, 65535).astype(np.uint32)
         return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+        return _on_white(image)
     return image.convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Return a transparent image on white, strip by strip: Pillow lets no other thread run meanwhile."""
+    canvas, rows = Image.new("RGB", image.size), max(1, STRIP // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height))).convert("RGBA")
+        canvas.paste(Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip).convert("RGB"), (0, top))
+    return canvas
 
 
 def to_picture(image: np.ndarray) -> Image.Image:

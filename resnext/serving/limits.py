@@ -4,6 +4,8 @@ MAX_BODY = 16 * 2**20  # bytes of a request
 MAX_BODIES = 16 * MAX_BODY  # bytes of all requests at once
 MAX_JSON = 4 * 2**20  # bytes of the JSON in a request
 MAX_IMAGES = 32  # in one request
+LEAST_CHUNK = 64  # bytes of a chunk of a body, on average
+FREE_CHUNKS = 1_000  # that may be smaller
 
 # Pixels times the scans beyond the usual: what decoding costs (`resnext.images.decode.decoding_cost`).
 COSTLY = 32_000_000  # of a request: more is decoded in a thread of its own

@@ -20,12 +20,21 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from resnext.errors import ArgumentError
 from resnext.serving.app import build_app
-from resnext.serving.limits import BACKLOG, HEADER_SECONDS, KEEP_ALIVE, MAX_CONNECTIONS, STALLED_SECONDS
+from resnext.serving.limits import (
+    BACKLOG,
+    FREE_CHUNKS,
+    HEADER_SECONDS,
+    KEEP_ALIVE,
+    LEAST_CHUNK,
+    MAX_CONNECTIONS,
+    STALLED_SECONDS,
+)  # fmt: skip
 from resnext.serving.metrics import Metrics
 from resnext.serving.models import Models, by_name
 from resnext.serving.options import ServingOptions
 from resnext.serving.service import Service
 
+PIECE = 4096  # bytes of a head that are read at once: the chunks of a body may follow it
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGHUP comes when a terminal closes
 
 
@@ -94,6 +103,8 @@ class _Protocol(H11Protocol):
     _timer: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
     _is_ended = False
+    _counted: Any = None  # the request of whose body the chunks are counted
+    _lines = _bytes = 0  # of its body so far
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -102,9 +113,38 @@ class _Protocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         if self._timer is None and self._is_idle:
             self._begin()
-        super().data_received(data)
+        for piece in self._pieces(data):
+            if self._has_too_many_chunks(piece):
+                self._refuse_chunks()
+                return
+            super().data_received(piece)
         if not self._is_idle:
             self._end()
+
+    def _pieces(self, data: bytes) -> Iterator[bytes]:
+        """Yield what has arrived: a body at once, the head of a request piece by piece, because a body may follow."""
+        place = 0
+        while place == 0 or (place < len(data) and not self.transport.is_closing()):
+            end = len(data) if self.conn.their_state is h11.SEND_BODY else place + PIECE
+            yield data[place:end]
+            place = max(end, 1)
+
+    def _has_too_many_chunks(self, piece: bytes) -> bool:
+        """Return whether a body comes in so many chunks that reading it would hold up all other connections."""
+        is_body = self.conn.their_state is h11.SEND_BODY
+        if not is_body or self.cycle is not self._counted:
+            self._counted, self._lines, self._bytes = self.cycle, 0, 0
+        if not is_body or all(name != b"transfer-encoding" for name, _ in self.headers):
+            return False
+        self._lines += piece.count(b"\r\n")  # two for each chunk
+        self._bytes += len(piece)
+        return self._lines > 2 * (FREE_CHUNKS + self._bytes // LEAST_CHUNK)
+
+    def _refuse_chunks(self) -> None:
+        if self.conn.our_state is h11.SEND_RESPONSE:
+            self.send_400_response(f"The chunks of a body must have {LEAST_CHUNK} bytes or more on average.")
+        else:
+            self.transport.abort()
 
     def eof_received(self) -> bool:
         """Keep the connection of a client that has closed its side until it has its answer."""

@@ -105,6 +105,21 @@ def test_alpha_is_laid_on_white(tmp_path, suffix):
     assert pixels.tolist() == [[[255, 0, 0], [255, 255, 255], [204, 204, 204]]]
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "PA"])
+def test_strips_on_white_are_the_whole_on_white(monkeypatch, mode):
+    noise = np.random.default_rng(0).integers(0, 256, (30, 17, 4), dtype=np.uint8)
+    image = Image.fromarray(noise).convert("LA" if mode == "LA" else "RGBA")
+    if mode in ("P", "PA"):
+        image = Image.fromarray(noise[..., :3]).quantize(50)
+        image.info["transparency"] = bytes(range(50))
+        image = image.convert(mode)
+    whole = np.asarray(decode.to_rgb(image))
+    monkeypatch.setattr(decode, "STRIP", 60)
+    np.testing.assert_array_equal(np.asarray(decode.to_rgb(image)), whole)
+    white = Image.new("RGBA", image.size, "white")
+    np.testing.assert_array_equal(whole, np.asarray(Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")))
+
+
 def test_grey_with_alpha_is_laid_on_white(tmp_path):
     image = Image.merge(
         "LA",

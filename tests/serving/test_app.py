@@ -95,6 +95,8 @@ REFUSED = [
     ("POST", "/v2/models/colours/infer", changed(data=[256] * 3072), {}, 400, "whole numbers from 0 to 255"),
     ("POST", "/v2/models/colours/infer", changed(data=[[0], [0, 1]]), {}, 400, "has 3 values, but its shape declares"),
     ("POST", "/v2/models/colours/infer", changed(data=["x" * 1000] * 3072), {}, 400, "whole numbers from 0 to 255"),
+    ("POST", "/v2/models/colours/infer", changed(data=[[0] * 3072, 7]), {}, 400, "whole numbers from 0 to 255"),
+    ("POST", "/v2/models/colours/infer", changed(data=[[]] * 9999), {}, 400, "whole numbers from 0 to 255"),
     ("POST", "/v2/models/colours/infer", b" " * (4 * 2**20 + 1), {}, 400, "the JSON has 4,194,304 bytes at most"),
     ("POST", "/v2/models/colours/infer", b'{"inputs": 5}', {}, 400, "inputs must be of JSON's type array"),
     ("POST", "/v1/classify", many_scans(), {}, 400, "500 scans of 4,000,000 pixels take too long"),

@@ -21,6 +21,10 @@ def send_for_ever(connection, content):
         time.sleep(0.01)
 
 
+def pieces(content, length):
+    return [content[place : place + length] for place in range(0, len(content), length)]
+
+
 @pytest.mark.once
 def test_clients_that_take_their_time_are_sent_away(server, photos):
     """Slow heads and bodies, endless and half-closed ones: each ends, and others are answered meanwhile."""
@@ -38,6 +42,12 @@ def test_clients_that_take_their_time_are_sent_away(server, photos):
         connection.sendall(endless)
         with pytest.raises(OSError, match=r"reset|pipe"):
             send_for_ever(connection, more)
+    small = head + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 3_000
+    answer = server.raw(small)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"\r\nThe chunks of a body must have 64 bytes or more on average.\r\n" in answer
+    few = b"".join(f"{len(part):x}\r\n".encode() + part + b"\r\n" for part in pieces(content, 10)) + b"0\r\n\r\n"
+    assert b" 200 OK" in server.raw(head + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + few)
     two = (head + f"Content-Length: {len(content)}\r\n\r\n".encode() + content) * 2  # pipelined
     assert server.raw(two[: len(two) // 2], end=True).count(b" 200 OK") == 1
     assert server.raw(two + b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").count(b" 200 OK") == 3
