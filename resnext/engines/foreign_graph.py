@@ -35,13 +35,13 @@ def check_sizes(shapes: Iterable[Sequence[int | None]]) -> None:
 
 
 def check_finite(constants: Iterable[tuple[str, np.ndarray]]) -> None:
-    """Raise ValueError if a number in a graph is not finite.
+    """Raise ValueError if a weight in a graph is not finite; the border of a max-pool is one number, -infinity.
 
     Args:
         constants: name and values of each constant.
     """
     for name, values in constants:
-        if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
+        if np.issubdtype(values.dtype, np.floating) and values.size > 1 and not np.isfinite(values).all():
             raise ValueError(f"{name} has values that are not finite")
 
 
@@ -58,4 +58,4 @@ def check_calls(calls: Mapping[str, Iterable[str]]) -> None:
         for name in ready:
             del waiting[name]
     if waiting:
-        raise ValueError(f"its function {min(waiting)} calls itself")
+        raise ValueError(f"its function {min(waiting)} calls itself, or one that does")

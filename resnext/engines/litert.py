@@ -13,7 +13,13 @@ import numpy as np
 from resnext.backend import silent
 from resnext.engines.description import MAX_METADATA, check_sha256
 from resnext.engines.exported_file import ExportedFile
+from resnext.engines.foreign_graph import check_finite, check_operations, check_sizes
 
+OPERATIONS = (
+    "ADD AVERAGE_POOL_2D BATCH_MATMUL BROADCAST_TO CAST CONCATENATION CONV_2D DELEGATE DEPTHWISE_CONV_2D DEQUANTIZE "
+    "DIV ELU EXP EXPAND_DIMS FILL FULLY_CONNECTED LOG LOGISTIC MAX_POOL_2D MEAN MUL NEG PACK PAD PADV2 QUANTIZE RELU "
+    "RELU6 RESHAPE RSQRT SHAPE SLICE SOFTMAX SPLIT SPLIT_V SQUEEZE STRIDED_SLICE SUB SUM TANH TRANSPOSE"
+)
 DESCRIPTION = "resnext.json"  # in the archive at the end of the file
 
 
@@ -28,6 +34,7 @@ class LiteRt(ExportedFile):
         metadata = _description(Path(str(source)))
         with silent():
             self.interpreter = Interpreter(str(source), num_threads=os.cpu_count())
+            _check_graph(self.interpreter)
             self.interpreter.allocate_tensors()
         self.runner = self.interpreter.get_signature_runner()
         ends = {**self.runner.get_input_details(), **self.runner.get_output_details()}
@@ -35,6 +42,17 @@ class LiteRt(ExportedFile):
 
     def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
         return self.runner(images=images)
+
+
+def _check_graph(interpreter: Any) -> None:
+    """Raise ValueError if a network does more than those of resnext; nothing of it has run yet."""
+    check_operations((operation["op_name"] for operation in interpreter._get_ops_details()), OPERATIONS)
+    tensors = interpreter.get_tensor_details()
+    check_sizes([*map(int, tensor["shape"])] for tensor in tensors)
+    computed = {place for operation in interpreter._get_ops_details() for place in operation["outputs"]}
+    computed |= {end["index"] for end in interpreter.get_input_details()}
+    constants = (tensor for tensor in tensors if tensor["index"] not in computed and tensor["shape"].size)
+    check_finite((tensor["name"], interpreter.get_tensor(tensor["index"])) for tensor in constants)
 
 
 def _description(path: Path) -> dict[str, str]:

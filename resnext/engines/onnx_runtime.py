@@ -12,8 +12,8 @@ from resnext.engines.exported_file import ExportedFile
 from resnext.engines.foreign_graph import check_finite, check_operations, check_sizes
 
 OPERATIONS = (
-    "Add AveragePool Cast Concat Conv DequantizeLinear Flatten Gemm GlobalAveragePool Identity MatMul MaxPool Mul Pad "
-    "QuantizeLinear Relu Reshape Sigmoid Softmax Softplus Split Squeeze Tanh Transpose Unsqueeze"
+    "Add AveragePool Cast Concat Conv DequantizeLinear Elu Flatten Gemm GlobalAveragePool Identity MatMul MaxPool Mul "
+    "Pad QuantizeLinear Relu Reshape Sigmoid Softmax Softplus Split Squeeze Tanh Transpose Unsqueeze"
 )
 LENGTH = "length"  # of the hashed part of an ONNX file; the description follows it
 

@@ -20,9 +20,9 @@ DESCRIPTION = "assets.extra/resnext.json"
 SIGNATURE = "serving_default"
 # Others can access files or run code: https://github.com/tensorflow/tensorflow/blob/master/SECURITY.md
 OPERATIONS = (
-    "AddV2 AvgPool BatchMatMulV2 BiasAdd Cast ConcatV2 Const Conv2D Elu ExpandDims FusedBatchNormV3 Identity "
-    "MatMul MaxPool Mean Mul NoOp Pack Pad PadV2 PartitionedCall Placeholder Relu Reshape Rsqrt Shape Sigmoid "
-    "Softmax Softplus Split SplitV Squeeze StatefulPartitionedCall StridedSlice Sub Tanh Transpose"
+    "AddV2 AvgPool BatchMatMulV2 BiasAdd Cast ConcatV2 Const Conv2D Elu EnsureShape ExpandDims FusedBatchNormV3 "
+    "Identity IdentityN MatMul MaxPool Mean Mul NoOp Pack Pad PadV2 PartitionedCall Placeholder Relu Reshape Rsqrt "
+    "Shape Sigmoid Softmax Softplus Split SplitV Squeeze StatefulPartitionedCall StridedSlice Sub Tanh Transpose"
 )
 
 

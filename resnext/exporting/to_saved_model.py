@@ -27,7 +27,8 @@ def write(export: Export, path: Path) -> Path:
         module: Any = tf.Module()
         module.network = constant  # a function is saved if an attribute holds it
         serve = tf.function(lambda images: dict(zip(names, constant(images), strict=True)), input_signature=[images])
-        tf.saved_model.save(module, str(path), signatures={SIGNATURE: serve})
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)  # SiLU has one, of a variable
+        tf.saved_model.save(module, str(path), signatures={SIGNATURE: serve}, options=options)
     (path / DESCRIPTION).parent.mkdir()
     known = export.description.to_metadata((path / GRAPH).read_bytes())
     (path / DESCRIPTION).write_text(json.dumps(known, ensure_ascii=False), encoding="utf-8")

@@ -95,7 +95,11 @@ class GroupedConv2D(keras.layers.Conv2D):
             outputs = tf.nn.bias_add(
                 outputs, self.bias, data_format="N...C" if self.data_format == "channels_last" else "NC..."
             )
-        return self.activation(outputs if addend is None else outputs + addend)
+        if addend is not None:
+            outputs += addend
+            if self.activation is keras.activations.mish:  # TensorFlow 2.21 fuses these three, and has no kernel for it
+                outputs = tf.ensure_shape(outputs, outputs.shape)
+        return self.activation(outputs)
 
     def _torch(self, inputs, addend):
         from torch.nn import functional

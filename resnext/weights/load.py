@@ -37,7 +37,12 @@ class Checked(NamedTuple):
 
 
 def assign(model: keras.Model, weights: Checked) -> None:
-    """Assign checked weights one at a time, so that a large network is never in memory twice, and log each note."""
+    """Assign checked weights one at a time, so that a large network is never in memory twice, and log each note.
+
+    Raises WeightsError if one of them is not finite; then none is assigned.
+    """
+    for name in variables_by_name(model):
+        weights.value(name)
     for name, variables in variables_by_name(model).items():
         value = weights.value(name)
         if value is not None:

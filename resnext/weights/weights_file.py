@@ -54,9 +54,15 @@ class WeightsFile(NamedTuple):
     notes: list[str]  # names left out and prefixes removed
 
     def value(self, location: Location) -> np.ndarray:
-        """Read one of resnext's weights."""
+        """Read one of resnext's weights. Raises WeightsError if it has values that are not finite."""
         # Contiguous: safetensors writes the memory of an array in its storage order.
-        return np.asarray(location.build(*(self.tensors.read(name) for name in location.names)), order="C")
+        value = np.asarray(location.build(*(self.tensors.read(name) for name in location.names)), order="C")
+        if not np.isfinite(value).all():
+            raise WeightsError(
+                f"{printable(self.path)}: {printable(location.names[0])} has values that are not finite, so every "
+                "answer would be wrong. Pass weights from before the training diverged."
+            )
+        return value
 
     @property
     def shapes(self) -> dict[str, Shape]:

@@ -248,6 +248,19 @@ def test_bias_addend_and_activation_follow_on_every_route(route):
     np.testing.assert_allclose(given, expected, rtol=1e-5, atol=1e-5)
 
 
+def test_a_graph_with_mish_runs():
+    """TensorFlow fuses a convolution, its bias, an addition and Mish, and has no kernel for that."""
+    x = np.random.default_rng(0).normal(size=(2, 6, 6, 12)).astype("float32")
+    images, addend = keras.Input(x.shape[1:]), keras.Input(x.shape[1:])
+    layer = GroupedConv2D(12, 3, padding="same", bias_initializer="ones", activation="mish")
+    network = keras.Model([images, addend], layer(images, addend))
+    plain = keras.layers.Conv2D(12, 3, padding="same")
+    plain.build(x.shape)
+    plain.set_weights(layer.get_weights())
+    expected = keras.ops.convert_to_numpy(keras.activations.mish(plain(x) + x))
+    np.testing.assert_allclose(network.predict([x, x], verbose=0), expected, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="XLA can be left out on TensorFlow only")
 def test_compile_leaves_xla_out_where_it_is_slow():
     inputs = keras.Input((8, 8, 8))

@@ -183,3 +183,25 @@ def test_a_network_larger_than_its_weights_is_refused_before_it_is_built(trained
     (tmp_path / "best.safetensors").write_bytes((folder / "best.safetensors").read_bytes())
     with pytest.raises(RunError, match=r"bytes, too few for resnext152_9999x9999d with 3 classes \(at least"):
         Model.open(tmp_path).build()
+
+
+@pytest.mark.once
+def test_weights_that_are_not_finite_answer_nowhere(tmp_path):
+    network = ResNeXt("resnext14_2x4d", input_shape=(32, 32, 3), classes=2)
+    before = network.get_layer("stem_conv").get_weights()[0].copy()
+    save_weights(network, tmp_path / "a.safetensors")
+    tensors = load_file(tmp_path / "a.safetensors")
+    tensors["predictions/kernel"][0, 0] = np.nan
+    tensors["stem_conv/kernel"] += 1
+    save_file(tensors, tmp_path / "a.safetensors", {"format": "np"})
+    message = r"a.safetensors: predictions/kernel has values that are not finite, so every answer would be wrong"
+    for use in (
+        lambda: ResNeXt("resnext14_2x4d", input_shape=(32, 32, 3), classes=2, weights=tmp_path / "a.safetensors"),
+        lambda: load_weights(network, tmp_path / "a.safetensors"),
+        lambda: Model.open(tmp_path / "a.safetensors").build(),
+        lambda: convert(tmp_path / "a.safetensors", tmp_path / "b.safetensors"),
+    ):
+        with pytest.raises(WeightsError, match=message):
+            use()
+    assert not (tmp_path / "b.safetensors").exists()
+    np.testing.assert_array_equal(network.get_layer("stem_conv").get_weights()[0], before)  # nothing is loaded
