@@ -209,10 +209,10 @@ def mixed(recipe: Recipe, classes: int, batch, rng: np.random.Generator) -> tupl
     if wanted:
         name = wanted[rng.integers(len(wanted))]
         images, targets = MIXING[name](images, targets, getattr(recipe, name), rng)
-    if recipe.loss == "binary":
-        targets = (targets > COUNTS_FROM).astype(np.float32)
     if recipe.label_smoothing:
         targets = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / classes
+    if recipe.loss == "binary":
+        targets = targets > COUNTS_FROM
     return images, targets.astype(np.float32, copy=False)
 
 

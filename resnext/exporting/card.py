@@ -99,7 +99,7 @@ def _metrics(model: Model, document: dict[str, Any]) -> list[str]:
     ]
     return [
         f"On {document['images']:,} images that it was not trained on. They also chose its epoch, so the numbers are a "
-        "little too good. In parentheses: 95 % intervals by the percentile bootstrap over images.",
+        "little too good. In parentheses: 95 % intervals, of shares by Wilson, of the others by a bootstrap.",
         "\n".join(["| metric | value |", "|---|---|", *metrics]),
         "\n".join(["| class | images | precision | recall |", "|---|---|---|---|", *classes]),
     ]

@@ -27,6 +27,7 @@ class BatchNorm(keras.layers.BatchNormalization):
     def __init__(self, *, activation=None, **arguments):
         super().__init__(**arguments)
         self.activation = keras.activations.get(activation)
+        self.supports_masking = False  # the fused kernels count every pixel
 
     def build(self, input_shape, *_):
         super().build(input_shape)

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from resnext.metrics.calibration import best_temperature, calibration_error, losses_at, probability_at
+from resnext.metrics.intervals import CONFIDENCE, wilson, wilson_of_mean
 
 RESAMPLES = 1_000  # of the bootstrap
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,11 @@ class Evaluation:
         return values
 
     def intervals(self, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, tuple[float, float]]:
-        """Return the 95 % interval of each metric by the percentile bootstrap: images are drawn again with replacement.
+        """Return the 95 % interval of each metric.
+
+        Those of top-1 and top-5 are Wilson's, and that of the balanced accuracy combines Wilson's of each class. The
+        others are percentiles of a bootstrap, for which images are drawn again with replacement: a point for a metric
+        on which every image agrees, such as the macro F1 without mistakes.
 
         Args:
             resamples: number of draws; fewer are made for more than 100,000 images.
@@ -124,7 +128,17 @@ class Evaluation:
         values = [[*self._take(draws.integers(len(self), size=len(self))).metrics().values()] for _ in range(resamples)]
         tail = 50 * (1 - CONFIDENCE)
         low, high = np.percentile(values, (tail, 100 - tail), axis=0).tolist()
-        return dict(zip(self.metrics(), zip(low, high, strict=True), strict=True))
+        bounds = dict(zip(self.metrics(), zip(low, high, strict=True), strict=True))
+        return bounds | {name: each for name, each in self._intervals_of_shares().items() if name in bounds}
+
+    def _intervals_of_shares(self) -> dict[str, tuple[float, float]]:
+        counts = _Counts.of(len(self.classes), self.labels, self.predicted)
+        total, some = len(self), counts.images > 0
+        return {
+            "top1": wilson(round(self.top(1) * total), total),
+            "top5": wilson(round(self.top(5) * total), total),
+            "balanced_accuracy": wilson_of_mean(counts.right[some], counts.images[some]),
+        }
 
     def _take(self, images: np.ndarray) -> Evaluation:
         """Return the evaluation of some of the images."""

@@ -15,7 +15,7 @@ from resnext.images.preprocessing import MEAN, STD, Fit, Preprocessing
 Dtype = Literal["float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64"]
 DTYPES = get_args(Dtype)
 Optimizer = Literal["sgd", "adamw", "lamb"]
-Schedule = Literal["cosine", "steps"]
+Schedule = Literal["cosine", "cosine-from-start", "steps"]
 Loss = Literal["cross-entropy", "binary"]
 Crop = Literal["centre", "sized", "resized"]
 Interpolation = Literal["bilinear", "bicubic"]
@@ -52,7 +52,8 @@ class Recipe:
         interpolation: interpolation of resized images, in training and evaluation.
         mean: means of the three channels (0..1) for normalising; this colour also fills empty areas.
         std: standard deviations of the three channels (0..1) for normalising.
-        schedule: course of the learning rate after the warm-up: half a cosine, or steps.
+        schedule: course of the learning rate after the warm-up: half a cosine; half a cosine over all epochs, whose
+            beginning the warm-up replaces, as in timm; or steps.
         final_rate: learning rate at the end of the cosine.
         steps: pairs of a share of the epochs and the factor on the learning rate after it (schedule steps).
         warmup_epochs: epochs in which the learning rate rises linearly; at most half of a short training. None: a tenth
@@ -69,7 +70,8 @@ class Recipe:
         drop_path: probability of dropping the last block; linearly lower for earlier blocks.
         zero_gamma: start of each block as the identity: the scale of its last batch norm begins at 0.
         loss: cross-entropy over the classes, or binary for each class with target 1 for every class of a mixed image.
-        label_smoothing: share of the target that is distributed over all classes.
+        label_smoothing: share of the target that is distributed over all classes. With the binary loss, whose targets
+            are 0 and 1, it only moves the share from which a class of a mixed image counts, as in timm.
         mixup: alpha of its beta distribution; 0: none. With cutmix as well, each batch gets either one, equally often.
         cutmix: alpha of its beta distribution; 0: none.
         crop: complete centre, or box of random area and aspect ratio as in Torch (sized) or torchvision (resized).

@@ -15,6 +15,7 @@ RECIPE = Recipe(
     learning_rate=5e-3,
     test_crop=0.95,
     interpolation="bicubic",
+    schedule="cosine-from-start",
     final_rate=1e-6,
     warmup_epochs=5,
     warmup_start=1e-4,

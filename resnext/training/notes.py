@@ -16,7 +16,7 @@ from resnext.errors import counted, printable
 from resnext.recipes.complete import CompleteRecipe
 from resnext.recipes.names import NAMES, get_recipe
 from resnext.recipes.recipe import Recipe, changed
-from resnext.runs.config import RunConfig
+from resnext.runs.config import RunConfig, changes
 from resnext.runs.run import Run, is_run
 from resnext.variants.complexity import complexity
 
@@ -97,6 +97,20 @@ def about_weights(start: str | None, recipe: Recipe, source: DataSource, splits:
             f"out the same as that run, pass its --seed {run.config.options.seed}, --held-out, --folds and --group-by"
         )
     return lines
+
+
+def about_start(start: str | None, recipe: Recipe) -> list[str]:
+    """Return a line that states how the training differs from that of the run that its weights come from."""
+    folder = Path(start or "")
+    folder = folder.parent if folder.is_file() else folder
+    if not start or not is_run(folder):
+        return []
+    before = Run.open(folder).config
+    if not (differs := changes(before, recipe=recipe)):
+        return []
+    name = before.recipe.name
+    advice = f"; to train as it did, pass --recipe {name}" if name in NAMES and name != recipe.name else ""
+    return [f"weights: their run was trained with {'; '.join(differs)}{advice}"]
 
 
 def summary(config: RunConfig, splits: Splits, network: keras.Model) -> Iterator[str]:

@@ -34,7 +34,7 @@ from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoint_name, other_images, read_checkpoint, read_newest
 from resnext.training.defaults import choose_weights, default_folder, from_scratch, network_of_weights
 from resnext.training.keywords import TrainingKeywords
-from resnext.training.notes import about_few, about_labels, about_shapes, about_weights
+from resnext.training.notes import about_few, about_labels, about_shapes, about_start, about_weights
 from resnext.training.signals import stop_on_signals
 from resnext.variants.choose import Choice, choose_network
 from resnext.variants.names import as_variant
@@ -108,7 +108,7 @@ def train(
         recipe = _complete(recipe, splits, network.image_size, start)
         _log(logging.INFO, *network.reason)
         _log(logging.WARNING, *about_weights(start, recipe, source, splits), *about_shapes(sizes, recipe.fit))
-        _log(logging.INFO, *about_labels(source, splits))
+        _log(logging.INFO, *about_start(start, recipe), *about_labels(source, splits))
         _log(logging.WARNING, *about_few(splits, wanted is not None), *source.left_out(), *alike(splits.train.classes))
         cluster = initialize()
         from resnext.training.session import train_session

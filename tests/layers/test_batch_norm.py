@@ -89,3 +89,8 @@ def test_batch_norm_is_saved_as_keras_own():
     assert [w.name for w in ours.weights] == [w.name for w in plain.weights]
     again = BatchNorm.from_config(BatchNorm(activation="relu", momentum=0.5).get_config())
     assert (again.activation, again.momentum) == (keras.activations.relu, 0.5)
+
+
+def test_masks_are_not_taken_for_known():
+    """Its statistics count every pixel, so that Keras has to say that a mask ends here."""
+    assert not BatchNorm().supports_masking

@@ -44,6 +44,15 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
     assert 88 <= held <= 99
 
 
+def test_intervals_of_shares_are_no_points():
+    labels = np.arange(32, dtype=np.int32) % 8
+    given = Evaluation.of(tuple("abcdefgh"), labels, [np.log(np.eye(8)[labels] * 0.9 + 0.0125)])
+    intervals = given.intervals(resamples=100)
+    assert intervals["top1"] == intervals["top5"] == pytest.approx((0.8928208, 1.0))
+    assert intervals["balanced_accuracy"] == pytest.approx((0.8268, 1.0), abs=1e-4)
+    assert [*intervals] == [*given.metrics()]
+
+
 def test_accuracy_of_classes_and_what_they_are_taken_for():
     labels = np.array([0, 0, 0, 0, 1, 1], np.int32)
     predicted = [0, 0, 0, 1, 1, 1]

@@ -63,7 +63,7 @@ def test_sizes_and_colours_follow_the_recipe():
         ("freeze", (1, 1), "distinct stages, numbered from 1"),
         ("flip", 1, "True or False"),
         ("optimizer", "adam", "one of sgd, adamw, lamb"),
-        ("schedule", "linear", "one of cosine, steps"),
+        ("schedule", "linear", "one of cosine, cosine-from-start, steps"),
         ("loss", "mse", "one of cross-entropy, binary"),
         ("crop", "random", "one of centre, sized, resized"),
         ("interpolation", "nearest", "one of bilinear, bicubic"),

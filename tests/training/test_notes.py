@@ -13,6 +13,7 @@ from resnext.model.classifier import image_classifier, image_network
 from resnext.recipes.complete import complete
 from resnext.recipes.names import get_recipe
 from resnext.runs.config import RunConfig, TrainingOptions
+from resnext.runs.run import Run
 from resnext.training import notes
 from resnext.training.evaluation_weights import corrected_statistics
 from resnext.training.notes import summary
@@ -35,6 +36,18 @@ def test_small_sets_are_said():
     (last,) = notes.about_few(Splits(enough, examples((60, 0, 0)), enough), is_tuning=False)
     assert last == "few images: none to evaluate on for 2 of 3 classes, the first 'dog'"
     assert notes.about_few(Splits(few, enough, enough), is_tuning=True)[0].endswith("with 3; add photos")
+
+
+@pytest.mark.once
+def test_another_training_than_that_of_the_weights_is_said(trained):
+    recipe = Run.open(trained[0]).config.recipe
+    assert notes.about_start(str(trained[0]), recipe) == notes.about_start(None, recipe) == []
+    other = dataclasses.replace(recipe, freeze=(1, 2), layer_decay=0.7)
+    expected = "weights: their run was trained with freeze: (), not (1, 2); layer_decay: 1.0, not 0.7"
+    assert notes.about_start(str(trained[0] / "best.safetensors"), other) == [expected]
+    (line,) = notes.about_start(str(trained[0]), dataclasses.replace(other, name="finetune"))
+    assert line.startswith("weights: their run was trained with recipe: 'photos', not 'finetune'; freeze: ()")
+    assert line.endswith("; to train as it did, pass --recipe photos")
 
 
 @pytest.mark.once

@@ -43,3 +43,14 @@ def test_a_warm_up_rises_in_a_line_and_a_cosine_falls_to_the_last_rate():
     np.testing.assert_allclose(given[8:], expected, rtol=1e-4)
     short = rates(dataclasses.replace(PLAIN, epochs=1, warmup_epochs=5))
     np.testing.assert_allclose(short[:3], (0, 0.05, 0.1), rtol=1e-5)
+
+
+def test_the_cosine_of_resnet_strikes_back_does_not_wait_for_the_warm_up():
+    """timm's `CosineLRScheduler(t_initial=400, warmup_t=20, lr_min=1e-6, warmup_prefix=False)`, by its formula."""
+    recipe = get_recipe("rsb-a3")
+    assert {get_recipe(f"rsb-a{number}").schedule for number in (1, 2, 3)} == {"cosine-from-start"}
+    given = rates(recipe)
+    np.testing.assert_allclose(given[:20], 8e-7 + (8e-3 - 8e-7) * np.arange(20) / 20, rtol=1e-5)
+    expected = 1e-6 + (8e-3 - 1e-6) * (1 + np.cos(np.pi * np.arange(20, 400) / 400)) / 2
+    np.testing.assert_allclose(given[20:], expected, rtol=1e-4)
+    assert rates(dataclasses.replace(recipe, warmup_epochs=0))[0] == pytest.approx(8e-3)

@@ -279,7 +279,7 @@ def test_unusable_data_is_refused_before_anything_is_written(tmp_path):
     (tmp_path / "text" / "red" / "note.jpg").write_text("hello")
     for data, words in {
         "empty": "no images",
-        "one": "one class only",
+        "one": "only one class",
         "more": "blue",
         "text": "note.jpg: not a JPEG",
         "nowhere": "nowhere",
