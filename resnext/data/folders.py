@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from resnext.errors import DataError, printable
 from resnext.images.decode import IMAGE_SUFFIXES
@@ -52,6 +53,18 @@ class HeldMember(Member):
     def open(self) -> BinaryIO:
         """Return the content."""
         return io.BytesIO(_whole(self.content, self.size))
+
+
+def file_size(file: Path | Member) -> int:
+    """Return the length of a file in bytes. Raises OSError."""
+    return file.size if isinstance(file, Member) else file.stat().st_size
+
+
+def sha256_of(file: Path | Member) -> bytes:
+    """Return the SHA-256 of a file. Raises OSError or ValueError."""
+    opened: Any = file.open() if isinstance(file, Member) else file.open("rb")
+    with opened as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
 
 
 class Folder(Protocol):

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from resnext.data.examples import Examples
-from resnext.errors import ArgumentError, DataError, printable
+from resnext.data.folders import file_size, sha256_of
+from resnext.errors import ArgumentError, DataError, one_line, printable
 
+SAMPLED = 200  # files whose bytes are compared before a training is resumed
 TEST_SHARE = 6  # one image in six, like the 10,000 of 60,000 in CIFAR-10
 
 
@@ -38,6 +40,25 @@ def fingerprint(splits: Splits) -> str:
             names = "\0".join(str(image).rsplit("/", 1)[-1] for image in part.images)
             digest.update(names.encode("utf-8", "surrogateescape"))
         digest.update(part.labels.tobytes() + repr(part.classes).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def contents_sha256(splits: Splits, seed: int) -> str:
+    """Return a digest of the content of the files: the size of each, and the bytes of some that a seed draws.
+
+    Raises:
+        DataError: a file can't be read.
+    """
+    files = [image for part in dict.fromkeys((splits.train, splits.validation, splits.test)) for image in part.images]
+    files = [file for file in files if not isinstance(file, np.ndarray)]  # `fingerprint` has those of arrays
+    digest = hashlib.sha256()
+    try:
+        digest.update(np.array([file_size(file) for file in files], "<i8").tobytes())
+        drawn = np.random.default_rng(seed).choice(len(files), min(SAMPLED, len(files)), replace=False)
+        for index in sorted(drawn.tolist()):
+            digest.update(sha256_of(files[index]))
+    except (OSError, ValueError) as error:
+        raise DataError(f"an image can't be read: {one_line(error)}") from error
     return digest.hexdigest()
 
 

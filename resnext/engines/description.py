@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from resnext.checksums import CHANGED, SHA256, digest_of
 from resnext.errors import WeightsError, one_line
 from resnext.images.preprocessing import Preprocessing
 from resnext.variants.variant import Variant
@@ -18,7 +19,7 @@ from resnext.weights.timm_config import checked_names
 InputKind = Literal["uint8", "normalised"]
 MAX_METADATA = 8_000_000  # characters
 FACTS = ("model", "resnext", "recipe", "data", "started_from", "versions", "weights", "licence", "quantisation")
-SHA256 = "sha256"  # of everything outside the description, to detect damage
+DESCRIPTION_SHA256 = "description_sha256"  # of everything else in the description, SHA256 among it
 KNOWN = ("variant", "classes", "preprocessing", "input", *FACTS)  # names in the metadata of a file
 
 
@@ -51,10 +52,11 @@ class Description:
         }
 
     def to_metadata(self, network: bytes | None = None) -> dict[str, str]:
-        """Return the description as strings by name, with the network's hash, which `check_sha256` compares."""
+        """Return the description as strings by name, with its own hash and the network's (`check_sha256`)."""
         digest = {} if network is None else {SHA256: hashlib.sha256(network).hexdigest()}
         document = self.to_document() | digest
-        return {name: json.dumps(value, ensure_ascii=False) for name, value in document.items()}
+        metadata = {name: json.dumps(value, ensure_ascii=False) for name, value in document.items()}
+        return metadata | {DESCRIPTION_SHA256: digest_of(metadata)}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], path: Path | bytes) -> Description:
@@ -63,6 +65,9 @@ class Description:
             if sum(map(len, metadata.values())) > MAX_METADATA:
                 raise ValueError(f"more than {MAX_METADATA:,} characters")
             known = [name for name in metadata if name in KNOWN]  # other tools add their own
+            own = {name: metadata[name] for name in (*known, *({SHA256} & {*metadata}))}
+            if metadata.get(DESCRIPTION_SHA256) not in (None, digest_of(own)):
+                raise ValueError(CHANGED)
             document = {name: json.loads(metadata[name]) for name in known}
             kind = document.pop("input")
             if kind not in ("uint8", "normalised"):
@@ -97,4 +102,4 @@ class Description:
 def check_sha256(metadata: Mapping[str, str], content: bytes | memoryview) -> None:
     """Raise ValueError if a network is not the described one; older files have no hash."""
     if SHA256 in metadata and json.loads(metadata[SHA256]) != hashlib.sha256(content).hexdigest():
-        raise ValueError("it is damaged, or was changed by another program")
+        raise ValueError(CHANGED)

@@ -7,7 +7,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from resnext.engines.description import SHA256
+from resnext.checksums import SHA256, digest_of
+from resnext.engines.description import DESCRIPTION_SHA256
 from resnext.errors import ArgumentError, DataError, ImageError
 from resnext.exporting.calibration import training_images
 from resnext.exporting.card import model_card
@@ -38,6 +39,7 @@ def write(export: Export, path: Path) -> Path:
     facts = {name: value for name, value in description.to_document().items() if name != "classes"}
     facts[SHA256] = hashlib.sha256((path / HUB_FILE).read_bytes()).hexdigest()
     config = timm_config(model.variant, model.classes, model.preprocessing, facts)
+    config["resnext"][DESCRIPTION_SHA256] = digest_of(config)
     (path / HUB_CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (path / "README.md").write_text(model_card(model, description, *_evaluated(export)), encoding="utf-8")
     return path

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from resnext.checksums import with_crc32, without_crc32
+
 TIMES = ("seconds", "images_per_second")  # never the same twice, so not in metrics.csv
 
 
@@ -31,7 +33,7 @@ class EpochRow(NamedTuple):
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> EpochRow:
         """Return the row of a line of `metrics.jsonl`. Raises ValueError or TypeError if it is damaged."""
-        row = cls(**document)
+        row = cls(**without_crc32(document))
         if any(isinstance(value, bool) or not isinstance(value, int | float) for value in row):
             raise ValueError("a row must contain only numbers")
         return row
@@ -89,4 +91,4 @@ class History:
 
     def to_jsonl(self) -> str:
         """Return `metrics.jsonl`: one line for each row, times included."""
-        return "".join(json.dumps(row._asdict()) + "\n" for row in self.rows)
+        return "".join(json.dumps(with_crc32(row._asdict())) + "\n" for row in self.rows)

@@ -25,6 +25,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from resnext.checksums import CHANGED, digest_of, with_sha256, without_sha256
 from resnext.errors import ArgumentError, RunError, counted
 from resnext.files import user_path, write_atomically
 from resnext.runs.config import RunConfig, as_list
@@ -40,6 +41,7 @@ WEIGHTS = {"last": "last.safetensors", "best": "best.safetensors"}
 REPORT = "report.html"
 EVENTS = "tensorboard"
 LOCK = ".lock"
+HELD_OUT_SHA256 = "held_out_sha256"  # in its configuration
 
 
 class Run:
@@ -48,14 +50,16 @@ class Run:
     Args:
         folder: run folder.
         config: its configuration.
+        held_out_sha256: checksum of its held-out images; None in runs of earlier versions.
 
     >>> Run.open("runs/signs").config.classes  # doctest: +SKIP
     ('0', '1', '2')
     """
 
-    def __init__(self, folder: Path, config: RunConfig):
+    def __init__(self, folder: Path, config: RunConfig, held_out_sha256: str | None = None):
         self.folder = folder
         self.config = config
+        self.held_out_sha256 = held_out_sha256
         self.made: list[Path] = []  # paths that `create` made, for `discard`
 
     @classmethod
@@ -69,7 +73,9 @@ class Run:
         if not is_run(folder):
             raise RunError(f"{folder}: not a run folder (no {CONFIG}). Pass the --out of a `resnext train`.")
         with _reading(folder / CONFIG) as text:
-            return cls(folder, RunConfig.from_json(json.loads(text)))
+            document = without_sha256(json.loads(text))
+            held_out = document.pop(HELD_OUT_SHA256, None)
+            return cls(folder, RunConfig.from_json(document), held_out)
 
     @classmethod
     def create(cls, folder: Path, config: RunConfig, held_out: Sequence[str]) -> Run:
@@ -81,7 +87,8 @@ class Run:
         check_unused(folder)
         run = cls(folder, config)
         try:
-            for name, content in ((HELD_OUT, held_out), (CONFIG, config.to_json())):  # the last file makes it a run
+            document = with_sha256(config.to_json() | {HELD_OUT_SHA256: digest_of([*held_out])})
+            for name, content in ((HELD_OUT, held_out), (CONFIG, document)):  # the last file makes it a run
                 text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
                 write_atomically(folder / name, text.encode("utf-8", "surrogateescape"))  # a path may contain any bytes
                 run.made.append(folder / name)
@@ -103,6 +110,8 @@ class Run:
             paths = as_list(json.loads(text))
             if not all(isinstance(path, str) for path in paths):
                 raise ValueError("not a list of paths")
+            if self.held_out_sha256 not in (None, digest_of(paths)):
+                raise ValueError(CHANGED)
             return paths
 
     @property

@@ -50,6 +50,14 @@ def other_images(data: str | Path) -> str:
     )
 
 
+def other_contents(data: str | Path) -> str:
+    """Return the message for images that have the names of those of a run, and are others."""
+    return (
+        f"{data}: its images have the names of those that this run was trained on, but other contents. Pass the "
+        "original data set as DATA, or start a new run."
+    )
+
+
 def checkpoint_name(step: int, epochs: int) -> str:
     """Return the name of a checkpoint after `step` batches and `epochs` evaluated epochs; names sort by age."""
     return f"step-{step:09}-{epochs:04}"

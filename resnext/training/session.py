@@ -13,7 +13,7 @@ import keras
 
 from resnext.data.batches import images_of_batch, images_per_step, steps_per_epoch, training_batches
 from resnext.data.examples import Examples
-from resnext.data.splits import Splits, fingerprint
+from resnext.data.splits import Splits, contents_sha256, fingerprint
 from resnext.distributed import Cluster, shutdown
 from resnext.ending import at_any_end
 from resnext.engines.keras_engine import KerasEngine
@@ -29,7 +29,7 @@ from resnext.runs.report import draw_report
 from resnext.runs.run import EVENTS, METRICS, RECORDS, WEIGHTS, Run, command_to_resume, is_run
 from resnext.training.build import build_network, check_precision, compile_classifier
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
-from resnext.training.checkpoints import Checkpoint, checkpoints, other_images
+from resnext.training.checkpoints import Checkpoint, checkpoints, other_contents, other_images
 from resnext.training.evaluation_weights import averaged_weights, corrected_statistics
 from resnext.training.failures import explained, keep_error
 from resnext.training.notes import summary
@@ -99,6 +99,7 @@ class Session:
         cluster.check_shares(self.plan.images)
         self._build_models(None if checkpoint else config.options.weights)  # a checkpoint replaces every variable
         facts = {"config": config.to_json(), "images": fingerprint(splits), "layout": shapes(self.classifier)}
+        facts["contents"] = contents_sha256(splits, config.options.seed)
         self.state = self._restored(checkpoint, facts) if checkpoint else TrainingState()
         every = config.options.checkpoint_every
         self.saving = Saving(folder, self.plan, self.state, facts, every, cluster)
@@ -127,6 +128,10 @@ class Session:
         then, now = checkpoint.facts, facts
         if then["images"] != now["images"]:
             raise DataError(other_images(self.config.data))
+        if then.get("contents", now["contents"]) != now["contents"]:
+            raise DataError(other_contents(self.config.data))
+        if "contents" not in then and self.cluster.is_main:
+            logger.info("its checkpoint is of an earlier version: the images are compared by their names alone")
         old, new = then["layout"], now["layout"]
         if names := sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name)):
             raise RunError(

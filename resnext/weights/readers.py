@@ -21,6 +21,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from resnext.checksums import check_tensors
 from resnext.errors import WeightsError, missing_package, one_line, printable
 
 TORCH_SUFFIXES = (".pth", ".pt", ".bin")
@@ -128,6 +129,7 @@ def _safetensors(path: Path) -> Iterator[Tensors]:
             raise WeightsError(f"{path}: no file of weights. Allowed: safetensors, PyTorch's .pth, and HDF5.")
         if not 2 <= length <= min(MAX_HEADER, path.stat().st_size - 8):
             raise ValueError(f"its header claims {length:,} bytes, in a file of {path.stat().st_size:,}")
+    check_tensors(path)
     with safe_open(path, framework="numpy") as file:
         names = list(file.keys())
         slices = {name: file.get_slice(name) for name in names}

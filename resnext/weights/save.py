@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from resnext.checksums import METADATA, with_tensors_sha256
 from resnext.errors import ArgumentError, missing_package
 from resnext.files import user_path, write_atomically
 from resnext.images.preprocessing import Preprocessing
@@ -65,7 +66,8 @@ def to_bytes(weights: Mapping[str, np.ndarray], metadata: dict[str, str]) -> byt
     content = save(dict(weights), metadata=metadata)
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:end])
-    header["__metadata__"] = dict(sorted(metadata.items()))
+    header[METADATA] = dict(sorted(metadata.items()))
+    header = with_tensors_sha256(header, content[end:])
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text = text.ljust(-(-len(text) // 8) * 8)  # tensors begin at a multiple of eight
     return len(text).to_bytes(8, "little") + text + content[end:]

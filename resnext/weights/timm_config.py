@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from resnext.checksums import CHANGED, digest_of
 from resnext.errors import WeightsError, one_line
 from resnext.images.preprocessing import MEAN, STD, Fit, Preprocessing
 from resnext.variants.names import get_variant
@@ -49,17 +50,21 @@ def read_timm_config(weights: Path) -> TimmConfig:
         if not path.is_file() or path.stat().st_size > MAX_CONFIG:
             return TimmConfig(None, None)
         document = json.loads(path.read_bytes())
-        if not isinstance(document, dict) or "architecture" not in document:  # of another library, or of a run
+        if not isinstance(document, dict) or not {"architecture", "resnext"} & {
+            *document
+        }:  # another library's, a run's
             return TimmConfig(None, None)
         names, own = document.get("label_names"), document.get("resnext")  # of `resnext export --format bundle`
         if own and "sha256" in own and own["sha256"] != _sha256(weights):
             raise ValueError(f"it describes another {weights.name}")
+        if own and own.pop("description_sha256", None) not in (None, digest_of(document)):
+            raise ValueError(CHANGED)
         return TimmConfig(
             Variant.from_json(own["variant"]) if own else _variant(document["architecture"]),
             _preprocessing(document.get("pretrained_cfg")),
             checked_names(names) if names else None,
         )
-    except (OSError, ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
         raise WeightsError(f"{path}: damaged ({one_line(error)}). Restore it, or move {weights.name} away.") from error
 
 

@@ -47,6 +47,8 @@ def test_damaged_and_foreign_files_are_refused(exported, tmp_path):
     def saved(**changes):
         model = onnx.load(path)
         kept = {entry.key: changes.get(entry.key, entry.value) for entry in model.metadata_props}
+        if not changes.pop("checked", False):
+            del kept["description_sha256"]  # as in earlier versions
         del model.metadata_props[:]
         onnx.helper.set_model_props(model, {} if changes == {"all": None} else kept)
         onnx.save(model, tmp_path / "other.onnx")
@@ -55,6 +57,8 @@ def test_damaged_and_foreign_files_are_refused(exported, tmp_path):
     for damage in ({"classes": '["a", "a"]'}, {"classes": "3"}, {"input": '"int4"'}, {"variant": "{}"}):
         with pytest.raises(WeightsError, match="its description is damaged"):
             Model.open(saved(**damage))
+    with pytest.raises(WeightsError, match=r"its description is damaged \(it is damaged, or was changed by another"):
+        Model.open(saved(checked=True, classes='["blue", "grey", "red"]'))
     for other in ({"preprocessing": json.dumps(Preprocessing(48, 48).to_json())}, {"classes": '["a", "b"]'}):
         with pytest.raises(WeightsError, match=r"its network takes images \[32, 32, 3\] and returns \[3\] prob"):
             Model.open(saved(**other))

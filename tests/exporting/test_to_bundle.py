@@ -13,6 +13,7 @@ from resnext.errors import ArgumentError
 from resnext.images.preprocessing import Preprocessing
 from support.command import refusal, resnext
 from support.networks import with_random_statistics
+from support.runs import change_config, config_of
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -22,9 +23,8 @@ pytest.importorskip("onnxruntime")
 def test_a_bundle_is_a_model_and_what_timm_reads(trained, colours, tmp_path, fit):
     """The layout of timm's folders: its names and shapes, architecture with arguments, classes, preprocessing."""
     shutil.copytree(trained[0], tmp_path / "run")
-    document = json.loads((tmp_path / "run" / "config.json").read_text())
-    document["preprocessing"] |= {"fit": fit, "resize": 37}
-    (tmp_path / "run" / "config.json").write_text(json.dumps(document))
+    preprocessing = config_of(tmp_path / "run")["preprocessing"] | {"fit": fit, "resize": 37}
+    change_config(tmp_path / "run", preprocessing=preprocessing)
     process = resnext("export", tmp_path / "run", "--format", "bundle", "--out", tmp_path / "bundle")
     assert process.returncode == 0, process.stderr
     bundle = tmp_path / "bundle"

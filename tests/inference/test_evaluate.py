@@ -13,6 +13,7 @@ from resnext.inference.model import Model
 from resnext.inference.options import EvaluationOptions, at_size
 from support.command import refusal, resnext
 from support.photos import COLOURS, write_photos
+from support.runs import change_config
 
 
 def logits_by_hand(run, images, preprocessing):
@@ -62,6 +63,10 @@ def test_models_that_cannot_be_compared_are_refused_before_they_are_evaluated(tr
     shutil.copytree(folder, tmp_path / "other")
     held_out = [path.relative_to(colours / "train").as_posix() for path in (colours / "train").glob("red/*.png")]
     (tmp_path / "other" / "held-out.json").write_text(json.dumps(held_out))
+    assert "held-out.json: damaged" in refusal(
+        resnext("evaluate", folder, colours / "train", "--against", tmp_path / "other")
+    )
+    change_config(tmp_path / "other")
     message = "held out different images of this data. Pass images that neither was trained on."
     assert message in refusal(resnext("evaluate", folder, colours / "train", "--against", tmp_path / "other"))
     assert "can't be made (" in refusal(resnext("evaluate", folder, colours, "--out", "/proc/nothing"))

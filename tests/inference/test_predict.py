@@ -1,6 +1,5 @@
 """`predict` and `resnext predict`: order, bad images, thresholds, calibration, memory."""
 
-import json
 import re
 import shutil
 from functools import partial
@@ -14,14 +13,14 @@ from resnext.inference.model import Model
 from resnext.inference.options import PredictionOptions
 from resnext.inference.predict import BATCH_SIZE
 from support.command import answers, refusal, resnext
+from support.runs import change_records, records_of
 
 
 @pytest.mark.once
 def test_probabilities_are_calibrated_by_the_temperature_of_the_run(trained, colours, tmp_path):
     shutil.copytree(trained[0], tmp_path / "run")
-    folder, records = tmp_path / "run", tmp_path / "run" / "metrics.jsonl"
-    rows = [{**json.loads(line), "temperature": 1.7} for line in records.read_text().splitlines()]
-    records.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    folder = tmp_path / "run"
+    change_records(folder, [{**row, "temperature": 1.7} for row in records_of(folder)])
     model = Model.open(folder)
     plain, calibrated = (
         next(predict(folder, colours / "test", options=PredictionOptions(top=3, calibrated=each))).classes

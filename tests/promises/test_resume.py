@@ -26,7 +26,7 @@ from resnext.training.checkpoints import FOLDER, STATE, checkpoints, read_checkp
 from resnext.training.recorder import Recorder
 from resnext.training.session import Session
 from resnext.training.signals import SIGNALS, Stopped
-from support.command import Command, fresh_resnext, interpreter, resnext
+from support.command import Command, fresh_resnext, interpreter, refusal, resnext
 from support.resumed import ARGUMENTS, SAME, STEP, completed, ours
 
 EVALUATED = "resnext.engines.keras_engine:KerasEngine.arrays"
@@ -358,6 +358,9 @@ def test_an_edited_configuration_is_refused(damaged):
     config = json.loads((damaged / "config.json").read_text())
     config["recipe"]["momentum"], config["classes"] = 0.5, ["blue", "green", "yellow"]
     (damaged / "config.json").write_text(json.dumps(config))
+    assert "config.json: damaged, or written by another version" in refusal(resnext("train", "--resume", damaged))
+    del config["sha256"]  # as in earlier versions
+    (damaged / "config.json").write_text(json.dumps(config))
     process = resnext("train", "--resume", damaged)
     assert process.returncode == 1
     assert ours(process) == [
@@ -372,6 +375,11 @@ def test_other_images_are_refused_and_moved_ones_are_not(photos, damaged, whole,
     assert resnext("train", "--resume", damaged, moved).returncode == 0
     assert_same(damaged, whole)
     (damaged / REPORT).unlink()
+    train = moved / "train"
+    for old, new in (("red", "other"), ("green", "red"), ("other", "green")):  # equal names, all labels wrong
+        (train / old).rename(train / new)
+    message = "its images have the names of those that this run was trained on, but other contents. Pass the original"
+    assert message in ours(resnext("train", "--resume", damaged, moved))[-1]
     (moved / "train" / "red" / "000.png").unlink()
     process = resnext("train", "--resume", damaged, moved)
     assert process.returncode == 1

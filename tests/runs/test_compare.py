@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from support.command import refusal, resnext
+from support.runs import change_config, change_records, records_of
 
 pytestmark = pytest.mark.once
 
@@ -30,10 +31,8 @@ def test_compare_gives_mean_and_deviation_of_seeds(run, tmp_path):
     for seed, accuracy in ((0, 0.5), (1, 0.7)):
         folder = tmp_path / f"seed{seed}"
         shutil.copytree(run, folder)
-        config = json.loads((folder / "config.json").read_text())
-        (folder / "config.json").write_text(json.dumps({**config, "seed": seed}))
-        row = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
-        (folder / "metrics.jsonl").write_text(json.dumps({**row, "validation_accuracy": accuracy}) + "\n")
+        change_config(folder, seed=seed)
+        change_records(folder, [{**records_of(folder)[-1], "validation_accuracy": accuracy}])
     process = resnext("compare", tmp_path / "seed0", tmp_path / "seed1")
     said = "60.00 % (deviation 14.14)"
     assert process.stdout.splitlines()[-1] == f"2 seeds, seed0, seed1: best validation {said}, last {said}"

@@ -8,6 +8,7 @@ import pytest
 from resnext.errors import RunError
 from resnext.runs.run import Run
 from support.command import refusal, resnext
+from support.runs import config_of
 
 
 @pytest.mark.once
@@ -16,7 +17,7 @@ def test_damaged_runs_are_refused(trained, colours, tmp_path):
     with pytest.raises(RunError, match=r"not a run folder \(no config.json\)"):
         Run.open(tmp_path)
     assert "a folder without best.safetensors, model" in refusal(resnext("predict", tmp_path, "x.png"))
-    document = json.loads((folder / "config.json").read_text())
+    document = config_of(folder)
     preprocessing, recipe = document["preprocessing"], document["recipe"]
     changes = [
         {"extra": 1}, {"variant": 5}, {"variant": "resnext51_1x1d"}, {"dtype": "int8"}, {"dtype": []},

@@ -1,12 +1,12 @@
 """The history of a run: its rows, its records and its temperatures."""
 
 import csv
-import json
 
 import pytest
 
 from resnext import evaluate
 from resnext.runs.run import Run
+from support.runs import records_of
 
 pytestmark = pytest.mark.once
 
@@ -19,7 +19,7 @@ def test_temperature_of_an_epoch_is_that_of_its_validation_images(run):
 
 
 def test_records_are_the_rows_with_the_time(run):
-    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    records = records_of(run)
     with (run / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     for record, row in zip(records, rows, strict=True):

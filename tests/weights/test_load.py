@@ -1,7 +1,7 @@
 """How `ResNeXt` takes weights: heads, stems, forms, and what a file says of its network."""
 
 import dataclasses
-import json
+import shutil
 import warnings
 
 import numpy as np
@@ -17,6 +17,7 @@ from resnext.variants.variant import Variant
 from resnext.weights.variables import get_weights
 from support.logs import logged
 from support.networks import computed
+from support.runs import change_config
 from support.weights import SMALL, images, network, torch_weights
 
 
@@ -178,8 +179,8 @@ def test_a_run_is_a_source_of_weights(trained):
 
 def test_a_network_larger_than_its_weights_is_refused_before_it_is_built(trained, tmp_path):
     folder, _ = trained
-    document = json.loads((folder / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps({**document, "variant": "resnext152_9999x9999d"}))
+    shutil.copy(folder / "config.json", tmp_path)
+    change_config(tmp_path, variant="resnext152_9999x9999d")
     (tmp_path / "best.safetensors").write_bytes((folder / "best.safetensors").read_bytes())
     with pytest.raises(RunError, match=r"bytes, too few for resnext152_9999x9999d with 3 classes \(at least"):
         Model.open(tmp_path).build()

@@ -1,0 +1,87 @@
+"""Checksums inside the files of resnext, by which a changed bit is found before it counts.
+
+A document in JSON keeps its own under "sha256", computed from the rest. Files of earlier versions have none.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+SHA256 = "sha256"
+CRC32 = "crc32"
+METADATA = "__metadata__"  # of a safetensors file
+CHUNK = 2**20  # bytes read at once
+CHANGED = "it is damaged, or was changed by another program"
+
+
+def digest_of(document: Any) -> str:
+    """Return the SHA-256 of a document, which does not depend on spaces or the order of keys.
+
+    >>> digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1})
+    True
+    """
+    return hashlib.sha256(_text_of(document)).hexdigest()
+
+
+def with_sha256(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document with its checksum."""
+    return {**document, SHA256: digest_of(document)}
+
+
+def without_sha256(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document without its checksum. Raises ValueError if that belongs to another document."""
+    rest = {name: value for name, value in document.items() if name != SHA256}
+    if SHA256 in document and document[SHA256] != digest_of(rest):
+        raise ValueError(CHANGED)
+    return rest
+
+
+def with_crc32(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of a table with a short checksum."""
+    return {**row, CRC32: f"{zlib.crc32(_text_of(row)):08x}"}
+
+
+def without_crc32(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row without its checksum. Raises ValueError if that belongs to another row."""
+    rest = {name: value for name, value in row.items() if name != CRC32}
+    if CRC32 in row and row[CRC32] != f"{zlib.crc32(_text_of(rest)):08x}":
+        raise ValueError(CHANGED)
+    return rest
+
+
+def with_tensors_sha256(header: Mapping[str, Any], tensors: bytes) -> dict[str, Any]:
+    """Return the header of a safetensors file with the checksum of itself and of the tensors, in its metadata."""
+    digest = hashlib.sha256(_text_of(header))
+    digest.update(tensors)
+    return {**header, METADATA: {**header[METADATA], SHA256: digest.hexdigest()}}
+
+
+def check_tensors(path: Path) -> None:
+    """Raise ValueError if a safetensors file has a checksum that belongs to another content."""
+    status = path.stat()
+    _check_tensors(path, status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+@functools.lru_cache(maxsize=16)
+def _check_tensors(path: Path, size: int, time: int, inode: int) -> None:
+    with path.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        metadata = header.get(METADATA, {})
+        if SHA256 not in metadata:
+            return
+        rest = {name: value for name, value in metadata.items() if name != SHA256}
+        digest = hashlib.sha256(_text_of({**header, METADATA: rest}))
+        while part := file.read(CHUNK):
+            digest.update(part)
+    if digest.hexdigest() != metadata[SHA256]:
+        raise ValueError(CHANGED)
+
+
+def _text_of(document: Any) -> bytes:
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
