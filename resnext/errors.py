@@ -143,6 +143,21 @@ def printable(name: object, limit: int | None = None) -> str:
     return shown if limit is None or len(shown) <= limit else f"{shown[:limit]}..."
 
 
+def visible(text: str) -> str:
+    r"""Return a text whose control characters are escaped, and those that turn the direction of writing; lines stay.
+
+    >>> visible("a\x1b[2J\nb")
+    'a\\x1b[2J\nb'
+    """
+    return text if text.isascii() and text.isprintable() else text.translate(_INVISIBLE)
+
+
+_INVISIBLE = {
+    code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+    for code in (*range(10), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+}
+
+
 def counted(number: int, word: str) -> str:
     """Return a number with its noun, in the plural if needed.
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 import logging
 import sys
 
+from resnext.errors import visible
+
 logger = logging.getLogger("resnext")
 
 
@@ -23,7 +25,7 @@ class LinePrinter(logging.Handler):
         """Print the message of a record."""
         name = "resnext: " if record.levelno >= logging.WARNING else ""
         try:
-            print(f"{name}{record.getMessage()}", file=sys.stderr)
+            print(f"{name}{visible(record.getMessage())}", file=sys.stderr)
         except Exception:
             self.handleError(record)
 
@@ -49,6 +51,7 @@ def print_lines() -> None:
     """Print every record and pass none to other handlers: for the command line."""
     logger.handlers[:] = [LinePrinter()]
     logger.propagate = False
+    logging.getLogger("PIL").addHandler(logging.NullHandler())  # its notes on damaged images name no file
 
 
 def is_quiet() -> bool:

@@ -10,7 +10,7 @@ import tyro
 from tyro.conf import Positional
 
 from resnext.cli.progress import bar
-from resnext.cli.tables import print_table
+from resnext.cli.tables import print_line, print_table
 from resnext.cli.training import RecipeGroup, to_recipe, to_settings
 from resnext.errors import DataError, printable
 from resnext.recipes.recipe import Recipe
@@ -40,7 +40,7 @@ def preview_command(defaults: Recipe) -> Callable[..., None]:
         """
         from resnext.pages.preview import preview
 
-        print(f"preview: {preview(data, out, recipe=to_recipe(recipe), seed=seed, follow_links=follow_links)}")
+        print_line(f"preview: {preview(data, out, recipe=to_recipe(recipe), seed=seed, follow_links=follow_links)}")
 
     return preview
 
@@ -63,18 +63,18 @@ def check_data(
     for part in report.parts:
         formats = ", ".join(f"{count:,} {name}" for name, count in part.formats.items())
         sizes = ", ".join(f"{width}x{height}" for width, height in part.sizes)
-        print(f"{part.name}: {part.images:,} images ({formats}); smallest, median, largest: {sizes}")
+        print_line(f"{part.name}: {part.images:,} images ({formats}); smallest, median, largest: {sizes}")
     for what, pairs in (
         ("images of other parts that are in train as well", report.in_train_too),
         ("images with the same pixels as an image of another class", report.contradictions),
     ):
-        print(f"{what}: {len(pairs):,}")
+        print_line(f"{what}: {len(pairs):,}")
         for pair in pairs[:5]:
-            print(f"  {printable(pair[0])} = {printable(pair[1])}")
+            print_line(f"  {printable(pair[0])} = {printable(pair[1])}")
     for words in report.left_out:
-        print(words)
+        print_line(words)
     for fault in report.bad:
-        print(f"can't be read: {fault}")
+        print_line(f"can't be read: {fault}")
     if report.bad:
         raise DataError(
             f"{len(report.bad)} of {report.images} images can't be read, for the reasons above; repair or remove them"

@@ -10,6 +10,7 @@ import tyro
 from tyro.conf import Positional
 
 from resnext.cli.options import Unchecked, checked
+from resnext.cli.tables import print_line
 from resnext.errors import printable
 from resnext.exporting.formats import LABELS
 from resnext.exporting.options import ExportOptions
@@ -43,15 +44,15 @@ def export(
     chosen = checked(ExportOptions, network)
     done = export(model, out, weights=weights, images=images, data=data, options=chosen)
     dtype = chosen.dtype
-    print(f"exported: {printable(done.path)}, with {LABELS}")
+    print_line(f"exported: {printable(done.path)}, with {LABELS}")
     in_float32 = "" if dtype == "float32" else ", before its conversion,"
-    print(
+    print_line(
         f"checked in its runtime{in_float32} on {done.images} images ({printable(done.source)}): largest difference of "
         f"a probability {done.difference:.1e}"
     )
     if cost := done.cost:
         how = f"; calibrated by {chosen.calibration} on {cost.calibrated:,}" if dtype == "int8" else ""
-        print(
+        print_line(
             f"{dtype}: top-1 {100 * cost.before:.2f} % before, {100 * cost.after:.2f} % after, on {cost.evaluated:,} "
             f"images{how}"
         )

@@ -15,7 +15,7 @@ from tyro.conf import Positional
 
 from resnext.cli.options import Unchecked, checked
 from resnext.cli.progress import bar
-from resnext.cli.tables import print_table
+from resnext.cli.tables import print_line, print_table
 from resnext.errors import ArgumentError, DataError, ImageError, counted, printable
 from resnext.files import user_path
 from resnext.inference.options import EvaluationOptions, PredictionFormat, PredictionOptions
@@ -105,23 +105,23 @@ def _print_evaluation(document: dict[str, Any], model: Model, evaluated: Evaluat
     names = absent(evaluated)
     if names:
         shown = ", ".join(map(printable, names[:10])) + (f" and {len(names) - 10:,} more" if len(names) > 10 else "")
-        print(f"no images of {len(names):,} of {len(evaluated.evaluation.classes):,} classes: {shown}")
+        print_line(f"no images of {len(names):,} of {len(evaluated.evaluation.classes):,} classes: {shown}")
     for name, entry in document["metrics"].items():
-        print(f"{NAMES[name]:18} {metric_text(name, entry)}")
+        print_line(f"{NAMES[name]:18} {metric_text(name, entry)}")
     if model.temperature != 1:
         error = 100 * document["calibration"]["ece_at_temperature"]
-        print(f"{'':18} {error:.2f} % at the temperature of the run, {model.temperature:.3f}")
+        print_line(f"{'':18} {error:.2f} % at the temperature of the run, {model.temperature:.3f}")
     if document["published"]:
-        print("on ImageNet-1K     top-1 {top1} %, top-5 {top5} % (published)".format(**document["published"]))
+        print_line("on ImageNet-1K     top-1 {top1} %, top-5 {top5} % (published)".format(**document["published"]))
     _print_classes(evaluated)
     weights = f", {Path(model.source).stem} weights" if model.run else ""
     sizes = ", ".join(str(each.preprocessing.size) for each in evaluated.views)
     views = f", {document['views']} views of each" if document["views"] > 1 else ""
     how = f"{counted(document['images'], 'image')} at {sizes} pixels{views}{weights}, {document['engine']}"
-    print(f"{how}; 95 % intervals in parentheses")
+    print_line(f"{how}; 95 % intervals in parentheses")
     if against := document.get("against"):
-        print(f"against {against['model']}: top-1 {100 * against['top1']:.2f} %")
-        print(
+        print_line(f"against {against['model']}: top-1 {100 * against['top1']:.2f} %")
+        print_line(
             f"both right {against['both']:,}, only the first {against['only_first']:,}, only the second "
             f"{against['only_second']:,}, neither {against['neither']:,}; McNemar's exact test: p = {against['p']:.3g}"
         )
@@ -247,7 +247,7 @@ def explain(
     for each, picture in write_explanations(out, explanations, opened.preprocessing, raw):
         done, errors = done + 1, errors + (each.error is not None)
         what = f"error: {each.error}" if each.error else f"{each.name} {100 * each.probability:.2f} %  {picture}"
-        print(f"{printable(each.image)}  {what}")
+        print_line(f"{printable(each.image)}  {what}")
     _report_work(done, time.perf_counter() - started, explanations)
     _check_errors(images, done, errors)
 
@@ -271,7 +271,7 @@ def _explain_paths(model: str, data: tuple[str, ...], out: Path, weights: str | 
     overall = found.strengths.mean(axis=0)
     for name, row in zip(found.classes, found.strengths, strict=True):
         best = (row / overall).argsort()[::-1][:3]
-        print(
+        print_line(
             f"{printable(name)}: " + ", ".join(f"path {i + 1} ({row[i] / overall[i]:.2f} times its mean)" for i in best)
         )
     for path in write_paths(out, found):

@@ -11,6 +11,7 @@ import time
 from typing import NoReturn
 
 from resnext.ending import clean_up
+from resnext.errors import visible
 from resnext.training.signals import SIGNALS, StopRequest, active_request, exit_code, stopped_by
 
 SOON = 0.7  # seconds in which a command may end by itself
@@ -104,4 +105,4 @@ class Interrupts:
         """Print to standard error, even while another thread holds the stream; restore a terminal's cursor."""
         cursor = "\r\x1b[?25h\x1b[K" if os.isatty(self.stderr) else ""
         with contextlib.suppress(OSError):
-            os.write(self.stderr, f"{cursor}resnext: {line}\n".encode(errors="backslashreplace"))
+            os.write(self.stderr, f"{cursor}resnext: {visible(line)}\n".encode(errors="backslashreplace"))

@@ -8,7 +8,7 @@ import tyro
 from rich.table import Table
 from tyro.conf import Positional
 
-from resnext.cli.tables import print_table
+from resnext.cli.tables import print_line, print_table
 from resnext.errors import ArgumentError, printable
 from resnext.files import user_path
 from resnext.runs.lock import owner
@@ -82,42 +82,42 @@ def info(variant: Annotated[Positional[str], tyro.conf.arg(metavar="VARIANT|TAG|
 
 def _info_of_weights(known: PublishedWeights) -> None:
     cost = complexity(known.variant, classes=known.classes)
-    print(f"weights        {known.tag}")
-    print(f"network        {known.variant}")
-    print(f"classes        {known.classes:,}")
-    print(f"parameters     {cost.parameters:,}")
-    print(f"licence        {NON_COMMERCIAL.get(known.licence, known.licence)}")
+    print_line(f"weights        {known.tag}")
+    print_line(f"network        {known.variant}")
+    print_line(f"classes        {known.classes:,}")
+    print_line(f"parameters     {cost.parameters:,}")
+    print_line(f"licence        {NON_COMMERCIAL.get(known.licence, known.licence)}")
     if known.hub:
-        print(f"source         hf:{known.hub}")
+        print_line(f"source         hf:{known.hub}")
     if known.url:
-        print(f"file           {known.url}")
-    print(f"normalisation  mean {known.preprocessing.mean}, standard deviation {known.preprocessing.std}")
+        print_line(f"file           {known.url}")
+    print_line(f"normalisation  mean {known.preprocessing.mean}, standard deviation {known.preprocessing.std}")
     for preprocessing, top1, top5 in known.accuracies:
         how = f"resize {preprocessing.resize}, crop {preprocessing.size}, {preprocessing.interpolation}"
         accuracy = f"top-1 {top1} %, top-5 {top5} %" if top1 else "no published accuracy"
-        print(f"ImageNet-1K    {accuracy}  ({how})")
+        print_line(f"ImageNet-1K    {accuracy}  ({how})")
 
 
 def _info_of_run(run: Run) -> None:
     config, process = run.config, owner(run.folder)
     names = ", ".join(printable(name) for name in config.classes[:10]) + (", ..." if len(config.classes) > 10 else "")
     cost = complexity(config.variant, classes=len(config.classes))
-    print(f"run            {run.folder}")
-    print(f"state          {run.progress}{f' (process {process} is training in it)' if process else ''}")
-    print(f"network        {config.variant.name}, {cost.parameters:,} parameters")
-    print(f"classes        {len(config.classes):,}: {names}")
-    print(f"data           {printable(config.data)}")
-    print(f"recipe         {config.recipe.name}")
+    print_line(f"run            {run.folder}")
+    print_line(f"state          {run.progress}{f' (process {process} is training in it)' if process else ''}")
+    print_line(f"network        {config.variant.name}, {cost.parameters:,} parameters")
+    print_line(f"classes        {len(config.classes):,}: {names}")
+    print_line(f"data           {printable(config.data)}")
+    print_line(f"recipe         {config.recipe.name}")
     size, resize, fit = config.preprocessing.size, config.preprocessing.resize, config.preprocessing.fit
-    print(f"images         {size} pixels, resized to {resize}, {fit}")
+    print_line(f"images         {size} pixels, resized to {resize}, {fit}")
     if config.options.weights:
-        print(f"started from   {config.options.weights}")
-    print(f"versions       {', '.join(f'{name} {version}' for name, version in config.versions.items())}")
+        print_line(f"started from   {config.options.weights}")
+    print_line(f"versions       {', '.join(f'{name} {version}' for name, version in config.versions.items())}")
     if run.epochs_done:
         for name, row in (("best", run.history.best), ("last", run.history.last)):
-            print(f"{name}           validation top-1 {100 * row.validation_accuracy:.2f} % (epoch {row.epoch})")
+            print_line(f"{name}           validation top-1 {100 * row.validation_accuracy:.2f} % (epoch {row.epoch})")
     if not run.is_finished and not process:
-        print(f"to resume      {command_to_resume(run.folder)}")
+        print_line(f"to resume      {command_to_resume(run.folder)}")
 
 
 def _info_of_variant(variant: str) -> None:
@@ -146,13 +146,15 @@ def _info_of_variant(variant: str) -> None:
         f"{cost.multiply_adds - sum(row.cost.multiply_adds for row in rows):,}",
     )
     print_table(table)
-    print(f"depth {network.depth}, cardinality {network.cardinality}, bottleneck width {network.bottleneck_width}")
-    print(f"parameters     {cost.parameters:,}  ({cost.parameters + cost.moving_statistics:,} with moving statistics)")
-    print(f"multiply-adds  {cost.multiply_adds:,}")
-    print(f"activations    {cost.activations:,}")
+    print_line(f"depth {network.depth}, cardinality {network.cardinality}, bottleneck width {network.bottleneck_width}")
+    print_line(
+        f"parameters     {cost.parameters:,}  ({cost.parameters + cost.moving_statistics:,} with moving statistics)"
+    )
+    print_line(f"multiply-adds  {cost.multiply_adds:,}")
+    print_line(f"activations    {cost.activations:,}")
     for error in PUBLISHED.get(network.name, ()):
         top5 = "" if error.top5 is None else f", top-5 {error.top5} %"
-        print(f"published error on {error.dataset}: top-1 {error.top1} %{top5}  ({error.source})")
+        print_line(f"published error on {error.dataset}: top-1 {error.top1} %{top5}  ({error.source})")
 
 
 def _descriptions(network: Variant) -> list[str]:

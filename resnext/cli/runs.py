@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from resnext.cli.tables import print_table
+from resnext.cli.tables import print_line, print_table
 from resnext.errors import RunError
 from resnext.runs.run import Run
 
@@ -47,9 +47,9 @@ def compare(
     print_table(table)
     for group in by_seed(summaries):
         best, last = (f"{100 * mean:.2f} % (deviation {100 * spread:.2f})" for mean, spread in group[1:])
-        print(f"{len(group.runs)} seeds, {', '.join(group.runs)}: best validation {best}, last {last}")
+        print_line(f"{len(group.runs)} seeds, {', '.join(group.runs)}: best validation {best}, last {last}")
     if out:
-        print(f"plot: {out}")
+        print_line(f"plot: {out}")
     if problems:
         raise RunError("\n".join(problems))
 

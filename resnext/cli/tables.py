@@ -1,4 +1,4 @@
-"""Tables on the terminal."""
+"""Lines and tables on the terminal."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from resnext.errors import visible
+
 SHORT = 16  # characters: a number and its unit stay together
 LOG_WIDTH = 200  # characters, without a terminal
+
+
+def print_line(text: str) -> None:
+    """Print a line whose names from strangers do nothing to the terminal."""
+    print(visible(text))
 
 
 def print_table(table: Table) -> None:
@@ -20,6 +27,7 @@ def print_table(table: Table) -> None:
     table.columns[0].no_wrap = True  # names and tags, which users copy
     needed = 0
     for column in table.columns:
+        column._cells[:] = [visible(cell) if isinstance(cell, str) else cell for cell in column._cells]
         column.min_width = max(_longest(cell, column.no_wrap) for cell in (column.header, *column.cells))
         needed += column.min_width + 2
     console.width = max(console.width, needed)

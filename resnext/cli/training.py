@@ -13,7 +13,7 @@ import tyro
 from tyro.conf import Positional
 
 from resnext.cli.options import Unchecked, checked
-from resnext.cli.tables import print_table
+from resnext.cli.tables import print_line, print_table
 from resnext.errors import RunError, counted
 from resnext.files import user_path
 from resnext.recipes.recipe import Recipe
@@ -128,7 +128,7 @@ def resume_command(folder: Path) -> Callable[..., None]:
         check_options(folder, config, expected, settings, given)
         if opened.is_finished:
             best = opened.history.best
-            print(f"{folder}: {opened.progress}; best validation top-1 {100 * best.validation_accuracy:.2f} % "
+            print_line(f"{folder}: {opened.progress}; best validation top-1 {100 * best.validation_accuracy:.2f} % "
                   f"(epoch {best.epoch}). To evaluate it: resnext evaluate {quote(str(folder))} DATA")  # fmt: skip
             return
         moved = None if data == config.data else data
@@ -139,15 +139,17 @@ def resume_command(folder: Path) -> Callable[..., None]:
 
 
 def _print_result(result: TrainingResult) -> None:
-    print(f"test top-1 {100 * result.test.top(1):.2f} % of {counted(len(result.test.labels), 'image')} (last epoch)")
-    print(
+    print_line(
+        f"test top-1 {100 * result.test.top(1):.2f} % of {counted(len(result.test.labels), 'image')} (last epoch)"
+    )
+    print_line(
         f"best validation top-1 {100 * result.best_validation_accuracy:.2f} % (epoch {result.best_epoch}), "
         f"saved in {result.folder}"
     )
     for path in result.plots:
-        print(f"{'report' if path.name == REPORT else 'plot'}: {path}")
+        print_line(f"{'report' if path.name == REPORT else 'plot'}: {path}")
     if result.plots_missing:
-        print(f"plots are missing: {result.plots_missing}")
+        print_line(f"plots are missing: {result.plots_missing}")
 
 
 def to_settings(recipe: Recipe) -> Settings:

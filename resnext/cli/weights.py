@@ -8,6 +8,8 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
+from resnext.cli.tables import print_line
+
 
 def convert(
     source: Annotated[Positional[str], tyro.conf.arg(metavar="SOURCE")],
@@ -31,4 +33,4 @@ def convert(
     converted = convert(source, out, to, variant=variant, key=key)
     head = "no head" if converted.classes is None else f"{converted.classes:,} classes"
     name = converted.variant.name if converted.is_named else f"blocks {converted.variant.blocks}"
-    print(f"{name}, {head}, {converted.tensors} tensors: {converted.path}")
+    print_line(f"{name}, {head}, {converted.tensors} tensors: {converted.path}")

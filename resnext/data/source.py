@@ -90,15 +90,21 @@ class DataSource:
             files += Counter({f"without a label in {Path(str(layout.table)).name}": self._count_unnamed(layout)})
         if files:
             how = f" ({HOW})" if any(kind in HEIF_SUFFIXES for kind in files) else ""
-            lines.append("left out: " + ", ".join(f"{count:,} {kind}" for kind, count in files.most_common()) + how)
+            lines.append(
+                "left out: " + ", ".join(f"{count:,} {printable(kind)}" for kind, count in files.most_common()) + how
+            )
         beside = {str(folder): len(images_below(folder)) for folder in self._beside()}
-        lines += [f"not used: {name}, with {counted(images, 'image')}" for name, images in beside.items() if images]
+        lines += [
+            f"not used: {printable(name)}, with {counted(images, 'image')}" for name, images in beside.items() if images
+        ]
         lines += [f"not used: {printable(table)}, a table of labels" for table in self._unused_tables]
         if not layout.table and (inner := folders_in_classes(layout.train)) and {*inner} - {*IMAGES}:
             some = " and ".join(map(printable, inner[:2]))
             lines.append(f"folders inside the class folders, such as {some}, are not used as classes")
         if layout.unlabelled_test:
-            lines.append(f"{layout.unlabelled_test}: not used, because it has neither class folders nor a label file")
+            lines.append(
+                f"{printable(layout.unlabelled_test)}: not used, because it has neither class folders nor a label file"
+            )
         return lines
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import json
 import os
 import sys
@@ -16,6 +15,7 @@ import numpy as np
 from resnext.ending import at_any_end
 from resnext.errors import ArgumentError, missing_package, printable
 from resnext.files import user_path
+from resnext.inference.csv_cells import safe, write_csv
 from resnext.inference.options import PredictionFormat
 from resnext.inference.predict import BATCH_SIZE, Prediction
 
@@ -158,11 +158,12 @@ class CsvRows(_TextRows):
 
     def __init__(self, text: IO[str], top: int, is_own: bool):
         super().__init__(text, top, is_own)
-        self.writer = csv.DictWriter(text, list(_columns(top)), lineterminator="\n")
-        self.writer.writeheader()
+        self.columns = list(_columns(top))
+        self.writer = write_csv(text, self.columns)
 
     def write(self, prediction: Prediction) -> None:
-        self.writer.writerow(_flat(prediction))
+        row = _flat(prediction)
+        self.writer.writerow([safe(row.get(name), name) for name in self.columns])
 
 
 def _columns(top: int) -> dict[str, type]:

@@ -106,7 +106,7 @@ class Writer:
     """
 
     def __init__(self, folder: Path):
-        self.folder = folder
+        self.folder, self.place = folder, _place(folder)
         self.pending: dict[str, bytes] = {}
         self.failures = 0
         self.error: Exception | None = None
@@ -141,7 +141,7 @@ class Writer:
         try:
             self._write_files()
         except OSError as error:
-            raise SavingError(f"{self.folder}: {error}. {self._advice()}") from error
+            raise SavingError(f"{self.folder}: {error}. {self._advice(error)}") from error
 
     def check(self) -> None:
         """Raise what `wait` would raise, without waiting."""
@@ -165,19 +165,31 @@ class Writer:
             self.error = error
 
     def _write_files(self) -> None:
+        if self.place and _place(self.folder) != self.place:
+            raise FileNotFoundError(f"{self.folder} was moved, and is not the folder of this training any more")
         for name in [*self.pending]:
             write_atomically(self.folder / name, self.pending[name])
             del self.pending[name]
 
-    def _advice(self) -> str:
-        return f"Free some space, then resume with: {command_to_resume(self.folder)}"
+    def _advice(self, error: OSError) -> str:
+        what = "Move it back" if isinstance(error, FileNotFoundError) else "Free some space"
+        return f"{what}, then resume with: {command_to_resume(self.folder)}"
 
     def _report_failure(self, error: OSError, step: int, size: int) -> None:
         what = f"{self.folder}: could not write the checkpoint for step {step} ({math.ceil(size / 1e6)} MB): {error}"
         if self.failures == FAILURES:
-            self.error = SavingError(f"{what}. This was the third failure in a row. {self._advice()}")
+            self.error = SavingError(f"{what}. This was the third failure in a row. {self._advice(error)}")
         else:
             logger.warning(f"{what}. Training continues; earlier checkpoints are intact")
+
+
+def _place(folder: Path) -> tuple[int, int] | None:
+    """Return what identifies a folder, whatever it is called; None if it does not exist."""
+    try:
+        status = folder.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _is_finite(values: np.ndarray) -> bool:

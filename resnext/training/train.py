@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+CORES = "cores"  # that this process may use: kernels add in another order on another number
 HINT = "Repair or remove them; train leaves them out with --skip-bad {bad}"
 
 
@@ -113,7 +115,7 @@ def train(
         cluster = initialize()
         from resnext.training.session import train_session
 
-        versions, images = installed_versions(cluster.devices), evaluation_preprocessing(recipe)
+        versions, images = _machine(cluster), evaluation_preprocessing(recipe)
         config = RunConfig(network.variant, splits.train.classes, images, recipe, source.name, options, versions)
         return train_session(folder, config, splits, workers, stop, cluster)
 
@@ -172,7 +174,9 @@ def resume(
         from resnext.training.session import train_session
 
         checkpoint = _broadcast(folder / CHECKPOINTS, checkpoint, cluster)
-        versions = installed_versions(cluster.devices)
+        versions = _machine(cluster)
+        if CORES not in config.versions:  # a run of an earlier version
+            del versions[CORES]
         if config.versions != versions:
             then, now = _named(config.versions), _named(versions)
             differs = "results agree to about 1e-6, not bit for bit"
@@ -252,6 +256,12 @@ def _open_again(folder: Path, config: RunConfig, data: str | Path | None) -> Dat
         f"{config.data} does not exist. If the images have moved, pass their new folder: {command_to_resume(folder)} "
         "NEW-FOLDER"
     )
+
+
+def _machine(cluster: Cluster) -> dict[str, str]:
+    """Return what decides whether two trainings agree bit for bit."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return installed_versions(cluster.devices) | {CORES: str(cores)}
 
 
 def _is_main() -> bool:

@@ -1,0 +1,40 @@
+"""Comma-separated values with names from strangers: a spreadsheet must not compute them, nor a terminal obey them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from typing import IO, Any, TypeVar
+
+FORMULAS = ("=", "+", "-", "@")  # begin a formula in a spreadsheet
+CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+T = TypeVar("T")
+
+
+def write_csv(text: IO[str], head: Sequence[str], rows: Iterable[Sequence[object]] = ()) -> Any:
+    """Write comma-separated values, and return the writer for further rows, whose cells must be `safe`."""
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows([safe(cell, name) for cell, name in zip(row, head, strict=True)] for row in rows)
+    return writer
+
+
+def safe(cell: T, column: str = "") -> T | str:
+    r"""Return a cell whose text is no formula and has no control characters.
+
+    A path that looks like a formula begins with "./", which does not change what it names; other text begins with a
+    quotation mark, as in spreadsheets. Control characters are escaped. Numbers stay as they are.
+
+    Args:
+        cell: text, number or None.
+        column: name of the column; "image" is one of paths.
+
+    >>> safe("=1+1"), safe("-rf.png", "image"), safe("a\x1b[2Jb"), safe(-0.5)
+    ("'=1+1", './-rf.png', 'a\\x1b[2Jb', -0.5)
+    """
+    if not isinstance(cell, str):
+        return cell
+    text = cell.translate(CONTROLS)
+    if not text.lstrip().startswith(FORMULAS):
+        return text
+    return f"./{text}" if column == "image" else f"'{text}"
