@@ -27,7 +27,7 @@ def flipped(content: bytes, rng: np.random.Generator) -> bytes:
 
 def facts_of_run(folder: Path):
     run = Run.open(folder)
-    return run.config, run.held_out, run.history, run.weights("best").name
+    return run.config, run.held_out, run.history, run.image_hashes, run.weights("best").name
 
 
 def weights_of(folder: Path):
@@ -41,7 +41,7 @@ def weights_of(folder: Path):
 @pytest.mark.parametrize(
     ("name", "read"),
     [("config.json", facts_of_run), ("held-out.json", facts_of_run), ("metrics.jsonl", facts_of_run),
-     ("best.safetensors", weights_of)],
+     ("images.json", facts_of_run), ("best.safetensors", weights_of)],
 )  # fmt: skip
 def test_no_flipped_bit_in_a_run_counts(trained, tmp_path, name, read):
     folder = shutil.copytree(trained[0], tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", "*.png"))

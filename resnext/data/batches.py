@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from resnext.data.examples import Examples
+from resnext.data.image_hashes import ImageHashes
 from resnext.errors import printable
 from resnext.images.colours import color_jitter, lighting
 from resnext.images.crops import flip, pad_and_crop, random_resized_box, random_sized_box
@@ -65,6 +66,7 @@ def training_batches(
     workers: int | None = None,
     start: int = 0,
     share: tuple[int, int] = (0, 1),
+    hashes: ImageHashes | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield batches endlessly: images uint8 (batch, size, size, 3) and targets float32 (batch, classes).
 
@@ -84,11 +86,12 @@ def training_batches(
         start: number of the first batch, counted from 0.
         share: index of the part of every batch to make, and the number of parts: (1, 4) makes only the second quarter
             of the rows. With more than one part, the images of a batch must be a multiple of twice the parts.
+        hashes: receives the hash of each image when it is first read.
 
     Raises:
-        ImageError: an image can't be read; raised at its batch.
+        ImageError: an image can't be read, or is not the one that `hashes` knows; raised at its batch.
     """
-    batches = iter(_batches(examples, recipe, preprocessing, seed, workers, share))
+    batches = iter(_batches(examples, recipe, preprocessing, seed, workers, share, hashes))
     batches.set_state({"next_index": start // recipe.accumulate})
     parts = chain.from_iterable(
         zip(np.split(images, recipe.accumulate), np.split(targets, recipe.accumulate), strict=True)
@@ -114,23 +117,25 @@ def name_of_image(examples: Examples, index: int) -> str:
 
 
 def _batches(
-    examples, recipe, preprocessing, seed, workers, share=(0, 1)
+    examples, recipe, preprocessing, seed, workers, share=(0, 1), hashes=None
 ) -> grain.IterDataset[tuple[np.ndarray, np.ndarray]]:
     """Return the batches of `training_batches` before they are split into accumulated parts.
 
     An iterator resumes at step i after `set_state({"next_index": i})`.
     """
     size = images_per_step(examples, recipe)
-    make = partial(_batch, examples, recipe, Sampler(recipe, preprocessing), _rows(size, recipe.accumulate, share))
+    sample, rows = Sampler(recipe, preprocessing), _rows(size, recipe.accumulate, share)
+    source = hashes.source if hashes else examples.images.__getitem__
+    make = partial(_batch, examples, recipe, sample, rows, source)
     # If the order were repeated before batching, the last batch of an epoch would be filled from the next epoch.
     batches = _order(examples, recipe, seed).batch(size, drop_remainder=True).random_map(make).repeat()
     return batches.to_iter_dataset(_read_ahead(workers))
 
 
-def _batch(examples, recipe, sample, rows, indices: np.ndarray, rng: np.random.Generator):
+def _batch(examples, recipe, sample, rows, source, indices: np.ndarray, rng: np.random.Generator):
     """Return the selected rows of the batch whose images have these indices. Every image has its own generator."""
     seeds, sorted_rows = rng.integers(2**63, size=len(indices)), np.sort(rows)
-    images = [sample(examples.images[indices[row]], np.random.default_rng(seeds[row])) for row in sorted_rows]
+    images = [sample(source(indices[row]), np.random.default_rng(seeds[row])) for row in sorted_rows]
     batch = np.stack(images), examples.labels[indices[sorted_rows]]
     images, targets = mixed(recipe, len(examples.classes), batch, rng)
     places = np.searchsorted(sorted_rows, rows)

@@ -12,7 +12,7 @@ from typing import IO
 
 from resnext.ending import at_any_end
 from resnext.errors import RunError, RunInUseError
-from resnext.runs.run import CONFIG, HELD_OUT, LOCK, METRICS, RECORDS, REPORT, WEIGHTS, list_folder
+from resnext.runs.run import CONFIG, HELD_OUT, IMAGES, LOCK, METRICS, RECORDS, REPORT, WEIGHTS, list_folder
 
 
 @contextlib.contextmanager
@@ -96,5 +96,5 @@ def _remove_empty(folders: list[Path]) -> None:
 
 def _half_written(folder: Path) -> list[Path]:
     """Return files left by a process that was killed while writing: see `write_atomically`."""
-    names = "|".join(map(re.escape, (CONFIG, HELD_OUT, METRICS, RECORDS, REPORT, *WEIGHTS.values())))
+    names = "|".join(map(re.escape, (CONFIG, HELD_OUT, IMAGES, METRICS, RECORDS, REPORT, *WEIGHTS.values())))
     return [path for path in list_folder(folder) if re.fullmatch(rf"\.({names})\.\d+", path.name)]

@@ -1,6 +1,7 @@
 """A run: one training and everything it produces, in one folder.
 
 config.json            what was trained, on what, and how; the class names and the preprocessing
+images.json            the SHA-256 of each training image, in the order of their names, as far as they were read
 held-out.json          paths, relative to the folder of class folders, of the images drawn for testing; empty if the
                        data has a test/ or a val/. Of that data `evaluate` uses these images and no others
 metrics.csv            one row for each epoch: identical for identical trainings
@@ -39,6 +40,7 @@ METRICS = "metrics.csv"
 RECORDS = "metrics.jsonl"
 WEIGHTS = {"last": "last.safetensors", "best": "best.safetensors"}
 REPORT = "report.html"
+IMAGES = "images.json"
 EVENTS = "tensorboard"
 LOCK = ".lock"
 HELD_OUT_SHA256 = "held_out_sha256"  # in its configuration
@@ -115,6 +117,18 @@ class Run:
             return paths
 
     @property
+    def image_hashes(self) -> list[str | None]:
+        """The SHA-256 of each training image; None for one that was not read yet. Raises RunError."""
+        path = self.folder / IMAGES
+        if not path.is_file():
+            return []
+        with _reading(path) as text:
+            hashes = as_list(without_sha256(json.loads(text))["images"])
+            if not all(each is None or isinstance(each, str) for each in hashes):
+                raise ValueError("not a list of hashes")
+            return hashes
+
+    @property
     def history(self) -> History:
         """The completed epochs, at least one. Raises RunError."""
         path = self.folder / RECORDS
@@ -169,6 +183,11 @@ class Run:
                 f"{path}: {path.stat().st_size:,} bytes, too few for {name} with {len(config.classes)} classes "
                 f"(at least {least:,}). The file or the folder's {CONFIG} is damaged."
             )
+
+
+def images_to_json(hashes: Sequence[str | None]) -> bytes:
+    """Return the content of `images.json`."""
+    return json.dumps(with_sha256({"images": [*hashes]})).encode()
 
 
 def command_to_resume(folder: Path) -> str:

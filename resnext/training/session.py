@@ -13,6 +13,7 @@ import keras
 
 from resnext.data.batches import images_of_batch, images_per_step, steps_per_epoch, training_batches
 from resnext.data.examples import Examples
+from resnext.data.image_hashes import ImageHashes
 from resnext.data.splits import Splits, contents_sha256, fingerprint
 from resnext.distributed import Cluster, shutdown
 from resnext.ending import at_any_end
@@ -26,7 +27,7 @@ from resnext.recipes.recipe import training_preprocessing
 from resnext.runs.config import RunConfig
 from resnext.runs.history import EpochRow
 from resnext.runs.report import draw_report
-from resnext.runs.run import EVENTS, METRICS, RECORDS, WEIGHTS, Run, command_to_resume, is_run
+from resnext.runs.run import EVENTS, IMAGES, METRICS, RECORDS, WEIGHTS, Run, command_to_resume, images_to_json, is_run
 from resnext.training.build import build_network, check_precision, compile_classifier
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoints, other_contents, other_images
@@ -106,10 +107,13 @@ class Session:
         metrics = checkpoint.tensors if checkpoint and self.state.is_within_epoch(self.plan) else None
         stopped = partial(stop.stop_requested, cluster.all_max)
         self.recorder = Recorder(self.plan, self.state, self.saving, stopped, metrics)
+        known = Run(folder, config).image_hashes if checkpoint else []
+        self.hashes = ImageHashes(splits.train, known if len(known) == len(splits.train) else [])
         preprocessing, share = training_preprocessing(config.recipe), (cluster.rank, cluster.processes)
         self.batches = partial(
-            training_batches, splits.train, config.recipe, preprocessing, config.options.seed, workers, share=share
-        )
+            training_batches, splits.train, config.recipe, preprocessing, config.options.seed, workers, share=share,
+            hashes=self.hashes,
+        )  # fmt: skip
 
     def _build_models(self, weights: str | None) -> None:
         config, recipe = self.config, self.config.recipe
@@ -206,6 +210,10 @@ class Session:
         """Return the files of the run after an epoch, with the weights as they are evaluated."""
         history, weights = self.state.history, weights_to_bytes(self.network)
         files = {METRICS: history.to_csv().encode(), RECORDS: history.to_jsonl().encode(), WEIGHTS["last"]: weights}
+        if history.epochs == self.plan.epochs and self.cluster.processes == 1:
+            self.hashes.complete()
+        if self.hashes.is_new:
+            files[IMAGES] = images_to_json(self.hashes.saved())
         return files | ({WEIGHTS["best"]: weights} if history.best is row else {})
 
     def result(self) -> TrainingResult:
