@@ -19,8 +19,8 @@ from support.photos import COLOURS, write_photos
 from support.runs import QUICK, TINY
 
 FILES = {"config.json", "held-out.json", "images.json", "metrics.csv", "metrics.jsonl", "last.safetensors",
-         "best.safetensors", "checkpoints", "learning-curves.png", "confusion-matrix.png", "class-accuracy.png", "worst-mistakes.png",
-         "report.html"}  # fmt: skip
+         "best.safetensors", "checkpoints", "learning-curves.png", "confusion-matrix.png", "class-accuracy.png",
+         "worst-mistakes.png", "report.html"}  # fmt: skip
 
 
 @pytest.mark.once
