@@ -27,6 +27,8 @@ for name, value in {
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell arranges for jobs in the background, and nohup
     signal.signal(signal.SIGINT, signal.default_int_handler)  # processes that tests start would ignore it, too
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 from resnext import evaluate, train  # noqa: E402
 from resnext.log import logger  # noqa: E402

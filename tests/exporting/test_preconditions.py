@@ -1,6 +1,5 @@
 """What an export refuses before it computes: backends, packages, places and names."""
 
-import json
 import re
 import shutil
 
@@ -10,6 +9,7 @@ from resnext import export
 from resnext.errors import ArgumentError
 from resnext.exporting.options import ExportOptions
 from support.exports import NAMES
+from support.runs import change_config
 
 pytest.importorskip("onnx")
 
@@ -33,8 +33,7 @@ def test_another_backend_or_a_missing_package_is_refused(trained, tmp_path, monk
 def with_config(trained, folder, **changes):
     """A copy of the run with another configuration."""
     shutil.copytree(trained[0], folder)
-    path = folder / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    change_config(folder, **changes)
     return folder
 
 

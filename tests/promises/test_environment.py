@@ -1,10 +1,15 @@
 """What other programs leave in the environment changes no command: neither its output nor its status."""
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
 
 import pytest
 
@@ -42,9 +47,10 @@ HARMLESS = {
     "float64": {"keras.json": '{"floatx": "float64"}'},
     "another backend": {"keras.json": '{"backend": "theano"}'},
     "damaged": {"keras.json": '{"backend": '},
+    "nohup": {"SIGINT": "ignored"},  # not a variable: see `support.command`
     "tensorflow": {"TF_CPP_MIN_LOG_LEVEL": "0", "TF_USE_LEGACY_KERAS": "1", "CUDA_VISIBLE_DEVICES": ""},
 }  # fmt: skip
-TOGETHER = ("slurm batch", "kubernetes", "notebook", "terminal", "ci", "python", "locale", "tensorflow")  # fmt: skip
+TOGETHER = ("slurm batch", "kubernetes", "notebook", "terminal", "ci", "python", "locale", "nohup", "tensorflow")
 
 
 def commands(run, colours):
@@ -141,6 +147,26 @@ def test_each_alone_changes_no_command(case, plain, trained, colours, tmp_path):
 def test_each_launcher_alone_loses_no_rows(launcher, plain, trained, colours, tmp_path):
     every = [name for name in plain[0] if name != "train"]
     check(LAUNCHERS[launcher], plain, trained, colours, tmp_path, only=every)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["list", "info", "help", "predict", "compare", "train"])
+def test_a_terminal_of_40_columns_changes_no_status(name, plain, trained, colours, tmp_path):
+    words = [sys.executable, "-m", "resnext", *map(str, commands(trained[0], colours)[name])]
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 40, 0, 0))
+    with subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path) as process:
+        os.close(theirs)
+        printed = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while part := os.read(ours, 65536):
+                printed += part
+    os.close(ours)
+    assert (process.returncode, b"Traceback" in printed, b"resnext: " in printed) == (0, False, name == "train")
+    if name == "train":
+        assert (tmp_path / "run" / "last.safetensors").read_bytes() == (
+            plain[1] / "run" / "last.safetensors"
+        ).read_bytes()
 
 
 @pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "jax", reason="there it trains")

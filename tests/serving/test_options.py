@@ -16,7 +16,7 @@ from resnext.serving.options import ServingOptions
 
 
 @pytest.mark.once
-def test_what_cannot_be_served_is_refused(trained, tmp_path):
+def test_what_cannot_be_served_is_refused(trained, colours, tmp_path):
     assert "no such model" in refusal(resnext("serve", tmp_path / "no"))
     assert refusal(resnext("serve")).startswith("no model. Pass a run, weights, or an exported file")
     assert refusal(resnext("serve", f"a={trained[0]}", f"a={trained[0]}", "--port", 0)) == (
@@ -25,9 +25,13 @@ def test_what_cannot_be_served_is_refused(trained, tmp_path):
     for word in ("ü=x", "a=", "=x", "a b=x"):
         assert refusal(resnext("serve", word)).startswith(f"{word}: must be NAME=MODEL; a name has the letters a to z")
     network = ResNeXt("resnext14_2x4d", input_shape=(32, 32, 3), classes=2)
-    network.layers[-1].bias.assign([np.nan, 0.0])
-    save_weights(network, tmp_path / "nan.safetensors")
-    assert "the network computes values that are not finite" in refusal(resnext("serve", tmp_path / "nan.safetensors"))
+    kernel = network.get_layer("predictions").kernel
+    kernel.assign(np.full(kernel.shape, 3e38, np.float32))  # finite, but not its answers
+    save_weights(network, tmp_path / "large.safetensors")
+    message = f"{tmp_path / 'large.safetensors'}: the network computes values that are not finite. "
+    assert refusal(resnext("serve", tmp_path / "large.safetensors")).startswith(message)
+    photo = next((colours / "test").glob("*/*.png"))
+    assert refusal(resnext("predict", tmp_path / "large.safetensors", photo)).startswith(message)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         message = refusal(resnext("serve", trained[0], "--port", port))

@@ -83,7 +83,8 @@ def _run(arguments: list[str], has_fault: bool, settings: dict[str, str], consta
     for path, descriptor in ((stdout, 1), (stderr, 2)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
     sys.stdout, sys.stderr = (open(descriptor, "w", 1, "utf-8", closefd=False) for descriptor in (1, 2))  # noqa: SIM115
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # the server ignores it
+    is_ignored = settings.get("SIGINT") == "ignored"  # as under `nohup`, and in a shell's background
+    signal.signal(signal.SIGINT, signal.SIG_IGN if is_ignored else signal.default_int_handler)
     os.environ.clear()
     os.environ.update(settings)
     os.chdir(cwd)
