@@ -9,10 +9,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from resnext.errors import ArgumentError, MissingBackendError
+from resnext.errors import ArgumentError, MissingBackendError, OutOfMemoryError
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")  # if Linux has one
 BACKENDS = ("tensorflow", "jax", "torch")
+NO_MEMORY = ("failed to map segment", "annot allocate memory")  # of the loader of shared libraries
 
 
 def installed_backend() -> str:
@@ -31,6 +32,7 @@ def import_keras() -> None:
 
     Raises:
         MissingBackendError: the backend is unknown or not installed.
+        OutOfMemoryError: its libraries do not fit into memory.
     """
     chosen = os.environ.get("KERAS_BACKEND") or BACKENDS[0]
     if chosen not in BACKENDS:
@@ -47,6 +49,10 @@ def import_keras() -> None:
                 f"Keras's backend {chosen} is not installed: pip install 'resnext[cpu]' for TensorFlow, "
                 "or 'resnext[jax]', or 'resnext[torch]'"
             ) from error
+        except (ImportError, MemoryError) as error:
+            if isinstance(error, ImportError) and not any(words in str(error) for words in NO_MEMORY):
+                raise
+            raise OutOfMemoryError(f"not enough memory to load {chosen}. Raise the limit (ulimit -v).") from error
 
 
 def choose_device(device: str | None) -> None:
@@ -86,10 +92,14 @@ def describe_device() -> str:
         names, memory = _accelerators(backend)
         count = f"{len(names)} x " if len(names) > 1 else ""
         return f"{backend} on {count}{names[0]}" + (f", {memory / 1e9:.1f} GB" if memory else "")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     unused = "" if not NVIDIA_DRIVER.exists() else f"; this machine has an NVIDIA GPU, which {backend} does not use"
-    return f"{backend} on the CPU, {cores} cores, {memory / 1e9:.1f} GB{unused}"
+    return f"{backend} on the CPU, {usable_cores()} cores, {memory / 1e9:.1f} GB{unused}"
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _accelerators(backend: str) -> tuple[list[str], int | None]:

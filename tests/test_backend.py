@@ -1,6 +1,7 @@
 """The backend of Keras: which is chosen, what is said where it is missing, and its settings."""
 
 import os
+import resource
 import sys
 
 import pytest
@@ -41,6 +42,17 @@ def test_missing_backend_is_one_line(tmp_path):
     process = fresh_resnext("train", "digits", "--variant", "resnext11_2x4d", "--out", tmp_path / "run",
                             env={"PYTHONPATH": str(tmp_path), "KERAS_BACKEND": "jax"})  # fmt: skip
     assert "backend jax is not installed: pip install 'resnext[cpu]'" in refusal(process)
+
+
+def limit_memory():
+    resource.setrlimit(resource.RLIMIT_AS, (600_000_000, 600_000_000))
+
+
+@pytest.mark.once
+def test_too_little_memory_for_the_libraries_is_one_line(trained, tmp_path):
+    process = fresh_resnext("predict", trained[0], tmp_path, preexec_fn=limit_memory)
+    line = "resnext: not enough memory to load tensorflow. Raise the limit (ulimit -v).\n"
+    assert (process.returncode, process.stderr) == (71, line)
 
 
 @pytest.mark.once

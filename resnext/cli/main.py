@@ -29,7 +29,7 @@ from resnext.cli.spectator import Spectator
 from resnext.cli.training import recipes, resume_command, train_command
 from resnext.cli.weights import convert
 from resnext.distributed import launched
-from resnext.errors import DistributedError, ResNeXtError, RunError, did_you_mean
+from resnext.errors import DistributedError, OutOfMemoryError, ResNeXtError, RunError, did_you_mean
 from resnext.exporting.formats import FORMATS, format_of
 from resnext.files import user_path
 from resnext.log import logger, print_lines
@@ -83,6 +83,10 @@ def main() -> None:
     except Exception as error:
         if interrupts.number:  # TensorFlow turns an interrupt into its own error
             interrupts.leave(exit_code(interrupts.number), "interrupted")
+        if isinstance(error, MemoryError):
+            interrupts.leave(
+                OutOfMemoryError.exit_code, "not enough memory. Raise the limit (ulimit -v), or do less at once."
+            )
         if not isinstance(error, ResNeXtError | OSError):
             raise  # a bug in resnext
         interrupts.leave(getattr(error, "exit_code", 1), str(error))

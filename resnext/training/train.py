@@ -8,12 +8,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from resnext.backend import choose_device, installed_versions
+from resnext.backend import choose_device, installed_versions, usable_cores
 from resnext.data.builtin import BUILTIN
 from resnext.data.check import check_images, drop_unreadable
 from resnext.data.class_folders import alike
@@ -260,8 +259,7 @@ def _open_again(folder: Path, config: RunConfig, data: str | Path | None) -> Dat
 
 def _machine(cluster: Cluster) -> dict[str, str]:
     """Return what decides whether two trainings agree bit for bit."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return installed_versions(cluster.devices) | {CORES: str(cores)}
+    return installed_versions(cluster.devices) | {CORES: str(usable_cores())}
 
 
 def _is_main() -> bool:

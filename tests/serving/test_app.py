@@ -8,7 +8,7 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
-from resnext import explain
+from resnext import explain, predict
 from support.hostile_images import many_scans
 
 pytest.importorskip("starlette")
@@ -33,6 +33,21 @@ def test_a_photo_is_classified_as_predict_does(server, trained, photos):
     for row in given["classes"]:
         (explained,) = explain(trained[0], file, class_name=row["class"])
         np.testing.assert_allclose(row["map"], explained.map, atol=1e-3)
+
+
+@pytest.mark.once
+def test_answers_are_those_of_predict_to_the_bit(server, trained, photos):
+    """With the same engine, whatever batches they are in: JSON has every digit of a float."""
+    files = [file for file, _ in photos]
+    engine = server.json("GET", "/v1/models")["models"][0]["engine"]
+    expected = [dict(row.classes) for row in predict(trained[0], files, engine=engine)]
+
+    def ask(file):
+        given = server.json("POST", "/v1/classify", file.read_bytes())["classes"]
+        return {row["class"]: row["probability"] for row in given}
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert [*pool.map(ask, files)] == expected
 
 
 @pytest.mark.once
