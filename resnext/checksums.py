@@ -9,7 +9,7 @@ import functools
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,23 +36,17 @@ def with_sha256(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def without_sha256(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document without its checksum. Raises ValueError if that belongs to another document."""
-    rest = {name: value for name, value in document.items() if name != SHA256}
-    if SHA256 in document and document[SHA256] != digest_of(rest):
-        raise ValueError(CHANGED)
-    return rest
+    return _without(document, SHA256, digest_of)
 
 
 def with_crc32(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row of a table with a short checksum."""
-    return {**row, CRC32: f"{zlib.crc32(_text_of(row)):08x}"}
+    return {**row, CRC32: _crc32_of(row)}
 
 
 def without_crc32(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row without its checksum. Raises ValueError if that belongs to another row."""
-    rest = {name: value for name, value in row.items() if name != CRC32}
-    if CRC32 in row and row[CRC32] != f"{zlib.crc32(_text_of(rest)):08x}":
-        raise ValueError(CHANGED)
-    return rest
+    return _without(row, CRC32, _crc32_of)
 
 
 def with_tensors_sha256(header: Mapping[str, Any], tensors: bytes) -> dict[str, Any]:
@@ -81,6 +75,17 @@ def _check_tensors(path: Path, size: int, time: int, inode: int) -> None:
             digest.update(part)
     if digest.hexdigest() != metadata[SHA256]:
         raise ValueError(CHANGED)
+
+
+def _without(document: Mapping[str, Any], key: str, checksum_of: Callable[[Any], str]) -> dict[str, Any]:
+    rest = {name: value for name, value in document.items() if name != key}
+    if key in document and document[key] != checksum_of(rest):
+        raise ValueError(CHANGED)
+    return rest
+
+
+def _crc32_of(document: Any) -> str:
+    return f"{zlib.crc32(_text_of(document)):08x}"
 
 
 def _text_of(document: Any) -> bytes:

@@ -8,6 +8,9 @@ those of sysexits.h, which tell schedulers whether to try again.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
+
+LISTED = 10  # names
 
 
 class ResNeXtError(Exception):
@@ -141,6 +144,16 @@ def printable(name: object, limit: int | None = None) -> str:
     text = str(name)
     shown = text if text.isprintable() else repr(text)
     return shown if limit is None or len(shown) <= limit else f"{shown[:limit]}..."
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first ten names, safe for a terminal, and the number of the others.
+
+    >>> listed(["a"] * 12)
+    'a, a, a, a, a, a, a, a, a, a and 2 more'
+    """
+    rest = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
+    return ", ".join(map(printable, names[:LISTED])) + rest
 
 
 def visible(text: str) -> str:

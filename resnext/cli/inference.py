@@ -16,7 +16,7 @@ from tyro.conf import Positional
 from resnext.cli.options import Unchecked, checked
 from resnext.cli.progress import bar
 from resnext.cli.tables import print_line, print_table
-from resnext.errors import ArgumentError, DataError, ImageError, counted, printable
+from resnext.errors import ArgumentError, DataError, ImageError, counted, listed, printable
 from resnext.files import user_path
 from resnext.inference.options import EvaluationOptions, PredictionFormat, PredictionOptions
 
@@ -104,8 +104,7 @@ def _print_evaluation(document: dict[str, Any], model: Model, evaluated: Evaluat
 
     names = absent(evaluated)
     if names:
-        shown = ", ".join(map(printable, names[:10])) + (f" and {len(names) - 10:,} more" if len(names) > 10 else "")
-        print_line(f"no images of {len(names):,} of {len(evaluated.evaluation.classes):,} classes: {shown}")
+        print_line(f"no images of {len(names):,} of {len(evaluated.evaluation.classes):,} classes: {listed(names)}")
     for name, entry in document["metrics"].items():
         print_line(f"{NAMES[name]:18} {metric_text(name, entry)}")
     if model.temperature != 1:

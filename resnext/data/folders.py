@@ -60,10 +60,14 @@ def file_size(file: Path | Member) -> int:
     return file.size if isinstance(file, Member) else file.stat().st_size
 
 
+def open_file(file: Path | Member) -> Any:
+    """Open a file for reading bytes. Raises OSError or ValueError."""
+    return file.open() if isinstance(file, Member) else file.open("rb")
+
+
 def sha256_of(file: Path | Member) -> bytes:
     """Return the SHA-256 of a file. Raises OSError or ValueError."""
-    opened: Any = file.open() if isinstance(file, Member) else file.open("rb")
-    with opened as stream:
+    with open_file(file) as stream:
         return hashlib.file_digest(stream, "sha256").digest()
 
 

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 
 from resnext.data.examples import Examples
-from resnext.data.folders import Member, sha256_of
+from resnext.data.folders import Member, open_file, sha256_of
 
 
 class ImageHashes:
@@ -68,7 +68,7 @@ class HashedFile:
 
     def open(self) -> BinaryIO:
         """Return the content in memory. Raises OSError, and ValueError for another content than before."""
-        with self.image.open() if isinstance(self.image, Member) else self.image.open("rb") as file:
+        with open_file(self.image) as file:
             content = file.read()
         self.take(hashlib.sha256(content).hexdigest())
         return io.BytesIO(content)

@@ -46,10 +46,11 @@ class LiteRt(ExportedFile):
 
 def _check_graph(interpreter: Any) -> None:
     """Raise ValueError if a network does more than those of resnext; nothing of it has run yet."""
-    check_operations((operation["op_name"] for operation in interpreter._get_ops_details()), OPERATIONS)
+    operations = interpreter._get_ops_details()
+    check_operations((operation["op_name"] for operation in operations), OPERATIONS)
     tensors = interpreter.get_tensor_details()
     check_sizes([*map(int, tensor["shape"])] for tensor in tensors)
-    computed = {place for operation in interpreter._get_ops_details() for place in operation["outputs"]}
+    computed = {place for operation in operations for place in operation["outputs"]}
     computed |= {end["index"] for end in interpreter.get_input_details()}
     constants = (tensor for tensor in tensors if tensor["index"] not in computed and tensor["shape"].size)
     check_finite((tensor["name"], interpreter.get_tensor(tensor["index"])) for tensor in constants)

@@ -26,14 +26,14 @@ class OnnxRuntime(ExportedFile):
     def open(self, source: Path | bytes) -> tuple[dict[str, str], dict[str, list[Any]]]:
         import onnxruntime
 
-        if isinstance(source, Path):
-            _check_graph(source)
         onnxruntime.set_default_logger_severity(3)  # errors only, which are also raised
-        content = source if isinstance(source, bytes) else str(source)
+        content = source if isinstance(source, bytes) else source.read_bytes()  # once: what is checked is what runs
+        if isinstance(source, Path):
+            _check_graph(content)
         self.session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
         metadata = self.session.get_modelmeta().custom_metadata_map
         if isinstance(source, Path) and LENGTH in metadata:
-            check_sha256(metadata, memoryview(source.read_bytes())[: int(metadata[LENGTH])])
+            check_sha256(metadata, memoryview(content)[: int(metadata[LENGTH])])
         self.names = [output.name for output in self.session.get_outputs()]
         ends = (*self.session.get_inputs(), *self.session.get_outputs())
         return metadata, {each.name: each.shape for each in ends}
@@ -42,15 +42,15 @@ class OnnxRuntime(ExportedFile):
         return dict(zip(self.names, self.session.run(self.names, {"images": images}), strict=True))
 
 
-def _check_graph(path: Path) -> None:
+def _check_graph(content: bytes) -> None:
     """Raise ValueError, or an error of onnx's, if a network does more than those of resnext."""
     import onnx
     from onnx import numpy_helper, shape_inference
 
-    model = onnx.load(path, load_external_data=False)
+    model = onnx.load_from_string(content)
     graph = model.graph
     ours = [node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}" for node in graph.node]
-    check_operations([*ours, *(function.name for function in model.functions)], "" if model.functions else OPERATIONS)
+    check_operations([*ours, *(f"{each.domain}.{each.name}" for each in model.functions)], OPERATIONS)
     if (
         any(weight.data_location == onnx.TensorProto.EXTERNAL for weight in graph.initializer)
         or graph.sparse_initializer

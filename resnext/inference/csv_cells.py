@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
-from typing import IO, Any, TypeVar
+from collections.abc import Sequence
+from typing import IO, TypeVar
 
 FORMULAS = ("=", "+", "-", "@")  # begin a formula in a spreadsheet
 CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 T = TypeVar("T")
 
 
-def write_csv(text: IO[str], head: Sequence[str], rows: Iterable[Sequence[object]] = ()) -> Any:
-    """Write comma-separated values, and return the writer for further rows, whose cells must be `safe`."""
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows([safe(cell, name) for cell, name in zip(row, head, strict=True)] for row in rows)
-    return writer
+class CsvTable:
+    """A table of comma-separated values, whose cells are all `safe`.
+
+    Args:
+        text: stream to write it to.
+        columns: their names, which are written first.
+    """
+
+    def __init__(self, text: IO[str], columns: Sequence[str]):
+        self.columns = columns
+        self._writer = csv.writer(text, lineterminator="\n")
+        self._writer.writerow(columns)
+
+    def write(self, row: Sequence[object]) -> None:
+        """Write a row, with a cell for each column."""
+        self._writer.writerow([safe(cell, column) for cell, column in zip(row, self.columns, strict=True)])
 
 
 def safe(cell: T, column: str = "") -> T | str:

@@ -15,7 +15,7 @@ import numpy as np
 from resnext.data.batches import name_of_image, read_image_of
 from resnext.errors import ArgumentError, one_line, printable
 from resnext.files import user_path, write_atomically
-from resnext.inference.csv_cells import write_csv
+from resnext.inference.csv_cells import CsvTable
 from resnext.inference.evaluate import Evaluated
 from resnext.inference.model import Model
 from resnext.metrics.calibration import calibration_error
@@ -215,7 +215,9 @@ def metric_text(name: str, entry: dict[str, Any]) -> str:
 def csv_text(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return rows as comma-separated values."""
     text = io.StringIO()
-    write_csv(text, head, rows)
+    table = CsvTable(text, head)
+    for row in rows:
+        table.write(row)
     return text.getvalue()
 
 

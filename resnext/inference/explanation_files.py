@@ -13,7 +13,7 @@ from PIL import Image
 from resnext.ending import at_any_end
 from resnext.errors import MissingPackageError, one_line, printable
 from resnext.images.preprocessing import Preprocessing
-from resnext.inference.csv_cells import safe, write_csv
+from resnext.inference.csv_cells import CsvTable
 from resnext.inference.evaluation_files import new_folder
 from resnext.inference.explain import Explanation
 from resnext.inference.prediction_files import valid_text
@@ -71,8 +71,7 @@ def write_explanations(
     folder = new_folder(folder)
     sheets = _Sheets(folder)
     with (folder / TABLE).open("w", encoding="utf-8", newline="") as file, at_any_end(file.flush):
-        columns = ("image", "class", "probability", "picture", "error")
-        table = write_csv(file, columns)
+        table = CsvTable(file, ("image", "class", "probability", "picture", "error"))
         try:
             for number, each in enumerate(explanations, 1):
                 path = None
@@ -84,8 +83,7 @@ def write_explanations(
                         np.save(path.with_suffix(".npy"), each.map)
                     sheets.add(each, picture)
                 name, share = valid_text(each.image), each.probability if path else ""
-                row = (name, each.name, share, path and path.name, each.error)
-                table.writerow([safe(cell, column) for cell, column in zip(row, columns, strict=True)])
+                table.write((name, each.name, share, path and path.name, each.error))
                 yield each, path
         finally:
             sheets.draw()

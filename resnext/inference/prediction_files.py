@@ -15,7 +15,7 @@ import numpy as np
 from resnext.ending import at_any_end
 from resnext.errors import ArgumentError, missing_package, printable
 from resnext.files import user_path
-from resnext.inference.csv_cells import safe, write_csv
+from resnext.inference.csv_cells import CsvTable
 from resnext.inference.options import PredictionFormat
 from resnext.inference.predict import BATCH_SIZE, Prediction
 
@@ -158,12 +158,11 @@ class CsvRows(_TextRows):
 
     def __init__(self, text: IO[str], top: int, is_own: bool):
         super().__init__(text, top, is_own)
-        self.columns = list(_columns(top))
-        self.writer = write_csv(text, self.columns)
+        self.table = CsvTable(text, list(_columns(top)))
 
     def write(self, prediction: Prediction) -> None:
         row = _flat(prediction)
-        self.writer.writerow([safe(row.get(name), name) for name in self.columns])
+        self.table.write([row.get(name) for name in self.table.columns])
 
 
 def _columns(top: int) -> dict[str, type]:

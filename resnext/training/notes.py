@@ -12,7 +12,7 @@ import numpy as np
 from resnext.backend import describe_device
 from resnext.data.batches import images_per_step
 from resnext.data.examples import median_aspect
-from resnext.errors import counted, printable
+from resnext.errors import counted, listed
 from resnext.recipes.complete import CompleteRecipe
 from resnext.recipes.names import NAMES, get_recipe
 from resnext.recipes.recipe import Recipe, changed
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 LONG = 1.5  # longer side divided by the shorter one, as in 3:2 photos
 FEW_TO_LEARN = 10  # images of a class
 FEW_TO_EVALUATE = 50  # images
-SHOWN = 10  # classes
 
 
 def about_shapes(sizes: Sequence[tuple[int, int]], fit: str) -> list[str]:
@@ -75,18 +74,21 @@ def about_few(splits: Splits, is_tuning: bool) -> list[str]:
 def about_labels(source: DataSource, splits: Splits) -> list[str]:
     """Return two lines: where the labels come from, and the names of the classes, ten at most."""
     classes = splits.train.classes
-    shown = ", ".join(map(printable, classes[:SHOWN]))
-    rest = f" and {len(classes) - SHOWN:,} more" if len(classes) > SHOWN else ""
-    return [f"labels: {source.labels_from}", f"classes: {shown}{rest}"]
+    return [f"labels: {source.labels_from}", f"classes: {listed(classes)}"]
+
+
+def _run_of(start: str | None) -> Run | None:
+    """Return the run that weights to start from come from, if it is one."""
+    folder = Path(start or "")
+    folder = folder.parent if folder.is_file() else folder
+    return Run.open(folder) if start and is_run(folder) else None
 
 
 def about_weights(start: str | None, recipe: Recipe, source: DataSource, splits: Splits) -> list[str]:
     """Return notes about the run that the weights come from: its data, and how it fits images."""
-    folder = Path(start or "")
-    folder = folder.parent if folder.is_file() else folder
-    if not start or not is_run(folder):
+    run, lines = _run_of(start), []
+    if not run:
         return []
-    lines, run = [], Run.open(folder)
     if run.config.preprocessing.fit != recipe.fit:
         fit = run.config.preprocessing.fit
         lines.append(f"weights: trained with --fit {fit}, but this run uses --fit {recipe.fit}")
@@ -101,14 +103,10 @@ def about_weights(start: str | None, recipe: Recipe, source: DataSource, splits:
 
 def about_start(start: str | None, recipe: Recipe) -> list[str]:
     """Return a line that states how the training differs from that of the run that its weights come from."""
-    folder = Path(start or "")
-    folder = folder.parent if folder.is_file() else folder
-    if not start or not is_run(folder):
+    run = _run_of(start)
+    if not run or not (differs := changes(run.config, recipe=recipe)):
         return []
-    before = Run.open(folder).config
-    if not (differs := changes(before, recipe=recipe)):
-        return []
-    name = before.recipe.name
+    name = run.config.recipe.name
     advice = f"; to train as it did, pass --recipe {name}" if name in NAMES and name != recipe.name else ""
     return [f"weights: their run was trained with {'; '.join(differs)}{advice}"]
 

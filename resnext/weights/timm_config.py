@@ -50,9 +50,8 @@ def read_timm_config(weights: Path) -> TimmConfig:
         if not path.is_file() or path.stat().st_size > MAX_CONFIG:
             return TimmConfig(None, None)
         document = json.loads(path.read_bytes())
-        if not isinstance(document, dict) or not {"architecture", "resnext"} & {
-            *document
-        }:  # another library's, a run's
+        ours_or_timms = isinstance(document, dict) and ("architecture" in document or "resnext" in document)
+        if not ours_or_timms:  # of another library, or of a run
             return TimmConfig(None, None)
         names, own = document.get("label_names"), document.get("resnext")  # of `resnext export --format bundle`
         if own and "sha256" in own and own["sha256"] != _sha256(weights):

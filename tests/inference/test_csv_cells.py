@@ -1,14 +1,13 @@
 """Names from strangers in tables and on the terminal: no spreadsheet computes them, no terminal obeys them."""
 
 import csv
-import io
 import json
 import shutil
 
 import pytest
 
 from resnext.errors import visible
-from resnext.inference.csv_cells import write_csv
+from resnext.inference.evaluation_files import csv_text
 from resnext.inference.predict import Prediction
 from resnext.inference.prediction_files import open_rows
 from support.command import resnext
@@ -41,9 +40,7 @@ def test_predictions_in_csv_are_no_formulas_and_obey_nothing(tmp_path):
 
 
 def test_numbers_of_tables_stay_numbers():
-    text = io.StringIO()
-    write_csv(text, ("class", "value"), [("@a", -0.25), ("b", None)])
-    assert text.getvalue() == "class,value\n'@a,-0.25\nb,\n"
+    assert csv_text(("class", "value"), [("@a", -0.25), ("b", None)]) == "class,value\n'@a,-0.25\nb,\n"
 
 
 def test_a_run_of_a_stranger_does_nothing_to_the_terminal(trained, tmp_path):
