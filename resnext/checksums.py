@@ -56,6 +56,21 @@ def with_tensors_sha256(header: Mapping[str, Any], tensors: bytes) -> dict[str, 
     return {**header, METADATA: {**header[METADATA], SHA256: digest.hexdigest()}}
 
 
+def sha256_in(tensors: bytes) -> str:
+    """Return the checksum inside the content of a safetensors file of resnext."""
+    header = json.loads(tensors[8 : 8 + int.from_bytes(tensors[:8], "little")])
+    return header[METADATA][SHA256]
+
+
+def sha256_of_tensors(path: Path) -> str | None:
+    """Return the checksum inside a safetensors file, unchecked; None in older files. Raises ValueError."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > path.stat().st_size:
+            raise ValueError(CHANGED)
+        return json.loads(file.read(length)).get(METADATA, {}).get(SHA256)
+
+
 def check_tensors(path: Path) -> None:
     """Raise ValueError if a safetensors file has a checksum that belongs to another content."""
     status = path.stat()

@@ -63,6 +63,16 @@ def launched() -> Launch | None:
     return None
 
 
+def is_main() -> bool:
+    """Return whether this process speaks for all processes of a training: it is alone, or has rank 0.
+
+    Raises:
+        DistributedError: the environment variables are not valid.
+    """
+    launch = launched()
+    return not launch or launch.rank == 0
+
+
 def _number(name: str) -> int:
     text = os.environ[name]
     if not text.isdecimal():

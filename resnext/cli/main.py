@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import importlib.util
 import io
@@ -28,8 +27,7 @@ from resnext.cli.serve import serve
 from resnext.cli.spectator import Spectator
 from resnext.cli.training import recipes, resume_command, train_command
 from resnext.cli.weights import convert
-from resnext.distributed import launched
-from resnext.errors import DistributedError, OutOfMemoryError, ResNeXtError, RunError, did_you_mean
+from resnext.errors import OutOfMemoryError, ResNeXtError, RunError, did_you_mean
 from resnext.exporting.formats import FORMATS, format_of
 from resnext.files import user_path
 from resnext.log import logger, print_lines
@@ -101,8 +99,6 @@ def _prepare(line: CommandLine) -> None:
     print_lines()
     warnings.simplefilter("ignore")  # libraries' warnings are for programmers
     os.environ["MPLBACKEND"] = "Agg"  # plots are files, and a notebook's own backend may be missing here
-    if line.command == "train":
-        _silence_other_ranks()
     if backend := _backend_of_export(line):
         os.environ["KERAS_BACKEND"] = backend
     if not os.environ.get("KERAS_BACKEND"):
@@ -126,14 +122,6 @@ def _check_words(line: CommandLine, available: Mapping[str, object]) -> None:
         option, values = joined
         logger.error(f"{option} {values}: separate values by spaces. Pass {option} {values.replace(',', ' ')}")
         sys.exit(2)
-
-
-def _silence_other_ranks() -> None:
-    """Print the results of a training in its main process (rank 0) only; every process reports its own errors."""
-    with contextlib.suppress(DistributedError):  # reported by the command
-        launch = launched()
-        if launch and launch.rank > 0:
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the end
 
 
 def _backend_of_run(line: CommandLine) -> str | None:

@@ -14,6 +14,7 @@ from tyro.conf import Positional
 
 from resnext.cli.options import Unchecked, checked
 from resnext.cli.tables import print_line, print_table
+from resnext.distributed import is_main
 from resnext.errors import RunError, counted
 from resnext.files import user_path
 from resnext.recipes.recipe import Recipe
@@ -127,6 +128,8 @@ def resume_command(folder: Path) -> Callable[..., None]:
         settings, given = to_recipe(recipe), checked(TrainingOptions, run)
         check_options(folder, config, expected, settings, given)
         if opened.is_finished:
+            if not is_main():
+                return
             best = opened.history.best
             print_line(f"{folder}: {opened.progress}; best validation top-1 {100 * best.validation_accuracy:.2f} % "
                   f"(epoch {best.epoch}). To evaluate it: resnext evaluate {quote(str(folder))} DATA")  # fmt: skip
@@ -139,6 +142,9 @@ def resume_command(folder: Path) -> Callable[..., None]:
 
 
 def _print_result(result: TrainingResult) -> None:
+    """Print the result in the main process of a training."""
+    if not is_main():
+        return
     print_line(
         f"test top-1 {100 * result.test.top(1):.2f} % of {counted(len(result.test.labels), 'image')} (last epoch)"
     )

@@ -135,7 +135,7 @@ class Model:
         """
         self.check_network()
         if self.run:
-            self.run.check_size(self.source)
+            self.run.check_weights(self.source)
         import_keras()
         from resnext.model.classifier import trained_classifiers
 

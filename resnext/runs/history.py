@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from resnext.checksums import with_crc32, without_crc32
 
 TIMES = ("seconds", "images_per_second")  # never the same twice, so not in metrics.csv
+SHA256 = "weights_sha256"
 
 
 class EpochRow(NamedTuple):
@@ -29,14 +30,19 @@ class EpochRow(NamedTuple):
     seconds: float
     images_per_second: float
     temperature: float = 1.0  # calibrates the probabilities of the validation images; 1 in rows of older runs
+    weights_sha256: str | None = None  # checksum in the file of its weights; None in rows of older runs
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> EpochRow:
         """Return the row of a line of `metrics.jsonl`. Raises ValueError or TypeError if it is damaged."""
         row = cls(**without_crc32(document))
-        if any(isinstance(value, bool) or not isinstance(value, int | float) for value in row):
-            raise ValueError("a row must contain only numbers")
+        if any(isinstance(value, bool) or not isinstance(value, int | float) for value in row.numbers().values()):
+            raise ValueError("a row must contain only numbers, and a checksum")
         return row
+
+    def numbers(self) -> dict[str, int | float]:
+        """Return the row without the checksum of its weights."""
+        return {name: value for name, value in self._asdict().items() if name != SHA256}
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,11 @@ class History:
         return max(self.rows, key=lambda row: row.validation_accuracy)
 
     @property
+    def before(self) -> History:
+        """The history without its newest row."""
+        return History(self.rows[:-1])
+
+    @property
     def last(self) -> EpochRow:
         """The newest row."""
         return self.rows[-1]
@@ -83,7 +94,7 @@ class History:
     def to_csv(self) -> str:
         """Return `metrics.csv`: the same text for the same training, and therefore without times."""
         text = io.StringIO()
-        names = [name for name in EpochRow._fields if name not in TIMES]
+        names = [name for name in EpochRow._fields if name not in (*TIMES, SHA256)]
         writer = csv.DictWriter(text, names, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(row._asdict() for row in self.rows)

@@ -14,7 +14,7 @@ from resnext.data.batches import read_image_of
 from resnext.pages import plots
 from resnext.pages.html import classes_table, pairs_table, picture, section, table, write_page
 from resnext.recipes.recipe import changed
-from resnext.runs.history import EpochRow, History
+from resnext.runs.history import History
 from resnext.runs.run import REPORT
 from resnext.variants.complexity import complexity
 
@@ -114,6 +114,6 @@ def _commands(path: Path, config: RunConfig) -> str:
 
 
 def _epochs(history: History) -> str:
-    names = [name.replace("_", " ") for name in EpochRow._fields]
-    rows = [[f"{value:.6g}" for value in row] for row in history.rows]
+    names = [name.replace("_", " ") for name in history.last.numbers()]
+    rows = [[f"{value:.6g}" for value in row.numbers().values()] for row in history.rows]
     return table(names, rows, numbers=range(len(names)))

@@ -26,7 +26,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from resnext.checksums import CHANGED, digest_of, with_sha256, without_sha256
+from resnext.checksums import CHANGED, digest_of, sha256_of_tensors, with_sha256, without_sha256
 from resnext.errors import ArgumentError, RunError, counted
 from resnext.files import user_path, write_atomically
 from resnext.runs.config import RunConfig, as_list
@@ -164,14 +164,14 @@ class Run:
             raise ArgumentError(f"`weights` must be one of best, last. Received: {which!r}")
         return self.folder / WEIGHTS[which]
 
-    def check_size(self, path: Path) -> None:
-        """Refuse a run without weights, or with fewer than its network needs, before memory is allocated for it.
+    def check_weights(self, path: Path) -> None:
+        """Refuse a run whose weights are absent, too few for its network, or of another run or epoch.
 
         Args:
-            path: file of its weights.
+            path: file of its "best" or "last" weights.
 
         Raises:
-            RunError: the weights are absent or too small.
+            RunError: the weights are absent, too small, or not those of the rows.
         """
         config = self.config
         if not path.is_file():
@@ -183,6 +183,21 @@ class Run:
                 f"{path}: {path.stat().st_size:,} bytes, too few for {name} with {len(config.classes)} classes "
                 f"(at least {least:,}). The file or the folder's {CONFIG} is damaged."
             )
+        with _reading(path):
+            found = sha256_of_tensors(path)  # before the rows, which are written before the weights
+        rows = self._rows_of(path) if self.epochs_done and path.name in WEIGHTS.values() else []
+        if rows and found not in {row.weights_sha256 for row in rows}:
+            raise RunError(
+                f"{path}: not the weights of epoch {rows[0].epoch}, which {RECORDS} gives for it: the file comes from "
+                f"another run or epoch. Put the right one back, or pass this file as: {name} --weights {path}"
+            )
+
+    def _rows_of(self, path: Path) -> list[EpochRow]:
+        """Return the rows that a file of weights may belong to; after a kill, its file is an epoch older."""
+        which = "best" if path.name == WEIGHTS["best"] else "last"
+        histories = [history for history in (self.history, self.history.before) if len(history)]
+        rows = [getattr(history, which) for history in histories]
+        return rows if rows[0].weights_sha256 else []
 
 
 def images_to_json(hashes: Sequence[str | None]) -> bytes:
@@ -202,6 +217,21 @@ def command_to_resume(folder: Path) -> str:
 def is_run(folder: Path) -> bool:
     """Return whether a training has begun in the folder; Hugging Face folders have a config.json as well."""
     return (folder / CONFIG).is_file() and not any((folder / name).is_file() for name in HUB_FILES)
+
+
+def run_of_weights(source: str | None) -> Run | None:
+    """Return the run that a source of weights is, or whose file it is; None if it is of another kind.
+
+    Raises:
+        RunError: the weights are not those of the run.
+    """
+    path = user_path(source or "")
+    folder = path.parent if path.is_file() else path
+    if not source or not is_run(folder):
+        return None
+    run = Run.open(folder)
+    run.check_weights(path if path.is_file() else run.weights())
+    return run
 
 
 def check_unused(folder: Path) -> None:

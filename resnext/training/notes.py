@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +16,7 @@ from resnext.recipes.complete import CompleteRecipe
 from resnext.recipes.names import NAMES, get_recipe
 from resnext.recipes.recipe import Recipe, changed
 from resnext.runs.config import RunConfig, changes
-from resnext.runs.run import Run, is_run
+from resnext.runs.run import Run
 from resnext.variants.complexity import complexity
 
 if TYPE_CHECKING:
@@ -77,18 +76,9 @@ def about_labels(source: DataSource, splits: Splits) -> list[str]:
     return [f"labels: {source.labels_from}", f"classes: {listed(classes)}"]
 
 
-def _run_of(start: str | None) -> Run | None:
-    """Return the run that weights to start from come from, if it is one."""
-    folder = Path(start or "")
-    folder = folder.parent if folder.is_file() else folder
-    return Run.open(folder) if start and is_run(folder) else None
-
-
-def about_weights(start: str | None, recipe: Recipe, source: DataSource, splits: Splits) -> list[str]:
+def about_weights(run: Run, recipe: Recipe, source: DataSource, splits: Splits) -> list[str]:
     """Return notes about the run that the weights come from: its data, and how it fits images."""
-    run, lines = _run_of(start), []
-    if not run:
-        return []
+    lines = []
     if run.config.preprocessing.fit != recipe.fit:
         fit = run.config.preprocessing.fit
         lines.append(f"weights: trained with --fit {fit}, but this run uses --fit {recipe.fit}")
@@ -101,10 +91,9 @@ def about_weights(start: str | None, recipe: Recipe, source: DataSource, splits:
     return lines
 
 
-def about_start(start: str | None, recipe: Recipe) -> list[str]:
+def about_start(run: Run, recipe: Recipe) -> list[str]:
     """Return a line that states how the training differs from that of the run that its weights come from."""
-    run = _run_of(start)
-    if not run or not (differs := changes(run.config, recipe=recipe)):
+    if not (differs := changes(run.config, recipe=recipe)):
         return []
     name = run.config.recipe.name
     advice = f"; to train as it did, pass --recipe {name}" if name in NAMES and name != recipe.name else ""

@@ -119,7 +119,8 @@ class Writer:
     def start(self, tensors: Tensors, facts: Facts, files: Mapping[str, bytes], best: str) -> None:
         """Start writing in a thread once the previous checkpoint is written. The tensors must not change later."""
         self.wait()
-        self.pending |= files
+        latest = {**self.pending, **files}
+        self.pending = {name: latest[name] for name in (*files, *self.pending)}  # rows before weights
         self.thread = threading.Thread(target=self._write, args=(tensors, facts, best))
         self.thread.start()
 

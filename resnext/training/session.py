@@ -11,6 +11,7 @@ from pathlib import Path
 
 import keras
 
+from resnext.checksums import sha256_in
 from resnext.data.batches import images_of_batch, images_per_step, steps_per_epoch, training_batches
 from resnext.data.examples import Examples
 from resnext.data.image_hashes import ImageHashes
@@ -190,8 +191,9 @@ class Session:
         try:
             with self._as_evaluated():
                 evaluation = self.evaluate(self.splits.validation)
-                row = self.state.add_row(self.plan, evaluation, trained)
-                files = self._files(row)
+                weights = weights_to_bytes(self.network)
+                row = self.state.add_row(self.plan, evaluation, trained, sha256_in(weights))
+                files = self._files(row, weights)
         except Stopped:
             if not self.stop.raised:
                 self.saving.save(self.classifier)
@@ -206,9 +208,12 @@ class Session:
         batch = min(EVALUATION_BATCH, self.config.recipe.batch_size)
         return evaluate_examples(self.engine, examples, self.config.preprocessing, batch, self.check_stop)
 
-    def _files(self, row: EpochRow) -> dict[str, bytes]:
-        """Return the files of the run after an epoch, with the weights as they are evaluated."""
-        history, weights = self.state.history, weights_to_bytes(self.network)
+    def _files(self, row: EpochRow, weights: bytes) -> dict[str, bytes]:
+        """Return the files of the run after an epoch, in the order of their writing.
+
+        The rows precede the weights, so that the checksum of the weights is always in one of the rows.
+        """
+        history = self.state.history
         files = {METRICS: history.to_csv().encode(), RECORDS: history.to_jsonl().encode(), WEIGHTS["last"]: weights}
         if history.epochs == self.plan.epochs and self.cluster.processes == 1:
             self.hashes.complete()

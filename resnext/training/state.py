@@ -72,13 +72,14 @@ class TrainingState:
         """Return the seconds that this session's part of the epoch has taken."""
         return time.monotonic() - self.started
 
-    def add_row(self, plan: Plan, evaluation: Evaluation, trained: float) -> EpochRow:
+    def add_row(self, plan: Plan, evaluation: Evaluation, trained: float, weights_sha256: str) -> EpochRow:
         """Add the row of an epoch to the history, and return it.
 
         Args:
             plan: plan of the training.
             evaluation: evaluation on the validation images.
             trained: seconds that the steps of this session took.
+            weights_sha256: checksum of the evaluated weights.
 
         Raises:
             TrainingDiverged: the validation loss is not finite.
@@ -95,6 +96,7 @@ class TrainingState:
             seconds=self.seconds(),
             images_per_second=(self.step - self.first) * plan.images / trained,
             temperature=evaluation.temperature,
+            weights_sha256=weights_sha256,
         )
         self.history = self.history.with_row(row)
         return row

@@ -18,7 +18,7 @@ from resnext.data.check import check_images, drop_unreadable
 from resnext.data.class_folders import alike
 from resnext.data.examples import median_side, sample_sizes
 from resnext.data.source import DataSource, open_data
-from resnext.distributed import Cluster, initialize, launched
+from resnext.distributed import Cluster, initialize, is_main, launched
 from resnext.errors import ArgumentError, DataError, RunError
 from resnext.files import user_path
 from resnext.images.decode import read_image
@@ -29,7 +29,7 @@ from resnext.recipes.names import default_recipe, get_recipe
 from resnext.recipes.recipe import Recipe, evaluation_preprocessing
 from resnext.runs.config import RunConfig, TrainingOptions, changes
 from resnext.runs.lock import check_idle, lock
-from resnext.runs.run import CONFIG, Run, check_unused, command_to_resume
+from resnext.runs.run import CONFIG, Run, check_unused, command_to_resume, run_of_weights
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoint_name, other_images, read_checkpoint, read_newest
 from resnext.training.defaults import choose_weights, default_folder, from_scratch, network_of_weights
@@ -90,7 +90,7 @@ def train(
     choose_device(device)
     _check_workers(workers)
     folder = user_path(out) if out else None
-    if folder and _is_main():
+    if folder and is_main():
         check_idle(folder)
         check_unused(folder)
     wanted = options.weights
@@ -108,8 +108,11 @@ def train(
         splits = _check_splits(splits, recipe, options.skip_bad)
         recipe = _complete(recipe, splits, network.image_size, start)
         _log(logging.INFO, *network.reason)
-        _log(logging.WARNING, *about_weights(start, recipe, source, splits), *about_shapes(sizes, recipe.fit))
-        _log(logging.INFO, *about_start(start, recipe), *about_labels(source, splits))
+        if run := run_of_weights(start):
+            _log(logging.WARNING, *about_weights(run, recipe, source, splits))
+            _log(logging.INFO, *about_start(run, recipe))
+        _log(logging.WARNING, *about_shapes(sizes, recipe.fit))
+        _log(logging.INFO, *about_labels(source, splits))
         _log(logging.WARNING, *about_few(splits, wanted is not None), *source.left_out(), *alike(splits.train.classes))
         cluster = initialize()
         from resnext.training.session import train_session
@@ -163,7 +166,7 @@ def resume(
     source = _open_again(folder, config, data)
     with stop_on_signals() as stop, watch_files(stop.fail), _lock(folder):
         stop.outcome = lambda: f"; resume with: {command_to_resume(folder)}"
-        checkpoint = read_newest(folder / CHECKPOINTS) if _is_main() else None
+        checkpoint = read_newest(folder / CHECKPOINTS) if is_main() else None
         if checkpoint:
             _check_same(folder, config, checkpoint.facts)
         splits = _check_splits(source.splits(config.options.draw), config.recipe, config.options.skip_bad)
@@ -228,7 +231,7 @@ def _check_outside(folder: Path, source: DataSource) -> None:
 
 def _log(level: int, *lines: str) -> None:
     """Log lines in the main process only."""
-    for line in lines if _is_main() else ():
+    for line in lines if is_main() else ():
         logger.log(level, line)
 
 
@@ -262,14 +265,9 @@ def _machine(cluster: Cluster) -> dict[str, str]:
     return installed_versions(cluster.devices) | {CORES: str(usable_cores())}
 
 
-def _is_main() -> bool:
-    launch = launched()
-    return not launch or launch.rank == 0
-
-
 def _lock(folder: Path) -> contextlib.AbstractContextManager[None]:
     """Lock the folder for the main process, which writes; the others only read."""
-    return lock(folder) if _is_main() else contextlib.nullcontext()
+    return lock(folder) if is_main() else contextlib.nullcontext()
 
 
 def _broadcast(folder: Path, checkpoint: Checkpoint | None, cluster: Cluster) -> Checkpoint | None:

@@ -24,5 +24,5 @@ def test_records_are_the_rows_with_the_time(run):
         rows = list(csv.DictReader(file))
     for record, row in zip(records, rows, strict=True):
         assert {name: float(value) for name, value in row.items()} == {name: record[name] for name in row}
-        assert record.keys() - row.keys() == {"seconds", "images_per_second"}
+        assert record.keys() - row.keys() == {"seconds", "images_per_second", "weights_sha256"}
         assert record["seconds"] > 0

@@ -11,12 +11,14 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors import safe_open
 
-from resnext import evaluate, train
+from resnext import Run, evaluate, explain, export, predict, train
 from resnext.errors import RunError
+from resnext.weights.save import to_bytes
 from support.command import refusal, resnext
 from support.photos import COLOURS, write_photos
-from support.runs import QUICK, TINY
+from support.runs import QUICK, TINY, change_records, records_of
 
 FILES = {"config.json", "held-out.json", "images.json", "metrics.csv", "metrics.jsonl", "last.safetensors",
          "best.safetensors", "checkpoints", "learning-curves.png", "confusion-matrix.png", "class-accuracy.png",
@@ -49,6 +51,53 @@ def test_last_and_best_are_the_weights_they_say(trained, colours):
         accuracies = [float(row["validation_accuracy"]) for row in csv.DictReader(file)]
     assert evaluate(folder, colours, weights="last").top(1) == pytest.approx(accuracies[-1])
     assert evaluate(folder, colours, weights="best").top(1) == pytest.approx(max(accuracies))
+
+
+def of_another_training(path):
+    """The content of a file of weights with other values, as another training of the same network writes it."""
+    with safe_open(path, "numpy") as file:
+        metadata = {name: value for name, value in file.metadata().items() if name != "sha256"}
+        weights = {name: file.get_tensor(name) * np.float32(1.01) for name in file.keys()}  # noqa: SIM118
+    return to_bytes(weights, metadata)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", ["best", "last"])
+def test_weights_of_another_training_are_refused_at_every_door(trained, colours, tmp_path, name):
+    folder = shutil.copytree(trained[0], tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", "*.png"))
+    path = folder / f"{name}.safetensors"
+    path.write_bytes(of_another_training(path))
+    epoch = getattr(Run.open(folder).history, name).epoch
+    message = (
+        f"{path}: not the weights of epoch {epoch}, which metrics.jsonl gives for it: the file comes from another run "
+        f"or epoch. Put the right one back, or pass this file as: resnext14_2x4d --weights {path}"
+    )
+    image = next(iter(colours.glob("test/*/*.png")))
+    doors = {
+        "evaluate": lambda: evaluate(folder, colours, weights=name),
+        "predict": lambda: [*predict(folder, [image], weights=name)],
+        "explain": lambda: [*explain(folder, [image], weights=name)],
+        "export": lambda: export(folder, tmp_path / "out.onnx", weights=name),
+        "train": lambda: train(colours, weights=path, out=tmp_path / "new"),
+    }
+    for door, use in doors.items():
+        with pytest.raises(RunError) as caught:
+            use()
+        assert str(caught.value) == message, door
+    assert evaluate("resnext14_2x4d", colours, weights=path).top(1) > 0.5
+
+
+@pytest.mark.once
+def test_weights_that_a_kill_left_an_epoch_behind_are_used(trained, colours, tmp_path):
+    folder = shutil.copytree(trained[0], tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", "*.png"))
+    rows = records_of(folder)
+    change_records(folder, [*rows, {**rows[-1], "epoch": 7, "weights_sha256": "0" * 64}])  # written before the weights
+    evaluate(folder, colours, weights="last")
+    change_records(folder, [*rows, *({**rows[-1], "epoch": epoch, "weights_sha256": "0" * 64} for epoch in (7, 8))])
+    with pytest.raises(RunError, match="not the weights of epoch 8"):
+        evaluate(folder, colours, weights="last")
+    change_records(folder, [{k: v for k, v in row.items() if k != "weights_sha256"} for row in rows])
+    evaluate(folder, colours, weights="last")  # as in runs of earlier versions
 
 
 @pytest.mark.once

@@ -40,12 +40,13 @@ def test_small_sets_are_said():
 
 @pytest.mark.once
 def test_another_training_than_that_of_the_weights_is_said(trained):
-    recipe = Run.open(trained[0]).config.recipe
-    assert notes.about_start(str(trained[0]), recipe) == notes.about_start(None, recipe) == []
+    run = Run.open(trained[0])
+    recipe = run.config.recipe
+    assert notes.about_start(run, recipe) == []
     other = dataclasses.replace(recipe, freeze=(1, 2), layer_decay=0.7)
     expected = "weights: their run was trained with freeze: (), not (1, 2); layer_decay: 1.0, not 0.7"
-    assert notes.about_start(str(trained[0] / "best.safetensors"), other) == [expected]
-    (line,) = notes.about_start(str(trained[0]), dataclasses.replace(other, name="finetune"))
+    assert notes.about_start(run, other) == [expected]
+    (line,) = notes.about_start(run, dataclasses.replace(other, name="finetune"))
     assert line.startswith("weights: their run was trained with recipe: 'photos', not 'finetune'; freeze: ()")
     assert line.endswith("; to train as it did, pass --recipe photos")
 
