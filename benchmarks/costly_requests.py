@@ -66,6 +66,20 @@ def run_lengths():
     return b"BM" + struct.pack("<IHHI", offset + len(rows), 0, 0, offset) + header + bytes(1024) + rows
 
 
+def below(limit, side, flat):
+    """Return images just below a limit, each in another format."""
+    flat = flat.resize((side, side))
+    high, dark = Image.new("L", (1, side * side // 2)), Image.fromarray(np.full((side, side), 300, np.uint16))
+    formats = {
+        "WebP": saved(flat, "WEBP", lossless=True, quality=0, method=0),
+        "PNG": saved(flat, "PNG"),
+        "TIFF of 16 bits": saved(dark, "TIFF", compression="tiff_adobe_deflate"),
+        "TIFF, 1 pixel wide": saved(high, "TIFF", compression="tiff_adobe_deflate"),
+        "progressive JPEG": saved(flat.convert("RGB"), "JPEG", progressive=True),
+    }
+    return {f"{name}, below the limit: {limit}": content for name, content in formats.items()}
+
+
 def noise(length):
     side = 3_900
     pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
@@ -102,6 +116,9 @@ def requests(model):
         "JPEG, 64 million pixels, 26 scans": scans(26, SIDE),
         "JPEG, 1 million pixels, 656 scans": scans(656, 1_000),
         "JPEG, 16 million pixels of noise": noise(BODY),
+        **below("costly", 1_410, flat),
+        **below("12 million", 3_460, flat),
+        **below("32 million", 5_650, flat),
         "PPM as text, 16 MiB": b"P3\n1670 1670\n255\n" + b"0 " * (1670 * 1670 * 3),
         "BMP, run lengths of 1": run_lengths(),
         "PNG of 1.4 million parts": many_chunks(),
@@ -118,6 +135,7 @@ def requests(model):
     documents = {
         "JSON of nested lists": b"[" * JSON,
         "JSON of nested objects": b'{"a":' * (JSON // 5),
+        "JSON of 330,000 names": ("{" + ",".join(f'"{i}":0' for i in range(330_000)) + "}").encode(),
         "JSON of small objects": b'{"inputs":[' + b"{}," * ((JSON - 20) // 3) + b"{}]}",
         "JSON of long numbers": b'{"inputs":[' + (digits + b",") * (JSON // 4001 - 1) + b"1]}",
         "shape of 1,000 long numbers": one_tensor("shape", f"[1,{','.join(['9' * 4000] * 1000)}]"),

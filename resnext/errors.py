@@ -165,10 +165,14 @@ def visible(text: str) -> str:
     return text if text.isascii() and text.isprintable() else text.translate(_INVISIBLE)
 
 
-_INVISIBLE = {
+# Control characters, those without a width or that separate lines, and those that turn the direction of writing. The
+# two that join letters or emoji are not among them.
+CONTROLS = {
     code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
-    for code in (*range(10), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-}
+    for code in (*range(32), *range(127, 160), 0x061C, 0x200B, 0x200E, 0x200F, *range(0x2028, 0x202F),
+                 *range(0x2066, 0x206A), 0xFEFF)
+}  # fmt: skip
+_INVISIBLE = {code: escaped for code, escaped in CONTROLS.items() if code != ord("\n")}
 
 
 def counted(number: int, word: str) -> str:

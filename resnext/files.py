@@ -1,19 +1,54 @@
 """Write files that are complete or absent, even after a power failure."""
 
 import contextlib
+import errno
 import glob
+import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from resnext.ending import at_any_end
+from resnext.errors import CONTROLS
+
+_JSON_ESCAPES = {code: f"\\u{code:04x}" for code in CONTROLS if code > 126}  # JSON itself escapes those below
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
     """Return a user's path with `~` expanded, which a shell does not do after `--out=`."""
     return Path(path).expanduser()
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """Return the content of a file; a pipe or a device, which might never end, is none.
+
+    Args:
+        path: its path.
+        most: most bytes that it may have.
+
+    Raises:
+        OSError: it can't be read, is not a regular file, or has more bytes.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for a writer
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        if status.st_size > most:
+            raise OSError(errno.EFBIG, f"{status.st_size:,} bytes; at most {most:,} are read", str(path))
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
+
+
+def to_json(document: Any, indent: int) -> str:
+    """Return JSON for people, too: readable, but without characters that do something to a terminal."""
+    return json.dumps(document, indent=indent, ensure_ascii=False).translate(_JSON_ESCAPES)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -52,6 +52,7 @@ def print_lines() -> None:
     logger.handlers[:] = [LinePrinter()]
     logger.propagate = False
     logging.getLogger("PIL").addHandler(logging.NullHandler())  # its notes on damaged images name no file
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its warnings are for programmers
 
 
 def is_quiet() -> bool:

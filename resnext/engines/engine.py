@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from resnext.distributed import SINGLE, Cluster
-from resnext.errors import missing_package
+from resnext.errors import WeightsError, missing_package
 from resnext.metrics.probabilities import softmax
 
 EngineName = Literal["openvino", "onnxruntime", "keras", "openvino-bfloat16"]  # those that can compute any network
@@ -44,6 +44,15 @@ class Outputs:
     features: np.ndarray | None = None
     kernel: np.ndarray | None = None
     maps: np.ndarray | None = None
+
+    def finite(self, model: str) -> Outputs:
+        """Return these outputs. Raises WeightsError, which names the model, if a logit is not finite."""
+        if not np.isfinite(self.logits).all():
+            raise WeightsError(
+                f"{model}: the network computes values that are not finite, so that its weights are damaged or do not "
+                "belong to it. Pass another model."
+            )
+        return self
 
     def probabilities(self, temperature: float = 1.0) -> np.ndarray:
         """Return float32 (images, classes), calibrated by a temperature if it is not 1."""

@@ -30,7 +30,7 @@ class OnnxRuntime(ExportedFile):
         content = source if isinstance(source, bytes) else source.read_bytes()  # once: what is checked is what runs
         if isinstance(source, Path):
             _check_graph(content)
-        self.session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        self.session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"], enable_fallback=0)
         metadata = self.session.get_modelmeta().custom_metadata_map
         if isinstance(source, Path) and LENGTH in metadata:
             check_sha256(metadata, memoryview(content)[: int(metadata[LENGTH])])

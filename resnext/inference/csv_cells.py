@@ -6,8 +6,9 @@ import csv
 from collections.abc import Sequence
 from typing import IO, TypeVar
 
+from resnext.errors import CONTROLS
+
 FORMULAS = ("=", "+", "-", "@")  # begin a formula in a spreadsheet
-CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 T = TypeVar("T")
 
 

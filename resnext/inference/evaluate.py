@@ -15,7 +15,7 @@ from resnext.data.batches import evaluation_batches, name_of_image
 from resnext.data.check import check_images
 from resnext.data.examples import Examples
 from resnext.data.source import DataSource, open_data
-from resnext.engines.engine import Engine
+from resnext.engines.engine import Engine, Outputs
 from resnext.errors import ArgumentError, DataError, printable
 from resnext.images.preprocessing import Preprocessing
 from resnext.images.views import Views
@@ -102,7 +102,7 @@ def evaluate_model(
     def rows() -> Iterator[np.ndarray]:
         images = 0
         for logits in zip(*streams, strict=True):
-            mean = np.mean(logits, axis=0)
+            mean = Outputs(np.mean(logits, axis=0)).finite(model.name).logits
             yield log_softmax(mean if columns is None else mean[:, columns])
             images += len(mean)
             done(images, len(examples))

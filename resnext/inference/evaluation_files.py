@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from html import escape
@@ -14,7 +13,7 @@ import numpy as np
 
 from resnext.data.batches import name_of_image, read_image_of
 from resnext.errors import ArgumentError, one_line, printable
-from resnext.files import user_path, write_atomically
+from resnext.files import to_json, user_path, write_atomically
 from resnext.inference.csv_cells import CsvTable
 from resnext.inference.evaluate import Evaluated
 from resnext.inference.model import Model
@@ -121,7 +120,7 @@ def write_folder(folder: str | Path, document: dict[str, Any], model: Model, eva
         ArgumentError: the folder has files already.
     """
     folder = new_folder(folder)
-    write_text(folder / EVALUATION, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / EVALUATION, to_json(document, indent=1) + "\n")
     write_text(folder / METRICS, to_csv(document))
     write_text(
         folder / PREDICTIONS, csv_text(("image", "class", "predicted", "probability", "loss", "rank"), _rows(evaluated))

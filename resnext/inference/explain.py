@@ -95,7 +95,7 @@ def _explanations(model: Model, engine: Engine, inputs: Iterable[Input], chosen:
     )
     while part := list(islice(images, BATCH_SIZE)):
         seen = [each.pixels for _, each in part if not isinstance(each, str)]
-        answers = _answers(engine.outputs(np.stack(seen)), chosen) if seen else iter(())
+        answers = _answers(engine.outputs(np.stack(seen)).finite(model.name), chosen) if seen else iter(())
         for image, each in part:
             if isinstance(each, str):
                 yield Explanation(image.name, error=each)

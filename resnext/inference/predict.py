@@ -16,7 +16,7 @@ from resnext.data.batches import reading_threads
 from resnext.data.folders import Member
 from resnext.data.prediction_inputs import Input, Inputs, check_inputs, read_ahead
 from resnext.engines.engine import OutputName
-from resnext.errors import ArgumentError, ImageError, WeightsError, printable
+from resnext.errors import ArgumentError, ImageError, printable
 from resnext.inference.answers import Answers
 from resnext.inference.keywords import PredictionKeywords
 from resnext.inference.model import MANY, Model
@@ -149,11 +149,7 @@ class Classifier:
                 yield Prediction(name, [], image) if isinstance(image, str) else self._prediction(name, *next(rows))
 
     def _rows(self, images: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        outputs = self.engine.outputs(images)
-        if not np.isfinite(outputs.logits).all():
-            raise WeightsError(
-                f"{self.model.name}: the network computes values that are not finite. Pass another model."
-            )
+        outputs = self.engine.outputs(images).finite(self.model.name)
         embeddings = [None] * len(images) if outputs.embedding is None else outputs.embedding
         return zip(outputs.probabilities(self.temperature), embeddings, strict=True)
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import base64
+import html
 from collections.abc import Iterable, Sequence
-from html import escape
 from pathlib import Path
 
+from resnext.errors import visible
 from resnext.files import write_atomically
 from resnext.metrics.evaluation import Evaluation
+
+
+def escape(text: str) -> str:
+    """Return text for HTML, whose control characters are shown."""
+    return html.escape(visible(text))
+
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; }

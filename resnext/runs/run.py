@@ -26,9 +26,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from resnext.checksums import CHANGED, digest_of, sha256_of_tensors, with_sha256, without_sha256
+from resnext.checksums import CHANGED, SHA256, digest_of, sha256_of_tensors, with_sha256, without_sha256
 from resnext.errors import ArgumentError, RunError, counted
-from resnext.files import user_path, write_atomically
+from resnext.files import read_regular, to_json, user_path, write_atomically
 from resnext.runs.config import RunConfig, as_list
 from resnext.runs.history import EpochRow, History
 from resnext.variants.complexity import complexity
@@ -43,6 +43,7 @@ REPORT = "report.html"
 IMAGES = "images.json"
 EVENTS = "tensorboard"
 LOCK = ".lock"
+MAX_DOCUMENT = 2**31  # bytes of one of its documents; those of ImageNet-21k have a tenth
 HELD_OUT_SHA256 = "held_out_sha256"  # in its configuration
 
 
@@ -91,7 +92,7 @@ class Run:
         try:
             document = with_sha256(config.to_json() | {HELD_OUT_SHA256: digest_of([*held_out])})
             for name, content in ((HELD_OUT, held_out), (CONFIG, document)):  # the last file makes it a run
-                text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+                text = to_json(content, indent=2) + "\n"
                 write_atomically(folder / name, text.encode("utf-8", "surrogateescape"))  # a path may contain any bytes
                 run.made.append(folder / name)
         except OSError as error:
@@ -123,7 +124,10 @@ class Run:
         if not path.is_file():
             return []
         with _reading(path) as text:
-            hashes = as_list(without_sha256(json.loads(text))["images"])
+            document = json.loads(text)
+            if SHA256 not in document:
+                raise ValueError("it has no checksum")
+            hashes = as_list(without_sha256(document)["images"])
             if not all(each is None or isinstance(each, str) for each in hashes):
                 raise ValueError("not a list of hashes")
             return hashes
@@ -260,6 +264,6 @@ def list_folder(folder: Path) -> list[Path]:
 def _reading(path: Path) -> Iterator[Any]:
     """Yield the text of a file; turn any failure inside the `with` into a RunError."""
     try:
-        yield path.read_bytes().decode("utf-8", "surrogateescape")
+        yield read_regular(path, MAX_DOCUMENT).decode("utf-8", "surrogateescape")
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise RunError(f"{path}: damaged, or written by another version of resnext ({error}).") from error

@@ -26,6 +26,7 @@ from resnext.errors import (
     ImageError,
     OverloadedError,
     RequestError,
+    WeightsError,
     one_line,
     printable,
 )
@@ -114,6 +115,9 @@ def _inference(endpoint: Callable[[Request, ServedModel, bytes, float], Awaitabl
             response = refused(503, "this server is shutting down", {"retry-after": "1"})
         except (DeadlineError, TimeoutError):
             response = refused(504, f"not answered within {service.options.deadline:g} s")
+        except WeightsError as error:
+            logger.error(str(error))
+            response = refused(500, f"{served.name}: the network computes values that are not finite")
         except ClientDisconnect:
             response = refused(400, "the client disconnected")
         except Exception as error:  # a bug; the server continues

@@ -1,11 +1,12 @@
-"""Decoding of uploaded images in threads: usual photos in all of them, costly ones in a thread of their own."""
+"""Decoding of uploaded images in threads: small ones in all of them, larger ones in others, the cheapest first."""
 
 from __future__ import annotations
 
+import asyncio
 import io
 import math
-import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -15,7 +16,8 @@ from resnext.data.batches import reading_threads
 from resnext.errors import DeadlineError, OverloadedError
 from resnext.images.decode import decoding_cost
 from resnext.images.preprocessing import Preprocessing
-from resnext.serving.limits import COSTLY, COSTLY_PER_SECOND, MAX_COSTLY
+from resnext.serving.earliest_first import EarliestFirst
+from resnext.serving.limits import COSTLY, COSTLY_PER_SECOND, MAX_COSTLY, SHARERS
 
 
 class Seen(NamedTuple):
@@ -29,16 +31,19 @@ class Seen(NamedTuple):
 
 
 class Decoder:
-    """Decodes the files of requests in threads, so that nobody who sends costly ones holds up usual photos."""
+    """Decodes the files of requests in threads, so that nobody who sends costly ones holds up cheaper ones.
+
+    Files that are not small have threads of their own. There, each is due when it would be done if as many clients as
+    `SHARERS` sent one like it at the same time, and the file that is due first is decoded first.
+    """
 
     def __init__(self):
         self.usual = ThreadPoolExecutor(max(2, reading_threads()), "decode")
-        self.costly = ThreadPoolExecutor(1, "decode-costly")
-        self.waiting = 0  # cost of the files that the second one decodes, or will
-        self._lock = threading.Lock()
+        self.costly = EarliestFirst(max(1, reading_threads() - 1), "decode-costly")
+        self.waiting: list[tuple[float, int]] = []  # when the requests in those threads are due, and what they cost
 
-    def decode(self, files: list[bytes], preprocessing: Preprocessing, until: float) -> Future[Seen | int]:
-        """Read image files unless they are costly; then return what they cost.
+    def decode(self, files: list[bytes], preprocessing: Preprocessing, until: float) -> Future[Seen | list[int]]:
+        """Read image files unless they are costly; then return what each costs.
 
         Args:
             files: contents of the files.
@@ -47,29 +52,41 @@ class Decoder:
         """
         return self.usual.submit(_read_usual, files, preprocessing, until)
 
-    def decode_costly(self, files: list[bytes], preprocessing: Preprocessing, until: float, cost: int) -> Future[Seen]:
-        """Read costly image files, one after another. Raises OverloadedError if too many are waiting.
+    async def decode_costly(
+        self, files: list[bytes], preprocessing: Preprocessing, until: float, costs: Sequence[int]
+    ) -> Seen:
+        """Read costly image files, one after another.
 
         Args:
             files, preprocessing, until: as in `decode`.
-            cost: what they cost.
+            costs: what each costs.
+
+        Raises:
+            OverloadedError: too much is due before them.
+            ImageError, DeadlineError: as in `read_files`.
         """
-        with self._lock:
-            if self.waiting and self.waiting + cost > MAX_COSTLY:
-                raise OverloadedError(math.ceil(self.waiting / COSTLY_PER_SECOND))
-            self.waiting += cost
-        reading = self.costly.submit(read_files, files, preprocessing, until)
-        reading.add_done_callback(lambda _: self._leave(cost))
-        return reading
+        cost, due = sum(costs), _due(sum(costs))
+        ahead = sum(other for earlier, other in self.waiting if earlier <= due)
+        if ahead and ahead + cost > MAX_COSTLY:
+            raise OverloadedError(math.ceil(ahead / COSTLY_PER_SECOND))
+        self.waiting.append((due, cost))
+        try:
+            seen = [
+                await asyncio.wrap_future(self.costly.submit(_due(each), read_files, [file], preprocessing, until))
+                for file, each in zip(files, costs, strict=True)
+            ]
+        finally:
+            self.waiting.remove((due, cost))
+        return Seen(np.concatenate([each.pixels for each in seen]), seen[0].part)
 
     def close(self) -> None:
         """Accept no more files; those that are being read end on their own."""
-        for threads in (self.usual, self.costly):
-            threads.shutdown(wait=False, cancel_futures=True)
+        self.usual.shutdown(wait=False, cancel_futures=True)
+        self.costly.close()
 
-    def _leave(self, cost: int) -> None:
-        with self._lock:
-            self.waiting -= cost
+
+def _due(cost: int) -> float:
+    return time.monotonic() + SHARERS * cost / COSTLY_PER_SECOND
 
 
 def read_files(files: list[bytes], preprocessing: Preprocessing, until: float) -> Seen:
@@ -86,6 +103,6 @@ def read_files(files: list[bytes], preprocessing: Preprocessing, until: float) -
     return Seen(np.stack(prepared), parts[0])
 
 
-def _read_usual(files: list[bytes], preprocessing: Preprocessing, until: float) -> Seen | int:
-    cost = sum(decoding_cost(io.BytesIO(content)) for content in files)
-    return cost if cost > COSTLY else read_files(files, preprocessing, until)
+def _read_usual(files: list[bytes], preprocessing: Preprocessing, until: float) -> Seen | list[int]:
+    costs = [decoding_cost(io.BytesIO(content)) for content in files]
+    return costs if sum(costs) > COSTLY else read_files(files, preprocessing, until)

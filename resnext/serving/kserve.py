@@ -19,7 +19,7 @@ import numpy as np
 
 from resnext.errors import RequestError
 from resnext.metrics.probabilities import most_probable
-from resnext.serving.limits import MAX_JSON
+from resnext.serving.limits import MAX_JSON, MAX_STRINGS
 
 VERSION = "1"
 HEADER_LENGTH = "inference-header-content-length"
@@ -131,6 +131,8 @@ def _length(header_length: str, most: int) -> int:
 
 
 def _json(text: bytes) -> dict[str, Any]:
+    if text.count(b'"') > 2 * MAX_STRINGS or text.count(b"{") > MAX_STRINGS:  # they take longest to parse
+        raise RequestError(f"the JSON has {MAX_STRINGS:,} strings and as many objects at most")
     gc.disable()  # it would look through a million lists again and again: five times as long
     try:
         document = json.loads(text)
@@ -208,6 +210,8 @@ def _pixels(values: list[Any] | bytes, shape: list[int]) -> np.ndarray:
         try:
             for _ in shape[1:]:
                 if values and isinstance(values[0], list) and len(values) <= count:
+                    if len({len(each) for each in values}) > 1:
+                        raise ValueError("rows of different lengths")
                     values = list(chain.from_iterable(values))  # TypeError for a number among lists
             values = bytes(values)
         except (TypeError, ValueError) as error:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from resnext.errors import ArgumentError, WeightsError, one_line
+from resnext.errors import ArgumentError, one_line
 from resnext.inference.model import Model
 from resnext.serving.batcher import Batcher
 from resnext.serving.metrics import Metrics
@@ -74,8 +74,7 @@ class ServedModel:
         signature = _signature(model)
         (engine,) = model.engines(outputs=("logits", "maps") if model.has_maps else ("logits",))
         size = model.preprocessing.size
-        if not np.isfinite(engine.outputs(np.zeros((1, size, size, 3), np.uint8)).logits).all():
-            raise WeightsError(f"{self.source}: the network computes values that are not finite. Serve another model.")
+        engine.outputs(np.zeros((1, size, size, 3), np.uint8)).finite(self.source)
         pace = measure_pace(engine.outputs, size, self.options.batch_size)
         batcher = Batcher(engine.outputs, pace, self.options.queue, self.options.deadline, self._count)
         self.metrics.waiting.labels(self.name).set_function(lambda: self.loaded.batcher.admitted)

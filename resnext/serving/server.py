@@ -22,6 +22,7 @@ from resnext.errors import ArgumentError
 from resnext.serving.app import build_app
 from resnext.serving.limits import (
     BACKLOG,
+    EXTENSION,
     FREE_CHUNKS,
     HEADER_SECONDS,
     KEEP_ALIVE,
@@ -136,8 +137,9 @@ class _Protocol(H11Protocol):
             self._counted, self._lines, self._bytes = self.cycle, 0, 0
         if not is_body or all(name != b"transfer-encoding" for name, _ in self.headers):
             return False
-        self._lines += piece.count(b"\r\n")  # two for each chunk
-        self._bytes += len(piece)
+        lines = piece.split(b"\r\n")
+        self._lines += len(lines) - 1  # two for each chunk
+        self._bytes += sum(len(line) for line in lines if b";" not in line[:EXTENSION])  # extensions do not count
         return self._lines > 2 * (FREE_CHUNKS + self._bytes // LEAST_CHUNK)
 
     def _refuse_chunks(self) -> None:

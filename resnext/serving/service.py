@@ -57,6 +57,7 @@ class Service:
             DeadlineError: the deadline has passed.
             ImageError: an image can't be read.
             RequestError: the pixels do not have the network's size.
+            WeightsError: the network's answers are not finite.
         """
         loaded, ahead = _admitted(served, len(images))
         admitted, until = time.monotonic(), started + self.options.deadline
@@ -64,7 +65,7 @@ class Service:
         try:
             seen = await asyncio.wrap_future(reading)
             if isinstance(seen, Seen):
-                outputs = await asyncio.wrap_future(loaded.batcher.submit(seen.pixels, until))
+                outputs = await self._answered(loaded, seen, until)
                 loaded.batcher.measure(ahead, time.monotonic() - admitted)
                 return loaded.model, seen, outputs
         finally:  # room is released when the thread ends, even if nobody waits any more
@@ -72,23 +73,29 @@ class Service:
         return await self._compute_costly(served, loaded, list(images), until, seen)
 
     async def _compute_costly(
-        self, served: ServedModel, loaded: Loaded, files: list[bytes], until: float, cost: int
+        self, served: ServedModel, loaded: Loaded, files: list[bytes], until: float, costs: list[int]
     ) -> tuple[Model, Seen, Outputs]:
-        """Read costly images, and only then take the room that usual photos need."""
-        seen = await asyncio.wrap_future(self.decoder.decode_costly(files, loaded.model.preprocessing, until, cost))
+        """Read costly images, and only then take the room that small ones need."""
+        seen = await self.decoder.decode_costly(files, loaded.model.preprocessing, until, costs)
         again, _ = _admitted(served, len(files))
         try:
             if again is not loaded:  # replaced by another network, which may see other parts of them
                 raise OverloadedError(1)
-            return loaded.model, seen, await asyncio.wrap_future(loaded.batcher.submit(seen.pixels, until))
+            return loaded.model, seen, await self._answered(loaded, seen, until)
         finally:
             again.batcher.leave(len(files))
 
-    def _read(self, images: np.ndarray | list[bytes], preprocessing: Preprocessing, until: float) -> Future[Seen | int]:
-        """Return the images as the network sees them, or the cost of files that are costly to read."""
+    async def _answered(self, loaded: Loaded, seen: Seen, until: float) -> Outputs:
+        outputs = await asyncio.wrap_future(loaded.batcher.submit(seen.pixels, until))
+        return outputs.finite(loaded.model.name)
+
+    def _read(
+        self, images: np.ndarray | list[bytes], preprocessing: Preprocessing, until: float
+    ) -> Future[Seen | list[int]]:
+        """Return the images as the network sees them, or the costs of files that are costly to read."""
         if isinstance(images, list):
             return self.decoder.decode(images, preprocessing, until)
-        reading: Future[Seen | int] = Future()
+        reading: Future[Seen | list[int]] = Future()
         if images.shape[1] == preprocessing.size:
             reading.set_result(Seen(images))
         else:  # the model was replaced by one with a different size

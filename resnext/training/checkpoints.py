@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from resnext.errors import DamagedCheckpointError
-from resnext.files import sync_folder, write_durably
+from resnext.files import read_regular, sync_folder, write_durably
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ STATE = "state.safetensors"
 FACTS = "facts.json"
 KEEP = 2  # the newest ones, in addition to that of the best epoch
 FORMAT = 1
+MAX_FACTS = 2**28  # bytes; a row of an epoch has some hundreds
 
 Tensors = dict[str, np.ndarray]
 Facts = dict[str, Any]
@@ -110,7 +111,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     from safetensors.numpy import load
 
-    outer = json.loads((path / FACTS).read_bytes())
+    outer = json.loads(read_regular(path / FACTS, MAX_FACTS))
     if not isinstance(outer, dict) or outer.get("format") != FORMAT:
         raise ValueError(f"{FACTS} belongs to another version")
     if _digest(outer["facts"]) != outer["sha256"]:
@@ -118,7 +119,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     facts = json.loads(outer["facts"])
     if path.name != checkpoint_name(facts["step"], facts["epochs"]):
         raise ValueError(f"{FACTS} belongs to another checkpoint")
-    state = (path / STATE).read_bytes()
+    size, _ = facts["state"]
+    state = read_regular(path / STATE, size)
     if [len(state), hashlib.sha256(state).hexdigest()] != facts["state"]:
         raise ValueError(f"{STATE} is not intact")
     return Checkpoint(load(state), facts)

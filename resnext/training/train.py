@@ -157,7 +157,8 @@ def resume(
     0.9912
     """
     folder = user_path(folder)
-    config = Run.open(folder).config
+    run = Run.open(folder)
+    config = run.config
     if keywords:
         recipe, options = with_keywords("resume", keywords, recipe or config.recipe, options or config.options)
     choose_device(device)
@@ -170,7 +171,7 @@ def resume(
         if checkpoint:
             _check_same(folder, config, checkpoint.facts)
         splits = _check_splits(source.splits(config.options.draw), config.recipe, config.options.skip_bad)
-        if splits.train.classes != config.classes:
+        if splits.train.classes != config.classes or [*splits.held_out] != run.held_out:
             raise DataError(other_images(str(source)))
         cluster = initialize()
         from resnext.training.session import train_session

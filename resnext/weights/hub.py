@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 HUB = "hf:"
 FOLDER_FILES = ("best.safetensors", *HUB_FILES)  # including those of a run
+RUN_FILES = ("held-out.json", "metrics.jsonl")
 _NOT_A_REPOSITORY = "hf:{}: not a repository name. Pass hf:OWNER/NAME, such as hf:timm/resnext50_32x4d.a1_in1k."
 
 
@@ -66,6 +67,11 @@ def find_file(source: str | Path, variant: Variant | None = None) -> tuple[Path,
 
 
 def _file_in(folder: Path) -> Path:
+    if any((folder / name).exists() for name in RUN_FILES) and not (folder / HUB_CONFIG).is_file():
+        raise WeightsError(
+            f"{folder}: a run folder whose {HUB_CONFIG} is missing or no file. Put it back, or pass one of its files "
+            "of weights."
+        )
     for name in FOLDER_FILES:
         if (folder / name).is_file():
             return folder / name

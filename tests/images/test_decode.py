@@ -251,7 +251,7 @@ def test_photos_of_phones_are_decoded_at_a_fraction(tmp_path, side):
     image.paste(200, (0, 0, side // 2, side))
     path = saved(image, tmp_path / "a.jpg")
     check_header(path)
-    assert decoding_cost(path) == side**2
+    assert decoding_cost(path) == side**2 // 4
     for pixels in (read_image(path), read_with_format(path)[0]):
         assert pixels.shape == (side // 2, side // 2, 3)
         assert pixels[0, [0, -1], 0].tolist() == [200, 40]
@@ -277,7 +277,7 @@ def test_scans_beyond_the_usual_are_limited_by_what_they_cost(tmp_path, scans, s
     path.write_bytes(many_scans(scans, side))
     if is_read:
         assert read_image(path).shape == (side, side, 3)
-        assert decoding_cost(path) == (scans - 16) * side**2
+        assert decoding_cost(path) == (scans - 16) * side**2 // 4
     else:
         for read in (read_image, decoding_cost, Preprocessing(32, 32).load):
             refusal(path, "177 scans of 4,000,000 pixels take too long to decode; save it as a plain JPEG$", read)

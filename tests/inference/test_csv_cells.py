@@ -29,7 +29,7 @@ def test_predictions_in_csv_are_no_formulas_and_obey_nothing(tmp_path):
         read = list(csv.DictReader(file))
     assert [row["image"] for row in read] == [
         f"./{FORMULA}", "./-rf.png", "./+1.jpg", "./@2x.png", "./ =a.png", "a=b.png", "a\\x0ab.png",
-        "\\x1b]0;owned\\x07\u202egnp.exe", "./a.png", "x.png",
+        "\\x1b]0;owned\\x07\\u202egnp.exe", "./a.png", "x.png",
     ]  # fmt: skip
     assert {row["answer"] for row in read[:-1]} == {row["class_1"] for row in read[:-1]} == {f"'{FORMULA}"}
     assert read[-1]["error"] == "'-bad"
@@ -61,4 +61,5 @@ def test_a_run_of_a_stranger_does_nothing_to_the_terminal(trained, tmp_path):
 
 def test_lines_stay_lines():
     assert visible("a\x1b[2J\nb\tc\u202e\x9b") == "a\\x1b[2J\nb\\x09c\\u202e\\x9b"
+    assert visible("a\u200b\u2028\ufeff\u200d") == "a\\u200b\\u2028\\ufeff\u200d"
     assert visible("Größe 猫 \N{CAT FACE}\n") == "Größe 猫 \N{CAT FACE}\n"

@@ -285,8 +285,13 @@ def lose(path: Path, before: Path) -> None:
     (path / STATE).unlink()
 
 
+def replace_by_pipe(path: Path, before: Path) -> None:
+    (path / STATE).unlink()
+    os.mkfifo(path / STATE)
+
+
 @pytest.mark.once
-@pytest.mark.parametrize("damages", [(swap, halve), (lose, empty)])
+@pytest.mark.parametrize("damages", [(swap, halve), (lose, empty), (replace_by_pipe, halve)])
 def test_damaged_checkpoints_are_put_aside(damages, damaged, whole):
     newest, second, third = checkpoints(damaged / FOLDER)
     for damage, path, before in zip(damages, (newest, second), (second, third), strict=True):
@@ -367,6 +372,15 @@ def test_an_edited_configuration_is_refused(damaged):
         f"{damaged}: its checkpoint belongs to another training (classes: ['blue', 'green', 'red'] then, ['blue', "
         "'green', 'yellow'] now; momentum: 0.9 then, 0.5 now). Restore its config.json."
     ]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("name", "content"), [("held-out.json", '["red/000.png"]'), ("images.json", '{"images": ["0"]}')]
+)
+def test_an_edited_list_of_images_is_refused(damaged, name, content):
+    (damaged / name).write_text(content)
+    assert f"{name}: damaged, or written by another version" in refusal(resnext("train", "--resume", damaged))
 
 
 @pytest.mark.once

@@ -1,6 +1,8 @@
 """The configuration of a run: damaged or unreadable, it is refused."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,28 @@ def test_damaged_runs_are_refused(trained, colours, tmp_path):
     assert "best.safetensors: no such weights file" in refusal(
         resnext("predict", tmp_path, colours / "test" / "red" / "000.png")
     )
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("make", [Path.unlink, lambda path: (path.unlink(), path.mkdir())], ids=["missing", "folder"])
+def test_a_run_without_its_configuration_is_not_taken_for_weights(trained, colours, tmp_path, make):
+    """Its training images would be evaluated."""
+    folder = shutil.copytree(trained[0], tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", "*.png"))
+    make(folder / "config.json")
+    assert refusal(resnext("evaluate", folder, colours)) == (
+        f"{folder}: a run folder whose config.json is missing or no file. Put it back, or pass one of its files of "
+        "weights."
+    )
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", ["held-out.json", "metrics.jsonl"])
+def test_a_pipe_in_a_run_is_refused(trained, tmp_path, name):
+    folder = shutil.copytree(trained[0], tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", "*.png"))
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(RunError, match=r"held-out.json: damaged, .*not a regular file|has no metrics.jsonl"):
+        print(Run.open(folder).held_out, Run.open(folder).history)
 
 
 @pytest.mark.once

