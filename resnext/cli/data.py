@@ -59,6 +59,7 @@ def check_data(
 
     with bar("checking") as done:
         report = check_data(data, follow_links=follow_links, done=done)
+    print_line(f"labels: {report.labels_from}")
     _print_counts(report)
     for part in report.parts:
         formats = ", ".join(f"{count:,} {name}" for name, count in part.formats.items())

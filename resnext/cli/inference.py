@@ -73,6 +73,9 @@ def evaluate(
     source = open_data_for(data, options.follow_links, *filter(None, (opened, other)))
     examples, others = comparable_examples(opened, other, source) if other else (examples_for(opened, source), None)
     folder = None if out is None else new_folder(out)
+    logger.info(f"labels: {source.origin(source.evaluated)}")
+    for words in source.left_out():
+        logger.warning(words)
     with bar("evaluating") as done:
         evaluated = evaluate_model(opened, examples, options, done)
     document = to_document(opened, data, evaluated)

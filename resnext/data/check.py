@@ -116,6 +116,7 @@ class DataReport:
     contradictions: tuple[Pair, ...]  # two images of one part with the same pixels and different classes
     bad: tuple[str, ...]  # "PATH: reason" of each image that can't be read
     left_out: tuple[str, ...] = ()  # unused files, by kind
+    labels_from: str = ""  # where the labels come from, in words
 
     @property
     def images(self) -> int:
@@ -164,6 +165,7 @@ def check_data(
         tuple(pair for part in parts for pair in part.contradictions),
         tuple(fault for part in parts for fault in part.bad),
         (*source.left_out(), *alike(train.examples.classes if train else ())),
+        source.labels_from,
     )
 
 

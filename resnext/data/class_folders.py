@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import os
+import re
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -12,9 +15,10 @@ import numpy as np
 
 from resnext.data.examples import Examples
 from resnext.data.folders import Folder, Member, composed, is_image_name, shown
-from resnext.data.labels.label_files import find_label_file, read_labels
+from resnext.data.labels.label_files import find_label_file, listed_classes, read_labels
 from resnext.data.labels.tables import images_below
 from resnext.data.layout import IMAGES, LAYOUTS, has_images, images_of_flat_part
+from resnext.data.parts import part_named
 from resnext.errors import DataError, printable
 
 
@@ -25,7 +29,7 @@ def labelled(part: Folder, root: Folder, classes: Sequence[str]) -> Examples:
         return examples_of_folders(images_by_class(part, may_be_empty=True), classes, part)
     images = [name for name, folder in shown(flat).items() if folder is None and is_image_name(name)]
     labels = find_label_file(part, [root])
-    names = read_labels(labels, images, classes)
+    names = read_labels(labels, images, classes, listed_classes([part, root]))
     return Examples([flat.file(name) for name in images], labels_of(names, classes, labels), tuple(classes))
 
 
@@ -41,7 +45,7 @@ def images_by_class(part: Folder, may_be_empty: bool = False) -> dict[str, list[
     if not any(images.values()):
         raise DataError(f"{printable(part)} has no images in class folders; allowed layouts: {LAYOUTS}")
     if not may_be_empty:
-        _check_level(part, folders)
+        _check_level(part, images)
     for name, files in images.items():
         if not files and not may_be_empty:
             raise DataError(f"no images in {printable(f'{part}/{name}')}; add some or remove the folder")
@@ -60,17 +64,42 @@ def folders_in_classes(part: Folder) -> list[str]:
     return [name for folder in folders for name, entry in shown(folder).items() if entry]
 
 
-def _check_level(part: Folder, folders: Mapping[str, Folder]) -> None:
-    """Raise DataError if the folders in the folders may be the classes as well: some have the same names."""
-    counts = Counter(folders_in_classes(part))
-    several = [name for name, count in counts.items() if count > 1]
-    if several and not (len(counts) == 1 and several[0].lower() in IMAGES):
-        tops, below = (", ".join(map(printable, names[:3])) for names in ([*folders], several))
+def _check_level(part: Folder, images: Mapping[str, list[Path | Member]]) -> None:
+    """Raise DataError if folders in the folders may be the classes, or the parts, as well.
+
+    They may be the classes if their names occur in several folders, unless most images are elsewhere, or if one has the
+    name of another folder.
+    """
+    below = Counter((top, names) for top, files in images.items() for names in _folders_below(part, top, files))
+    tops: dict[str, set[str]] = {}  # the folders in `part` that have a folder of this name
+    for top, names in below:
+        for name in names:
+            tops.setdefault(name, set()).add(top)
+    several = {name for name, found in tops.items() if len(found) > 1}
+    within = sum(count for (_, names), count in below.items() if several & {*names})
+    is_most = 2 * within >= sum(below.values()) or all(names for _, names in below)
+    same = {name for name, found in tops.items() if {_compared(top) for top in images if top not in found} & {name}}
+    parts = {name for name in tops if part_named(name)}
+    if found := sorted(same or parts or (several if is_most else set())):
+        what, end = ("parts", " the parts") if found[0] in parts else ("classes", "")
+        names, inner = (", ".join(map(printable, each[:3])) for each in ([*images], found))
         raise DataError(
-            f"{printable(part)} can be read in two ways: its folders ({tops}) are the classes, or the folders in them "
-            f"({below}) are. Pass the folder whose folders are the classes, such as {printable(part)}/"
-            f"{printable(next(iter(folders)))}, or a table of files and labels"
+            f"{printable(part)} can be read in two ways: its folders ({names}) are the classes, or the folders in them "
+            f"({inner}) are{end}. Pass the folder whose folders are the {what}, such as "
+            f"{printable(f'{part}/{min(tops[found[0]])}')}, or a table of files and labels"
         )
+
+
+def _folders_below(part: Folder, top: str, files: Sequence[Path | Member]) -> Iterator[tuple[str, ...]]:
+    """Yield for each image of a class folder the folders between them, without images/."""
+    start = len(f"{part}/{top}/")
+    for file in files:
+        names = str(file)[start:].split(os.sep if isinstance(file, Path) else "/")[:-1]
+        yield tuple(_compared(name) for name in names if name.lower() not in IMAGES)
+
+
+def _compared(name: str) -> str:
+    return composed(name).casefold()
 
 
 def examples_of_folders(images: dict[str, list[Path | Member]], classes: Sequence[str], where: object) -> Examples:
@@ -96,15 +125,21 @@ def labels_of(names: Iterable[str], classes: Sequence[str], where: object) -> np
 
 
 def alike(classes: Sequence[str]) -> list[str]:
-    """Return a line for each pair of classes that differ only in case, blanks, underscores or hyphens."""
+    """Return a line for each pair of classes that people would take for one."""
     lines, seen = [], {}
     for name in classes:
-        plain = " ".join(composed(name).replace("_", " ").replace("-", " ").split()).casefold()
+        plain = _alike(name)
         if plain in seen:
-            differ = "differ only in case, blanks, underscores or hyphens; are they one class?"
-            lines.append(f"classes: {seen[plain]!r} and {name!r} {differ}")
+            lines.append(f"classes: {seen[plain]!r} and {name!r} look alike; are they one class?")
         seen.setdefault(plain, name)
     return lines
+
+
+def _alike(name: str) -> str:
+    """Return a name without what people overlook: case, width, blanks, invisible characters, marks; or its number."""
+    text = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) not in ("Cf", "Cc"))
+    plain = " ".join(re.sub(r"[_\-'\"`]", " ", text).split()).casefold()
+    return f"{float(plain):g}" if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", plain, re.ASCII) else plain
 
 
 def _with_nearest(name: str, known: Iterable[str]) -> str:

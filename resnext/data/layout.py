@@ -7,14 +7,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from resnext.data.folders import DROPPINGS, Folder, Member, is_image_name, is_label_file, shown
+from resnext.data.folders import DROPPINGS, Folder, Member, is_image_name, is_label_file, is_table, shown
 from resnext.data.labels.label_files import find_label_file
 from resnext.data.labels.tables import find_table, names_only
-from resnext.data.parts import PARTS, part_named
+from resnext.data.parts import PARTS, part_named, part_within
 from resnext.errors import DataError, printable
 from resnext.images.decode import IMAGE_SUFFIXES
 
 IMAGES = ("images", "imgs", "img")  # folders that are not a class, but hold the images of a part, or of a class
+DATA_SUFFIXES = (
+    ".csv", ".tsv", ".txt", ".json", ".jsonl", ".xlsx", ".xls", ".ods", ".parquet", ".feather", ".arrow", ".npy",
+    ".npz", ".h5", ".hdf5", ".pkl", ".mat", ".xml", ".yaml", ".yml", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz",
+    ".7z", ".rar",
+)  # fmt: skip
 SUFFIXES = " ".join(sorted(IMAGE_SUFFIXES))
 # The folders that contain the parts of ImageNet in Kaggle's copy, whose test/ has no labels.
 KAGGLE = (("ILSVRC", "Data", "CLS-LOC"), ("Data", "CLS-LOC"))
@@ -60,8 +65,11 @@ def _parts(root: Folder) -> dict[str, Folder]:
     kaggle = next(filter(None, (below(root, names) for names in KAGGLE)), None)
     folders = {name: folder for name, folder in shown(kaggle or root).items() if folder}
     part_of = {name: _part_called(name, folder) for name, folder in folders.items()}
+    all_parts = {name: part_named(name) or part_within(name) for name in folders}
     if "train" not in part_of.values():  # without a train, only the usual names are parts
         part_of = {name: PARTS.get(name.lower()) for name in folders}
+        if None not in all_parts.values() and {"train", "test"} & {*all_parts.values()} and len(folders) > 1:
+            part_of = all_parts  # they may have images of their own
     parts = {}
     for name, part in part_of.items():
         if part and not (kaggle and part == "test"):
@@ -76,7 +84,7 @@ def _parts(root: Folder) -> dict[str, Folder]:
 def _part_called(name: str, folder: Folder) -> str | None:
     """Return the part that a folder is by its name, if it is one."""
     is_class = has_images(folder) or not _folders(folder)
-    return PARTS.get(name.lower()) or (None if is_class else part_named(name))
+    return PARTS.get(name.lower()) or (None if is_class else part_named(name) or part_within(name))
 
 
 def has_images(folder: Folder) -> bool:
@@ -143,13 +151,19 @@ def unwrapped(tree: Folder) -> Folder:
     entries = shown(tree)
     folders = [folder for folder in entries.values() if folder]
     files = [name for name, folder in entries.items() if folder is None]
-    is_data = any(is_image_name(name) or is_label_file(name) for name in files)
+    is_data = any(is_image_name(name) or is_table(name) for name in files)
     if len(folders) != 1 or is_data:
         return tree
     (only,) = folders
     if only.is_link or only.name.lower() in PARTS or not any(shown(only).values()):
         return tree
     return unwrapped(only)
+
+
+def may_be_data(name: str) -> bool:
+    """Return whether a file may hold labels, parts or images, by its suffix; a README or a licence holds none."""
+    path = PurePosixPath(name.lower())
+    return path.stem not in ("readme", "license", "licence", "requirements") and path.suffix in DATA_SUFFIXES
 
 
 def count_left_out(layout: Layout) -> Counter[str]:

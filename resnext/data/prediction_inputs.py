@@ -165,8 +165,10 @@ def _listed(stream: BufferedReader | BytesIO | None) -> Iterator[str]:
     """Yield the paths of a list as they arrive: its lines, or strings ended by zero bytes."""
     if stream is None:
         raise ArgumentError("- stands for a list on standard input, but there is none. Pass paths.")
-    rest, end = b"", b"\n"
+    rest, end, is_first = b"", b"\n", True
     while chunk := stream.read1(CHUNK):  # the bytes available now: the list may grow while it is read
+        if is_first:
+            chunk, is_first = _without_mark(chunk), False
         if b"\0" in chunk:
             end = b"\0"
         *names, rest = (rest + chunk).split(end)
@@ -174,7 +176,17 @@ def _listed(stream: BufferedReader | BytesIO | None) -> Iterator[str]:
             raise ArgumentError(f"the list has a line of more than {MAX_NAME:,} bytes. Pass one path on each line.")
         yield from map(os.fsdecode, filter(None, (name.rstrip(b"\r") for name in names)))
     if rest.strip():
-        yield os.fsdecode(rest)
+        if b"\r" in rest.rstrip(b"\r"):
+            raise ArgumentError("the list ends its lines by carriage returns. Save it with line feeds.")
+        yield os.fsdecode(rest.rstrip(b"\r"))
+
+
+def _without_mark(start: bytes) -> bytes:
+    """Return the beginning of a list without a byte order mark. Raises ArgumentError for UTF-16, half of it zeros."""
+    is_wide = start.startswith((b"\xff\xfe", b"\xfe\xff")) or not any(start[1:8:2]) or not any(start[:8:2])
+    if is_wide and len(start) > 3:
+        raise ArgumentError("the list is in UTF-16. Save it in UTF-8.")
+    return start.removeprefix(b"\xef\xbb\xbf")
 
 
 def _is_pattern(argument: str | Path) -> bool:

@@ -25,12 +25,23 @@ from resnext.data.builtin import BUILTIN, load_builtin, local_copy
 from resnext.data.class_folders import examples_of_folders, folders_in_classes, images_by_class, labelled, labels_of
 from resnext.data.examples import Examples
 from resnext.data.folders import TABLES, DiskFolder, Folder, Member, composed, is_image_name, is_table, shown
+from resnext.data.labels.label_files import find_label_file
 from resnext.data.labels.tables import Paths, Row, Table, images_below, read_table, relative
 from resnext.data.labels.unused import check_agrees, unused_tables
-from resnext.data.layout import IMAGES, LAYOUTS, Layout, below, count_left_out, layout_of, unwrapped
+from resnext.data.layout import (
+    IMAGES,
+    LAYOUTS,
+    Layout,
+    below,
+    count_left_out,
+    images_of_flat_part,
+    layout_of,
+    may_be_data,
+    unwrapped,
+)
 from resnext.data.parts import PARTS
 from resnext.data.splits import Holdout, Splits, drawn_splits, groups_of
-from resnext.errors import ArgumentError, DataError, counted, printable
+from resnext.errors import ArgumentError, DataError, counted, listed, printable
 from resnext.files import user_path
 from resnext.images.heif import HEIF_SUFFIXES, HOW
 
@@ -98,10 +109,14 @@ class DataSource:
             f"not used: {printable(name)}, with {counted(images, 'image')}" for name, images in beside.items() if images
         ]
         lines += [f"not used: {printable(table)}, a table of labels" for table in self._unused_tables]
+        if other := self._other_files(layout):
+            lines.append(f"not used: {listed(other)}, beside the images")
+        if self.table.unused:
+            lines.append(f"not used: the columns {listed(self.table.unused)} of {printable(layout.table)}")
         if not layout.table and (inner := folders_in_classes(layout.train)) and {*inner} - {*IMAGES}:
             some = " and ".join(map(printable, inner[:2]))
             lines.append(f"folders inside the class folders, such as {some}, are not used as classes")
-        if layout.unlabelled_test:
+        if layout.unlabelled_test and not any(row.part == "test" for row in self.table.rows):
             lines.append(
                 f"{printable(layout.unlabelled_test)}: not used, because it has neither class folders nor a label file"
             )
@@ -109,21 +124,42 @@ class DataSource:
 
     @property
     def labels_from(self) -> str:
-        """Where the labels of the training images come from, in words."""
+        """Where the labels come from, in words: those of the training images first."""
+        parts = [] if self.layout is None else [part for part in self.layout.others if part in self._label_files]
+        return "; ".join([self.origin("train"), *(f"{part}: {self.origin(part)}" for part in parts)])
+
+    def origin(self, part: str) -> str:
+        """Return where the labels of "train", "validation" or "test" come from, in words."""
         layout = self.layout
         if layout is None:
             return f"built into {self.name}"
-        if layout.table:
+        if layout.table and (part == "train" or any(row.part == part for row in self.table.rows)):
+            parts = f"; parts: column {printable(self.table.parts)}" if self.table.parts else ""
+            if not parts and any(row.part != "train" for row in self.table.rows):
+                parts = "; parts: the folders of the images"
             name = printable(PurePosixPath(str(layout.table)).name)
-            return f"{name}, columns {printable(self.table.files)} and {printable(self.table.labels)}"
-        return f"the folders in {printable(layout.train)}"
+            return f"{name}, columns {printable(self.table.files)} and {printable(self.table.labels)}{parts}"
+        if part in self._label_files:
+            return printable(PurePosixPath(str(self._label_files[part])).name)
+        return f"the folders in {printable(layout.parts.get(part, layout.root))}"
+
+    @property
+    def evaluated(self) -> str:
+        """The part on which a network is evaluated that was not trained on this data."""
+        used = {*(self.layout.parts if self.layout else ()), *(row.part for row in self.table.rows)}
+        return next((part for part in ("test", "validation") if part in used), "train")
+
+    @property
+    def _is_table(self) -> bool:
+        return self.location is not None and is_table(self.location.name) and not self.location.is_dir()
 
     def _beside(self) -> list[Folder]:
         """Return the folders beside the parts: nothing in them is read."""
         layout = self.layout
-        if layout is None or "train" not in layout.parts or layout.table:
-            return []
+        if layout is None or self._is_table or ("train" not in layout.parts and not layout.table):
+            return []  # beside a table that was passed may be anything
         used = {str(part) for part in (*layout.parts.values(), layout.unlabelled_test) if part}
+        used |= {str(Path(str(row.image)).parent) for row in self.table.rows}
         folders = [folder for folder in shown(layout.root).values() if folder]
         return [folder for folder in folders if not any(f"{part}/".startswith(f"{folder}/") for part in used)]
 
@@ -133,19 +169,37 @@ class DataSource:
         layout = self.layout
         if layout is None:
             return []
-        folders = [layout.root] + ([layout.train] if layout.train is not layout.root else [])
-        ends = ("", "_labels", "_solution")
-        labelled_parts = {f"{part.name}{end}" for part in layout.others.values() for end in ends}
-        tables = unused_tables(folders, layout.table)
-        return [each for each in tables if PurePosixPath(str(each)).stem.removeprefix("LOC_") not in labelled_parts]
+        folders = {str(folder): folder for folder in (layout.root, *layout.parts.values())}
+        used = {str(file) for file in (layout.table, *self._label_files.values())}
+        return unused_tables([*folders.values()], used)
 
-    def _check_unused_tables(self, layout: Layout, train: Examples) -> None:
-        """Raise DataError if a table that is not read labels the training images otherwise."""
+    @functools.cached_property
+    def _label_files(self) -> dict[str, Path | Member]:
+        """The files that label the images of parts without class folders, by part."""
+        layout = self.layout
+        if layout is None:
+            return {}
+        by_table = {row.part for row in self.table.rows}
+        flat = {
+            name: part for name, part in layout.others.items() if images_of_flat_part(part) and name not in by_table
+        }
+        return {name: find_label_file(part, [layout.root]) for name, part in flat.items()}
+
+    def _other_files(self, layout: Layout) -> list[str]:
+        """Return the names of files beside the images that may hold labels or parts, apart from tables of labels."""
+        used = {str(file) for file in (layout.table, *self._label_files.values(), *self._unused_tables)}
+        if self._is_table:
+            return []
+        names = [name for name, entry in shown(layout.root).items() if entry is None and may_be_data(name)]
+        return [name for name in names if str(layout.root.file(name)) not in used]
+
+    def _check_unused_tables(self, layout: Layout, part: str, examples: Examples) -> None:
+        """Raise DataError if a table that is not read labels the images of a part otherwise."""
         if self._unused_tables:
-            pairs = zip(train.images, train.labels.tolist(), strict=True)
-            labels = {relative(image, layout.root): train.classes[label] for image, label in pairs}
+            pairs = zip(examples.images, examples.labels.tolist(), strict=True)
+            labels = {relative(image, layout.root): examples.classes[label] for image, label in pairs}
             for table in self._unused_tables:
-                check_agrees(table, labels, self.labels_from)
+                check_agrees(table, labels, part, self.origin(part))
 
     def splits(self, holdout: Holdout = Holdout()) -> Splits:  # noqa: B008 - frozen
         """Return the parts to train, validate and test on. The classes are sorted by name.
@@ -166,7 +220,8 @@ class DataSource:
         self._check_holdout(holdout, has_others=bool(pool.others))
         if len(pool.train.classes) < 2:
             raise DataError(f"{self} has only one class, {''.join(pool.train.classes)!r}; training needs two or more")
-        self._check_unused_tables(self.layout, pool.train)
+        for part, examples in {"train": pool.train, **pool.others}.items():
+            self._check_unused_tables(self.layout, part, examples)
         others = [pool.others[name] for name in ("validation", "test") if name in pool.others]
         if others:
             return Splits(pool.train, others[0], others[-1])
@@ -185,16 +240,16 @@ class DataSource:
         if layout is None:
             test = load_builtin(self.name).test
             return Examples(test.images, labels_of(test.classes, classes, self.name)[test.labels], tuple(classes))
-        part = layout.parts.get("test") or layout.parts.get("validation")
-        if layout.table:
-            by_part = _rows_by_part(layout.table, self.table.rows)
-            if part and set(by_part) <= {"train"}:
-                return labelled(part, layout.root, classes)
-            rows = by_part.get("test") or by_part.get("validation") or by_part.get("train", [])
-            return _examples_of_rows(rows, classes, layout.table)
-        if set(layout.parts) == {"train"}:
+        by_part = _rows_by_part(layout.table, self.table.rows)
+        name = self.evaluated
+        if name in by_part:
+            examples = _examples_of_rows(by_part[name], classes, layout.table)
+        elif set(layout.parts) == {"train"}:
             raise DataError(f"{self} has train but neither test nor val; to evaluate on it pass {layout.train}")
-        return labelled(part or layout.root, layout.root, classes)
+        else:
+            examples = labelled(layout.parts.get(name) or layout.root, layout.root, classes)
+        self._check_unused_tables(layout, name, examples)
+        return examples
 
     def held_out(self, paths: Sequence[str], classes: Sequence[str]) -> tuple[Examples, list[str]] | None:
         """Return the images that an earlier `splits` drew for testing, and the names of those that are missing.
@@ -233,7 +288,8 @@ class DataSource:
             )
         classes = tuple(sorted({row.label for row in train}))
         others = {part: _examples_of_rows(rows, classes, table) for part, rows in by_part.items()}
-        others = others or {part: labelled(folder, layout.root, classes) for part, folder in layout.others.items()}
+        beside = {part: folder for part, folder in layout.others.items() if part not in others}
+        others |= {part: labelled(folder, layout.root, classes) for part, folder in beside.items()}
         groups = [row.group or row.path for row in train] if any(row.group for row in self.table.rows) else None
         if groups and holdout.group_by:
             raise ArgumentError(f"--group-by: {printable(table)} already has a column of groups. Omit the option.")

@@ -62,7 +62,8 @@ def photos(tmp_path):
 def test_good_data_is_counted(photos):
     process = resnext("check-data", photos)
     assert process.returncode == 0, process.stderr
-    *table, train, test, in_train, contradictions = process.stdout.splitlines()
+    labels, *table, train, test, in_train, contradictions = process.stdout.splitlines()
+    assert labels == f"labels: the folders in {photos / 'train'}"
     rows = [["class", "train", "validation", "and", "test"], ["[a]", "4", "2"], ["b", "4", "2"]]
     assert [line.split() for line in table] == rows
     assert train == "train: 8 images (8 PNG); smallest, median, largest: 24x24, 24x24, 24x24"
@@ -182,7 +183,7 @@ def test_arrays_have_no_headers_to_check():
 def test_classes_that_look_alike_are_said(tmp_path):
     write_photos(tmp_path, dict.fromkeys(("dog", "dog ", "Cat", "cat", "big cat", "big_cat", "bird"), (9, 9, 9)), 2)
     assert check_data(tmp_path).left_out == (
-        "classes: 'big cat' and 'big_cat' differ only in case, blanks, underscores or hyphens; are they one class?",
-        "classes: 'Cat' and 'cat' differ only in case, blanks, underscores or hyphens; are they one class?",
-        "classes: 'dog' and 'dog ' differ only in case, blanks, underscores or hyphens; are they one class?",
+        "classes: 'big cat' and 'big_cat' look alike; are they one class?",
+        "classes: 'Cat' and 'cat' look alike; are they one class?",
+        "classes: 'dog' and 'dog ' look alike; are they one class?",
     )

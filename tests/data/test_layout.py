@@ -8,7 +8,7 @@ import pytest
 from resnext.data.source import open_data
 from resnext.errors import DataError
 from support.command import refusal, resnext
-from support.photos import COLOURS, load_examples, load_splits, make, names, photo, write_photos
+from support.photos import COLOURS, flat, load_examples, load_splits, make, names, photo, write_photos
 
 pytestmark = pytest.mark.once
 
@@ -163,6 +163,109 @@ def test_folders_above_the_classes_are_not_taken_for_classes(tmp_path, tops):
     )
     with pytest.raises(DataError, match=words):
         load_splits(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("paths", "words"),
+    [
+        (["2023/cat/1", "2023/dog/1", "2024/cat/1", "2024/dog/1", "2023/x"], r"\(cat, dog\) are\. .* such as .*/2023,"),
+        (["2023/Cat/1", "2023/dog/1", "2024/cat/1", "2024/bird/1"], r"\(cat\) are\."),
+        (["a/images/cat/1", "a/images/dog/1", "b/images/cat/1", "b/images/dog/1"], r"\(cat, dog\) are\."),
+        (["a/jan/cat/1", "a/jan/dog/1", "b/feb/cat/1", "b/feb/dog/1"], r"\(cat, dog\) are\."),
+        (["cat/1", "dog/1", "data/cat/1", "data/dog/1"], r"\(cat, dog\) are\. .* such as .*/data,"),
+        (["cat/train/1", "cat/test/1", "dog/Training/1"], r"\(test, train, training\) are the parts\."),
+        (["data/train/cat/1", "data/test/cat/1", "extra/1"], r"\(test, train\) are the parts\. .* such as .*/data,"),
+    ],
+)
+def test_folders_at_another_level_may_be_the_classes_or_the_parts(tmp_path, paths, words):
+    make(tmp_path, *(f"{path}.png" for path in paths))
+    with pytest.raises(DataError, match=r"can be read in two ways: its folders .* or the folders in them " + words):
+        load_splits(tmp_path)
+
+
+def test_few_images_in_folders_of_a_name_are_no_classes(tmp_path):
+    make(tmp_path, *(f"{name}/{i}.png" for name in ("cat", "dog") for i in range(4)), "cat/old/1.png", "dog/old/1.png")
+    assert load_splits(tmp_path).train.classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize("names", [("seg_train/seg_train", "seg_test/seg_test"), ("train_images", "images test")])
+def test_a_part_may_have_another_word_in_its_name(tmp_path, names):
+    for name, count in zip(names, (4, 2), strict=True):
+        write_photos(tmp_path / name, COLOURS, count)
+    write_photos(tmp_path / "seg_pred", {"seg_pred": (0, 0, 0)}, 3)
+    source = open_data(tmp_path)
+    splits = source.splits()
+    assert (splits.train.classes, len(splits.train), len(splits.test)) == (tuple(sorted(COLOURS)), 12, 6)
+    assert source.left_out() == [f"not used: {tmp_path / 'seg_pred'}, with 3 images"]
+
+
+def test_a_competitions_flat_folders_are_its_parts(tmp_path):
+    for name, count in (("train_images", 12), ("test_images", 3)):
+        flat(tmp_path / name, count)
+    rows = [f"{i:02},{'cat' if i % 2 == 0 else 'dog'}" for i in range(12)]
+    (tmp_path / "train.csv").write_text("\n".join(["id_code,diagnosis", *rows]))
+    (tmp_path / "test.csv").write_text("id_code\n00\n01\n02")
+    source = open_data(tmp_path)
+    splits = source.splits()
+    assert (splits.train.classes, len(splits.train) + len(splits.test)) == (("cat", "dog"), 12)
+    assert source.left_out() == [
+        "not used: test.csv, beside the images",
+        f"{tmp_path / 'test_images'}: not used, because it has neither class folders nor a label file",
+    ]
+
+
+def test_files_beside_the_images_are_named(tmp_path):
+    make(tmp_path, *(f"{name}/{i}.png" for name in ("cat", "dog") for i in range(3)))
+    for name in ("labels.xlsx", "split.json", "train.txt", "more.zip", "README.txt", "photo.NEF"):
+        (tmp_path / name).write_bytes(b"x")
+    assert open_data(tmp_path).left_out() == [
+        "not used: labels.xlsx, more.zip, split.json, train.txt, beside the images"
+    ]
+
+
+def test_a_readme_does_not_hide_the_only_folder(tmp_path):
+    write_photos(tmp_path / "photos", COLOURS, 3)
+    (tmp_path / "README.txt").write_text("x")
+    assert load_splits(tmp_path).train.classes == tuple(sorted(COLOURS))
+
+
+def test_parts_that_a_table_lacks_are_those_of_the_folders(tmp_path):
+    flat(tmp_path / "train")
+    flat(tmp_path / "test", 3)
+    rows = [f"{i:02},{'cat' if i % 2 == 0 else 'dog'},{'val' if i > 8 else 'train'}" for i in range(12)]
+    (tmp_path / "train.csv").write_text("\n".join(["id,label,split", *rows]))
+    (tmp_path / "test.csv").write_text("id,label\n00,cat\n01,dog\n02,cat")
+    source = open_data(tmp_path)
+    splits = source.splits()
+    assert (len(splits.train), len(splits.validation), splits.test.labels.tolist()) == (9, 3, [0, 1, 0])
+    assert source.left_out() == []
+
+
+def test_tables_beside_class_folders_must_agree_in_labels_and_parts(tmp_path):
+    make(
+        tmp_path,
+        *(
+            f"{part}/{name}/{part}{name}{i}.png"
+            for part in ("train", "test")
+            for name in ("cat", "dog")
+            for i in (0, 1)
+        ),
+    )
+    table = tmp_path / "meta.csv"
+    table.write_text("file,dx\ntraincat0.png,feline\ntraindog0.png,canine\n")  # other words
+    assert open_data(tmp_path).splits().train.classes == ("cat", "dog")
+    for row, words in (
+        ("file,dx\ntraincat0.png,Dog\ntraindog0.png,Cat", "labels can be read in two ways: train/cat/traincat0.png is"),
+        ("file,dx\ntestcat0.png,dog\ntestdog0.png,cat", "labels can be read in two ways: test/cat/testcat0.png is"),
+        ("file,dx,phase\ntraincat0.png,cat,test", "parts can be read in two ways: train/cat/traincat0.png is for"),
+        ("file,dx,phase\ntestcat0.png,cat,train", "parts can be read in two ways: test/cat/testcat0.png is for"),
+    ):  # fmt: skip
+        table.write_text(row)
+        with pytest.raises(DataError, match=words):
+            open_data(tmp_path).splits()
+        if "test/" in words:
+            with pytest.raises(DataError, match=words):
+                load_examples(tmp_path, ("cat", "dog"))
 
 
 def test_folders_in_classes_are_said(tmp_path):

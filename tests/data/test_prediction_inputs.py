@@ -1,11 +1,14 @@
 """What `predict` is given: files, folders, patterns, archives and lists, read in their order."""
 
+import io
 import tarfile
 import zipfile
 
 import pytest
 
 from resnext import predict
+from resnext.data.prediction_inputs import Inputs
+from resnext.errors import ArgumentError
 from support.command import answers, resnext
 from support.photos import COLOURS, write_photos
 
@@ -59,3 +62,27 @@ def test_nothing_to_classify_is_an_error(trained, tmp_path):
         "resnext: left out: 1 .txt",
         f"resnext: no images in {tmp_path}. Pass images, or folders that have some.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("content", "paths"),
+    [
+        (b"\xef\xbb\xbfa.png\r\nb.png\r\n", ["a.png", "b.png"]),
+        (b"a.png\0b.png", ["a.png", "b.png"]),
+        (b"a.png\r", ["a.png"]),
+    ],
+)
+def test_a_list_may_begin_with_a_mark_and_end_its_lines_anyhow(content, paths):
+    assert [each.name for each in Inputs(["-"], io.BytesIO(content), False)] == paths
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_list_in_utf_16_is_refused(encoding):
+    """By its zeros, its paths would be single characters, such as "/", below which everything lies."""
+    with pytest.raises(ArgumentError, match=r"^the list is in UTF-16. Save it in UTF-8.$"):
+        [*Inputs(["-"], io.BytesIO("/a/b.png\n/a/c.png\n".encode(encoding)), False)]
+
+
+def test_a_list_with_carriage_returns_is_refused():
+    with pytest.raises(ArgumentError, match=r"^the list ends its lines by carriage returns. Save it with line feeds.$"):
+        [*Inputs(["-"], io.BytesIO(b"a.png\rb.png\r"), False)]

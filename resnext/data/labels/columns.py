@@ -1,29 +1,45 @@
-"""The columns of a table: found by what their names mean and, for files, by whether their values are images."""
+"""The columns of a table: found by what their names mean, and by whether their values are images, labels or parts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from itertools import combinations
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from resnext.data.folders import Member
+from resnext.data.folders import Member, is_image_name
 from resnext.data.labels.rows import TextRow
+from resnext.data.parts import part_named
 from resnext.errors import DataError, printable
 
 # In the order of preference: a column of numbers may be called id, and names of files without a suffix look like it.
 FILES = (
-    "image_path", "img_path", "file_path", "filepath", "path", "image_file", "img_file", "file", "image", "img",
-    "picture", "photo", "file_name", "filename", "image_name", "img_name",
+    "image_path", "img_path", "file_path", "filepath", "path", "image_file_path", "relative_path", "photo_path",
+    "image_file", "img_file", "file", "image", "img", "picture", "photo", "src", "file_name", "filename", "fname",
+    "image_name", "img_name", "image_index", "image_url",
 )  # fmt: skip
-NAMES = ("image_id", "imageid", "img_id", "id", "name")
+NAMES = ("image_id", "imageid", "img_id", "photo_id", "id_code", "id", "name")
 LABELS = (
     "label", "labels", "class", "classes", "class_name", "classname", "class_label", "label_name", "category",
-    "category_name", "target", "species", "class_id", "label_id", "category_id",
+    "category_name", "target", "species", "breed", "variety", "genus", "diagnosis", "dx", "disease", "finding",
+    "findings", "finding_label", "finding_labels", "ground_truth", "groundtruth", "gt", "fine_label", "coarse_label",
+    "sublabel", "subclass", "superclass", "tag", "class_id", "label_id", "category_id", "class_index",
+    "label_index",
 )  # fmt: skip
 SPLITS, GROUPS = ("split", "set", "subset", "part"), ("group", "group_id")
+# Columns of yes and no, and the parts that these mean.
+FLAGS = {
+    name: parts
+    for parts, names in (
+        (("train", "test"), ("is_train", "is_training", "in_train", "train")),
+        (("test", "train"), ("is_test", "is_testing", "in_test", "test", "is_holdout")),
+        (("validation", "train"), ("is_valid", "is_val", "is_validation", "in_val", "valid", "val", "validation")),
+    )
+    for name in names
+}
+YES_NO = {"1": 0, "true": 0, "yes": 0, "y": 0, "t": 0, "1.0": 0, "0": 1, "false": 1, "no": 1, "n": 1, "f": 1, "0.0": 1}
+SAMPLE = 1_000  # rows, from all of the table, that decide whether the values of a column are images
 PLURALS = {"images", "imgs", "pictures", "photos", "files", "paths", "filepaths", "filenames", "names", "ids"}
-SAMPLE = 20  # rows that decide whether the values of a column are images
 
 
 class Columns(NamedTuple):
@@ -37,7 +53,7 @@ class Columns(NamedTuple):
 
 def word(name: str) -> str:
     """Return a column's name as it is compared: lower case, with underscores, in the singular."""
-    plain = name.strip().lower().replace(" ", "_").replace("-", "_")
+    plain = name.strip("\ufeff \t").lower().replace(" ", "_").replace("-", "_")
     return plain[:-1] if plain in PLURALS else plain
 
 
@@ -72,9 +88,21 @@ def find_columns(
     image = _file_column(file, header, rows, find, {label})
     if image is None or label is None:
         raise missing_column(file, header, image, label)
-    split = _same_column(file, header, rows, _called(words, SPLITS), str.lower, "parts")
+    split = _split_column(file, header, rows, {image, label})
     group = _same_column(file, header, rows, _called(words, GROUPS), str.lower, "groups")
     return Columns(image, label, split, group)
+
+
+def part_of_value(column: str, value: str) -> str | None:
+    """Return the part that a value of a column stands for: "train", "validation" or "test"; None for another value.
+
+    >>> part_of_value("phase", "Training"), part_of_value("is_valid", "True")
+    ('train', 'validation')
+    """
+    parts = FLAGS.get(word(column))
+    if parts and value.lower() in YES_NO:
+        return parts[YES_NO[value.lower()]]
+    return part_named(value)
 
 
 def _called(words: Sequence[str], names: Sequence[str]) -> list[int]:
@@ -89,17 +117,48 @@ def _file_column(
     find: Callable[[str], Hashable | None],
     taken: set[int | None],
 ) -> int | None:
-    """Return the column whose values are images: one called after files or, if that has none, any other."""
+    """Return the column whose values are images.
+
+    Columns whose values look like names of image files come first, those called after files before others, which may
+    be masks; then columns in which each value is the name of another image without its suffix. Of several, those that
+    name no image at all do not count.
+    """
     words = [word(name) for name in header]
-    named = [_called(words, FILES), _called(words, NAMES)]
-    others = [place for place in range(len(header)) if place not in {*taken, *named[0], *named[1]}]
-    sample = rows[:SAMPLE]
-    for places in (*named, others):
-        full = [place for place in places if sample and all(find(row.fields[place]) for row in sample)]
-        if full:
-            return _same_column(file, header, rows, full, find, "images")
-    counts = {place: sum(find(row.fields[place]) is not None for row in sample) for place in (*named[0], *named[1])}
-    return max(counts, key=lambda place: counts[place], default=None)
+    named = _called(words, FILES + NAMES)
+    places = [*named, *(place for place in range(len(header)) if place not in {*taken, *named})]
+    places = [place for place in places if place not in taken]
+    sample = rows[:: max(1, len(rows) // SAMPLE)]
+    like_files = [place for place in places if _is_mostly(sample, place, _looks_like_a_file)]
+    counts = {place: sum(find(row.fields[place]) is not None for row in sample) for place in places}
+    called = [place for place in like_files if words[place] in FILES]
+    found = [place for place in called if counts[place]]
+    if not found:  # by other paths, the same names
+        found = [
+            place for place in like_files if counts[place] and all(_same_name(sample, place, one) for one in called)
+        ]
+    if not like_files:
+        full = [place for place in places if sample and counts[place] == len(sample)]
+        found = [place for place in full if place in named or _is_distinct(rows, place)]
+    if found:
+        return _same_column(file, header, rows, found, find, "images")
+    return max(called or like_files or named, key=lambda place: counts[place], default=None)
+
+
+def _looks_like_a_file(value: str) -> bool:
+    return is_image_name(PurePosixPath(value.replace("\\", "/")).name)
+
+
+def _same_name(rows: Sequence[TextRow], one: int, other: int) -> bool:
+    names = [[PurePosixPath(row.fields[place].replace("\\", "/")).name for row in rows] for place in (one, other)]
+    return names[0] == names[1]
+
+
+def _is_mostly(rows: Sequence[TextRow], place: int, test: Callable[[str], bool]) -> bool:
+    return 2 * sum(test(row.fields[place]) for row in rows) > len(rows)
+
+
+def _is_distinct(rows: Sequence[TextRow], place: int) -> bool:
+    return len({row.fields[place] for row in rows}) == len(rows)
 
 
 def _label_column(
@@ -112,6 +171,31 @@ def _label_column(
             raise _two_readings(file, header, one, other, "labels")
     words = [place for place in places if not all(row.fields[place].isdecimal() for row in rows)]
     return next(iter(words or places), None)
+
+
+def _split_column(file: Path | Member, header: Sequence[str], rows: Sequence[TextRow], taken: set[int]) -> int | None:
+    """Return the column of parts: one that is called so, and any other one whose values are names of parts.
+
+    Raises:
+        DataError: two of them differ, or a column has names of several parts and others.
+    """
+    places: list[int] = []
+    for place, name in enumerate(header):
+        values = {row.fields[place] for row in rows if place not in taken} - {""}
+        parts = {part_of_value(name, value) for value in values}
+        known = parts - {None}
+        if values and (word(name) in SPLITS or parts == known or len(known) > 1):
+            strange = next((row for row in rows if part_of_value(name, row.fields[place]) is None), None)
+            if strange:
+                value = printable(strange.fields[place])
+                what = f"the {name} {value}; write train, val or test" if value else f"no {name}; complete it"
+                raise DataError(f"{printable(file)}: row {strange.number} has {what}")
+            places.append(place)
+    read = [[part_of_value(header[place], row.fields[place]) for row in rows] for place in places]
+    for other, parts in zip(places[1:], read[1:], strict=True):
+        if parts != read[0]:
+            raise _two_readings(file, header, places[0], other, "parts")
+    return next(iter(places), None)
 
 
 def _same_column(

@@ -9,6 +9,7 @@ val.csv, labels.csv                             with a header: columns for the f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -16,12 +17,14 @@ from resnext.data.archives import read_text
 from resnext.data.folders import Folder, Member, composed, is_label_file, is_table
 from resnext.data.labels.columns import find_columns, has_files, has_labels
 from resnext.data.labels.rows import DELIMITERS, LINE_END, read_rows
+from resnext.data.parts import PARTS
 from resnext.errors import DataError, printable
 
 NAMES = (
     "LOC_{part}_solution.csv", "imagenet_2012_validation_synset_labels.txt", "{part}.txt", "{part}_labels.txt",
     "{part}.csv", "{part}_labels.csv", "{part}_annotations.txt",
 )  # fmt: skip
+LISTS = ("classes.txt", "class_names.txt", "classes.names", "labels.txt", "categories.txt", "names.txt")
 NUMBERED = "ILSVRC2012_validation_ground_truth.txt"  # not a valid label file, but often mistaken for one
 KAGGLE_HEADER = "ImageId,PredictionString"
 ALLOWED = (
@@ -38,7 +41,8 @@ def find_label_file(part: Folder, folders: Iterable[Folder]) -> Path | Member:
     Raises:
         DataError: there is no label file.
     """
-    names = [name.format(part=part.name) for name in NAMES] + [NUMBERED]
+    words = [part.name, *(word for word in PARTS if PARTS[word] == PARTS.get(part.name.lower()))]
+    names = [name.format(part=word) for name in NAMES for word in dict.fromkeys(words)] + [NUMBERED]
     for folder in (part, *folders):
         entries = folder.entries()
         found = [name for name in names if name in entries]
@@ -50,13 +54,25 @@ def find_label_file(part: Folder, folders: Iterable[Folder]) -> Path | Member:
     raise DataError(f"{printable(part)} has images but no class folders; sort them into folders or add {ALLOWED}")
 
 
-def read_labels(file: Path | Member, images: Sequence[str], classes: Sequence[str]) -> list[str]:
+def listed_classes(folders: Iterable[Folder]) -> list[str]:
+    """Return the lines of a file in one of the folders that lists classes, such as classes.txt; none without one."""
+    for folder in folders:
+        names = [name for name in LISTS if name in folder.entries()]
+        if names:
+            return [line.strip() for line in LINE_END.split(read_text(folder.file(names[0]))) if line.strip()]
+    return []
+
+
+def read_labels(
+    file: Path | Member, images: Sequence[str], classes: Sequence[str], order: Sequence[str] = ()
+) -> list[str]:
     """Return the class name of each image in the file; the names are not checked.
 
     Args:
         file: label file in one of the forms above.
         images: sorted file names of the images.
         classes: class names.
+        order: class names in the order of a list that lies there, if one does.
 
     Raises:
         DataError: the file does not have one label for each image, or has numbers with a different meaning.
@@ -79,7 +95,7 @@ def read_labels(file: Path | Member, images: Sequence[str], classes: Sequence[st
     without = [image for image in images if image not in label_of]
     if without:
         raise DataError(f"{printable(file)} has no label for {_named(without)}; add it or remove the image")
-    return _class_names(file, [label_of[image] for image in images], classes)
+    return _class_names(file, [label_of[image] for image in images], classes, order)
 
 
 def read_columns(file: Path | Member, text: str, known: Mapping[str, str]) -> list[list[str]]:
@@ -94,6 +110,8 @@ def read_columns(file: Path | Member, text: str, known: Mapping[str, str]) -> li
         DataError: the header names no file or no label.
     """
     rows = read_rows(file, text)
+    if not rows:
+        raise DataError(f"{printable(file)} is empty; write a header `file,label`, and a row for each image")
     header, *others = rows
     if has_files(header.fields) or has_labels(header.fields):
         columns = find_columns(file, header.fields, others, lambda name: _image(name, known))
@@ -117,7 +135,7 @@ def _split(line: str, known: Mapping[str, str]) -> list[str] | None:
     return [line] if _image(line, known) else None
 
 
-def _class_names(file: Path | Member, labels: list[str], classes: Sequence[str]) -> list[str]:
+def _class_names(file: Path | Member, labels: list[str], classes: Sequence[str], order: Sequence[str]) -> list[str]:
     """Return the class names that the labels mean: all of them names, or all of them indices.
 
     Raises:
@@ -132,6 +150,16 @@ def _class_names(file: Path | Member, labels: list[str], classes: Sequence[str])
         )
     if are_names:
         return labels
+    if are_indices and "0" not in labels:
+        raise DataError(
+            f"{printable(file)}: its labels are numbers and none of them is 0, so that they may count from 0 or "
+            "from 1. Write names of classes"
+        )
+    if are_indices and {*order} == {*classes} and [*order] != [*indices.values()]:
+        raise DataError(
+            f"{printable(file)}: its labels are numbers, and a list of the classes that lies there is not sorted by "
+            "name, so that they may count in either order. Write names of classes"
+        )
     if are_indices:
         return [indices[label] for label in labels]
     if all(label.isdecimal() for label in labels):
@@ -158,7 +186,18 @@ def _in_order(file: Path | Member, names: list[str], images: Sequence[str], clas
             f"{printable(file)} has {len(names):,} lines for {len(images):,} images; provide one class name per image, "
             "in the sorted order of the images"
         )
+    counted = dict(zip(sorted(images, key=_as_counted), names, strict=True))
+    if differs := next((image for image, name in zip(images, names, strict=True) if counted[image] != name), None):
+        raise DataError(
+            f"{printable(file)} has one label for each image, but their order can be read in two ways: 1, 10, 2 or 1, "
+            f"2, 10; they differ for {printable(differs)}. Write a line `file label` for each image"
+        )
     return names
+
+
+def _as_counted(name: str) -> list[int | str]:
+    """Return a key that sorts numbers in names by their value: words and numbers alternate."""
+    return [int(word) if word.isdecimal() else word for word in re.split(r"(\d{1,18})", name, flags=re.ASCII)]
 
 
 def _by_image(file: Path | Member, pairs: Iterable[list[str]], known: Mapping[str, str]) -> dict[str, str]:

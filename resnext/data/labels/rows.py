@@ -60,7 +60,7 @@ def _fields(file: Path | Member, number: int, line: str, delimiter: str) -> list
             'quoted field, and double a quotation mark inside it: "5"" wide"'
         )
     try:
-        (fields,) = csv.reader([line], delimiter=delimiter, strict=True)
+        (fields,) = csv.reader([line], delimiter=delimiter, strict=True, skipinitialspace=True)
     except (csv.Error, ValueError) as error:
         raise DataError(f"{printable(file)}: row {number} can't be read ({error}): {printable(line)}") from error
     fields = [field.strip() for field in fields]

@@ -9,15 +9,22 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeVar
 
 from resnext.data.archives import read_text
 from resnext.data.folders import Folder, Member, composed, is_image_name, is_table, shown
-from resnext.data.labels.columns import Columns, find_columns, has_files, has_labels, missing_column
+from resnext.data.labels.columns import (
+    Columns,
+    find_columns,
+    has_files,
+    has_labels,
+    missing_column,
+    part_of_value,
+)
 from resnext.data.labels.rows import LINE_END, TextRow, read_rows
-from resnext.data.parts import part_named
+from resnext.data.parts import part_named, part_within
 from resnext.errors import DataError, printable
 
 # The file names of tables of training images; the first one that exists is used.
@@ -39,11 +46,13 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """The rows of a table in the order of their paths, and the names of the columns that they were read from."""
+    """The rows of a table in the order of their paths, and where they come from."""
 
     rows: list[Row]
-    files: str
-    labels: str
+    files: str  # name of the column
+    labels: str  # likewise
+    parts: str | None = None  # likewise; None if the folders of the images are the parts, or if there are none
+    unused: Sequence[str] = ()  # names of the other columns
 
 
 def find_table(folder: Folder) -> Path | Member | None:
@@ -85,7 +94,8 @@ def read_table(file: Path | Member, root: Folder, folder: Folder) -> Table:
         folder: folder in it with the training images.
 
     Raises:
-        DataError: a column is missing, an image does not exist, or a row is incomplete or contradicts another.
+        DataError: a column is missing, an image does not exist, or a row is incomplete or contradicts another, or the
+            folder of its image.
     """
     header, rows = split_header(file, read_text(file))
     images = _Images(root, folder)
@@ -93,7 +103,7 @@ def read_table(file: Path | Member, root: Folder, folder: Folder) -> Table:
     found: dict[str, Row] = {}
     missing = []
     for row in rows:
-        name, label, part, group = _fields(file, row, columns)
+        name, label, part, group = _fields(file, header, row, columns)
         place = images.find(name)
         if place is None:
             missing.append(name)
@@ -107,7 +117,37 @@ def read_table(file: Path | Member, root: Folder, folder: Folder) -> Table:
             f"unique, the first of them {printable(missing[0])}; write paths relative to the folder of the table, "
             "or remove the rows"
         )
-    return Table([found[path] for path in sorted(found)], header[columns.file], header[columns.label])
+    named = [found[path] for path in sorted(found)]
+    split = None if columns.split is None else header[columns.split]
+    unused = [name for place, name in enumerate(header) if name and place not in columns]
+    return Table(_in_parts(file, named, split), header[columns.file], header[columns.label], split, unused)
+
+
+def _in_parts(file: Path | Member, rows: list[Row], split: str | None) -> list[Row]:
+    """Return the rows with the parts whose folders hold the images, if they are in folders of several parts.
+
+    Raises:
+        DataError: the column of parts trains on an image in the folder of another part.
+    """
+    parts = {row.path: _part_of_path(row.path) for row in rows}
+    if not len({*parts.values()} - {None}) > 1:
+        return rows
+    if split is None:
+        return [row._replace(part=parts[row.path] or "train") for row in rows]
+    for row in rows:
+        if row.part == "train" and parts[row.path] in ("validation", "test"):
+            raise DataError(
+                f"parts can be read in two ways: {printable(row.path)} is for training by the column "
+                f"{printable(split)} of {printable(file)}, but lies in a folder for {parts[row.path]}. Remove the "
+                "column, or move the image"
+            )
+    return rows
+
+
+def _part_of_path(path: str) -> str | None:
+    """Return the part that the folders of an image name, the first of them if there are several."""
+    parts = (part_named(name) or part_within(name) for name in path.split("/")[:-1])
+    return next(filter(None, parts), None)
 
 
 def split_header(file: Path | Member, text: str) -> tuple[list[str], list[TextRow]]:
@@ -118,20 +158,14 @@ def split_header(file: Path | Member, text: str) -> tuple[list[str], list[TextRo
     return first.fields, rows
 
 
-def _fields(file: Path | Member, row: TextRow, columns: Columns) -> list[str]:
+def _fields(file: Path | Member, header: list[str], row: TextRow, columns: Columns) -> list[str]:
     """Return file, label, part and group of a row. Raises DataError if one that must be there is not."""
-    values = [row.fields[place] if place is not None else "" for place in columns]
-    required = (("file", True), ("label", True), ("split", columns.split is not None))
-    for value, (kind, is_required) in zip(values, required, strict=False):
-        if is_required and not value:
+    name, label, split, group = (row.fields[place] if place is not None else "" for place in columns)
+    for value, kind in ((name, "file"), (label, "label")):
+        if not value:
             raise DataError(f"{printable(file)}: row {row.number} has no {kind}; complete it")
-    name, label, split, group = values
-    part = part_named(split or "train")
-    if part is None:
-        raise DataError(
-            f"{printable(file)}: row {row.number} has the split {printable(split)}; write train, val or test"
-        )
-    return [name, label, part, group]
+    part = "train" if columns.split is None else part_of_value(header[columns.split], split)
+    return [name, label, part or "train", group]
 
 
 class Paths:

@@ -7,41 +7,55 @@ from pathlib import Path, PurePosixPath
 
 from resnext.data.archives import read_text
 from resnext.data.folders import Folder, Member, composed, is_table, shown
-from resnext.data.labels.columns import find_columns, has_labels
+from resnext.data.labels.columns import find_columns, has_labels, part_of_value
+from resnext.data.labels.rows import TextRow
 from resnext.data.labels.tables import header_of, split_header, unique
 from resnext.errors import DataError, printable
 
 Labels = Mapping[str, str]  # of each image, by its path below the data folder
 
 
-def unused_tables(folders: list[Folder], used: object) -> list[Path | Member]:
-    """Return the tables with a column of labels in some folders, without the one that is used."""
+def unused_tables(folders: list[Folder], used: set[str]) -> list[Path | Member]:
+    """Return the tables with a column of labels in some folders, without those that are used."""
     files = [folder.file(name) for folder in folders for name, entry in shown(folder).items() if _is_file(name, entry)]
-    return [file for file in files if str(file) != str(used) and _has_labels(file)]
+    return [file for file in files if str(file) not in used and _has_labels(file)]
 
 
-def check_agrees(table: Path | Member, labels: Labels, read: str) -> None:
-    """Raise DataError if a table gives images different labels.
+def check_agrees(table: Path | Member, labels: Labels, part: str, read: str) -> None:
+    """Raise DataError if a table gives images different labels, or trains on images of another part.
 
     It may use other words for the classes, and may leave images out.
 
     Args:
         table: table that is not read.
-        labels: label of each image as it is read.
+        labels: label of each image of a part as it is read.
+        part: "train", "validation" or "test".
         read: where those labels come from, for the error message.
     """
-    other = _labels_in(table, labels)
+    other = _labels_in(table, labels, part)
     pairs = {(label, other[path]): path for path, label in labels.items() if path in other}
+    words = {_plain(label) for label, _ in pairs}
+    for label, others in [*pairs]:
+        if _plain(others) in words and _plain(others) != _plain(label):  # the same words, exchanged
+            raise _two_readings(pairs[label, others], label, others, read, table)
     for side in (0, 1):
         seen: dict[str, tuple[str, str]] = {}
         for pair in pairs:
             before = seen.setdefault(pair[side], pair)
             if before != pair:
-                raise DataError(
-                    f"labels can be read in two ways: {printable(pairs[pair])} is {printable(pair[0])!r} by {read}, "
-                    f"but {printable(pair[1])!r} in {printable(table)}. Pass the table as DATA to use its labels, or "
-                    "move it out of the folder"
-                )
+                raise _two_readings(pairs[pair], *pair, read, table)
+
+
+def _two_readings(path: str, label: str, other: str, read: str, table: Path | Member) -> DataError:
+    return DataError(
+        f"labels can be read in two ways: {printable(path)} is {printable(label)!r} by {read}, but "
+        f"{printable(other)!r} in {printable(table)}. Pass the table as DATA to use its labels, or move it out of the "
+        "folder"
+    )
+
+
+def _plain(label: str) -> str:
+    return composed(label).casefold()
 
 
 def _is_file(name: str, entry: Folder | None) -> bool:
@@ -55,8 +69,12 @@ def _has_labels(file: Path | Member) -> bool:
         return False
 
 
-def _labels_in(table: Path | Member, labels: Labels) -> dict[str, str]:
-    """Return the label that a table has for each of the images; none if it can't be read."""
+def _labels_in(table: Path | Member, labels: Labels, part: str) -> dict[str, str]:
+    """Return the label that a table has for each of the images; none if it can't be read.
+
+    Raises:
+        DataError: by its column of parts, one is for training and the images are not, or the other way round.
+    """
     paths = [(PurePosixPath(path), path) for path in labels]
     names = unique((each, path) for name, path in paths for each in {name.name, name.stem, "/".join(name.parts[1:])})
     names |= {composed(path): path for path in labels}
@@ -69,5 +87,19 @@ def _labels_in(table: Path | Member, labels: Labels) -> dict[str, str]:
         columns = find_columns(table, header, rows, find)
     except DataError:
         return {}
-    found = ((find(row.fields[columns.file]), row.fields[columns.label]) for row in rows)
-    return {path: label for path, label in found if path and label}
+    found = {}
+    for row in rows:
+        path, label = find(row.fields[columns.file]), row.fields[columns.label]
+        if path and label:
+            found[path] = label
+            _check_part(table, header, row, columns.split, path, part)
+    return found
+
+
+def _check_part(table: Path | Member, header: list[str], row: TextRow, split: int | None, path: str, part: str) -> None:
+    other = part if split is None else part_of_value(header[split], row.fields[split])
+    if (other == "train") != (part == "train"):
+        raise DataError(
+            f"parts can be read in two ways: {printable(path)} is for {part} by its folder, but for {other} in "
+            f"{printable(table)}. Pass the table as DATA to use its parts, or move it out of the folder"
+        )

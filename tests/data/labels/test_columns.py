@@ -41,6 +41,11 @@ RIGHT = {f"{i:02}.png": "cat" if i % 2 == 0 else "dog" for i in ORDER}
         ("image,mask,label", lambda n, i, label: f"{i:02}.png,{n:02}.png,{label}", "image and label"),
         ("file,class_id,class", lambda n, i, label: f"{i:02}.png,{len(label) + i % 2},{label}", "file and class"),
         ("file,label,name", lambda n, i, label: f"{i:02}.png,{label},{n}", "file and label"),
+        ("id,fname,label", lambda n, i, label: f"{i * 7 % 12:02},images/{i:02}.png,{label}", "fname and label"),
+        ("Image Index,Finding Labels", lambda n, i, label: f"{i:02}.png,{label}", "Image Index and Finding Labels"),
+        ("id_code,diagnosis", lambda n, i, label: f"{i:02},{label}", "id_code and diagnosis"),
+        ("image_path,fname,label", lambda n, i, label: f"/input/{i:02}.png,{i:02}.png,{label}", "fname and label"),
+        ("'file', 'dx'".replace("'", '"'), lambda n, i, label: f'{i:02}.png, "{label}"', "file and dx"),
     ],
 )  # fmt: skip
 def test_columns_are_found_by_meaning_and_by_their_values(header, row, columns, tmp_path):
@@ -62,6 +67,18 @@ def test_columns_are_found_by_meaning_and_by_their_values(header, row, columns, 
          "its columns 'left' and 'right' contradict each other: they give different images"),
         ("file,label,split,set", lambda n, i, label: f"{i:02}.png,{label},train,{'train' if n else 'test'}",
          "its columns 'split' and 'set' contradict each other: they give different parts"),
+        ("id,fname,label", lambda n, i, label: f"{n:02},{i:02},{label}",
+         "its columns 'fname' and 'id' contradict each other: they give different images"),
+        ("id,image_path,label", lambda n, i, label: f"{n:02},images/{i if n else 99:02}.png,{label}",
+         "1 of 12 rows name an image that does not exist or is not unique, the first of them images/99.png"),
+        ("id,image_path,label", lambda n, i, label: f"{n:02},/input/{i:02}.png,{label}",
+         "12 of 12 rows name an image that does not exist or is not unique, the first of them /input/07.png"),
+        ("image,mask,label", lambda n, i, label: f"/input/{i:02}.png,{n:02}.png,{label}",
+         "12 of 12 rows name an image that does not exist"),
+        ("file,label,breed", lambda n, i, label: f"{i:02}.png,{label},{label}{n % 3}",
+         "its columns 'label' and 'breed' contradict each other: they give different labels"),
+        ("file,label,phase", lambda n, i, label: f"{i:02}.png,{label},{['train', 'test', 'extra'][n % 3]}",
+         "row 4 has the phase extra; write train, val or test"),
         ("file,label,split", lambda n, i, label: f"{i:02}.png,{label},{'train' if n else ''}",
          "row 2 has no split; complete it"),
         ("size,label", lambda n, i, label: f"{i} MB,{label}",
@@ -71,3 +88,49 @@ def test_columns_are_found_by_meaning_and_by_their_values(header, row, columns, 
 def test_two_readings_are_refused(header, row, words, tmp_path):
     with pytest.raises(DataError, match=words):
         split_of(tmp_path, header, row)
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("data set", ("train", "test")), ("Usage", ("Training", "PrivateTest")), ("phase", ("TRAIN", "Testing")),
+        ("fold", ("training set", "test-set")), ("is_train", ("1", "0")), ("is_test", ("False", "True")),
+        ("is_valid", ("no", "yes")), ("test", ("0", "1")),
+    ],
+)  # fmt: skip
+def test_a_column_whose_values_are_parts_is_one_of_parts(tmp_path, column, values):
+    flat(tmp_path)
+    rows = [f"{i:02}.png,{'cat' if i % 2 == 0 else 'dog'},{values[i > 7]}" for i in range(12)]
+    (tmp_path / "labels.csv").write_text("\n".join([f"file,label,{column}", *rows]))
+    source = open_data(tmp_path)
+    splits = source.splits()
+    assert sorted(image.name for image in splits.train.images) == [f"{i:02}.png" for i in range(8)]
+    assert sorted(image.name for image in splits.test.images) == [f"{i:02}.png" for i in range(8, 12)]
+    assert source.labels_from == f"labels.csv, columns file and label; parts: column {column}"
+
+
+def test_columns_that_are_not_read_are_named(tmp_path):
+    _, source = split_of(tmp_path, "file,label,fold,site", lambda n, i, label: f"{i:02}.png,{label},{n % 5},a")
+    assert source.left_out() == [f"not used: the columns fold, site of {tmp_path / 'labels.csv'}"]
+
+
+def test_parts_may_be_the_folders_of_the_images(tmp_path):
+    rows = []
+    for part, count in (("train", 8), ("test", 4)):
+        flat(tmp_path / part, count)
+        rows += [f"{part}/{i:02}.png,{'cat' if i % 2 == 0 else 'dog'}" for i in range(count)]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label", *rows]))
+    for data in (tmp_path, tmp_path / "labels.csv"):
+        source = open_data(data)
+        splits = source.splits()
+        assert [image.parent.name for image in splits.train.images] == ["train"] * 8
+        assert [image.parent.name for image in splits.test.images] == ["test"] * 4
+        assert source.labels_from == "labels.csv, columns file and label; parts: the folders of the images"
+        assert source.left_out() == []
+    rows = [f"{row},{'test' if row.startswith('train') else 'train'}" for row in rows]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label,phase", *rows]))
+    words = (
+        "parts can be read in two ways: test/00.png is for training by the column phase .*, but lies in a folder for"
+    )
+    with pytest.raises(DataError, match=words):
+        open_data(tmp_path).splits()

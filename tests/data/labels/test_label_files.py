@@ -29,12 +29,10 @@ LABEL_FILES = [
     ("val/imagenet_2012_validation_synset_labels.txt", "n02\nn03"),
     ("val/anything.txt", "n02\nn03\n\n"),
     ("val.txt", "v2.JPEG n03\nv1.JPEG n02\n"),
-    ("val.txt", "v1.JPEG 1\nv2.JPEG 2\n"),
     ("val.txt", "val/v1.JPEG\tn02\nval/v2.JPEG\tn03\n"),
     ("val.csv", "file,label\nval/v2.JPEG,n03\nv1.JPEG,n02\n"),
-    ("val/labels.csv", "id,width,Class\nv2,640,2\nv1,480,1\n"),
+    ("val/labels.csv", "id,width,Class\nv2,640,n03\nv1,480,n02\n"),
     ("val/labels.csv", "v1.JPEG,n02\nv2.JPEG,n03\n"),
-    ("val/val.txt", "v1 1\nv2 2\n"),
     ("val_labels.txt", "n02\nn03\n"),
 ]
 
@@ -51,6 +49,51 @@ def test_a_flat_validation_folder_is_labelled_by_a_file(tmp_path, label_file, te
     assert splits.test.labels.dtype == np.int32
     backwards = load_examples(data, CLASSES[::-1])
     assert backwards.labels.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("text", ["v1.JPEG 0\nv2.JPEG 2\n", "v2 2\nv1 0", "id,width,Class\nv2,640,2\nv1,480,0\n"])
+def test_labels_may_be_indices(tmp_path, text):
+    data = imagenet(tmp_path, "val.csv" if "," in text else "val.txt", text)
+    assert load_splits(data).test.labels.tolist() == [0, 2]
+
+
+def test_indices_in_another_order_are_refused(tmp_path):
+    data = imagenet(tmp_path, "val.txt", "v1.JPEG 0\nv2.JPEG 2\n")
+    (data / "classes.txt").write_text("n01\nn02\nn03\n")
+    assert load_splits(data).test.labels.tolist() == [0, 2]
+    (data / "classes.txt").write_text("n03\nn02\nn01\n")
+    with pytest.raises(
+        DataError, match="a list of the classes that lies there is not sorted by name, so that they may"
+    ):
+        load_splits(data)
+
+
+def test_two_label_files_of_a_part_must_agree(tmp_path):
+    data = imagenet(tmp_path, "val.txt", "v1.JPEG n01\nv2.JPEG n03\n")
+    (data / "val_labels.csv").write_text("file,label\nv1.JPEG,n03\nv2.JPEG,n01\n")
+    with pytest.raises(DataError, match=r"two ways: val/v1.JPEG is 'n01' by val.txt, but 'n03' in "):
+        load_splits(data)
+
+
+def test_indices_that_may_count_from_one_are_refused(tmp_path):
+    with pytest.raises(DataError, match=r"none of them is 0, so that they may count from 0 or from 1. Write names"):
+        load_splits(imagenet(tmp_path, "val.txt", "v1.JPEG 1\nv2.JPEG 2\n"))
+
+
+def test_the_file_of_a_part_may_have_another_name_of_the_part(tmp_path):
+    data = imagenet(tmp_path, "val.txt", "v1 n01\nv2 n03\n", val="valid")
+    assert load_splits(data).test.labels.tolist() == [0, 2]
+
+
+def test_an_order_that_can_be_read_in_two_ways_is_refused(tmp_path):
+    make(tmp_path, *(f"train/{name}/0.png" for name in CLASSES), *(f"val/{i}.png" for i in range(1, 13)))
+    (tmp_path / "val.txt").write_text("n01\n" * 12)  # both readings are the same
+    assert load_splits(tmp_path).test.labels.tolist() == [0] * 12
+    (tmp_path / "val.txt").write_text("n01\n" * 6 + "n02\n" * 6)
+    with pytest.raises(
+        DataError, match=r"order can be read in two ways: .* differ for 10.png. Write a line `file label`"
+    ):
+        load_splits(tmp_path)
 
 
 def test_a_flat_folder_can_be_judged_by_itself(tmp_path):

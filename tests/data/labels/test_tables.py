@@ -97,6 +97,7 @@ def test_a_table_beside_labelled_parts_and_unlabelled_test_images(tmp_path):
     assert everything(source.splits()) == LABELS
     assert source.left_out() == [
         f"not used: {tmp_path / 'sample_submission.csv'}, a table of labels",
+        "not used: test.csv, beside the images",
         f"{tmp_path / 'test'}: not used, because it has neither class folders nor a label file",
     ]
     table(tmp_path / "test.csv", "id,label", "00,dog", "01,cat", "02,dog")
