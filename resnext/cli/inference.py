@@ -201,7 +201,9 @@ def _check_errors(inputs: tuple[str, ...], images: int, errors: int) -> None:
 
 def _report_work(images: int, seconds: float, answers: Answers) -> None:
     if answers.left_out:
-        logger.warning("left out: " + ", ".join(f"{count:,} {kind}" for kind, count in answers.left_out.most_common()))
+        from resnext.data.layout import kinds_in_words
+
+        logger.warning(f"left out: {kinds_in_words(answers.left_out)}")
     if images > 1:
         logger.info(f"{images:,} images in {seconds:.1f} s, {images / seconds:.1f} images/s ({answers.engine})")
 

@@ -15,6 +15,7 @@ from resnext.errors import DataError, printable
 from resnext.images.decode import IMAGE_SUFFIXES
 
 IMAGES = ("images", "imgs", "img")  # folders that are not a class, but hold the images of a part, or of a class
+LINK, LINKS = "link to a folder", "links to folders"
 DATA_SUFFIXES = (
     ".csv", ".tsv", ".txt", ".json", ".jsonl", ".xlsx", ".xls", ".ods", ".parquet", ".feather", ".arrow", ".npy",
     ".npz", ".h5", ".hdf5", ".pkl", ".mat", ".xml", ".yaml", ".yml", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz",
@@ -182,12 +183,18 @@ def count_left_out(layout: Layout) -> Counter[str]:
     return counts
 
 
+def kinds_in_words(counts: Counter[str]) -> str:
+    """Return the kinds of unused files in words, the most frequent first: "6 .heic, 1 link to a folder"."""
+    kinds = ((count, LINK if kind == LINKS and count == 1 else kind) for kind, count in counts.most_common())
+    return ", ".join(f"{count:,} {printable(kind)}" for count, kind in kinds)
+
+
 def _count(folder: Folder) -> Counter[str]:
     """Count the unused files below a class folder, where links to folders are not followed."""
     counts = _droppings(folder)
     for name, entry in shown(folder).items():
         if entry and entry.is_link:
-            counts["links to folders"] += 1
+            counts[LINKS] += 1
         elif entry:
             counts += _count(entry)
         elif not is_image_name(name):

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 
 from resnext.data.archives import ZIP, archive_suffix
 from resnext.data.folders import DROPPINGS, DiskFolder, Folder, Member, is_image_name, shown
-from resnext.data.layout import kind_of
+from resnext.data.layout import LINKS, kind_of
 from resnext.data.tar_archive import tar_members
 from resnext.data.zip_archive import zip_members
 from resnext.errors import ArgumentError, one_line
@@ -139,7 +139,7 @@ def _below(folder: Folder, left_out: Counter[str]) -> Iterator[Input]:
         path = f"{folder}/{name}"
         try:
             if below and below.is_link:  # so that the search ends
-                left_out["links to folders"] += 1
+                left_out[LINKS] += 1
             elif below:
                 yield from _below(below, left_out)
             elif is_image_name(name):

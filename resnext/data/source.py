@@ -35,6 +35,7 @@ from resnext.data.layout import (
     below,
     count_left_out,
     images_of_flat_part,
+    kinds_in_words,
     layout_of,
     may_be_data,
     unwrapped,
@@ -101,9 +102,7 @@ class DataSource:
             files += Counter({f"without a label in {Path(str(layout.table)).name}": self._count_unnamed(layout)})
         if files:
             how = f" ({HOW})" if any(kind in HEIF_SUFFIXES for kind in files) else ""
-            lines.append(
-                "left out: " + ", ".join(f"{count:,} {printable(kind)}" for kind, count in files.most_common()) + how
-            )
+            lines.append(f"left out: {kinds_in_words(files)}{how}")
         beside = {str(folder): len(images_below(folder)) for folder in self._beside()}
         lines += [
             f"not used: {printable(name)}, with {counted(images, 'image')}" for name, images in beside.items() if images
@@ -219,7 +218,8 @@ class DataSource:
         )
         self._check_holdout(holdout, has_others=bool(pool.others))
         if len(pool.train.classes) < 2:
-            raise DataError(f"{self} has only one class, {''.join(pool.train.classes)!r}; training needs two or more")
+            only = "".join(pool.train.classes)
+            raise DataError(f"{self} has only one class, {only!r}; training needs two or more{self._inside()}")
         for part, examples in {"train": pool.train, **pool.others}.items():
             self._check_unused_tables(self.layout, part, examples)
         others = [pool.others[name] for name in ("validation", "test") if name in pool.others]
@@ -269,6 +269,13 @@ class DataSource:
         images = [file for file in found.values() if file]
         missing = [f"{folder}/{path}" for path, file in found.items() if not file]
         return Examples(images, labels, tuple(classes)), missing
+
+    def _inside(self) -> str:
+        """Return advice where the only class folder has folders, which may be the classes."""
+        layout = self.layout
+        folders = [folder for folder in shown(layout.train).values() if folder] if layout and not layout.table else []
+        inside = len(folders) == 1 and any(shown(folders[0]).values())
+        return f". If the folders in it are the classes, pass {printable(folders[0])}" if inside else ""
 
     def _check_holdout(self, holdout: Holdout, has_others: bool) -> None:
         if has_others and holdout.is_given:

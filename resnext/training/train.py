@@ -181,7 +181,7 @@ def resume(
         if CORES not in config.versions:  # a run of an earlier version
             del versions[CORES]
         if config.versions != versions:
-            then, now = _named(config.versions), _named(versions)
+            then, now = _different(config.versions, versions), _different(versions, config.versions)
             differs = "results agree to about 1e-6, not bit for bit"
             _log(logging.WARNING, f"{folder}: was trained with {then} and resumes with {now}: {differs}")
         return train_session(folder, config, splits, workers, stop, cluster, checkpoint)
@@ -334,5 +334,6 @@ def _check_splits(splits: Splits, recipe: Recipe, skip_bad: float) -> Splits:
     return splits
 
 
-def _named(versions: dict[str, str]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in versions.items())
+def _different(versions: dict[str, str], others: dict[str, str]) -> str:
+    """Return the versions that differ from others, with their names."""
+    return ", ".join(f"{name} {version}" for name, version in versions.items() if others.get(name) != version)

@@ -214,6 +214,13 @@ def test_a_competitions_flat_folders_are_its_parts(tmp_path):
     ]
 
 
+def test_the_only_class_may_hold_the_classes(tmp_path):
+    write_photos(tmp_path / "images", COLOURS, 2)
+    (tmp_path / "labels.csv").write_text("x")
+    with pytest.raises(DataError, match=rf"only one class, 'images'; .*are the classes, pass {tmp_path}/images$"):
+        load_splits(tmp_path)
+
+
 def test_files_beside_the_images_are_named(tmp_path):
     make(tmp_path, *(f"{name}/{i}.png" for name in ("cat", "dog") for i in range(3)))
     for name in ("labels.xlsx", "split.json", "train.txt", "more.zip", "README.txt", "photo.NEF"):

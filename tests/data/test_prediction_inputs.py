@@ -39,7 +39,7 @@ def test_folders_patterns_archives_and_lists_are_read_in_order(trained, colours,
     rows = answers(process.stdout)
     assert [row[0] for row in rows] == [*names, *names[2:], *inside, f"{tmp_path}/x.zip/in/0.png"]
     assert [row[1] for row in rows[:4]] == ["blue", "blue", "red", "red"]
-    assert "left out: 1 links to folders, 1 .txt, 1 .md" in process.stderr
+    assert "left out: 1 link to a folder, 1 .txt, 1 .md" in process.stderr
     assert f"{len(rows)} images in" in process.stderr
 
 
