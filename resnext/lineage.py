@@ -1,14 +1,27 @@
 """The two re-implementations that this library descends from, built as they describe themselves, and working.
 
+The first is https://github.com/carmel-nzhinusoft/implement-ResNeXt-with-keras, called the seed below, with its
+functions `split`, `transform`, `transition`, `identity_block` and `downsampling_block`; the second is
+https://github.com/taki0112/ResNeXt-Tensorflow, which inspired it.
+
 Both depart from the paper; each docstring lists where. They were written for Keras 2 and TensorFlow 1, and neither runs
 today as published. On Keras 3, the first one's `Lambda` layers all see the last slice of the input, and its
 initializers share one seed, which makes all paths of a block start equal. Here every path has its own slice and start.
 """
 
+from collections.abc import Sequence
+from string import ascii_lowercase as LETTERS
+from typing import TypeAlias
+
 import keras
 from keras import layers, ops
 
-from resnext.model.blocks import channel_axis, merge, split, split_slices
+from resnext.errors import ArgumentError
+from resnext.model.blocks import channel_axis, merge, split_slices
+from resnext.model.blocks import split as split_whole
+from resnext.variants.layer_table import block_name
+
+Strides: TypeAlias = int | tuple[int, int]
 
 
 def resnext50_wenga(input_shape: tuple[int, int, int] = (224, 224, 3), classes: int = 1000) -> keras.Model:
@@ -33,37 +46,148 @@ def resnext50_wenga(input_shape: tuple[int, int, int] = (224, 224, 3), classes: 
     """
     inputs = keras.Input(input_shape)
     x = layers.ZeroPadding2D(3)(inputs)
-    x = _wenga_norm_relu(layers.Conv2D(64, 7, 2, name="stem_conv")(x), "stem")
+    x = _norm_relu(layers.Conv2D(64, 7, 2, name="stem_conv")(x), "stem")
     x = layers.MaxPooling2D(3, 2)(x)
     for stage, (blocks, width) in enumerate([(3, 128), (4, 256), (6, 512), (3, 1024)], 2):
-        for block in range(1, blocks + 1):
-            x = _wenga_block(x, width, 2 if block == 1 else 1, f"stage{stage}_block{block}")
+        filters = width, width, 2 * width
+        x = downsampling_block(x, filters, cardinality=4, strides=(2, 2), stage=stage, block="a")
+        for block in LETTERS[1:blocks]:
+            x = identity_block(x, filters, cardinality=4, stage=stage, block=block)
     x = layers.Flatten()(layers.AveragePooling2D(2, padding="same")(x))
     outputs = layers.Dense(classes, activation="softmax", name="predictions")(x)
     return keras.Model(inputs, outputs, name="resnext50_wenga")
 
 
-def _wenga_block(x, width, strides, name, cardinality=4):
-    paths = [
-        _wenga_transform(path, width // cardinality, strides, f"{name}_path{i}")
-        for i, path in enumerate(split_slices(x, cardinality), 1)
-    ]
-    y = layers.Conv2D(2 * width, 1, name=f"{name}_transition_conv")(merge(paths, name))
-    y = _wenga_norm_relu(y, f"{name}_transition")
-    if strides > 1:
-        x = layers.Conv2D(2 * width, 1, strides, name=f"{name}_shortcut_conv")(x)
-        x = layers.BatchNormalization(channel_axis(), name=f"{name}_shortcut_norm")(x)
-    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([y, x]))
+def split(inputs, inputs_channels: int, cardinality: int) -> list:
+    """Slice the channels of the input into `cardinality` groups: the seed's "Split".
+
+    The paper's form b passes all channels to every path instead (`resnext.model.blocks.split`). The seed's code slices
+    in `Lambda` layers, all of which return the last slice on Keras 3.
+
+    Args:
+        inputs: Keras tensor (batch, height, width, channels), or channels first if Keras is configured so.
+        inputs_channels: its channels.
+        cardinality: number of groups, a divisor of the channels; 4 in the seed.
+
+    Returns:
+        Tensors with inputs_channels / cardinality channels each, in order.
+
+    Raises:
+        ArgumentError: the input has other channels, or they can't be divided.
+
+    >>> [group.shape for group in split(keras.Input((56, 56, 64)), inputs_channels=64, cardinality=4)]
+    [(None, 56, 56, 16), (None, 56, 56, 16), (None, 56, 56, 16), (None, 56, 56, 16)]
+    """
+    channels = inputs.shape[channel_axis()]
+    if channels != inputs_channels:
+        raise ArgumentError(f"`inputs_channels` must be the input's, {channels}. Received: {inputs_channels}")
+    return split_slices(inputs, cardinality)
 
 
-def _wenga_transform(path, width, strides, name):
-    path = layers.Conv2D(width, 1, strides, name=f"{name}_transform_1x1_conv")(path)
-    path = _wenga_norm_relu(path, f"{name}_transform_1x1")
-    path = layers.Conv2D(width, 3, padding="same", name=f"{name}_transform_3x3_conv")(path)
-    return _wenga_norm_relu(path, f"{name}_transform_3x3")
+def transform(groups: Sequence, filters: tuple[int, int], strides: Strides, stage: int, block: str):
+    """Apply a 1x1 and a 3x3 convolution to each group, and concatenate the results: the seed's "Transform + merge".
+
+    The 1x1 carries the stride; in the paper's network, the 3x3 does. In `resnext.model.blocks`, `transform` is one
+    path, and `merge` concatenates.
+
+    Args:
+        groups: tensors of the same height and width.
+        filters: filters of the 1x1 and of the 3x3 of one group.
+        strides: of the 1x1.
+        stage: number of the stage, from 2.
+        block: letter of the block in the stage, from "a".
+
+    >>> groups = split(keras.Input((56, 56, 64)), 64, 4)
+    >>> transform(groups, filters=(32, 32), strides=(2, 2), stage=2, block="a").shape
+    (None, 28, 28, 128)
+    """
+    paths = []
+    for i, path in enumerate(groups, 1):
+        name = f"{_name(stage, block)}_path{i}_transform"
+        path = _norm_relu(layers.Conv2D(filters[0], 1, strides, name=f"{name}_1x1_conv")(path), f"{name}_1x1")
+        path = layers.Conv2D(filters[1], 3, padding="same", name=f"{name}_3x3_conv")(path)
+        paths.append(_norm_relu(path, f"{name}_3x3"))
+    return merge(paths, _name(stage, block))
 
 
-def _wenga_norm_relu(x, name):
+def transition(inputs, filters: int, stage: int, block: str):
+    """Apply the 1x1 convolution that ends the paths, batch norm and ReLU: the seed's "Transition".
+
+    The paper has no ReLU here, before the addition: with it, a block can only add to its input.
+
+    Args:
+        inputs: tensor that `transform` returned.
+        filters: channels of the block's output.
+        stage, block: as in `transform`.
+
+    >>> transition(keras.Input((28, 28, 128)), filters=256, stage=2, block="a").shape
+    (None, 28, 28, 256)
+    """
+    name = f"{_name(stage, block)}_transition"
+    return _norm_relu(layers.Conv2D(filters, 1, name=f"{name}_conv")(inputs), name)
+
+
+def identity_block(
+    inputs, filters: tuple[int, int, int], cardinality: int, stage: int, block: str, strides: Strides = (1, 1)
+):
+    """Apply a block of the seed whose input and output have the same shape: its "Identity Block".
+
+    `resnext.model.blocks.identity_block` is the paper's, in any form.
+
+    Args:
+        inputs: Keras tensor with filters[2] channels.
+        filters: channels of the 1x1, of the 3x3, both of all groups together, and of the output.
+        cardinality: number of groups.
+        stage, block: as in `transform`.
+        strides: must stay (1, 1).
+
+    >>> identity_block(keras.Input((28, 28, 256)), (128, 128, 256), cardinality=4, stage=2, block="b").shape
+    (None, 28, 28, 256)
+    """
+    return _add(_residual(inputs, filters, cardinality, strides, stage, block), inputs, stage, block)
+
+
+def downsampling_block(
+    inputs, filters: tuple[int, int, int], cardinality: int, strides: Strides, stage: int, block: str
+):
+    """Apply the first block of a stage of the seed, where the shape changes: its "Downsampling Block".
+
+    The shortcut is a 1x1 convolution with the stride, and batch norm (type B). In `resnext.model.blocks`,
+    `downsampling_block` is the paper's, in any form and with any shortcut.
+
+    Args:
+        inputs: Keras tensor.
+        filters, cardinality, stage, block: as in `identity_block`.
+        strides: of the block; (2, 2) in every stage of the seed, the first included.
+
+    >>> downsampling_block(keras.Input((55, 55, 64)), (128, 128, 256), 4, (2, 2), stage=2, block="a").shape
+    (None, 28, 28, 256)
+    """
+    y = _residual(inputs, filters, cardinality, strides, stage, block)
+    name = f"{_name(stage, block)}_shortcut"
+    shortcut = layers.Conv2D(filters[2], 1, strides, name=f"{name}_conv")(inputs)
+    return _add(y, layers.BatchNormalization(channel_axis(), name=f"{name}_norm")(shortcut), stage, block)
+
+
+def _residual(inputs, filters, cardinality, strides, stage, block):
+    groups = split(inputs, inputs.shape[channel_axis()], cardinality)
+    widths = filters[0] // cardinality, filters[1] // cardinality
+    return transition(transform(groups, widths, strides, stage, block), filters[2], stage, block)
+
+
+def _add(y, shortcut, stage, block):
+    name = _name(stage, block)
+    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([y, shortcut]))
+
+
+def _name(stage: int, block: str) -> str:
+    """Return the name of a block, which has a letter in the seed and a number here. Raises ArgumentError."""
+    if len(block) != 1 or block not in LETTERS:
+        raise ArgumentError(f"`block` must be a letter from a to z. Received: {block!r}")
+    return block_name(stage, LETTERS.index(block) + 1)
+
+
+def _norm_relu(x, name):
     return layers.ReLU(name=f"{name}_relu")(layers.BatchNormalization(channel_axis(), name=f"{name}_norm")(x))
 
 
@@ -97,7 +221,7 @@ def resnext29_taki(classes: int = 10) -> keras.Model:
 
 def _taki_block(x, channels, strides, name, cardinality=8, width=64):
     paths = []
-    for i, path in enumerate(split(x, cardinality), 1):
+    for i, path in enumerate(split_whole(x, cardinality), 1):
         path = _taki_convolution(path, width, 1, f"{name}_path{i}_transform_1x1", strides)
         paths.append(_taki_convolution(path, width, 3, f"{name}_path{i}_transform_3x3"))
     y = _taki_convolution(merge(paths, name), channels, 1, f"{name}_transition", activation=layers.Identity)

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import pytest
 
+from resnext import lineage
+from resnext.errors import ArgumentError
 from resnext.lineage import resnext29_taki, resnext50_wenga
 from support.networks import computed
 
@@ -66,6 +68,54 @@ def test_wenga_departs_from_the_paper_as_it_says():
     assert all(layer.use_bias for layer in network.layers if isinstance(layer, keras.layers.Conv2D))
     (after,) = [node.operation.name for node in network.get_layer("stage3_block2_transition_norm")._outbound_nodes]
     assert after == "stage3_block2_transition_relu"
+
+
+def test_the_seeds_functions_make_its_blocks():
+    """Step by step as its page does, and by its two blocks: the same shapes and weights."""
+    inputs = keras.Input((28, 28, 256))
+    groups = lineage.split(inputs, inputs_channels=256, cardinality=4)
+    merged = lineage.transform(groups, filters=(64, 64), strides=(2, 2), stage=3, block="a")
+    y = lineage.transition(merged, filters=512, stage=3, block="a")
+    assert [group.shape for group in groups] == [(None, 28, 28, 64)] * 4
+    assert (merged.shape, y.shape) == ((None, 14, 14, 256), (None, 14, 14, 512))
+    block = keras.Model(inputs, lineage.downsampling_block(inputs, (256, 256, 512), 4, (2, 2), stage=3, block="a"))
+    steps = keras.Model(inputs, y)
+    shortcut = 256 * 512 + 512 + 4 * 512
+    assert (
+        block.count_params()
+        == steps.count_params() + shortcut
+        == 4 * ((64 * 64 + 64 + 4 * 64) + (9 * 64 * 64 + 64 + 4 * 64)) + (256 * 512 + 512 + 4 * 512) + shortcut
+    )
+    same = keras.Model(inputs, lineage.identity_block(inputs, (128, 128, 256), cardinality=4, stage=2, block="b"))
+    assert same.output.shape == inputs.shape
+    assert {layer.name for layer in same.layers} > {"stage2_block2_path4_transform_3x3_conv", "stage2_block2_merge"}
+
+
+def test_the_seeds_functions_refuse_what_does_not_fit():
+    inputs = keras.Input((8, 8, 6))
+    for channels, words in (
+        (8, r"`inputs_channels` must be the input's, 6. Received: 8"),
+        (6, "must divide the channels"),
+    ):
+        with pytest.raises(ArgumentError, match=words):
+            lineage.split(inputs, channels, cardinality=4)
+    with pytest.raises(ArgumentError, match=r"`block` must be a letter from a to z. Received: 'ab'"):
+        lineage.transition(inputs, 8, stage=2, block="ab")
+
+
+def test_the_seeds_own_slices_are_all_the_last_one_on_keras_3():
+    """Its `Lambda` layers share the variables of a loop, which Keras 3 reads only when the network runs."""
+    inputs, groups = keras.Input((1, 1, 8)), []
+    for number in range(4):
+        begin, end = 2 * number, 2 * number + 2
+        groups.append(keras.layers.Lambda(lambda x: x[..., begin:end])(inputs))  # noqa: B023 - as the seed does
+    x = np.arange(8, dtype="float32").reshape(1, 1, 1, 8)
+    seeds, ours = (
+        computed(keras.Model(inputs, keras.layers.Concatenate()(each)), x).ravel().tolist()
+        for each in (groups, lineage.split(inputs, 8, 4))
+    )
+    assert seeds == [6, 7, 6, 7, 6, 7, 6, 7]
+    assert ours == [0, 1, 2, 3, 4, 5, 6, 7]
 
 
 def test_taki_has_the_parameters_of_its_source():
