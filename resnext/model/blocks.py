@@ -3,7 +3,8 @@
 A block is y = x + sum over C paths of T(x) (Xie et al. 2017, equation 2). Figure 3 of the paper writes the same
 function in three forms, here side by side: `form_a` sums the paths, `form_b` concatenates them early, `form_c` is a
 grouped convolution. `form_sliced` is the block of https://github.com/carmel-nzhinusoft/implement-ResNeXt-with-keras:
-each path sees only its own slice of the input, so its function differs from the other three.
+each path sees only its own slice of the input, so its function differs from the other three. It is form b of a sliced
+block, whose forms a and c are the same function again: in form c, the 1x1 is grouped as well.
 
 Every function maps a Keras tensor of rank 4, in the layout of `keras.config.image_data_format()`, to another one; its
 layers compute in the dtype policy of `keras.config.dtype_policy()`. Batch norm follows every convolution, ReLU follows
@@ -101,7 +102,8 @@ def transform(path, block: Block, name, groups=1):
     """Apply the 1x1 (not in a basic block) and the 3x3, which carries the stride, each with batch norm and ReLU."""
     width, strides = groups * block.group_width, block.strides
     if block.kind == "bottleneck":
-        path = convolution_norm_activation(path, width, 1, f"{name}_transform_1x1", block.activation)
+        name_1x1, slices = f"{name}_transform_1x1", groups if block.sliced else 1
+        path = convolution_norm_activation(path, width, 1, name_1x1, block.activation, groups=slices)
     averages = block.anti_aliasing and strides > 1
     arguments = {"strides": 1 if averages else strides, "groups": groups, "dilation": block.dilation}
     path = convolution_norm_activation(path, width, 3, f"{name}_transform_3x3", block.activation, **arguments)
@@ -125,14 +127,15 @@ def form_a(x, block: Block, name):
     The forms end before the block's last batch norm, which is fused with the addition of the shortcut and the ReLU.
     """
     names = [f"{name}_path{i}" for i in range(1, block.cardinality + 1)]
-    inputs = zip(split(x, block.cardinality), names, strict=True)
+    inputs = zip(_inputs_of_paths(x, block), names, strict=True)
     outputs = [transition(transform(path, block, path_name), block, path_name) for path, path_name in inputs]
     return layers.Add(name=f"{name}_sum")(outputs) if len(outputs) > 1 else outputs[0]
 
 
 def form_b(x, block: Block, name):
     """Apply Figure 3(b), early concatenation: the paths are merged before one transition."""
-    return _merged_paths(split(x, block.cardinality), block, name)
+    outputs = [transform(path, block, f"{name}_path{i}") for i, path in enumerate(_inputs_of_paths(x, block), 1)]
+    return transition(merge(outputs, name), block, name)
 
 
 def form_c(x, block: Block, name):
@@ -142,12 +145,11 @@ def form_c(x, block: Block, name):
 
 def form_sliced(x, block: Block, name):
     """Apply the seed's form: like (b), but each path receives its own slice of the input."""
-    return _merged_paths(split_slices(x, block.cardinality), block, name)
+    return form_b(x, block._replace(sliced=True), name)
 
 
-def _merged_paths(inputs, block: Block, name):
-    outputs = [transform(path, block, f"{name}_path{i}") for i, path in enumerate(inputs, 1)]
-    return transition(merge(outputs, name), block, name)
+def _inputs_of_paths(x, block: Block):
+    return (split_slices if block.sliced else split)(x, block.cardinality)
 
 
 FORMS = {"a": form_a, "b": form_b, "c": form_c, "sliced": form_sliced}

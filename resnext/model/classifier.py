@@ -44,6 +44,7 @@ def image_network(
     preprocessing: Preprocessing,
     weights: str | Path | None = None,
     size: int | None = None,
+    form: str = "c",
 ) -> ResNeXtModel:
     """Build a network that returns logits.
 
@@ -53,13 +54,14 @@ def image_network(
         preprocessing: how its images are prepared.
         weights: weights to start from, as `ResNeXt` accepts them; random by default.
         size: side of its images; if it differs from the preprocessing's, as 0 does, the network accepts any size.
+        form: form of its blocks.
 
     Raises:
         ArgumentError: the weights belong to differently normalised images.
     """
     side = preprocessing.size if size in (None, preprocessing.size) else None
     network = ResNeXt(
-        variant, weights=weights, input_shape=(side, side, 3), classes=classes, classifier_activation=None
+        variant, weights=weights, input_shape=(side, side, 3), classes=classes, classifier_activation=None, form=form
     )
     known = network.preprocessing
     if known and (known.mean, known.std) != (preprocessing.mean, preprocessing.std):

@@ -17,6 +17,7 @@ from resnext.model.network import (
     open_weights_for,
     stage_outputs,
     weights_from,
+    with_form,
 )
 from resnext.variants.layer_table import stage_of
 from resnext.variants.names import as_variant
@@ -76,9 +77,9 @@ def backbone(
     >>> backbone("resnext50_32x4d", out_stages=(3, 5), output_stride=16).pyramid
     (Level(stage=3, stride=8, channels=512), Level(stage=5, stride=16, channels=2048))
     """
-    variant = as_variant(variant)
-    variant = dataclasses.replace(variant, output_stride=output_stride or variant.output_stride)
     one_of("form", form, FORMS)
+    variant, form = with_form(as_variant(variant), form)
+    variant = dataclasses.replace(variant, output_stride=output_stride or variant.output_stride)
     levels = _levels(variant)
     out_stages = (out_stages,) if isinstance(out_stages, int) else out_stages
     stages = tuple(each.number for each in variant.stages) if out_stages is None else tuple(out_stages)
@@ -89,7 +90,7 @@ def backbone(
     if input_tensor is None:
         input_tensor = keras.Input(image_shape(variant, input_shape, include_top=False))
     with open_weights_for(variant, weights) as file:
-        loaded = file and weights_from(file, variant, input_tensor, None, form)
+        loaded = file and weights_from(file, variant, input_tensor, None)
         outputs = stage_outputs(input_tensor, variant, form)
         arguments = {"variant": dataclasses.asdict(variant), "out_stages": list(stages), "form": form}
         chosen = [outputs[stage] for stage in stages]

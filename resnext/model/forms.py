@@ -14,11 +14,12 @@ def to_form(model: ResNeXtModel, form: str) -> ResNeXtModel:
     """Build a network of another form that computes the same function with the same weights.
 
     Args:
-        model: network that `ResNeXt` built in form "a", "b" or "c".
-        form: "a", "b" or "c".
+        model: network that `ResNeXt` built.
+        form: "a", "b" or "c"; form b of a sliced network is called "sliced".
 
     Raises:
-        ArgumentError: the model is not from `ResNeXt`, or either form is the sliced one, which is a different function.
+        ArgumentError: the model is not from `ResNeXt`; or the form is the sliced one, which is a different function,
+            and the network is not sliced.
 
     >>> network = ResNeXt("resnext14_2x4d", input_shape=(32, 32, 3), classes=10)
     >>> to_form(network, "b").form
@@ -26,11 +27,10 @@ def to_form(model: ResNeXtModel, form: str) -> ResNeXtModel:
     """
     if not isinstance(model, ResNeXtModel) or "include_top" not in model.arguments:
         raise ArgumentError(f"`model` must be what `ResNeXt` built. Received: {type(model).__name__} {model.name!r}")
-    for given in (model.form, form):
-        if given not in EQUAL_FORMS:
-            raise ArgumentError(
-                f"Only the forms 'a', 'b' and 'c' are the same function. Received: {model.form!r} to {form!r}"
-            )
+    if form not in EQUAL_FORMS and not (form == "sliced" and model.variant.sliced):
+        raise ArgumentError(
+            f"Only the forms 'a', 'b' and 'c' are the same function. Received: {model.form!r} to {form!r}"
+        )
     stem = [layer for layer in model.layers if stage_of(layer.name) == 1]
     convolution = next(layer for layer in stem if layer.name.endswith("_conv"))
     with keras_config(convolution.dtype_policy, convolution.data_format, floatx=None):

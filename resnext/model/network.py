@@ -43,11 +43,13 @@ class ResNeXtModel(keras.Model):
 
     @property
     def variant(self) -> Variant:
-        return Variant.from_json(self.arguments["variant"])
+        return with_form(Variant.from_json(self.arguments["variant"]), self.arguments["form"])[0]
 
     @property
     def form(self) -> str:
-        return self.arguments["form"]
+        """The form of its blocks: "a", "b" or "c"; form b of a sliced network is "sliced"."""
+        variant, form = with_form(self.variant, self.arguments["form"])
+        return "sliced" if variant.sliced and form == "b" else form
 
     @property
     def preprocessing(self) -> Preprocessing | None:
@@ -125,7 +127,7 @@ def ResNeXt(
             If it is passed and the weights have another head, or none, the head is new, with a warning. If the number
             of input channels is not 3, the kernel of the stem is adapted: summed for one, repeated and scaled for more.
         classifier_activation: activation of the classifier; None returns logits.
-        form: "a", "b" or "c" of the paper's Figure 3, equal functions; or "sliced", the seed's.
+        form: "a", "b" or "c" of the paper's Figure 3, equal functions; or "sliced", form b of the sliced variant.
         name: name of the model; by default the variant's.
 
     Raises:
@@ -137,9 +139,10 @@ def ResNeXt(
     >>> ResNeXt("resnext50_32x4d").count_params()
     25097128
     """
-    variant = as_variant(variant)
+    one_of("form", form, FORMS)
+    variant, form = with_form(as_variant(variant), form)
     new_head, classes = classes is not None, _as_int(classes)
-    _check_arguments(include_top, weights, pooling, classes, classifier_activation, form)
+    _check_arguments(include_top, weights, pooling, classes, classifier_activation)
     if input_tensor is None:
         input_tensor = keras.Input(image_shape(variant, input_shape, include_top))
     with open_weights_for(variant, weights) as file:
@@ -152,7 +155,7 @@ def ResNeXt(
             "classifier_activation": classifier_activation,
             "form": form,
         }
-        loaded = file and weights_from(file, variant, input_tensor, classes if include_top else None, form, new_head)
+        loaded = file and weights_from(file, variant, input_tensor, classes if include_top else None, new_head)
         x = stage_outputs(input_tensor, variant, form)[variant.stages[-1].number]
         if include_top:
             x = head(x, classes, classifier_activation, variant.drop_rate)
@@ -166,8 +169,12 @@ def _as_int(number):
     return int(number) if isinstance(number, np.integer) else number
 
 
-def _check_arguments(include_top, weights, pooling, classes, classifier_activation, form) -> None:
-    one_of("form", form, FORMS)
+def with_form(variant: Variant, form: str) -> tuple[Variant, str]:
+    """Return the variant that a form makes of another, and its form "a", "b" or "c": the sliced one is form b."""
+    return (dataclasses.replace(variant, sliced=True), "b") if form == "sliced" else (variant, form)
+
+
+def _check_arguments(include_top, weights, pooling, classes, classifier_activation) -> None:
     one_of("pooling", pooling, (None, *POOLINGS))
     if include_top and pooling:
         raise ArgumentError(f"`pooling` is for include_top=False. Received: pooling={pooling!r} with the top.")
@@ -189,10 +196,10 @@ def open_weights_for(variant: Variant, weights: str | Path | None) -> Iterator[W
 
 
 def weights_from(
-    file: WeightsFile, variant: Variant, input_tensor, classes: int | None, form: str, new_head: bool = False
+    file: WeightsFile, variant: Variant, input_tensor, classes: int | None, new_head: bool = False
 ) -> Checked:
     """Return the weights of a file for a network that is not built yet. Raises WeightsError."""
-    expected = variant_shapes(variant, input_tensor.shape[channel_axis()], classes, form)
+    expected = variant_shapes(variant, input_tensor.shape[channel_axis()], classes)
     return check_weights(file, expected, variant, new_head)
 
 

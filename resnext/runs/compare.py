@@ -87,7 +87,7 @@ def compare(runs: Iterable[str | Path], out: str | Path | None = None) -> list[R
         run = Run.open(folder)
         config = run.config
         parameters = complexity(config.variant, classes=len(config.classes)).parameters
-        summaries.append(RunSummary(name, config.variant.name, config.recipe.name, parameters, run.history, config))
+        summaries.append(RunSummary(name, config.network, config.recipe.name, parameters, run.history, config))
     if out:
         draw_comparison([(summary.name, summary.history.rows) for summary in summaries], out)
     return summaries

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from resnext.data.splits import Holdout
 from resnext.errors import ArgumentError
@@ -15,7 +15,9 @@ from resnext.images.preprocessing import Preprocessing
 from resnext.recipes.complete import CompleteRecipe
 from resnext.recipes.recipe import Dtype, Recipe, check_dtype
 from resnext.variants.names import get_variant
-from resnext.variants.variant import Variant
+from resnext.variants.variant import Shortcut, Variant
+
+FormName = Literal["a", "b", "c", "sliced"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,9 @@ class TrainingOptions:
             the smallest published ResNeXt; random by default.
         seed: seed of the initial weights, the order of the images, the augmentation and a drawn split.
         dtype: Keras dtype policy.
+        form: form of its blocks: a, b or c, which are the same function at different speeds; or sliced, form b of a
+            network whose paths see only their slice of a block's input.
+        shortcut: shortcuts where shapes change (A, B, D), in every block (C), or none; by default the network's own.
         remat: recompute the blocks in the backward pass, for less memory, more time and the same weights.
         skip_bad: images of a part that may be left out because they cannot be read: a number, or a share below 1.
         follow_links: read images through links that lead out of the folder of the data.
@@ -44,6 +49,8 @@ class TrainingOptions:
     weights: str | None = None
     seed: int = 0
     dtype: Dtype = "float32"
+    form: FormName = "c"
+    shortcut: Shortcut | None = None
     remat: bool = False
     skip_bad: float = 0
     follow_links: bool = False
@@ -62,7 +69,16 @@ class TrainingOptions:
             raise ArgumentError(f"`skip_bad` must be a number of images, or a share below 1. Received: {self.skip_bad}")
         if self.checkpoint_every is not None and self.checkpoint_every < 1:
             raise ArgumentError(f"`checkpoint_every` must be at least 1. Received: {self.checkpoint_every}")
+        for name, allowed in (("form", get_args(FormName)), ("shortcut", (None, *get_args(Shortcut)))):
+            if getattr(self, name) not in allowed:
+                words = ", ".join(word for word in allowed if word)
+                raise ArgumentError(f"`{name}` must be one of {words}. Received: {getattr(self, name)!r}")
         _ = self.draw
+
+    def shaped(self, variant: Variant) -> Variant:
+        """Return a network with the form and the shortcut of these options. Raises ArgumentError."""
+        sliced, shortcut = variant.sliced or self.form == "sliced", self.shortcut or variant.shortcut
+        return dataclasses.replace(variant, sliced=sliced, shortcut=shortcut)
 
     @property
     def draw(self) -> Holdout:
@@ -100,6 +116,11 @@ class RunConfig:
         }
         return json.loads(json.dumps(document))
 
+    @property
+    def network(self) -> str:
+        """The name of its network and of the form of its blocks, if that is not the usual one."""
+        return network_name(self.variant, self.options.form)
+
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> RunConfig:
         """Return the configuration of a document. Raises ValueError, TypeError or KeyError if it is damaged."""
@@ -114,6 +135,15 @@ class RunConfig:
             options=options,
             **rest,
         )
+
+
+def network_name(variant: Variant, form: FormName) -> str:
+    """Return the name of a network, with the form of its blocks if that is a or b.
+
+    >>> network_name(get_variant("resnext29_8x64d"), "a")
+    'resnext29_8x64d-form-a'
+    """
+    return f"{variant.name}-form-{form}" if form in ("a", "b") else variant.name
 
 
 def changes(before: RunConfig, **now: Variant | Recipe | TrainingOptions | None) -> list[str]:

@@ -84,14 +84,14 @@ def write_report(
         section("Epochs", f"<details><summary>{len(history)} rows</summary>{_epochs(history)}</details>"),
         section("Use it", f"<pre>{escape(_commands(path, config))}</pre>"),
     ]
-    title = f"{config.variant.name} on {Path(config.data).name}"
+    title = f"{config.network} on {Path(config.data).name}"
     write_page(path, title, result, sections)
 
 
 def _facts(config: RunConfig, history: History) -> Iterable[tuple[str, object]]:
     size = config.preprocessing.size if config.recipe.image_size is None else config.recipe.image_size
     cost = complexity(config.variant, (size, size, 3), len(config.classes))
-    yield "variant", config.variant.name
+    yield "variant", config.network
     yield "parameters", f"{cost.parameters:,}"
     yield "multiply-adds", f"{cost.multiply_adds:,} at {size} x {size}"
     yield "data", config.data

@@ -33,7 +33,7 @@ def build_network(config: RunConfig, weights: str | None) -> ResNeXtModel:
         last_gamma=0.0 if recipe.zero_gamma else variant.last_gamma,
     )
     classes, size = len(config.classes), recipe.image_size
-    network = image_network(variant, classes, config.preprocessing, weights, size)
+    network = image_network(variant, classes, config.preprocessing, weights, size, config.options.form)
     network.class_names = config.classes
     return freeze(network, recipe.freeze)
 

@@ -68,10 +68,10 @@ def network_of_weights(weights: str, variant: Variant | None, image_size: int | 
     return Choice(variant, image_size or (known.size if known else variant.image_size))
 
 
-def default_folder(source: DataSource, variant: Variant) -> Path:
-    """Return runs/DATA-VARIANT-N, with the lowest N for which the folder does not exist yet."""
+def default_folder(source: DataSource, network: str) -> Path:
+    """Return runs/DATA-NETWORK-N, with the lowest N for which the folder does not exist yet."""
     data = source.title
     number = 1
-    while (folder := RUNS / f"{data}-{variant.name}-{number}").exists():
+    while (folder := RUNS / f"{data}-{network}-{number}").exists():
         number += 1
     return folder

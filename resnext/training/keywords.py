@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from resnext.recipes.recipe import Crop, Fit, Interpolation, Loss, Optimizer, Schedule
-from resnext.runs.config import Dtype
+from resnext.runs.config import Dtype, FormName, Shortcut
 
 
 class TrainingKeywords(TypedDict, total=False):
@@ -57,6 +57,8 @@ class TrainingKeywords(TypedDict, total=False):
     weights: str | Path | None
     seed: int
     dtype: Dtype
+    form: FormName
+    shortcut: Shortcut | None
     remat: bool
     skip_bad: float
     follow_links: bool

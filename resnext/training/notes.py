@@ -117,7 +117,7 @@ def summary(config: RunConfig, splits: Splits, network: keras.Model) -> Iterator
     if splits.validation is not splits.test:
         evaluated = f"{len(splits.validation):,} to validate on, {len(splits.test):,} to test on"
     yield f"data: {counted(len(train), 'image')} of {len(config.classes):,} classes to train on, {evaluated}"
-    yield f"network: {variant.name} at {recipe.image_size} pixels, {parameters:,} parameters, {config.options.dtype}"
+    yield f"network: {config.network} at {recipe.image_size} pixels, {parameters:,} parameters, {config.options.dtype}"
     if config.options.weights:
         yield f"weights: {config.options.weights}"
     values = ", ".join(f"{name} {value}" for name, value in changed(recipe).items())

@@ -27,7 +27,7 @@ from resnext.keywords import with_keywords
 from resnext.recipes.complete import CompleteRecipe, complete
 from resnext.recipes.names import default_recipe, get_recipe
 from resnext.recipes.recipe import Recipe, evaluation_preprocessing
-from resnext.runs.config import RunConfig, TrainingOptions, changes
+from resnext.runs.config import RunConfig, TrainingOptions, changes, network_name
 from resnext.runs.lock import check_idle, lock
 from resnext.runs.run import CONFIG, Run, check_unused, command_to_resume, run_of_weights
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
@@ -101,8 +101,9 @@ def train(
         splits = source.splits(options.draw)
         sizes = sample_sizes(splits.train)
         network = network or choose_network(len(splits.train), median_side(sizes), recipe.image_size)
+        network = network._replace(variant=options.shaped(network.variant))
         _check_recipe(network.variant, recipe, start)
-        folder = folder or _new_folder(source, network.variant)
+        folder = folder or _new_folder(source, network.variant, options)
         _check_outside(folder, source)
         locked.enter_context(_lock(folder))
         splits = _check_splits(splits, recipe, options.skip_bad)
@@ -217,10 +218,10 @@ def _complete(recipe: Recipe, splits: Splits, image_size: int, start: str | None
     return complete(recipe, images=images, evaluated=evaluated, image_size=image_size, pretrained=start is not None)
 
 
-def _new_folder(source: DataSource, variant: Variant) -> Path:
+def _new_folder(source: DataSource, variant: Variant, options: TrainingOptions) -> Path:
     if launched():
         raise ArgumentError("`out` must be passed if several processes train: all of them need the same folder.")
-    return default_folder(source, variant)
+    return default_folder(source, network_name(variant, options.form))
 
 
 def _check_outside(folder: Path, source: DataSource) -> None:
@@ -240,6 +241,7 @@ def check_options(
     folder: Path, config: RunConfig, variant: Variant | None, recipe: Recipe | None, options: TrainingOptions | None
 ) -> None:
     """Compare a run with the caller's expectations. Raises RunError."""
+    variant = variant and config.options.shaped(variant)
     if options and options.weights:
         absolute = str(user_path(options.weights).resolve())  # the file may be gone
         same = absolute == config.options.weights

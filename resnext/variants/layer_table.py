@@ -84,22 +84,17 @@ def weighted_layers(
     yield WeightedLayer(6, "predictions", (channels, classes), 1, 1, has_norm=False, has_bias=True)
 
 
-def variant_shapes(variant: Variant, channels: int, classes: int | None, form: str = "c") -> dict[str, tuple[int, ...]]:
-    """Return names and shapes of all weights of a network.
+def variant_shapes(variant: Variant, channels: int, classes: int | None) -> dict[str, tuple[int, ...]]:
+    """Return names and shapes of all weights of a network, in any form.
 
     Args:
         variant: variant of the network.
         channels: channels of its images.
         classes: number of classes; None for a network without a head.
-        form: form of its blocks.
     """
     layers = list(weighted_layers(variant, (variant.image_size, variant.image_size, channels), classes or 1))
     layers = layers if classes else layers[:-1]
-    shapes = {name: shape for layer in layers for name, shape in layer.weight_shapes().items()}
-    if form == "sliced":  # each path sees only its slice of the input
-        for name, (height, width, inputs, filters) in [(n, s) for n, s in shapes.items() if "_transform_1x1_conv" in n]:
-            shapes[name] = (height, width, inputs // variant.cardinality, filters)
-    return shapes
+    return {name: shape for layer in layers for name, shape in layer.weight_shapes().items()}
 
 
 def block_name(stage: int, block: int) -> str:
@@ -153,7 +148,8 @@ def _block_layers(block: Block, height: int, width: int) -> Iterator[WeightedLay
 
     before = block.input_channels
     if block.kind == "bottleneck":
-        yield layer("transform_1x1_conv", (1, 1, before, inner), height, width)
+        seen = before // block.cardinality if block.sliced else before
+        yield layer("transform_1x1_conv", (1, 1, seen, inner), height, width)
         before = inner
     yield layer("transform_3x3_conv", (3, 3, before // block.cardinality, inner), *at_3x3)
     if block.shortcut in ("B", "C", "D"):

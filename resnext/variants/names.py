@@ -15,6 +15,7 @@ from resnext.variants.variant import (
     STEM_OF_201,
     BlockKind,
     Variant,
+    usual_shortcut,
 )
 
 NAME_FORM = (
@@ -28,6 +29,7 @@ RESNET_DEPTHS = (
 _NAME = re.compile(
     r"(?P<legacy>legacy_(?=seresnext))?(?P<attention>se|eca)?res(?P<family>net|next)(?P<aa>aa)?"
     r"(?P<depth>[1-9]\d{0,3})(?P<letter>[dt])?(?:_(?P<cardinality>[1-9]\d{0,3})x(?P<width>[1-9]\d{0,3})d)?"
+    r"(?:-shortcut-(?P<shortcut>A|B|C|D|none))?(?P<sliced>-sliced)?"
 )
 
 
@@ -48,6 +50,7 @@ def get_variant(name: str) -> Variant:
     `resnet50` is the paper's ResNet-50, also called `resnext50_1x64d`; `resnet18` and `resnet34` have basic blocks;
     `resnet20`, `resnet32`, ... (6n+2) are He et al.'s for CIFAR, with shortcut A. The letters are timm's: `d` and `t`
     add a deep stem and shortcut D, `aa` anti-aliasing, `se` and `eca` attention; `legacy_se` is SE with Caffe's pool.
+    `-shortcut-A` and `-sliced` at the end change the shortcut, and what each path sees (see `Variant`).
 
     Raises:
         ArgumentError: the name is malformed or the template has no such depth.
@@ -64,6 +67,7 @@ def get_variant(name: str) -> Variant:
     if not blocks or (cifar and (match["legacy"] or match["aa"] or letter)):
         raise ArgumentError(_no_such_depth(name, match))
     attention: Any = match["attention"]
+    shortcut: Any = match["shortcut"]
     stem = DEEP_STEMS[letter] if letter else PLAIN_STEM
     width = 16 if cifar and block == "basic" else 64  # He et al. 2016, section 4.2
     return Variant(
@@ -73,7 +77,8 @@ def get_variant(name: str) -> Variant:
         block=block,
         stem_channels=(width,) if width == 16 else STEM_OF_201 if (depth, letter) == (201, "d") else stem,
         stem_pool="ceil" if match["legacy"] else "padded",
-        shortcut="A" if width == 16 else "D" if letter else "B",
+        shortcut=shortcut or usual_shortcut(block, "cifar" if cifar else "imagenet", letter or ""),
+        sliced=bool(match["sliced"]),
         attention=attention,
         anti_aliasing="average" if match["aa"] else None,
     )

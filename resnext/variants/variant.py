@@ -74,6 +74,7 @@ class Block(NamedTuple):
     last_gamma: float = 1.0
     drop_path: float = 0.0
     shortcut: Shortcut | Literal["identity"] = "B"
+    sliced: bool = False
     input_channels: int = 0
     stage: int = 0
     number: int = 0  # in its stage, from 1
@@ -88,7 +89,7 @@ class Block(NamedTuple):
 class Variant:
     """The definition of a network, from which everything else, including its name, is derived.
 
-    The last four describe how it is trained or used, and do not appear in its name.
+    Those from the activation to the output stride do not appear in its name.
 
     Args:
         blocks: blocks in each stage; four stages have the ImageNet stem, three the CIFAR stem.
@@ -102,6 +103,8 @@ class Variant:
         shortcut: where shapes change, A pads with zero channels, B projects (He et al. 2016, section 4.1), and D
             averages 2x2 fields before it projects (ResNet-D, He et al. 2019); C projects in every block. The paper
             uses B, and "none" in its ablation.
+        sliced: whether each path sees only its slice of a block's input, and not all of it, as in
+            https://github.com/carmel-nzhinusoft/implement-ResNeXt-with-keras: another function than the paper's.
         attention: None; "se", squeeze-and-excitation (Hu et al. 2018, https://arxiv.org/abs/1709.01507) with
             reduction 16; "eca", efficient channel attention (Wang et al. 2020, https://arxiv.org/abs/1910.03151).
         anti_aliasing: None, or "average": 2x2 averages after the 3x3 replace its stride, and the stem's max-pool (Zhang
@@ -137,6 +140,7 @@ class Variant:
     drop_path: float = 0.0
     drop_rate: float = 0.0
     output_stride: int = 32
+    sliced: bool = False
 
     def __post_init__(self):
         if len(self.blocks) not in (3, 4):
@@ -156,6 +160,11 @@ class Variant:
                 raise ArgumentError(f"`{name}` must be from 0 to below 1. Received: {getattr(self, name)!r}")
         if self.block == "basic" and self.cardinality != 1:
             raise ArgumentError(f"A basic block has one path: `cardinality` must be 1. Received: {self.cardinality}")
+        if self.sliced and (self.block == "basic" or self.stem_channels[-1] % self.cardinality):
+            raise ArgumentError(
+                "`sliced` needs bottleneck blocks, and a cardinality that divides the stem's channels, "
+                f"{self.stem_channels[-1]}. Received: {self.block!r} blocks with cardinality {self.cardinality}"
+            )
         if len(self.stem_channels) != 1 and (len(self.stem_channels) != 3 or self.stem == "cifar"):
             raise ArgumentError(
                 "`stem_channels` must be one number, or three with the ImageNet stem. "
@@ -182,9 +191,11 @@ class Variant:
             letter = "d"
         before = f"{'legacy_' if self.stem_pool == 'ceil' else ''}{self.attention or ''}"
         after = f"{'aa' if self.anti_aliasing else ''}{depth}{letter}"
+        end = "" if self.shortcut == usual_shortcut(self.block, self.stem, letter) else f"-shortcut-{self.shortcut}"
+        end += "-sliced" if self.sliced else ""
         if self.block == "basic" or (self.stem == "imagenet" and (self.cardinality, self.bottleneck_width) == (1, 64)):
-            return f"{before}resnet{after}"
-        return f"{before}resnext{after}_{self.cardinality}x{self.bottleneck_width}d"
+            return f"{before}resnet{after}{end}"
+        return f"{before}resnext{after}_{self.cardinality}x{self.bottleneck_width}d{end}"
 
     @property
     def stem(self) -> Literal["imagenet", "cifar"]:
@@ -233,6 +244,7 @@ class Variant:
                     last_gamma=self.last_gamma,
                     drop_path=self.drop_path * (before + number - 1) / max(1, sum(self.blocks) - 1),
                     shortcut=self.shortcut if changes or self.shortcut in ("C", "none") else "identity",
+                    sliced=self.sliced,
                     input_channels=channels,
                     stage=stage.number,
                     number=number,
@@ -259,6 +271,19 @@ class Variant:
                 Stage(i + 2, blocks, width, channels, strides, dilation, first_dilation, output_stride),
             )
         return tuple(stages)
+
+
+def usual_shortcut(block: BlockKind, stem: str, letter: str) -> Shortcut:
+    """Return the shortcut of the networks whose names do not mention one.
+
+    Args:
+        block: kind of their blocks.
+        stem: "imagenet" or "cifar".
+        letter: letter behind the depth in the name, if there is one.
+    """
+    if block == "basic" and stem == "cifar":  # He et al. 2016, section 4.2
+        return "A"
+    return "D" if letter else "B"
 
 
 FIRST_STAGE_CHANNELS = 256  # of bottleneck blocks; doubled at every stage after it, like every width (Table 1)

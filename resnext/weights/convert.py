@@ -96,7 +96,7 @@ def convert(
 def fits_timm(variant: Variant) -> bool:
     """Return whether timm has such a network: an ImageNet stem of its widths, shortcut B or D, its own legacy SE."""
     first, *deep = variant.stem_channels
-    if variant.stem != "imagenet":
+    if variant.stem != "imagenet" or variant.sliced:
         return False
     has_stem = (first == 64) if not deep else (deep[1] == 2 * deep[0] and first in (deep[0], 3 * (deep[0] // 4)))
     if variant.stem_pool == "ceil":  # timm's legacy networks are bottlenecks with SE, and nothing else
@@ -120,7 +120,7 @@ def _check_target(variant: Variant, to: str) -> None:
     if TARGETS[to](variant):
         return
     options = [variant.stem, variant.stem_channels, f"shortcut {variant.shortcut}", variant.attention]
-    options += [variant.anti_aliasing and "anti-aliasing", variant.activation]
+    options += [variant.anti_aliasing and "anti-aliasing", variant.activation, "sliced" if variant.sliced else None]
     facts = ", ".join(str(option) for option in options if option)
     allowed = ", ".join(f"--to {target}" for target, fits in TARGETS.items() if fits(variant))
     raise ArgumentError(f"{to} has no {variant.name} ({facts}). Allowed: {allowed}.")

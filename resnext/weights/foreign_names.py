@@ -224,6 +224,8 @@ def find_variant(shapes: Shapes, layout: Layout) -> Variant | None:
     bottleneck = f"{first}_transform_1x1_conv/kernel" in shapes
     attentions: dict[Attention, str] = {"se": "excitation_1_conv", "eca": "eca_conv"}
     shortcut = "D" if layout.averaged_shortcut or (layout is OURS and len(stem) == 3) else "B"
+    first_1x1 = shapes.get(f"{first}_transform_1x1_conv/kernel", ())
+    sliced = len(first_1x1) == 4 and bool(stem) and first_1x1[2] < stem[-1][3]
     if "stage3_block1_shortcut_conv/kernel" not in shapes:
         shortcut = "A"
     elif any(name.endswith("_block2_shortcut_conv/kernel") for name in shapes):
@@ -237,6 +239,7 @@ def find_variant(shapes: Shapes, layout: Layout) -> Variant | None:
             stem_channels=tuple(kernel[3] for kernel in stem),
             stem_pool="ceil" if layout.their_name("stem_norm/gamma").startswith("layer0") else "padded",
             shortcut=shortcut,
+            sliced=sliced,
             attention=next((a for a, sign in attentions.items() if f"{first}_{sign}/kernel" in shapes), None),
         )
     except ValueError:

@@ -49,7 +49,8 @@ COMMANDS = {
     "info": ["VARIANT|TAG|RUN"],
     "recipes": [],
     "train": ["DATA", "--resume", "--variant", "--out", "--workers", "--device", "--weights", "--seed", "--dtype",
-              "--remat", "--skip-bad", "--follow-links", "--held-out", "--folds", "--fold", "--group-by",
+              "--form", "--shortcut", "--remat", "--skip-bad", "--follow-links", "--held-out", "--folds", "--fold",
+              "--group-by",
               "--tensorboard", "--checkpoint-every", *SETTINGS],
     "evaluate": ["MODEL", "DATA", "--weights", "--against", "--format", "--out", "--size", "--crop", "--interpolation",
                  "--crops", "--flip", "--only-data-classes", "--engine", "--batch-size", "--follow-links"],
@@ -324,8 +325,9 @@ def test_configuration_of_a_run_is_frozen():
     )
     document = config.to_json()
     assert list(document) == [
-        "variant", "classes", "preprocessing", "recipe", "data", "weights", "seed", "dtype", "remat", "skip_bad",
-        "follow_links", "held_out", "folds", "fold", "group_by", "tensorboard", "checkpoint_every", "versions",
+        "variant", "classes", "preprocessing", "recipe", "data", "weights", "seed", "dtype", "form", "shortcut",
+        "remat", "skip_bad", "follow_links", "held_out", "folds", "fold", "group_by", "tensorboard", "checkpoint_every",
+        "versions",
     ]  # fmt: skip
     assert RunConfig.from_json(document) == config
     fields = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Recipe)]

@@ -136,10 +136,20 @@ def test_forms_a_b_c_are_one_function_in_float64():
         _check_forms_are_equal("float64", rtol=1e-10, atol=1e-10)
 
 
-def test_sliced_form_is_another_function_and_is_not_carried():
+def test_a_sliced_network_is_another_function_in_the_same_forms():
     network = ResNeXt("resnext11_2x4d", classes=5, form="sliced")
-    with pytest.raises(ValueError, match=r"Only the forms 'a', 'b' and 'c'.*Received: 'sliced' to 'c'"):
-        to_form(network, "c")
+    assert (network.form, network.variant.name, network.name) == ("sliced", *["resnext11_2x4d-sliced"] * 2)
+    x = np.random.default_rng(3).normal(size=(2, 32, 32, 3)).astype("float32")
+    whole = ResNeXt("resnext11_2x4d", classes=5)
+    assert network.count_params() < whole.count_params()
+    expected = computed(network, x)
+    for form in "abc":
+        other = to_form(network, form)
+        assert other.form == ("sliced" if form == "b" else form)
+        np.testing.assert_allclose(computed(other, x), expected, rtol=1e-4, atol=1e-5)
+        assert to_form(other, "sliced").form == "sliced"
+    with pytest.raises(ValueError, match=r"Only the forms 'a', 'b' and 'c'.*Received: 'c' to 'sliced'"):
+        to_form(whole, "sliced")
     with pytest.raises(ValueError, match=r"`model` must be what `ResNeXt` built. Received: Functional 'other'"):
         to_form(keras.Model(x := keras.Input((4,)), x, name="other"), "c")
     with pytest.raises(ValueError, match="Received: 'c' to 'd'"):

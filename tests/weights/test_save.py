@@ -40,7 +40,9 @@ def test_the_sliced_form_reads_what_it_wrote(tmp_path):
     target = network("sliced", weights=tmp_path / "w.safetensors")
     for name, array in get_weights(source).items():
         np.testing.assert_array_equal(get_weights(target)[name], array)
-    with pytest.raises(WeightsError, match=r"(?m)^- stage2_block1_transform_1x1_conv/kernel \(1, 1, 64, 16\)$"):
+    with pytest.raises(
+        WeightsError, match=r"these are weights of \S+-sliced, but the network is [^-]+\. Use the variant"
+    ):
         load_weights(network("c"), tmp_path / "w.safetensors")
 
 
