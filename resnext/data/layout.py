@@ -15,6 +15,7 @@ from resnext.errors import DataError, printable
 from resnext.images.decode import IMAGE_SUFFIXES
 
 IMAGES = ("images", "imgs", "img")  # folders that are not a class, but hold the images of a part, or of a class
+BESIDE = "images beside the class folders"
 LINK, LINKS = "link to a folder", "links to folders"
 DATA_SUFFIXES = (
     ".csv", ".tsv", ".txt", ".json", ".jsonl", ".xlsx", ".xls", ".ods", ".parquet", ".feather", ".arrow", ".npy",
@@ -67,19 +68,37 @@ def _parts(root: Folder) -> dict[str, Folder]:
     folders = {name: folder for name, folder in shown(kaggle or root).items() if folder}
     part_of = {name: _part_called(name, folder) for name, folder in folders.items()}
     all_parts = {name: part_named(name) or part_within(name) for name in folders}
-    if "train" not in part_of.values():  # without a train, only the usual names are parts
+    called = [name for name in folders if part_named(name) == "train"]
+    is_alone = len({*part_of.values()} - {None}) == 1 and None in part_of.values() and not called
+    if "train" not in part_of.values() or is_alone:  # without a train, only the usual names are parts
         part_of = {name: PARTS.get(name.lower()) for name in folders}
-        if None not in all_parts.values() and {"train", "test"} & {*all_parts.values()} and len(folders) > 1:
+        if {"train", "test"} <= {*all_parts.values()}:
             part_of = all_parts  # they may have images of their own
-    parts = {}
+    parts: dict[str, str] = {}
     for name, part in part_of.items():
         if part and not (kaggle and part == "test"):
-            if part in parts:
+            one = _preferred(folders, parts.get(part), name)
+            if one is None:
                 raise DataError(
-                    f"{printable(root)} has two folders for one part, {parts[part].name} and {name}; keep only one"
+                    f"{printable(root)} has two folders for one part, {parts[part]} and {name}; keep only one"
                 )
-            parts[part] = _without_its_own(folders[name].checked())
-    return parts
+            parts[part] = one
+    return {part: _without_its_own(folders[name].checked()) for part, name in parts.items()}
+
+
+def _preferred(folders: Mapping[str, Folder], one: str | None, other: str) -> str | None:
+    """Return which of two folders is a part: the only one that is called exactly so, or has images; else None."""
+    if one is None:
+        return other
+    for is_better in (lambda name: name.lower() in PARTS, lambda name: _has_any_image(folders[name])):
+        better = [name for name in (one, other) if is_better(name)]
+        if len(better) == 1:
+            return better[0]
+    return None
+
+
+def _has_any_image(folder: Folder) -> bool:
+    return has_images(folder) or any(_has_any_image(inner) for inner in _folders(folder) if not inner.is_link)
 
 
 def _part_called(name: str, folder: Folder) -> str | None:
@@ -99,7 +118,8 @@ def images_of_flat_part(part: Folder) -> Folder | None:
     if has_images(part):
         return None if folders else part
     only = folders[0] if len(folders) == 1 else None
-    return only if only and only.name.lower() in IMAGES and has_images(only) and not _folders(only) else None
+    names = (*IMAGES, part.name.lower())
+    return only if only and only.name.lower() in names and has_images(only) and not _folders(only) else None
 
 
 def _folders(folder: Folder) -> list[Folder]:
@@ -148,7 +168,10 @@ def below(root: Folder, names: Sequence[str]) -> Folder | None:
 
 
 def unwrapped(tree: Folder) -> Folder:
-    """Return the only folder in a tree, or the tree itself if that folder is a class or a part of a data set."""
+    """Return the only folder in a tree, or the tree itself if that folder is a class or a part of a data set.
+
+    The folder may itself have only one folder.
+    """
     entries = shown(tree)
     folders = [folder for folder in entries.values() if folder]
     files = [name for name, folder in entries.items() if folder is None]
@@ -158,7 +181,7 @@ def unwrapped(tree: Folder) -> Folder:
     (only,) = folders
     if only.is_link or only.name.lower() in PARTS or not any(shown(only).values()):
         return tree
-    return unwrapped(only)
+    return only
 
 
 def may_be_data(name: str) -> bool:
@@ -177,6 +200,10 @@ def count_left_out(layout: Layout) -> Counter[str]:
         folders = [folder for folder in shown(part).values() if folder]
         for folder in folders:
             counts += _count(folder)
+        if folders:
+            counts += Counter(
+                {BESIDE: sum(entry is None and is_image_name(name) for name, entry in shown(part).items())}
+            )
         if not folders:  # images, which a file labels
             others = (name for name in shown(part) if not (is_label_file(name) or is_image_name(name)))
             counts += Counter(map(kind_of, others))

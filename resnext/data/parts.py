@@ -8,7 +8,7 @@ ALSO_PARTS = {
     name: part
     for part, names in (
         ("train", ("training", "training_set", "train_set", "trainset")),
-        ("test", ("testing", "test_set", "testing_set", "testset", "privatetest")),
+        ("test", ("testing", "test_set", "testing_set", "testset", "privatetest", "holdout", "hold_out", "held_out")),
         ("validation", ("dev", "eval", "evaluation", "val_set", "validation_set", "valset", "publictest")),
     )
     for name in names

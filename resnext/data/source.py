@@ -34,6 +34,7 @@ from resnext.data.layout import (
     Layout,
     below,
     count_left_out,
+    has_images,
     images_of_flat_part,
     kinds_in_words,
     layout_of,
@@ -64,11 +65,13 @@ class DataSource:
         name: name that does not depend on the current folder: that of a built-in data set, or the absolute path.
         location: path of the folder, the archive or the table; None for a built-in data set without a local copy.
         layout: layout found there, or None likewise.
+        above: files that may hold labels, in the folders above the one that is read.
     """
 
     name: str
     location: Path | None = None
     layout: Layout | None = None
+    above: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return printable(self.location or self.name)
@@ -85,7 +88,10 @@ class DataSource:
     def table(self) -> Table:
         """The table, if there is one."""
         layout = self.layout
-        return read_table(layout.table, layout.root, layout.train) if layout and layout.table else Table([], "", "")
+        if layout is None or layout.table is None:
+            return Table([], "", "")
+        others = (*layout.others.values(), layout.unlabelled_test)
+        return read_table(layout.table, layout.root, [layout.train, *filter(None, others)])
 
     def contains(self, path: Path) -> bool:
         """Return whether a path is inside the folder whose images are read; a table lists its own."""
@@ -107,7 +113,7 @@ class DataSource:
         lines += [
             f"not used: {printable(name)}, with {counted(images, 'image')}" for name, images in beside.items() if images
         ]
-        lines += [f"not used: {printable(table)}, a table of labels" for table in self._unused_tables]
+        lines += [f"not used: {printable(table)}, a table" for table in self._unused_tables]
         if other := self._other_files(layout):
             lines.append(f"not used: {listed(other)}, beside the images")
         if self.table.unused:
@@ -189,8 +195,19 @@ class DataSource:
         used = {str(file) for file in (layout.table, *self._label_files.values(), *self._unused_tables)}
         if self._is_table:
             return []
-        names = [name for name, entry in shown(layout.root).items() if entry is None and may_be_data(name)]
-        return [name for name in names if str(layout.root.file(name)) not in used]
+        folders = {str(folder): folder for folder in (layout.root, *layout.parts.values(), *self._without_images())}
+        files = [
+            folder.file(name)
+            for folder in folders.values()
+            for name, entry in shown(folder).items()
+            if entry is None and may_be_data(name)
+        ]
+        names = [str(file).removeprefix(f"{layout.root}/") for file in files if str(file) not in used]
+        return [*self.above, *names]
+
+    def _without_images(self) -> list[Folder]:
+        """Return the folders beside the parts that have no images, such as annotations/."""
+        return [folder for folder in self._beside() if not has_images(folder) and not images_below(folder)]
 
     def _check_unused_tables(self, layout: Layout, part: str, examples: Examples) -> None:
         """Raise DataError if a table that is not read labels the images of a part otherwise."""
@@ -297,6 +314,7 @@ class DataSource:
         others = {part: _examples_of_rows(rows, classes, table) for part, rows in by_part.items()}
         beside = {part: folder for part, folder in layout.others.items() if part not in others}
         others |= {part: labelled(folder, layout.root, classes) for part, folder in beside.items()}
+        _check_apart(table, [row.image for row in train], others)
         groups = [row.group or row.path for row in train] if any(row.group for row in self.table.rows) else None
         if groups and holdout.group_by:
             raise ArgumentError(f"--group-by: {printable(table)} already has a column of groups. Omit the option.")
@@ -331,14 +349,22 @@ def open_data(data: str | Path, follow_links: bool = False) -> DataSource:
     if is_table(path.name) and path.is_file():
         return DataSource(name, path, layout_of(DiskFolder(path.parent, None if follow_links else path.parent), path))
     if path.is_dir():
-        return DataSource(name, path, layout_of(unwrapped(DiskFolder(path, None if follow_links else path))))
+        return _unwrapped_source(name, path, DiskFolder(path, None if follow_links else path))
     if path.is_file() and archive_suffix(path):
-        return DataSource(name, path, layout_of(unwrapped(read_archive(path))))
+        return _unwrapped_source(name, path, read_archive(path))
     problem = "is neither a folder nor an archive" if path.exists() else "does not exist"
     raise DataError(
         f"{printable(path)} {problem}; pass a folder of images, an archive ({' '.join(ARCHIVES)}), a table "
         f"({' '.join(TABLES)}) or the name of a built-in data set: {', '.join(BUILTIN)}"
     )
+
+
+def _unwrapped_source(name: str, path: Path, tree: Folder) -> DataSource:
+    inner, above = tree, []
+    while (inside := unwrapped(inner)) is not inner:
+        above += [each for each, entry in shown(inner).items() if entry is None and may_be_data(each)]
+        inner = inside
+    return DataSource(name, path, layout_of(inner), tuple(above))
 
 
 def _pool_of_folders(layout: Layout, holdout: Holdout) -> Pool:
@@ -354,6 +380,18 @@ def _pool_of_folders(layout: Layout, holdout: Holdout) -> Pool:
     paths = [relative(image, layout.train) for image in train.images]
     evaluated = {name: labelled(part, root, train.classes) for name, part in layout.others.items()}
     return Pool(train, paths, _groups(paths, holdout), evaluated)
+
+
+def _check_apart(table: object, train: Sequence[Path | Member], others: Mapping[str, Examples]) -> None:
+    """Raise DataError if an image of a table is in two parts: by the table, and by a folder."""
+    part_of = {str(image): "train" for image in train}
+    for part, examples in others.items():
+        both = [str(image) for image in examples.images if part_of.setdefault(str(image), part) != part]
+        if both:
+            raise DataError(
+                f"{counted(len(both), 'image')} would be in {part_of[both[0]]} by {printable(table)} and in {part} by "
+                f"their folder, the first of them {printable(both[0])}. Write a column split, or move the folder away"
+            )
 
 
 def _groups(paths: Sequence[str], holdout: Holdout) -> list[str] | None:

@@ -209,7 +209,7 @@ def test_a_competitions_flat_folders_are_its_parts(tmp_path):
     splits = source.splits()
     assert (splits.train.classes, len(splits.train) + len(splits.test)) == (("cat", "dog"), 12)
     assert source.left_out() == [
-        "not used: test.csv, beside the images",
+        f"not used: {tmp_path / 'test.csv'}, a table",
         f"{tmp_path / 'test_images'}: not used, because it has neither class folders nor a label file",
     ]
 
@@ -219,6 +219,60 @@ def test_the_only_class_may_hold_the_classes(tmp_path):
     (tmp_path / "labels.csv").write_text("x")
     with pytest.raises(DataError, match=rf"only one class, 'images'; .*are the classes, pass {tmp_path}/images$"):
         load_splits(tmp_path)
+
+
+def test_a_word_of_a_part_in_one_name_is_no_part(tmp_path):
+    make(tmp_path, "sandals/a/1.png", "sandals/b/1.png", "training shoes/nike/1.png", "training shoes/puma/1.png")
+    assert load_splits(tmp_path).train.classes == ("sandals", "training shoes")
+
+
+def test_nested_and_other_folders_of_competitions(tmp_path):
+    """Cassava's and ASL's archives: a folder in one of its name, and one of other files."""
+    flat(tmp_path / "train_images")
+    flat(tmp_path / "test_images" / "test_images", 3)
+    (tmp_path / "test_tfrecords").mkdir()
+    (tmp_path / "test_tfrecords" / "a.tfrec").write_bytes(b"x")
+    rows = [f"{i:02}.png,{'cat' if i % 2 == 0 else 'dog'}" for i in range(12)]
+    (tmp_path / "train.csv").write_text("\n".join(["image_id,label", *rows]))
+    (tmp_path / "sample_submission.csv").write_text("image_id,label\n00.png,dog\n01.png,cat")
+    source = open_data(tmp_path)
+    assert len(source.splits().train) + len(source.splits().test) == 12
+    assert any("neither class folders nor a label file" in line for line in source.left_out())
+
+
+def test_a_labelled_test_of_another_name_is_used(tmp_path):
+    """As in GTSRB: columns in camel case, and the parts with a capital letter."""
+    for name, count in (("Train", 3), ("Test", 0)):
+        write_photos(tmp_path / name, COLOURS, count)
+    flat(tmp_path / "Test", 3)
+    for name in COLOURS:
+        (tmp_path / "Test" / name).rmdir()
+    (tmp_path / "Test.csv").write_text(
+        "Width,ClassId,Path\n12,red,Test/00.png\n12,green,Test/01.png\n12,red,Test/02.png"
+    )
+    splits = open_data(tmp_path).splits()
+    assert [splits.test.classes[label] for label in splits.test.labels] == ["red", "green", "red"]
+
+
+def test_what_lies_above_and_between_is_named(tmp_path):
+    make(tmp_path, *(f"images/{name}/{i}.png" for name in ("cat", "dog") for i in range(3)), "images/stray.png")
+    for name in ("train_test_split.txt", "images/labels.json"):
+        (tmp_path / name).write_bytes(b"x")
+    assert open_data(tmp_path).left_out() == [
+        "left out: 1 images beside the class folders",
+        "not used: train_test_split.txt, labels.json, beside the images",
+    ]
+
+
+def test_a_table_of_parts_beside_class_folders_is_not_ignored(tmp_path):
+    make(tmp_path, *(f"{name}/{name}{i}.png" for name in ("cat", "dog") for i in range(3)))
+    for name, text in (("split.csv", "file,split\ncat0.png,test"), ("test.csv", "Filename\ncat/cat0.png")):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(
+            DataError, match=r"parts can be read in two ways: cat/cat0.png is for train by its folder, but"
+        ):
+            load_splits(tmp_path)
+        (tmp_path / name).unlink()
 
 
 def test_files_beside_the_images_are_named(tmp_path):

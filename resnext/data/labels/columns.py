@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Sequence
 from itertools import combinations
 from pathlib import Path, PurePosixPath
@@ -9,7 +10,7 @@ from typing import NamedTuple
 
 from resnext.data.folders import Member, is_image_name
 from resnext.data.labels.rows import TextRow
-from resnext.data.parts import part_named
+from resnext.data.parts import part_named, part_within
 from resnext.errors import DataError, printable
 
 # In the order of preference: a column of numbers may be called id, and names of files without a suffix look like it.
@@ -26,14 +27,18 @@ LABELS = (
     "sublabel", "subclass", "superclass", "tag", "class_id", "label_id", "category_id", "class_index",
     "label_index",
 )  # fmt: skip
-SPLITS, GROUPS = ("split", "set", "subset", "part"), ("group", "group_id")
-# Columns of yes and no, and the parts that these mean.
+SPLITS = (
+    "split", "set", "subset", "part", "phase", "usage", "partition", "data_split", "data_set", "dataset", "purpose",
+    "train_test", "train_test_split",
+)  # fmt: skip
+GROUPS = ("group", "group_id")
+# Columns of yes and no, and the parts that these mean. Others, such as `valid`, may say something else.
 FLAGS = {
     name: parts
     for parts, names in (
-        (("train", "test"), ("is_train", "is_training", "in_train", "train")),
-        (("test", "train"), ("is_test", "is_testing", "in_test", "test", "is_holdout")),
-        (("validation", "train"), ("is_valid", "is_val", "is_validation", "in_val", "valid", "val", "validation")),
+        (("train", "test"), ("is_train", "is_training", "in_train")),
+        (("test", "train"), ("is_test", "is_testing", "in_test", "test_set", "is_holdout", "holdout")),
+        (("validation", "train"), ("is_valid", "is_val", "is_validation", "in_val")),
     )
     for name in names
 }
@@ -42,18 +47,32 @@ SAMPLE = 1_000  # rows, from all of the table, that decide whether the values of
 PLURALS = {"images", "imgs", "pictures", "photos", "files", "paths", "filepaths", "filenames", "names", "ids"}
 
 
+class Split(NamedTuple):
+    """The columns of parts."""
+
+    names: str  # of the columns, for people
+    places: tuple[int, ...]
+    parts: dict[int, str]  # by the numbers of the rows
+
+
 class Columns(NamedTuple):
     """The positions of the columns that are read, or None."""
 
     file: int
     label: int
-    split: int | None = None
+    split: Split | None = None
     group: int | None = None
+
+    def read(self) -> set[int]:
+        """Return all positions."""
+        split = self.split.places if self.split else ()
+        return {self.file, self.label, *split, *([] if self.group is None else [self.group])}
 
 
 def word(name: str) -> str:
     """Return a column's name as it is compared: lower case, with underscores, in the singular."""
-    plain = name.strip("\ufeff \t").lower().replace(" ", "_").replace("-", "_")
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip("\ufeff \t"))
+    plain = words.lower().replace(" ", "_").replace("-", "_")
     return plain[:-1] if plain in PLURALS else plain
 
 
@@ -82,27 +101,81 @@ def find_columns(
         DataError: there is no column for files or for labels, or two columns are read differently.
     """
     words = [word(name) for name in header]
-    label = _label_column(file, header, rows, _called(words, LABELS))
-    if label is None and not has_files(header):
-        raise missing_column(file, header)
-    image = _file_column(file, header, rows, find, {label})
+    image, label = find_file_and_label(file, header, rows, find)
     if image is None or label is None:
         raise missing_column(file, header, image, label)
-    split = _split_column(file, header, rows, {image, label})
+    split = find_split(file, header, rows, {image, label})
     group = _same_column(file, header, rows, _called(words, GROUPS), str.lower, "groups")
     return Columns(image, label, split, group)
 
 
-def part_of_value(column: str, value: str) -> str | None:
-    """Return the part that a value of a column stands for: "train", "validation" or "test"; None for another value.
+def find_file_and_label(
+    file: Path | Member, header: Sequence[str], rows: Sequence[TextRow], find: Callable[[str], Hashable | None]
+) -> tuple[int | None, int | None]:
+    """Return the columns for files and for labels, or None, as `find_columns` finds them. Raises DataError."""
+    label = _label_column(file, header, rows, _called([word(name) for name in header], LABELS))
+    if label is None and not has_files(header):
+        return None, None
+    return _file_column(file, header, rows, find, {label}), label
 
-    >>> part_of_value("phase", "Training"), part_of_value("is_valid", "True")
-    ('train', 'validation')
+
+def find_split(file: Path | Member, header: Sequence[str], rows: Sequence[TextRow], taken: set[int]) -> Split | None:
+    """Return the columns of parts: those whose values are names of parts, and those of yes and no that mean parts.
+
+    Args:
+        file, header, rows: as in `find_columns`.
+        taken: the columns for files and labels.
+
+    Raises:
+        DataError: two of them differ, or one that is called after parts has names of parts and others.
     """
-    parts = FLAGS.get(word(column))
-    if parts and value.lower() in YES_NO:
-        return parts[YES_NO[value.lower()]]
-    return part_named(value)
+    free = [place for place in range(len(header)) if place not in taken and any(row.fields[place] for row in rows)]
+    found = [(place, _parts_in(file, header[place], place, rows)) for place in free]
+    read: list[tuple[tuple[int, ...], dict[int, str]]] = [((place,), parts) for place, parts in found if parts]
+    flags = tuple(place for place in free if word(header[place]) in FLAGS and _are_flags(place, rows))
+    if flags:
+        read.append((flags, _parts_of_flags(file, header, flags, rows)))
+    for places, parts in read[1:]:
+        if parts != read[0][1]:
+            raise _two_readings(file, header, read[0][0][0], places[0], "parts")
+    places = read[0][0] if read else ()
+    return Split(" and ".join(printable(header[place]) for place in places), places, read[0][1]) if read else None
+
+
+def _parts_in(file: Path | Member, name: str, place: int, rows: Sequence[TextRow]) -> dict[int, str]:
+    """Return the parts by the numbers of the rows that a column names; none if it is no column of parts."""
+    part_of = {value: _part(value) for value in {row.fields[place] for row in rows}}
+    strange = {value for value, part in part_of.items() if part is None}
+    is_called = word(name) in SPLITS and (len(strange - {""}) < len({*part_of} - {""}) or word(name) == "split")
+    if strange and is_called:
+        row = next(row for row in rows if row.fields[place] in strange)
+        value = printable(row.fields[place])
+        what = f"the {name} {value}; write train, val or test" if value else f"no {name}; complete it"
+        raise DataError(f"{printable(file)}: row {row.number} has {what}")
+    return {} if strange else {row.number: part_of[row.fields[place]] or "train" for row in rows}
+
+
+def _part(value: str) -> str | None:
+    return part_named(value) or part_within(value)
+
+
+def _are_flags(place: int, rows: Sequence[TextRow]) -> bool:
+    return all(row.fields[place].lower() in YES_NO for row in rows)
+
+
+def _parts_of_flags(
+    file: Path | Member, header: Sequence[str], places: tuple[int, ...], rows: Sequence[TextRow]
+) -> dict[int, str]:
+    """Return the parts that columns of yes and no mean: that of the only yes in a row, or of the only column's no."""
+    parts = {}
+    for row in rows:
+        answers = [(FLAGS[word(header[place])], YES_NO[row.fields[place].lower()]) for place in places]
+        said = {part[0] for part, no in answers if not no} or {part[no] for part, no in answers}
+        if len(said) != 1:
+            names = " and ".join(printable(header[place]) for place in places)
+            raise DataError(f"{printable(file)}: row {row.number} is in {len(said)} parts by its columns {names}")
+        parts[row.number] = said.pop()
+    return parts
 
 
 def _called(words: Sequence[str], names: Sequence[str]) -> list[int]:
@@ -137,8 +210,9 @@ def _file_column(
             place for place in like_files if counts[place] and all(_same_name(sample, place, one) for one in called)
         ]
     if not like_files:
-        full = [place for place in places if sample and counts[place] == len(sample)]
+        full = [place for place in places if sample and counts[place] == len(sample) and header[place]]
         found = [place for place in full if place in named or _is_distinct(rows, place)]
+        found = found if not named or {*named} & {*found} else []
     if found:
         return _same_column(file, header, rows, found, find, "images")
     return max(called or like_files or named, key=lambda place: counts[place], default=None)
@@ -171,31 +245,6 @@ def _label_column(
             raise _two_readings(file, header, one, other, "labels")
     words = [place for place in places if not all(row.fields[place].isdecimal() for row in rows)]
     return next(iter(words or places), None)
-
-
-def _split_column(file: Path | Member, header: Sequence[str], rows: Sequence[TextRow], taken: set[int]) -> int | None:
-    """Return the column of parts: one that is called so, and any other one whose values are names of parts.
-
-    Raises:
-        DataError: two of them differ, or a column has names of several parts and others.
-    """
-    places: list[int] = []
-    for place, name in enumerate(header):
-        values = {row.fields[place] for row in rows if place not in taken} - {""}
-        parts = {part_of_value(name, value) for value in values}
-        known = parts - {None}
-        if values and (word(name) in SPLITS or parts == known or len(known) > 1):
-            strange = next((row for row in rows if part_of_value(name, row.fields[place]) is None), None)
-            if strange:
-                value = printable(strange.fields[place])
-                what = f"the {name} {value}; write train, val or test" if value else f"no {name}; complete it"
-                raise DataError(f"{printable(file)}: row {strange.number} has {what}")
-            places.append(place)
-    read = [[part_of_value(header[place], row.fields[place]) for row in rows] for place in places]
-    for other, parts in zip(places[1:], read[1:], strict=True):
-        if parts != read[0]:
-            raise _two_readings(file, header, places[0], other, "parts")
-    return next(iter(places), None)
 
 
 def _same_column(

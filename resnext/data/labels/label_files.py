@@ -17,7 +17,7 @@ from resnext.data.archives import read_text
 from resnext.data.folders import Folder, Member, composed, is_label_file, is_table
 from resnext.data.labels.columns import find_columns, has_files, has_labels
 from resnext.data.labels.rows import DELIMITERS, LINE_END, read_rows
-from resnext.data.parts import PARTS
+from resnext.data.parts import PARTS, part_named, part_within
 from resnext.errors import DataError, printable
 
 NAMES = (
@@ -41,7 +41,8 @@ def find_label_file(part: Folder, folders: Iterable[Folder]) -> Path | Member:
     Raises:
         DataError: there is no label file.
     """
-    words = [part.name, *(word for word in PARTS if PARTS[word] == PARTS.get(part.name.lower()))]
+    kind = part_named(part.name) or part_within(part.name)
+    words = [part.name, *(word for word in PARTS if PARTS[word] == kind)]
     names = [name.format(part=word) for name in NAMES for word in dict.fromkeys(words)] + [NUMBERED]
     for folder in (part, *folders):
         entries = folder.entries()

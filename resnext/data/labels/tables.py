@@ -21,7 +21,6 @@ from resnext.data.labels.columns import (
     has_files,
     has_labels,
     missing_column,
-    part_of_value,
 )
 from resnext.data.labels.rows import LINE_END, TextRow, read_rows
 from resnext.data.parts import part_named, part_within
@@ -29,6 +28,7 @@ from resnext.errors import DataError, printable
 
 # The file names of tables of training images; the first one that exists is used.
 NAMES = ("train.csv", "train_labels.csv", "labels.csv", "metadata.csv")
+SUBMISSION = "submission"  # in the name of a table with made-up labels, an example for a competition
 TOP = 50  # lines of a file among which its header is
 
 
@@ -60,7 +60,8 @@ def find_table(folder: Folder) -> Path | Member | None:
 
     A table without a column for labels, such as those of test images in competitions, does not count.
     """
-    found = [name for name, entry in shown(folder).items() if entry is None and is_table(name)]
+    tables = [name for name, entry in shown(folder).items() if entry is None and is_table(name)]
+    found = [name for name in tables if SUBMISSION not in name.lower()]
     named = [
         name for wanted in NAMES for name in found if PurePosixPath(name.lower()).with_suffix(".csv").name == wanted
     ]
@@ -82,28 +83,28 @@ def header_of(file: Path | Member) -> list[str]:
     return rows[0].fields if rows else []
 
 
-def read_table(file: Path | Member, root: Folder, folder: Folder) -> Table:
+def read_table(file: Path | Member, root: Folder, folders: Sequence[Folder]) -> Table:
     """Return the rows of a table, in the order of their paths.
 
-    An image is named by its path below the data folder or, if unique among the training images, by its file name with
-    or without the suffix.
+    An image is named by its path below the data folder or, if unique in one of the folders, by its file name with or
+    without the suffix.
 
     Args:
         file: table with a header.
         root: data folder, to which the paths are relative.
-        folder: folder in it with the training images.
+        folders: folders in it with the images, those to train on first.
 
     Raises:
         DataError: a column is missing, an image does not exist, or a row is incomplete or contradicts another, or the
             folder of its image.
     """
     header, rows = split_header(file, read_text(file))
-    images = _Images(root, folder)
+    images = _Images(root, folders)
     columns = find_columns(file, header, rows, images.find)
     found: dict[str, Row] = {}
     missing = []
     for row in rows:
-        name, label, part, group = _fields(file, header, row, columns)
+        name, label, part, group = _fields(file, row, columns)
         place = images.find(name)
         if place is None:
             missing.append(name)
@@ -118,8 +119,8 @@ def read_table(file: Path | Member, root: Folder, folder: Folder) -> Table:
             "or remove the rows"
         )
     named = [found[path] for path in sorted(found)]
-    split = None if columns.split is None else header[columns.split]
-    unused = [name for place, name in enumerate(header) if name and place not in columns]
+    split = columns.split.names if columns.split else None
+    unused = [name for place, name in enumerate(header) if name and place not in columns.read()]
     return Table(_in_parts(file, named, split), header[columns.file], header[columns.label], split, unused)
 
 
@@ -130,7 +131,7 @@ def _in_parts(file: Path | Member, rows: list[Row], split: str | None) -> list[R
         DataError: the column of parts trains on an image in the folder of another part.
     """
     parts = {row.path: _part_of_path(row.path) for row in rows}
-    if not len({*parts.values()} - {None}) > 1:
+    if len({*parts.values()}) == 1 or not {*parts.values()} & {"validation", "test"}:
         return rows
     if split is None:
         return [row._replace(part=parts[row.path] or "train") for row in rows]
@@ -145,9 +146,9 @@ def _in_parts(file: Path | Member, rows: list[Row], split: str | None) -> list[R
 
 
 def _part_of_path(path: str) -> str | None:
-    """Return the part that the folders of an image name, the first of them if there are several."""
-    parts = (part_named(name) or part_within(name) for name in path.split("/")[:-1])
-    return next(filter(None, parts), None)
+    """Return the part that the folders of an image name: one that is called so or, without it, with a word in it."""
+    folders = path.split("/")[:-1]
+    return next(filter(None, [*map(part_named, folders), *map(part_within, folders)]), None)
 
 
 def split_header(file: Path | Member, text: str) -> tuple[list[str], list[TextRow]]:
@@ -158,14 +159,14 @@ def split_header(file: Path | Member, text: str) -> tuple[list[str], list[TextRo
     return first.fields, rows
 
 
-def _fields(file: Path | Member, header: list[str], row: TextRow, columns: Columns) -> list[str]:
+def _fields(file: Path | Member, row: TextRow, columns: Columns) -> list[str]:
     """Return file, label, part and group of a row. Raises DataError if one that must be there is not."""
-    name, label, split, group = (row.fields[place] if place is not None else "" for place in columns)
+    name, label = row.fields[columns.file], row.fields[columns.label]
+    group = "" if columns.group is None else row.fields[columns.group]
     for value, kind in ((name, "file"), (label, "label")):
         if not value:
             raise DataError(f"{printable(file)}: row {row.number} has no {kind}; complete it")
-    part = "train" if columns.split is None else part_of_value(header[columns.split], split)
-    return [name, label, part or "train", group]
+    return [name, label, columns.split.parts[row.number] if columns.split else "train", group]
 
 
 class Paths:
@@ -186,8 +187,8 @@ class Paths:
 class _Images:
     """The images that a table may name; a folder is searched for names only when a path is not found."""
 
-    def __init__(self, root: Folder, folder: Folder):
-        self.root, self.folder, self.paths = root, folder, Paths(root)
+    def __init__(self, root: Folder, folders: Sequence[Folder]):
+        self.root, self.folders, self.paths = root, folders, Paths(root)
         self.find = functools.cache(self._find)
 
     def _find(self, name: str) -> tuple[str, Path | Member] | None:
@@ -203,9 +204,13 @@ class _Images:
 
     @functools.cached_property
     def by_name(self) -> dict[str, Path | Member]:
-        """The training images by unique name, with and without suffix."""
-        images = [(PurePosixPath(str(image)), image) for image in images_below(self.folder)]
-        return unique((name, image) for path, image in images for name in {path.name, path.stem})
+        """The images by name, with and without suffix, that is unique in the first folder that has it."""
+        by_name = {}
+        for folder in self.folders:
+            images = [(PurePosixPath(str(image)), image) for image in images_below(folder)]
+            names = unique((name, image) for path, image in images for name in {path.name, path.stem})
+            by_name = names | by_name
+        return by_name
 
 
 def unique(pairs: Iterable[tuple[str, T]]) -> dict[str, T]:

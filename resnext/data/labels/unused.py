@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from resnext.data.archives import read_text
-from resnext.data.folders import Folder, Member, composed, is_table, shown
-from resnext.data.labels.columns import find_columns, has_labels, part_of_value
-from resnext.data.labels.rows import TextRow
-from resnext.data.labels.tables import header_of, split_header, unique
+from resnext.data.folders import Folder, Member, composed, is_image_name, is_table, shown
+from resnext.data.labels.columns import find_file_and_label, find_split, has_files, has_labels
+from resnext.data.labels.tables import SUBMISSION, header_of, split_header, unique
+from resnext.data.parts import part_named, part_within
 from resnext.errors import DataError, printable
 
 Labels = Mapping[str, str]  # of each image, by its path below the data folder
 
 
 def unused_tables(folders: list[Folder], used: set[str]) -> list[Path | Member]:
-    """Return the tables with a column of labels in some folders, without those that are used."""
+    """Return the tables about images in some folders, without those that are used."""
     files = [folder.file(name) for folder in folders for name, entry in shown(folder).items() if _is_file(name, entry)]
-    return [file for file in files if str(file) not in used and _has_labels(file)]
+    return [file for file in files if str(file) not in used and _is_about_images(file)]
 
 
 def check_agrees(table: Path | Member, labels: Labels, part: str, read: str) -> None:
@@ -62,18 +62,20 @@ def _is_file(name: str, entry: Folder | None) -> bool:
     return entry is None and is_table(name)
 
 
-def _has_labels(file: Path | Member) -> bool:
+def _is_about_images(file: Path | Member) -> bool:
     try:
-        return has_labels(header_of(file))
+        header = header_of(file)
     except DataError:  # it is not read
         return False
+    return has_labels(header) or has_files(header)
 
 
 def _labels_in(table: Path | Member, labels: Labels, part: str) -> dict[str, str]:
-    """Return the label that a table has for each of the images; none if it can't be read.
+    """Return the label that a table has for each of the images; none if it can't be read, or has none.
 
     Raises:
-        DataError: by its column of parts, one is for training and the images are not, or the other way round.
+        DataError: by its column of parts or by its name, one is for training and the images are not, or the other way
+            round.
     """
     paths = [(PurePosixPath(path), path) for path in labels]
     names = unique((each, path) for name, path in paths for each in {name.name, name.stem, "/".join(name.parts[1:])})
@@ -82,24 +84,31 @@ def _labels_in(table: Path | Member, labels: Labels, part: str) -> dict[str, str
     def find(value: str) -> str | None:
         return names.get(composed(value.replace("\\", "/")))
 
+    stem = PurePosixPath(str(table)).stem
+    if SUBMISSION in stem.lower():
+        return {}
     try:
         header, rows = split_header(table, read_text(table))
-        columns = find_columns(table, header, rows, find)
+        file, label = find_file_and_label(table, header, rows, find)
+        split = (
+            None
+            if file is None
+            else find_split(table, header, rows, {file} | ({label} if label is not None else set()))
+        )
     except DataError:
+        return {}
+    if file is None:
         return {}
     found = {}
     for row in rows:
-        path, label = find(row.fields[columns.file]), row.fields[columns.label]
-        if path and label:
-            found[path] = label
-            _check_part(table, header, row, columns.split, path, part)
+        path = find(row.fields[file])
+        named = part_named(stem) or part_within(stem) if is_image_name(row.fields[file]) else None
+        other = split.parts[row.number] if split else named or part
+        if path and (other == "train") != (part == "train"):
+            raise DataError(
+                f"parts can be read in two ways: {printable(path)} is for {part} by its folder, but for {other} in "
+                f"{printable(table)}. Pass the table as DATA to use its parts, or move it out of the folder"
+            )
+        if path and label is not None and row.fields[label]:
+            found[path] = row.fields[label]
     return found
-
-
-def _check_part(table: Path | Member, header: list[str], row: TextRow, split: int | None, path: str, part: str) -> None:
-    other = part if split is None else part_of_value(header[split], row.fields[split])
-    if (other == "train") != (part == "train"):
-        raise DataError(
-            f"parts can be read in two ways: {printable(path)} is for {part} by its folder, but for {other} in "
-            f"{printable(table)}. Pass the table as DATA to use its parts, or move it out of the folder"
-        )

@@ -4,7 +4,7 @@ import pytest
 
 from resnext.data.source import open_data
 from resnext.errors import DataError
-from support.photos import flat
+from support.photos import flat, make, picture
 
 pytestmark = pytest.mark.once
 
@@ -95,7 +95,7 @@ def test_two_readings_are_refused(header, row, words, tmp_path):
     [
         ("data set", ("train", "test")), ("Usage", ("Training", "PrivateTest")), ("phase", ("TRAIN", "Testing")),
         ("fold", ("training set", "test-set")), ("is_train", ("1", "0")), ("is_test", ("False", "True")),
-        ("is_valid", ("no", "yes")), ("test", ("0", "1")),
+        ("is_valid", ("no", "yes")), ("holdout", ("0", "1")), ("where", ("seg_train", "seg_test")),
     ],
 )  # fmt: skip
 def test_a_column_whose_values_are_parts_is_one_of_parts(tmp_path, column, values):
@@ -107,6 +107,59 @@ def test_a_column_whose_values_are_parts_is_one_of_parts(tmp_path, column, value
     assert sorted(image.name for image in splits.train.images) == [f"{i:02}.png" for i in range(8)]
     assert sorted(image.name for image in splits.test.images) == [f"{i:02}.png" for i in range(8, 12)]
     assert source.labels_from == f"labels.csv, columns file and label; parts: column {column}"
+
+
+def test_columns_of_yes_and_no_say_the_parts_together(tmp_path):
+    flat(tmp_path)
+    flags = {"train": "1,0,0", "validation": "0,1,0", "test": "0,0,1"}
+    rows = [f"{i:02}.png,{'cat' if i % 2 == 0 else 'dog'},{[*flags.values()][(i > 5) + (i > 8)]}" for i in range(12)]
+    header = "file,label,is_train,is_val,is_test"
+    (tmp_path / "labels.csv").write_text("\n".join([header, *rows]))
+    splits = open_data(tmp_path).splits()
+    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [6, 3, 3]
+    (tmp_path / "labels.csv").write_text("\n".join([header, *rows, "00.png,cat,1,1,0"]))
+    with pytest.raises(DataError, match="row 14 is in 2 parts by its columns is_train and is_val and is_test"):
+        open_data(tmp_path).splits()
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [("valid", "10"), ("test", "01"), ("environment", ("dev", "test", "prod")), ("part", ("leaf", "stem")),
+     ("set", ("A0", "A1"))],
+)  # fmt: skip
+def test_a_column_of_another_meaning_is_none_of_parts(tmp_path, column, values):
+    named, source = split_of(
+        tmp_path, f"file,label,{column}", lambda n, i, label: f"{i:02}.png,{label},{values[n % len(values)]}"
+    )
+    assert named == RIGHT
+    assert source.left_out() == [f"not used: the columns {column} of {tmp_path / 'labels.csv'}"]
+
+
+def test_one_table_may_name_the_images_of_flat_parts(tmp_path):
+    flat(tmp_path / "train", 8)
+    for i in range(8, 12):
+        picture(tmp_path / "test" / f"{i:02}.png", i)
+    rows = [f"{i:02},{'cat' if i % 2 == 0 else 'dog'},{'test' if i > 7 else 'train'}" for i in range(12)]
+    (tmp_path / "labels.csv").write_text("\n".join(["id,label,split", *rows]))
+    splits = open_data(tmp_path).splits()
+    assert (len(splits.train), len(splits.test)) == (8, 4)
+
+
+def test_an_image_in_two_parts_is_refused(tmp_path):
+    make(
+        tmp_path, *(f"{top}/{name}/{top}{i}.png" for top in ("imgs", "test") for name in ("cat", "dog") for i in (0, 1))
+    )
+    rows = [f"{path.relative_to(tmp_path)},{path.parent.name},train" for path in sorted(tmp_path.glob("*/*/*.png"))]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label,split", *rows]))
+    with pytest.raises(DataError, match=r"is for training by the column split .*, but lies in a folder for test"):
+        open_data(tmp_path / "labels.csv").splits()
+    rows = [row.removesuffix(",train") for row in rows]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label", *rows]))
+    splits = open_data(tmp_path / "labels.csv").splits()
+    assert (len(splits.train), len(splits.test)) == (4, 4)
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label", *rows[4:]]))  # all in test/
+    with pytest.raises(DataError, match=r"4 images would be in train by .*labels.csv and in test by their folder"):
+        open_data(tmp_path / "labels.csv").splits()
 
 
 def test_columns_that_are_not_read_are_named(tmp_path):

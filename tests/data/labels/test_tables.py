@@ -96,8 +96,8 @@ def test_a_table_beside_labelled_parts_and_unlabelled_test_images(tmp_path):
     source = open_data(tmp_path)
     assert everything(source.splits()) == LABELS
     assert source.left_out() == [
-        f"not used: {tmp_path / 'sample_submission.csv'}, a table of labels",
-        "not used: test.csv, beside the images",
+        f"not used: {tmp_path / 'sample_submission.csv'}, a table",
+        f"not used: {tmp_path / 'test.csv'}, a table",
         f"{tmp_path / 'test'}: not used, because it has neither class folders nor a label file",
     ]
     table(tmp_path / "test.csv", "id,label", "00,dog", "01,cat", "02,dog")
@@ -192,7 +192,7 @@ def test_a_table_beside_class_folders_says_the_same_or_is_refused(tmp_path):
     )
     source = open_data(tmp_path)
     assert source.splits().train.classes == ("a", "b")
-    assert source.left_out() == [f"not used: {tmp_path / 'labels.csv'}, a table of labels"]
+    assert source.left_out() == [f"not used: {tmp_path / 'labels.csv'}, a table"]
     table(tmp_path / "train.csv", "file,label", *[f"{folder}/{i:02}.png,{i % 2}" for folder in "ab" for i in range(3)])
     with pytest.raises(
         DataError, match=r"by labels.csv, columns file and label, but '\d' in .*train.csv. Pass the table"
