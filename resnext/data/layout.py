@@ -15,8 +15,8 @@ from resnext.errors import DataError, printable
 from resnext.images.decode import IMAGE_SUFFIXES
 
 IMAGES = ("images", "imgs", "img")  # folders that are not a class, but hold the images of a part, or of a class
-BESIDE = "images beside the class folders"
-LINK, LINKS = "link to a folder", "links to folders"
+BESIDE, LINKS = "images beside the class folders", "links to folders"
+ONE = {BESIDE: "image beside the class folders", LINKS: "link to a folder"}  # in the singular
 DATA_SUFFIXES = (
     ".csv", ".tsv", ".txt", ".json", ".jsonl", ".xlsx", ".xls", ".ods", ".parquet", ".feather", ".arrow", ".npy",
     ".npz", ".h5", ".hdf5", ".pkl", ".mat", ".xml", ".yaml", ".yml", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz",
@@ -212,7 +212,7 @@ def count_left_out(layout: Layout) -> Counter[str]:
 
 def kinds_in_words(counts: Counter[str]) -> str:
     """Return the kinds of unused files in words, the most frequent first: "6 .heic, 1 link to a folder"."""
-    kinds = ((count, LINK if kind == LINKS and count == 1 else kind) for kind, count in counts.most_common())
+    kinds = ((count, ONE.get(kind, kind) if count == 1 else kind) for kind, count in counts.most_common())
     return ", ".join(f"{count:,} {printable(kind)}" for count, kind in kinds)
 
 

@@ -259,7 +259,7 @@ def test_what_lies_above_and_between_is_named(tmp_path):
     for name in ("train_test_split.txt", "images/labels.json"):
         (tmp_path / name).write_bytes(b"x")
     assert open_data(tmp_path).left_out() == [
-        "left out: 1 images beside the class folders",
+        "left out: 1 image beside the class folders",
         "not used: train_test_split.txt, labels.json, beside the images",
     ]
 
