@@ -126,9 +126,7 @@ def test_the_shortest_command_is_a_whole_one(tmp_path, monkeypatch):
     )
     run = Run.open("runs/my photos.v2-resnext14_8x4d-1")
     assert (run.config.recipe.batch_size, run.config.recipe.learning_rate) == (8, 0.0125)
-    assert defaults.default_folder(open_data(photos), get_variant("resnext14_8x4d")) == Path(
-        "runs/my photos.v2-resnext14_8x4d-2"
-    )
+    assert defaults.default_folder(open_data(photos), "resnext14_8x4d") == Path("runs/my photos.v2-resnext14_8x4d-2")
 
 
 @pytest.mark.once
