@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import json
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 SHA256 = "sha256"
 CRC32 = "crc32"
@@ -58,17 +59,13 @@ def with_tensors_sha256(header: Mapping[str, Any], tensors: bytes) -> dict[str, 
 
 def sha256_in(tensors: bytes) -> str:
     """Return the checksum inside the content of a safetensors file of resnext."""
-    header = json.loads(tensors[8 : 8 + int.from_bytes(tensors[:8], "little")])
-    return header[METADATA][SHA256]
+    return _header(io.BytesIO(tensors), len(tensors))[METADATA][SHA256]
 
 
 def sha256_of_tensors(path: Path) -> str | None:
     """Return the checksum inside a safetensors file, unchecked; None in older files. Raises ValueError."""
     with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if length > path.stat().st_size:
-            raise ValueError(CHANGED)
-        return json.loads(file.read(length)).get(METADATA, {}).get(SHA256)
+        return _header(file, path.stat().st_size).get(METADATA, {}).get(SHA256)
 
 
 def check_tensors(path: Path) -> None:
@@ -80,7 +77,7 @@ def check_tensors(path: Path) -> None:
 @functools.lru_cache(maxsize=16)
 def _check_tensors(path: Path, size: int, time: int, inode: int) -> None:
     with path.open("rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        header = _header(file, size)
         metadata = header.get(METADATA, {})
         if SHA256 not in metadata:
             return
@@ -90,6 +87,14 @@ def _check_tensors(path: Path, size: int, time: int, inode: int) -> None:
             digest.update(part)
     if digest.hexdigest() != metadata[SHA256]:
         raise ValueError(CHANGED)
+
+
+def _header(file: BinaryIO, size: int) -> dict[str, Any]:
+    """Return the header of a safetensors file of a size. Raises ValueError if it would be longer than the file."""
+    length = int.from_bytes(file.read(8), "little")
+    if length > size:
+        raise ValueError(CHANGED)
+    return json.loads(file.read(length))
 
 
 def _without(document: Mapping[str, Any], key: str, checksum_of: Callable[[Any], str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from resnext import Model, Run
 from resnext.checksums import with_crc32, with_sha256, without_crc32, without_sha256
 from resnext.errors import ResNeXtError
 from support.exports import NAMES
-from support.runs import config_of, records_of
+from support.runs import config_of, copy_of, records_of
 
 pytestmark = pytest.mark.once
 
@@ -44,7 +44,7 @@ def weights_of(folder: Path):
      ("images.json", facts_of_run), ("best.safetensors", weights_of)],
 )  # fmt: skip
 def test_no_flipped_bit_in_a_run_counts(trained, tmp_path, name, read):
-    folder = shutil.copytree(trained[0], tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", "*.png"))
+    folder = copy_of(trained[0], tmp_path / "run")
     check_flips(folder / name, lambda: read(folder))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from resnext.data.examples import Examples
-from resnext.data.folders import Folder, Member, composed, is_image_name, shown
+from resnext.data.folders import Folder, Member, caseless, composed, is_image_name, shown
 from resnext.data.labels.label_files import find_label_file, listed_classes, read_labels
 from resnext.data.labels.tables import images_below
 from resnext.data.layout import IMAGES, LAYOUTS, has_images, images_of_flat_part
@@ -78,7 +78,10 @@ def _check_level(part: Folder, images: Mapping[str, list[Path | Member]]) -> Non
     several = {name for name, found in tops.items() if len(found) > 1}
     within = sum(count for (_, names), count in below.items() if several & {*names})
     is_most = 2 * within >= sum(below.values()) or all(names for _, names in below)
-    same = {name for name, found in tops.items() if {_compared(top) for top in images if top not in found} & {name}}
+    called: dict[str, set[str]] = {}  # the folders in `part` of this name
+    for top in images:
+        called.setdefault(caseless(top), set()).add(top)
+    same = {name for name, found in tops.items() if called.get(name, set()) - found}
     parts = {name for name in tops if part_named(name)}
     if found := sorted(same or parts or (several if is_most else set())):
         what, end = ("parts", " the parts") if found[0] in parts else ("classes", "")
@@ -95,11 +98,7 @@ def _folders_below(part: Folder, top: str, files: Sequence[Path | Member]) -> It
     start = len(f"{part}/{top}/")
     for file in files:
         names = str(file)[start:].split(os.sep if isinstance(file, Path) else "/")[:-1]
-        yield tuple(_compared(name) for name in names if name.lower() not in IMAGES)
-
-
-def _compared(name: str) -> str:
-    return composed(name).casefold()
+        yield tuple(caseless(name) for name in names if name.lower() not in IMAGES)
 
 
 def examples_of_folders(images: dict[str, list[Path | Member]], classes: Sequence[str], where: object) -> Examples:

@@ -178,6 +178,11 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def caseless(name: str) -> str:
+    """Return a name as it is compared where its case does not matter."""
+    return composed(name).casefold()
+
+
 def is_image_name(name: str) -> bool:
     """Return whether a file name has the suffix of an image."""
     return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from resnext.data.folders import DROPPINGS, Folder, Member, is_image_name, is_label_file, is_table, shown
 from resnext.data.labels.label_files import find_label_file
 from resnext.data.labels.tables import find_table, names_only
-from resnext.data.parts import PARTS, part_named, part_within
+from resnext.data.parts import PARTS, part_named, part_of
 from resnext.errors import DataError, printable
 from resnext.images.decode import IMAGE_SUFFIXES
 
@@ -66,16 +66,16 @@ def layout_of(root: Folder, table: Path | Member | None = None) -> Layout:
 def _parts(root: Folder) -> dict[str, Folder]:
     kaggle = next(filter(None, (below(root, names) for names in KAGGLE)), None)
     folders = {name: folder for name, folder in shown(kaggle or root).items() if folder}
-    part_of = {name: _part_called(name, folder) for name, folder in folders.items()}
-    all_parts = {name: part_named(name) or part_within(name) for name in folders}
+    found = {name: _part_called(name, folder) for name, folder in folders.items()}
+    all_parts = {name: part_of(name) for name in folders}
     called = [name for name in folders if part_named(name) == "train"]
-    is_alone = len({*part_of.values()} - {None}) == 1 and None in part_of.values() and not called
-    if "train" not in part_of.values() or is_alone:  # without a train, only the usual names are parts
-        part_of = {name: PARTS.get(name.lower()) for name in folders}
+    is_alone = len({*found.values()} - {None}) == 1 and None in found.values() and not called
+    if "train" not in found.values() or is_alone:  # without a train, only the usual names are parts
+        found = {name: PARTS.get(name.lower()) for name in folders}
         if {"train", "test"} <= {*all_parts.values()}:
-            part_of = all_parts  # they may have images of their own
+            found = all_parts  # they may have images of their own
     parts: dict[str, str] = {}
-    for name, part in part_of.items():
+    for name, part in found.items():
         if part and not (kaggle and part == "test"):
             one = _preferred(folders, parts.get(part), name)
             if one is None:
@@ -90,21 +90,22 @@ def _preferred(folders: Mapping[str, Folder], one: str | None, other: str) -> st
     """Return which of two folders is a part: the only one that is called exactly so, or has images; else None."""
     if one is None:
         return other
-    for is_better in (lambda name: name.lower() in PARTS, lambda name: _has_any_image(folders[name])):
+    for is_better in (lambda name: name.lower() in PARTS, lambda name: has_any_image(folders[name])):
         better = [name for name in (one, other) if is_better(name)]
         if len(better) == 1:
             return better[0]
     return None
 
 
-def _has_any_image(folder: Folder) -> bool:
-    return has_images(folder) or any(_has_any_image(inner) for inner in _folders(folder) if not inner.is_link)
+def has_any_image(folder: Folder) -> bool:
+    """Return whether there are images in a folder or below it, where links to folders are not followed."""
+    return has_images(folder) or any(has_any_image(inner) for inner in _folders(folder) if not inner.is_link)
 
 
 def _part_called(name: str, folder: Folder) -> str | None:
     """Return the part that a folder is by its name, if it is one."""
     is_class = has_images(folder) or not _folders(folder)
-    return PARTS.get(name.lower()) or (None if is_class else part_named(name) or part_within(name))
+    return PARTS.get(name.lower()) or (None if is_class else part_of(name))
 
 
 def has_images(folder: Folder) -> bool:

@@ -21,8 +21,13 @@ def part_named(name: str) -> str | None:
     return PARTS.get(plain) or ALSO_PARTS.get(plain)
 
 
+def part_of(name: str) -> str | None:
+    """Return the part that a name stands for or, without one, that a word in it does."""
+    return part_named(name) or part_within(name)
+
+
 def part_within(name: str) -> str | None:
-    """Return the part that one word in a folder's name stands for; None if there is none, or several.
+    """Return the part that one word in a name stands for; None if there is none, or several.
 
     >>> part_within("seg_train"), part_within("test images"), part_within("train-test")
     ('train', 'test', None)

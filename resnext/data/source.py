@@ -34,7 +34,6 @@ from resnext.data.layout import (
     Layout,
     below,
     count_left_out,
-    has_images,
     images_of_flat_part,
     kinds_in_words,
     layout_of,
@@ -109,12 +108,10 @@ class DataSource:
         if files:
             how = f" ({HOW})" if any(kind in HEIF_SUFFIXES for kind in files) else ""
             lines.append(f"left out: {kinds_in_words(files)}{how}")
-        beside = {str(folder): len(images_below(folder)) for folder in self._beside()}
-        lines += [
-            f"not used: {printable(name)}, with {counted(images, 'image')}" for name, images in beside.items() if images
-        ]
+        beside = [(folder, len(images_below(folder))) for folder in self._beside()]
+        lines += [f"not used: {printable(folder)}, with {counted(count, 'image')}" for folder, count in beside if count]
         lines += [f"not used: {printable(table)}, a table" for table in self._unused_tables]
-        if other := self._other_files(layout):
+        if other := self._other_files(layout, [folder for folder, count in beside if not count]):
             lines.append(f"not used: {listed(other)}, beside the images")
         if self.table.unused:
             lines.append(f"not used: the columns {listed(self.table.unused)} of {printable(layout.table)}")
@@ -190,12 +187,17 @@ class DataSource:
         }
         return {name: find_label_file(part, [layout.root]) for name, part in flat.items()}
 
-    def _other_files(self, layout: Layout) -> list[str]:
-        """Return the names of files beside the images that may hold labels or parts, apart from tables of labels."""
-        used = {str(file) for file in (layout.table, *self._label_files.values(), *self._unused_tables)}
+    def _other_files(self, layout: Layout, without_images: Sequence[Folder]) -> list[str]:
+        """Return the names of files beside the images that may hold labels or parts, apart from tables of labels.
+
+        Args:
+            layout: layout of the data.
+            without_images: folders beside the parts that have no images, such as annotations/.
+        """
         if self._is_table:
             return []
-        folders = {str(folder): folder for folder in (layout.root, *layout.parts.values(), *self._without_images())}
+        used = {str(file) for file in (layout.table, *self._label_files.values(), *self._unused_tables)}
+        folders = {str(folder): folder for folder in (layout.root, *layout.parts.values(), *without_images)}
         files = [
             folder.file(name)
             for folder in folders.values()
@@ -204,10 +206,6 @@ class DataSource:
         ]
         names = [str(file).removeprefix(f"{layout.root}/") for file in files if str(file) not in used]
         return [*self.above, *names]
-
-    def _without_images(self) -> list[Folder]:
-        """Return the folders beside the parts that have no images, such as annotations/."""
-        return [folder for folder in self._beside() if not has_images(folder) and not images_below(folder)]
 
     def _check_unused_tables(self, layout: Layout, part: str, examples: Examples) -> None:
         """Raise DataError if a table that is not read labels the images of a part otherwise."""

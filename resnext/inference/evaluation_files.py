@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from resnext.inference.evaluate import Evaluated
 from resnext.inference.model import Model
 from resnext.metrics.calibration import calibration_error
 from resnext.pages import plots
-from resnext.pages.html import classes_table, pairs_table, picture, section, table, write_page
+from resnext.pages.html import classes_table, escape, pairs_table, picture, section, table, write_page
 
 EVALUATION = "evaluation.json"
 METRICS = "metrics.csv"

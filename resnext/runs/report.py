@@ -6,13 +6,12 @@ import contextlib
 import dataclasses
 from collections.abc import Iterable
 from functools import partial
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnext.data.batches import read_image_of
 from resnext.pages import plots
-from resnext.pages.html import classes_table, pairs_table, picture, section, table, write_page
+from resnext.pages.html import classes_table, escape, pairs_table, picture, section, table, write_page
 from resnext.recipes.recipe import changed
 from resnext.runs.history import History
 from resnext.runs.run import REPORT

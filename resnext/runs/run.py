@@ -189,19 +189,20 @@ class Run:
             )
         with _reading(path):
             found = sha256_of_tensors(path)  # before the rows, which are written before the weights
-        rows = self._rows_of(path) if self.epochs_done and path.name in WEIGHTS.values() else []
+        has_rows = path.name in WEIGHTS.values() and (self.folder / RECORDS).is_file()
+        rows = _rows_of(path, self.history) if has_rows else []
         if rows and found not in {row.weights_sha256 for row in rows}:
             raise RunError(
                 f"{path}: not the weights of epoch {rows[0].epoch}, which {RECORDS} gives for it: the file comes from "
                 f"another run or epoch. Put the right one back, or pass this file as: {name} --weights {path}"
             )
 
-    def _rows_of(self, path: Path) -> list[EpochRow]:
-        """Return the rows that a file of weights may belong to; after a kill, its file is an epoch older."""
-        which = "best" if path.name == WEIGHTS["best"] else "last"
-        histories = [history for history in (self.history, self.history.before) if len(history)]
-        rows = [getattr(history, which) for history in histories]
-        return rows if rows[0].weights_sha256 else []
+
+def _rows_of(path: Path, history: History) -> list[EpochRow]:
+    """Return the rows that a file of weights may belong to; after a kill, its file is an epoch older."""
+    which = "best" if path.name == WEIGHTS["best"] else "last"
+    rows = [getattr(each, which) for each in (history, history.before) if len(each)]
+    return rows if rows[0].weights_sha256 else []
 
 
 def images_to_json(hashes: Sequence[str | None]) -> bytes:

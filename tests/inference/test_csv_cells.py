@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 
 import pytest
 
@@ -11,7 +10,7 @@ from resnext.inference.evaluation_files import csv_text
 from resnext.inference.predict import Prediction
 from resnext.inference.prediction_files import open_rows
 from support.command import resnext
-from support.runs import change_config, config_of
+from support.runs import change_config, config_of, copy_of
 
 pytestmark = pytest.mark.once
 
@@ -44,7 +43,7 @@ def test_numbers_of_tables_stay_numbers():
 
 
 def test_a_run_of_a_stranger_does_nothing_to_the_terminal(trained, tmp_path):
-    shutil.copytree(trained[0], tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", "*.png"))
+    copy_of(trained[0], tmp_path / "run")
     config = config_of(tmp_path / "run")
     recipe, versions = {**config["recipe"], "name": TITLE}, {**config["versions"], TITLE: TITLE}
     change_config(tmp_path / "run", data=TITLE, recipe=recipe, versions=versions, weights=TITLE)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from resnext.errors import RunError
 from resnext.runs.run import Run
 from support.command import refusal, resnext
-from support.runs import config_of
+from support.runs import config_of, copy_of
 
 
 @pytest.mark.once
@@ -46,7 +45,7 @@ def test_damaged_runs_are_refused(trained, colours, tmp_path):
 @pytest.mark.parametrize("make", [Path.unlink, lambda path: (path.unlink(), path.mkdir())], ids=["missing", "folder"])
 def test_a_run_without_its_configuration_is_not_taken_for_weights(trained, colours, tmp_path, make):
     """Its training images would be evaluated."""
-    folder = shutil.copytree(trained[0], tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", "*.png"))
+    folder = copy_of(trained[0], tmp_path / "run")
     make(folder / "config.json")
     assert refusal(resnext("evaluate", folder, colours)) == (
         f"{folder}: a run folder whose config.json is missing or no file. Put it back, or pass one of its files of "
@@ -57,7 +56,7 @@ def test_a_run_without_its_configuration_is_not_taken_for_weights(trained, colou
 @pytest.mark.once
 @pytest.mark.parametrize("name", ["held-out.json", "metrics.jsonl"])
 def test_a_pipe_in_a_run_is_refused(trained, tmp_path, name):
-    folder = shutil.copytree(trained[0], tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", "*.png"))
+    folder = copy_of(trained[0], tmp_path / "run")
     (folder / name).unlink()
     os.mkfifo(folder / name)
     with pytest.raises(RunError, match=r"held-out.json: damaged, .*not a regular file|has no metrics.jsonl"):

@@ -18,7 +18,7 @@ from resnext.errors import RunError
 from resnext.weights.save import to_bytes
 from support.command import refusal, resnext
 from support.photos import COLOURS, write_photos
-from support.runs import QUICK, TINY, change_records, records_of
+from support.runs import QUICK, TINY, change_records, copy_of, records_of
 
 FILES = {"config.json", "held-out.json", "images.json", "metrics.csv", "metrics.jsonl", "last.safetensors",
          "best.safetensors", "checkpoints", "learning-curves.png", "confusion-matrix.png", "class-accuracy.png",
@@ -64,7 +64,7 @@ def of_another_training(path):
 @pytest.mark.once
 @pytest.mark.parametrize("name", ["best", "last"])
 def test_weights_of_another_training_are_refused_at_every_door(trained, colours, tmp_path, name):
-    folder = shutil.copytree(trained[0], tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", "*.png"))
+    folder = copy_of(trained[0], tmp_path / "run")
     path = folder / f"{name}.safetensors"
     path.write_bytes(of_another_training(path))
     epoch = getattr(Run.open(folder).history, name).epoch
@@ -89,7 +89,7 @@ def test_weights_of_another_training_are_refused_at_every_door(trained, colours,
 
 @pytest.mark.once
 def test_weights_that_a_kill_left_an_epoch_behind_are_used(trained, colours, tmp_path):
-    folder = shutil.copytree(trained[0], tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", "*.png"))
+    folder = copy_of(trained[0], tmp_path / "run")
     rows = records_of(folder)
     change_records(folder, [*rows, {**rows[-1], "epoch": 7, "weights_sha256": "0" * 64}])  # written before the weights
     evaluate(folder, colours, weights="last")

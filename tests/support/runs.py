@@ -2,12 +2,18 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 from resnext.recipes.names import get_recipe
 
 TINY = "resnet8"  # three basic blocks: what is tested is the run, not the network
 QUICK = dataclasses.replace(get_recipe("photos"), image_size=24, epochs=3, batch_size=8, learning_rate=0.003)
+
+
+def copy_of(folder: Path, to: Path) -> Path:
+    """Copy a run without its checkpoints and pictures, to be spoiled."""
+    return Path(shutil.copytree(folder, to, ignore=shutil.ignore_patterns("checkpoints", "*.png")))
 
 
 def config_of(folder: Path) -> dict:

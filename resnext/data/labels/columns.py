@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from resnext.data.folders import Member, is_image_name
 from resnext.data.labels.rows import TextRow
-from resnext.data.parts import part_named, part_within
+from resnext.data.parts import part_of
 from resnext.errors import DataError, printable
 
 # In the order of preference: a column of numbers may be called id, and names of files without a suffix look like it.
@@ -144,19 +144,15 @@ def find_split(file: Path | Member, header: Sequence[str], rows: Sequence[TextRo
 
 def _parts_in(file: Path | Member, name: str, place: int, rows: Sequence[TextRow]) -> dict[int, str]:
     """Return the parts by the numbers of the rows that a column names; none if it is no column of parts."""
-    part_of = {value: _part(value) for value in {row.fields[place] for row in rows}}
-    strange = {value for value, part in part_of.items() if part is None}
-    is_called = word(name) in SPLITS and (len(strange - {""}) < len({*part_of} - {""}) or word(name) == "split")
+    part_in = {value: part_of(value) for value in {row.fields[place] for row in rows}}
+    strange = {value for value, part in part_in.items() if part is None}
+    is_called = word(name) in SPLITS and (len(strange - {""}) < len({*part_in} - {""}) or word(name) == "split")
     if strange and is_called:
         row = next(row for row in rows if row.fields[place] in strange)
         value = printable(row.fields[place])
         what = f"the {name} {value}; write train, val or test" if value else f"no {name}; complete it"
         raise DataError(f"{printable(file)}: row {row.number} has {what}")
-    return {} if strange else {row.number: part_of[row.fields[place]] or "train" for row in rows}
-
-
-def _part(value: str) -> str | None:
-    return part_named(value) or part_within(value)
+    return {} if strange else {row.number: part_in[row.fields[place]] or "train" for row in rows}
 
 
 def _are_flags(place: int, rows: Sequence[TextRow]) -> bool:

@@ -15,9 +15,9 @@ from pathlib import Path, PurePosixPath
 
 from resnext.data.archives import read_text
 from resnext.data.folders import Folder, Member, composed, is_label_file, is_table
-from resnext.data.labels.columns import find_columns, has_files, has_labels
+from resnext.data.labels.columns import find_columns, has_files, has_labels, missing_column
 from resnext.data.labels.rows import DELIMITERS, LINE_END, read_rows
-from resnext.data.parts import PARTS, part_named, part_within
+from resnext.data.parts import PARTS, part_of
 from resnext.errors import DataError, printable
 
 NAMES = (
@@ -41,8 +41,7 @@ def find_label_file(part: Folder, folders: Iterable[Folder]) -> Path | Member:
     Raises:
         DataError: there is no label file.
     """
-    kind = part_named(part.name) or part_within(part.name)
-    words = [part.name, *(word for word in PARTS if PARTS[word] == kind)]
+    words = [part.name, *(word for word in PARTS if PARTS[word] == part_of(part.name))]
     names = [name.format(part=word) for name in NAMES for word in dict.fromkeys(words)] + [NUMBERED]
     for folder in (part, *folders):
         entries = folder.entries()
@@ -112,7 +111,7 @@ def read_columns(file: Path | Member, text: str, known: Mapping[str, str]) -> li
     """
     rows = read_rows(file, text)
     if not rows:
-        raise DataError(f"{printable(file)} is empty; write a header `file,label`, and a row for each image")
+        raise missing_column(file, [])
     header, *others = rows
     if has_files(header.fields) or has_labels(header.fields):
         columns = find_columns(file, header.fields, others, lambda name: _image(name, known))

@@ -15,13 +15,7 @@ from typing import NamedTuple, TypeVar
 
 from resnext.data.archives import read_text
 from resnext.data.folders import Folder, Member, composed, is_image_name, is_table, shown
-from resnext.data.labels.columns import (
-    Columns,
-    find_columns,
-    has_files,
-    has_labels,
-    missing_column,
-)
+from resnext.data.labels.columns import Columns, find_columns, has_files, has_labels, missing_column
 from resnext.data.labels.rows import LINE_END, TextRow, read_rows
 from resnext.data.parts import part_named, part_within
 from resnext.errors import DataError, printable

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from resnext.data.archives import read_text
-from resnext.data.folders import Folder, Member, composed, is_image_name, is_table, shown
+from resnext.data.folders import Folder, Member, caseless, composed, is_image_name, is_table, shown
 from resnext.data.labels.columns import find_file_and_label, find_split, has_files, has_labels
 from resnext.data.labels.tables import SUBMISSION, header_of, split_header, unique
-from resnext.data.parts import part_named, part_within
+from resnext.data.parts import part_of
 from resnext.errors import DataError, printable
 
 Labels = Mapping[str, str]  # of each image, by its path below the data folder
@@ -34,9 +34,9 @@ def check_agrees(table: Path | Member, labels: Labels, part: str, read: str) -> 
     """
     other = _labels_in(table, labels, part)
     pairs = {(label, other[path]): path for path, label in labels.items() if path in other}
-    words = {_plain(label) for label, _ in pairs}
+    words = {caseless(label) for label, _ in pairs}
     for label, others in [*pairs]:
-        if _plain(others) in words and _plain(others) != _plain(label):  # the same words, exchanged
+        if caseless(others) in words and caseless(others) != caseless(label):  # the same words, exchanged
             raise _two_readings(pairs[label, others], label, others, read, table)
     for side in (0, 1):
         seen: dict[str, tuple[str, str]] = {}
@@ -52,10 +52,6 @@ def _two_readings(path: str, label: str, other: str, read: str, table: Path | Me
         f"{printable(other)!r} in {printable(table)}. Pass the table as DATA to use its labels, or move it out of the "
         "folder"
     )
-
-
-def _plain(label: str) -> str:
-    return composed(label).casefold()
 
 
 def _is_file(name: str, entry: Folder | None) -> bool:
@@ -90,19 +86,15 @@ def _labels_in(table: Path | Member, labels: Labels, part: str) -> dict[str, str
     try:
         header, rows = split_header(table, read_text(table))
         file, label = find_file_and_label(table, header, rows, find)
-        split = (
-            None
-            if file is None
-            else find_split(table, header, rows, {file} | ({label} if label is not None else set()))
-        )
+        if file is None:
+            return {}
+        split = find_split(table, header, rows, {file} if label is None else {file, label})
     except DataError:
         return {}
-    if file is None:
-        return {}
-    found = {}
+    found, part_of_table = {}, part_of(stem)
     for row in rows:
         path = find(row.fields[file])
-        named = part_named(stem) or part_within(stem) if is_image_name(row.fields[file]) else None
+        named = part_of_table if is_image_name(row.fields[file]) else None
         other = split.parts[row.number] if split else named or part
         if path and (other == "train") != (part == "train"):
             raise DataError(
