@@ -25,7 +25,7 @@ from resnext.data.builtin import BUILTIN, load_builtin, local_copy
 from resnext.data.class_folders import examples_of_folders, folders_in_classes, images_by_class, labelled, labels_of
 from resnext.data.examples import Examples
 from resnext.data.folders import TABLES, DiskFolder, Folder, Member, composed, is_image_name, is_table, shown
-from resnext.data.labels.label_files import find_label_file
+from resnext.data.labels.label_files import columns_read, find_label_file
 from resnext.data.labels.tables import Paths, Row, Table, images_below, read_table, relative
 from resnext.data.labels.unused import check_agrees, unused_tables
 from resnext.data.layout import (
@@ -141,8 +141,10 @@ class DataSource:
                 parts = "; parts: the folders of the images"
             name = printable(PurePosixPath(str(layout.table)).name)
             return f"{name}, columns {printable(self.table.files)} and {printable(self.table.labels)}{parts}"
-        if part in self._label_files:
-            return printable(PurePosixPath(str(self._label_files[part])).name)
+        if file := self._label_files.get(part):
+            columns = columns_read(file, [*shown(images_of_flat_part(layout.others[part]))])
+            named = f", columns {' and '.join(map(printable, columns))}" if columns else ""
+            return printable(PurePosixPath(str(file)).name) + named
         return f"the folders in {printable(layout.parts.get(part, layout.root))}"
 
     @property

@@ -135,7 +135,9 @@ def _json(text: bytes) -> dict[str, Any]:
         raise RequestError(f"the JSON has {MAX_STRINGS:,} strings and as many objects at most")
     gc.disable()  # it would look through a million lists again and again: five times as long
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_once)
+    except RequestError:
+        raise
     except (ValueError, RecursionError) as error:
         raise RequestError("the body must be JSON according to KServe's protocol") from error
     finally:
@@ -143,6 +145,14 @@ def _json(text: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise RequestError("the body must be a JSON object")
     return document
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON. Raises RequestError if a name is in it twice: parsers differ in which one counts."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise RequestError("an object of the JSON has a name twice")
+    return fields
 
 
 def _field(document: dict[str, Any], name: str, kind: type) -> Any:
@@ -213,6 +223,8 @@ def _pixels(values: list[Any] | bytes, shape: list[int]) -> np.ndarray:
                     if len({len(each) for each in values}) > 1:
                         raise ValueError("rows of different lengths")
                     values = list(chain.from_iterable(values))  # TypeError for a number among lists
+            if bool in {*map(type, values)}:
+                raise TypeError("true is no number")
             values = bytes(values)
         except (TypeError, ValueError) as error:
             raise RequestError(f"the data of {INPUT} must be {count} whole numbers from 0 to 255") from error
@@ -230,4 +242,6 @@ def _output(document: dict[str, Any]) -> Output:
     if type(classes) is not int or classes < 0:
         raise RequestError("classification must be a whole number, at least 0")
     is_binary = given.get("binary_data", _field(document, "parameters", dict).get("binary_data_output", False))
-    return Output(classes, is_binary is True)
+    if type(is_binary) is not bool:
+        raise RequestError("binary_data and binary_data_output must be true or false")
+    return Output(classes, is_binary)

@@ -250,8 +250,10 @@ def test_a_labelled_test_of_another_name_is_used(tmp_path):
     (tmp_path / "Test.csv").write_text(
         "Width,ClassId,Path\n12,red,Test/00.png\n12,green,Test/01.png\n12,red,Test/02.png"
     )
-    splits = open_data(tmp_path).splits()
-    assert [splits.test.classes[label] for label in splits.test.labels] == ["red", "green", "red"]
+    source = open_data(tmp_path)
+    test = source.splits().test
+    assert [test.classes[label] for label in test.labels] == ["red", "green", "red"]
+    assert source.origin("test") == "Test.csv, columns Path and ClassId"
 
 
 def test_what_lies_above_and_between_is_named(tmp_path):

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from resnext.data.archives import read_text
 from resnext.data.folders import Folder, Member, composed, is_label_file, is_table
 from resnext.data.labels.columns import find_columns, has_files, has_labels, missing_column
-from resnext.data.labels.rows import DELIMITERS, LINE_END, read_rows
+from resnext.data.labels.rows import DELIMITERS, LINE_END, TextRow, read_rows
 from resnext.data.parts import PARTS, part_of
 from resnext.errors import DataError, printable
 
@@ -79,14 +79,12 @@ def read_labels(
     """
     text = read_text(file)
     lines = [line.strip() for line in LINE_END.split(text) if line.strip()]
-    known = {composed(PurePosixPath(image).stem): image for image in images} | {
-        composed(image): image for image in images
-    }
+    known = _known(images)
     if lines[:1] == [KAGGLE_HEADER]:
         # After the image and its class, a line contains the position in the image.
         pairs = [line.replace(",", " ").split()[:2] for line in lines[1:]]
-    elif is_table(str(file)) and lines and any(mark in lines[0] for mark in DELIMITERS):
-        pairs = read_columns(file, text, known)
+    elif _has_columns(file, lines):
+        _, pairs = _read_columns(file, text, known)
     elif any(_split(line, known) for line in lines):
         pairs = [_split(line, known) or line.split(maxsplit=1) for line in lines]
     else:
@@ -98,25 +96,49 @@ def read_labels(
     return _class_names(file, [label_of[image] for image in images], classes, order)
 
 
-def read_columns(file: Path | Member, text: str, known: Mapping[str, str]) -> list[list[str]]:
-    """Return file and label of each row of a table, whose header names both; without a header they come first.
+def columns_read(file: Path | Member, images: Sequence[str]) -> list[str]:
+    """Return the names of the columns for files and for labels in the header of a label file; none without a header.
 
     Args:
-        file: the table.
-        text: its content.
-        known: the images by the names that they may have there.
+        file, images: as in `read_labels`.
 
     Raises:
         DataError: the header names no file or no label.
+    """
+    text = read_text(file)
+    lines = [line.strip() for line in LINE_END.split(text) if line.strip()]
+    if lines[:1] == [KAGGLE_HEADER]:
+        return KAGGLE_HEADER.split(",")
+    return _read_columns(file, text, _known(images))[0] if _has_columns(file, lines) else []
+
+
+def _has_columns(file: Path | Member, lines: Sequence[str]) -> bool:
+    return is_table(str(file)) and bool(lines) and any(mark in lines[0] for mark in DELIMITERS)
+
+
+def _read_columns(file: Path | Member, text: str, known: Mapping[str, str]) -> tuple[list[str], list[list[str]]]:
+    """Return the names of two columns, and file and label of each row.
+
+    Without a header the first two columns count, and the names are none.
     """
     rows = read_rows(file, text)
     if not rows:
         raise missing_column(file, [])
     header, *others = rows
-    if has_files(header.fields) or has_labels(header.fields):
-        columns = find_columns(file, header.fields, others, lambda name: _image(name, known))
-        return [[row.fields[columns.file], row.fields[columns.label]] for row in others]
-    return [row.fields[:2] for row in rows]
+    if not has_files(header.fields) and not has_labels(header.fields):
+        return [], [row.fields[:2] for row in rows]
+    columns = find_columns(file, header.fields, others, lambda name: _image(name, known))
+
+    def both(row: TextRow) -> list[str]:
+        return [row.fields[columns.file], row.fields[columns.label]]
+
+    return both(header), [both(row) for row in others]
+
+
+def _known(images: Sequence[str]) -> dict[str, str]:
+    """Return the images by the names that they may have in a label file."""
+    stems = {composed(PurePosixPath(image).stem): image for image in images}
+    return stems | {composed(image): image for image in images}
 
 
 def _image(name: str, known: Mapping[str, str]) -> str | None:

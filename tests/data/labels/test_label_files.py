@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from resnext.data import archives
+from resnext.data.source import open_data
 from resnext.errors import DataError
 from support.archives import pack
 from support.photos import load_examples, load_splits, make
@@ -49,6 +50,20 @@ def test_a_flat_validation_folder_is_labelled_by_a_file(tmp_path, label_file, te
     assert splits.test.labels.dtype == np.int32
     backwards = load_examples(data, CLASSES[::-1])
     assert backwards.labels.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("label_file", "text", "words"),
+    [
+        ("val.txt", "v1.JPEG n02\nv2.JPEG n03\n", "val.txt"),
+        ("val.csv", "v1.JPEG,n02\nv2.JPEG,n03\n", "val.csv"),
+        ("val.csv", "id,width,Class\nv2,640,n03\nv1,480,n02\n", "val.csv, columns id and Class"),
+        ("LOC_val_solution.csv", KAGGLE, "LOC_val_solution.csv, columns ImageId and PredictionString"),
+    ],
+)
+def test_the_columns_of_a_label_file_are_named(tmp_path, label_file, text, words):
+    source = open_data(imagenet(tmp_path, label_file, text))
+    assert source.labels_from == f"the folders in {tmp_path / 'train'}; validation: {words}"
 
 
 @pytest.mark.parametrize("text", ["v1.JPEG 0\nv2.JPEG 2\n", "v2 2\nv1 0", "id,width,Class\nv2,640,2\nv1,480,0\n"])
