@@ -142,7 +142,8 @@ class DataSource:
             name = printable(PurePosixPath(str(layout.table)).name)
             return f"{name}, columns {printable(self.table.files)} and {printable(self.table.labels)}{parts}"
         if file := self._label_files.get(part):
-            columns = columns_read(file, [*shown(images_of_flat_part(layout.others[part]))])
+            flat = images_of_flat_part(layout.others[part])
+            columns = columns_read(file, [*shown(flat)] if flat else [])
             named = f", columns {' and '.join(map(printable, columns))}" if columns else ""
             return printable(PurePosixPath(str(file)).name) + named
         return f"the folders in {printable(layout.parts.get(part, layout.root))}"

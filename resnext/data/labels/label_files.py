@@ -108,7 +108,7 @@ def columns_read(file: Path | Member, images: Sequence[str]) -> list[str]:
     text = read_text(file)
     lines = [line.strip() for line in LINE_END.split(text) if line.strip()]
     if lines[:1] == [KAGGLE_HEADER]:
-        return KAGGLE_HEADER.split(",")
+        return [*map(str, KAGGLE_HEADER.split(","))]
     return _read_columns(file, text, _known(images))[0] if _has_columns(file, lines) else []
 
 
