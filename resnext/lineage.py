@@ -4,8 +4,9 @@ The first is https://github.com/carmel-nzhinusoft/implement-ResNeXt-with-keras, 
 functions `split`, `transform`, `transition`, `identity_block` and `downsampling_block`; the second is
 https://github.com/taki0112/ResNeXt-Tensorflow, which inspired it.
 
-Both depart from the paper; each docstring lists where. They were written for Keras 2 and TensorFlow 1, and neither runs
-today as published. On Keras 3, the first one's `Lambda` layers all see the last slice of the input, and its
+Both depart from the paper; each docstring lists where. Their networks are variants like all others, `resnext50_wenga`
+and `resnext29_taki`: commands train them by these names. They were written for Keras 2 and TensorFlow 1, and neither
+runs today as published. On Keras 3, the first one's `Lambda` layers all see the last slice of the input, and its
 initializers share one seed, which makes all paths of a block start equal. Here every path has its own slice and start.
 """
 
@@ -13,21 +14,20 @@ from collections.abc import Sequence
 from string import ascii_lowercase as LETTERS
 from typing import TypeAlias
 
-import keras
-from keras import layers, ops
+from keras import layers
 
 from resnext.errors import ArgumentError
 from resnext.model.blocks import channel_axis, merge, split_slices
-from resnext.model.blocks import split as split_whole
+from resnext.model.network import ResNeXt, ResNeXtModel
 from resnext.variants.layer_table import block_name
 
 Strides: TypeAlias = int | tuple[int, int]
 
 
-def resnext50_wenga(input_shape: tuple[int, int, int] = (224, 224, 3), classes: int = 1000) -> keras.Model:
+def resnext50_wenga(input_shape: tuple[int, int, int] = (224, 224, 3), classes: int = 1000) -> ResNeXtModel:
     """Build the network of https://github.com/carmel-nzhinusoft/implement-ResNeXt-with-keras (Wenga): "ResNeXt50".
 
-    It departs from the paper (Xie et al. 2017) in these points:
+    It is `ResNeXt("resnext50_wenga", form="b")`, and departs from the paper (Xie et al. 2017) in these points:
     - each path sees only its slice of the input (the paper's form b: all of it), so the first 1x1 has a quarter of
       the weights; cardinality 4, 32 channels a path in stage 2;
     - the stride is in the 1x1, not in the 3x3, and stage 2 has one as well: 64 times smaller in all, not 32;
@@ -44,18 +44,28 @@ def resnext50_wenga(input_shape: tuple[int, int, int] = (224, 224, 3), classes: 
     >>> resnext50_wenga((32, 32, 3), classes=10).count_params()
     26511114
     """
-    inputs = keras.Input(input_shape)
-    x = layers.ZeroPadding2D(3)(inputs)
-    x = _norm_relu(layers.Conv2D(64, 7, 2, name="stem_conv")(x), "stem")
-    x = layers.MaxPooling2D(3, 2)(x)
-    for stage, (blocks, width) in enumerate([(3, 128), (4, 256), (6, 512), (3, 1024)], 2):
-        filters = width, width, 2 * width
-        x = downsampling_block(x, filters, cardinality=4, strides=(2, 2), stage=stage, block="a")
-        for block in LETTERS[1:blocks]:
-            x = identity_block(x, filters, cardinality=4, stage=stage, block=block)
-    x = layers.Flatten()(layers.AveragePooling2D(2, padding="same")(x))
-    outputs = layers.Dense(classes, activation="softmax", name="predictions")(x)
-    return keras.Model(inputs, outputs, name="resnext50_wenga")
+    return ResNeXt("resnext50_wenga", input_shape=input_shape, classes=classes, form="b")
+
+
+def resnext29_taki(classes: int = 10) -> ResNeXtModel:
+    """Build the network of https://github.com/taki0112/ResNeXt-Tensorflow for 32x32 images, which inspired the seed.
+
+    It is `ResNeXt("resnext29_taki", form="b")`, and departs from the paper (Xie et al. 2017, section 5.2) in these
+    points:
+    - form b with cardinality 8 and 64 channels a path, as the paper's 29_8x64d, but the width of a path stays 64 in
+      every stage, and the blocks give 64, 128 and 256 channels, not 256, 512 and 1024: a ninth of the weights;
+    - the stride is in the 1x1, not in the 3x3;
+    - shortcut of type A: 2x2 average pooling, and zero channels on both sides;
+    - no bias in the classifier; initialisation by Glorot and Bengio 2010, not He et al. 2015; batch norm with epsilon
+      1e-3 (momentum 0.9 as the paper's code).
+
+    Args:
+        classes: number of classes; the model gives their probabilities.
+
+    >>> resnext29_taki().count_params()  # 3,957,696 of them trainable
+    3978944
+    """
+    return ResNeXt("resnext29_taki", classes=classes, form="b")
 
 
 def split(inputs, inputs_channels: int, cardinality: int) -> list:
@@ -75,7 +85,7 @@ def split(inputs, inputs_channels: int, cardinality: int) -> list:
     Raises:
         ArgumentError: the input has other channels, or they can't be divided.
 
-    >>> [group.shape for group in split(keras.Input((56, 56, 64)), inputs_channels=64, cardinality=4)]
+    >>> [group.shape for group in split(layers.Input((56, 56, 64)), inputs_channels=64, cardinality=4)]
     [(None, 56, 56, 16), (None, 56, 56, 16), (None, 56, 56, 16), (None, 56, 56, 16)]
     """
     channels = inputs.shape[channel_axis()]
@@ -97,7 +107,7 @@ def transform(groups: Sequence, filters: tuple[int, int], strides: Strides, stag
         stage: number of the stage, from 2.
         block: letter of the block in the stage, from "a".
 
-    >>> groups = split(keras.Input((56, 56, 64)), 64, 4)
+    >>> groups = split(layers.Input((56, 56, 64)), 64, 4)
     >>> transform(groups, filters=(32, 32), strides=(2, 2), stage=2, block="a").shape
     (None, 28, 28, 128)
     """
@@ -120,7 +130,7 @@ def transition(inputs, filters: int, stage: int, block: str):
         filters: channels of the block's output.
         stage, block: as in `transform`.
 
-    >>> transition(keras.Input((28, 28, 128)), filters=256, stage=2, block="a").shape
+    >>> transition(layers.Input((28, 28, 128)), filters=256, stage=2, block="a").shape
     (None, 28, 28, 256)
     """
     name = f"{_name(stage, block)}_transition"
@@ -141,7 +151,7 @@ def identity_block(
         stage, block: as in `transform`.
         strides: must stay (1, 1).
 
-    >>> identity_block(keras.Input((28, 28, 256)), (128, 128, 256), cardinality=4, stage=2, block="b").shape
+    >>> identity_block(layers.Input((28, 28, 256)), (128, 128, 256), cardinality=4, stage=2, block="b").shape
     (None, 28, 28, 256)
     """
     return _add(_residual(inputs, filters, cardinality, strides, stage, block), inputs, stage, block)
@@ -160,7 +170,7 @@ def downsampling_block(
         filters, cardinality, stage, block: as in `identity_block`.
         strides: of the block; (2, 2) in every stage of the seed, the first included.
 
-    >>> downsampling_block(keras.Input((55, 55, 64)), (128, 128, 256), 4, (2, 2), stage=2, block="a").shape
+    >>> downsampling_block(layers.Input((55, 55, 64)), (128, 128, 256), 4, (2, 2), stage=2, block="a").shape
     (None, 28, 28, 256)
     """
     y = _residual(inputs, filters, cardinality, strides, stage, block)
@@ -189,51 +199,3 @@ def _name(stage: int, block: str) -> str:
 
 def _norm_relu(x, name):
     return layers.ReLU(name=f"{name}_relu")(layers.BatchNormalization(channel_axis(), name=f"{name}_norm")(x))
-
-
-def resnext29_taki(classes: int = 10) -> keras.Model:
-    """Build the network of https://github.com/taki0112/ResNeXt-Tensorflow for 32x32 images, which inspired the seed.
-
-    It departs from the paper (Xie et al. 2017, section 5.2) in these points:
-    - form b with cardinality 8 and 64 channels a path, as the paper's 29_8x64d, but the width of a path stays 64 in
-      every stage, and the blocks give 64, 128 and 256 channels, not 256, 512 and 1024: a ninth of the weights;
-    - the stride is in the 1x1, not in the 3x3;
-    - shortcut of type A: 2x2 average pooling, and zero channels on both sides;
-    - no bias in the classifier; initialisation by Glorot and Bengio 2010, not He et al. 2015; batch norm with epsilon
-      1e-3 (momentum 0.9 as the paper's code).
-
-    Args:
-        classes: number of classes; the model gives their probabilities.
-
-    >>> resnext29_taki().count_params()  # 3,957,696 of them trainable
-    3978944
-    """
-    channels_first = keras.config.image_data_format() == "channels_first"
-    inputs = keras.Input((3, 32, 32) if channels_first else (32, 32, 3))
-    x = _taki_convolution(inputs, 64, 3, "stem")
-    for stage, channels in enumerate([64, 128, 256], 2):
-        for block in range(1, 4):
-            x = _taki_block(x, channels, 2 if block == 1 and stage > 2 else 1, f"stage{stage}_block{block}")
-    x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
-    outputs = layers.Dense(classes, activation="softmax", use_bias=False, name="predictions")(x)
-    return keras.Model(inputs, outputs, name="resnext29_taki")
-
-
-def _taki_block(x, channels, strides, name, cardinality=8, width=64):
-    paths = []
-    for i, path in enumerate(split_whole(x, cardinality), 1):
-        path = _taki_convolution(path, width, 1, f"{name}_path{i}_transform_1x1", strides)
-        paths.append(_taki_convolution(path, width, 3, f"{name}_path{i}_transform_3x3"))
-    y = _taki_convolution(merge(paths, name), channels, 1, f"{name}_transition", activation=layers.Identity)
-    if strides > 1:
-        x = layers.AveragePooling2D(2, 2, "same", name=f"{name}_shortcut_pool")(x)
-        padding = [(0, 0)] * 4
-        padding[channel_axis()] = (channels // 4, channels // 4)
-        x = ops.pad(x, padding)
-    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([y, x]))
-
-
-def _taki_convolution(x, filters, kernel_size, name, strides=1, activation=layers.ReLU):
-    x = layers.Conv2D(filters, kernel_size, strides, "same", use_bias=False, name=f"{name}_conv")(x)
-    x = layers.BatchNormalization(channel_axis(), momentum=0.9, name=f"{name}_norm")(x)
-    return activation(name=f"{name}_relu")(x)

@@ -6,11 +6,18 @@ import math
 import keras
 import numpy as np
 import pytest
+from keras import layers
 
-from resnext import lineage
-from resnext.errors import ArgumentError
+from resnext import ResNeXt, complexity, convert, lineage, save_weights, to_form
+from resnext.errors import ArgumentError, WeightsError
+from resnext.images.preprocessing import Preprocessing
+from resnext.inference.model import Model
 from resnext.lineage import resnext29_taki, resnext50_wenga
-from support.networks import computed
+from resnext.model.classifier import head_weights, image_classifier, image_network
+from resnext.variants.names import get_variant, list_variants
+from resnext.variants.variant import Variant
+from support.command import resnext
+from support.networks import computed, with_random_statistics
 
 wenga = functools.cache(resnext50_wenga)  # no test but the last changes a network
 taki = functools.cache(resnext29_taki)
@@ -43,7 +50,7 @@ def test_every_path_of_wenga_sees_its_own_slice():
     for path in range(1, 5):
         layer = network.get_layer(f"{block}_path{path}_transform_1x1_conv")
         slices[path] = layer.input
-    whole = network.get_layer("stage3_block1_relu").output
+    whole = network.get_layer("stage3_block1_activation").output
     taken = keras.Model(network.input, [whole, *slices.values()])
     whole, *parts = computed(taken, np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32"))
     assert whole.shape[-1] == 512
@@ -66,8 +73,7 @@ def test_wenga_departs_from_the_paper_as_it_says():
     assert network.get_layer("stage3_block1_path1_transform_1x1_conv").strides == (2, 2)
     assert network.get_layer("stage3_block1_path1_transform_3x3_conv").strides == (1, 1)
     assert all(layer.use_bias for layer in network.layers if isinstance(layer, keras.layers.Conv2D))
-    (after,) = [node.operation.name for node in network.get_layer("stage3_block2_transition_norm")._outbound_nodes]
-    assert after == "stage3_block2_transition_relu"
+    assert network.get_layer("stage3_block2_transition_norm").activation is keras.activations.relu
 
 
 def test_the_seeds_functions_make_its_blocks():
@@ -127,8 +133,9 @@ def test_taki_has_the_parameters_of_its_source():
 def test_every_path_of_taki_sees_the_whole_input_and_its_shortcut_pads_both_sides():
     network = taki()
     inputs = {id(network.get_layer(f"stage2_block2_path{i}_transform_1x1_conv").input) for i in range(1, 9)}
-    assert inputs == {id(network.get_layer("stage2_block1_relu").output)}
-    ends = [network.get_layer("stage2_block3_relu").output, network.get_layer("stage3_block1_add").input[1]]
+    assert inputs == {id(network.get_layer("stage2_block1_transition_norm").output)}
+    before, after = (network.get_layer(f"{block}_transition_norm") for block in ("stage2_block3", "stage3_block1"))
+    ends = [before.output, after.input[1]]
     x = np.random.default_rng(1).normal(size=(1, 32, 32, 3)).astype("float32")
     before, padded = computed(keras.Model(network.input, ends), x)
     assert padded.shape == (1, 16, 16, 128)
@@ -136,6 +143,137 @@ def test_every_path_of_taki_sees_the_whole_input_and_its_shortcut_pads_both_side
     assert not padded[..., 96:].any()
     pooled = before.reshape(1, 16, 2, 16, 2, 64).mean(axis=(2, 4))
     np.testing.assert_allclose(padded[..., 32:96], pooled, rtol=1e-5, atol=1e-6)
+
+
+def plain_wenga(variant, input_shape, classes):
+    """The seed's network from its own functions, with as many blocks and as wide as a variant."""
+    inputs = keras.Input(input_shape)
+    x = layers.Conv2D(64, 7, 2, name="stem_conv")(layers.ZeroPadding2D(3)(inputs))
+    x = layers.MaxPooling2D(3, 2)(layers.ReLU()(layers.BatchNormalization(name="stem_norm")(x)))
+    for stage in variant.stages:
+        width = variant.cardinality * stage.group_width
+        filters = width, width, stage.channels
+        x = lineage.downsampling_block(x, filters, variant.cardinality, (2, 2), stage=stage.number, block="a")
+        for block in "bcd"[: stage.blocks - 1]:
+            x = lineage.identity_block(x, filters, variant.cardinality, stage=stage.number, block=block)
+    x = layers.Flatten()(layers.AveragePooling2D(2, padding="same")(x))
+    return keras.Model(inputs, layers.Dense(classes, name="predictions")(x))
+
+
+def plain_taki(variant, input_shape, classes):
+    """taki0112's network in plain Keras."""
+    inputs = keras.Input(input_shape)
+    x = _plain_convolution(inputs, 64, 3, "stem")
+    for stage in variant.stages:
+        for i in range(1, stage.blocks + 1):
+            strides, paths, name = stage.strides if i == 1 else 1, [], f"stage{stage.number}_block{i}"
+            for path in range(1, variant.cardinality + 1):
+                y = _plain_convolution(x, stage.group_width, 1, f"{name}_path{path}_transform_1x1", strides)
+                paths.append(_plain_convolution(y, stage.group_width, 3, f"{name}_path{path}_transform_3x3"))
+            y = layers.Concatenate()(paths)
+            y = _plain_convolution(y, stage.channels, 1, f"{name}_transition", activation=layers.Identity)
+            if strides > 1:
+                x = layers.AveragePooling2D(2, 2, "same")(x)
+                zeros = stage.channels // 4
+                x = keras.ops.pad(x, [(0, 0), (0, 0), (0, 0), (zeros, zeros)])
+            x = layers.ReLU()(layers.Add()([y, x]))
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(classes, use_bias=False, name="predictions")(x))
+
+
+def _plain_convolution(x, filters, kernel_size, name, strides=1, activation=layers.ReLU):
+    x = layers.Conv2D(filters, kernel_size, strides, "same", use_bias=False, name=f"{name}_conv")(x)
+    return activation()(layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x))
+
+
+SMALL = [
+    (plain_wenga, Variant((2, 1, 1, 1), 4, 4, sliced=True, lineage="wenga"), (160, 96, 3)),
+    (plain_taki, Variant((2, 1, 2), 4, 4, shortcut="A", lineage="taki"), (32, 32, 3)),
+]
+
+
+@pytest.mark.parametrize(("plain", "variant", "input_shape"), SMALL, ids=["wenga", "taki"])
+def test_lineage_equals_its_description_in_plain_keras_in_every_form(plain, variant, input_shape):
+    network = ResNeXt(variant, input_shape=input_shape, classes=3, classifier_activation=None, form="b")
+    theirs = plain(variant, input_shape, 3)
+    ours = {f"{layer.name}/{weight.name}": weight for layer in network.layers for weight in layer.weights}
+    generator = np.random.default_rng(0)
+    for layer in theirs.layers:
+        for weight in layer.weights:
+            positive = weight.name in ("gamma", "moving_variance")
+            values = generator.uniform(0.5, 1.5, weight.shape) if positive else generator.normal(0, 0.2, weight.shape)
+            weight.assign(values)
+            ours.pop(f"{layer.name}/{weight.name}").assign(values)
+    assert not ours
+    x = generator.normal(size=(2, *input_shape)).astype("float32")
+    expected = computed(theirs, x)
+    assert np.ptp(expected, axis=0).min() > 0.01
+    for form in "bac":
+        np.testing.assert_allclose(computed(to_form(network, form), x), expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_lineage_is_built_by_name():
+    for name in ("resnext50_wenga", "resnext29_taki", "resnext29_taki-sliced", "resnext50_wenga-shortcut-A"):
+        assert get_variant(name).name == name
+    assert get_variant("resnext29_taki").name in list_variants()
+    assert Variant((3, 4, 6, 3), 8, 16, sliced=True, lineage="wenga").name == "resnext50_8x16d_wenga"
+    assert Variant((3, 4, 6, 3), 4, 32, lineage="wenga").name == "resnext50_wenga-unsliced"
+    for variant, words in (({"block": "basic"}, "'basic'"), ({"anti_aliasing": "average"}, "'average'")):
+        with pytest.raises(ArgumentError, match=rf"`lineage` needs bottleneck blocks .*{words}"):
+            Variant((1, 1, 1, 1), 1, 64, lineage="wenga", **variant)
+
+
+def test_a_classifier_that_keeps_positions_needs_one_size():
+    with pytest.raises(ArgumentError, match="resnext50_wenga: its classifier has weights for each position, so that"):
+        ResNeXt("resnext50_wenga", input_shape=(None, None, 3))
+    with pytest.raises(ArgumentError, match="resnext50_wenga: its images are 5 pixels wide and high at least"):
+        ResNeXt("resnext50_wenga", input_shape=(4, 64, 3))
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(("variant", "size", "maps"), [(SMALL[0][1], 160, (2, 2)), (SMALL[1][1], 32, (8, 8))])
+def test_weights_of_lineage_are_opened_explained_and_converted(tmp_path, variant, size, maps):
+    path, images = tmp_path / "network.safetensors", Preprocessing(size, size)
+    network = with_random_statistics(image_network(variant, 3, images))
+    network.class_names = ("a", "b", "c")
+    save_weights(network, path)
+    model = Model.open(path)
+    assert (model.variant, model.classes, model.preprocessing) == (variant, ("a", "b", "c"), images)
+    photos = np.random.default_rng(3).integers(0, 256, (2, size, size, 3), np.uint8)
+    for name in ("keras", "onnxruntime"):
+        (engine,) = model.with_engine(name).engines(outputs=("logits", "maps"))
+        outputs = engine.outputs(photos)
+        _, bias = head_weights(image_classifier(network, images))
+        assert outputs.activation_map(0, 1).shape == maps
+        means = [[outputs.activation_map(image, label).mean() for label in range(3)] for image in range(2)]
+        np.testing.assert_allclose(means + bias, outputs.logits, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ArgumentError, match=rf"timm has no {variant.name} .*Allowed: --to resnext"):
+        convert(path, tmp_path / "theirs.safetensors", "timm")
+    copy = convert(path, tmp_path / "copy.safetensors")
+    assert copy.variant == variant
+    assert (tmp_path / "copy.safetensors").read_bytes() == path.read_bytes()
+    if maps == (2, 2):
+        with pytest.raises(WeightsError, match="has a head for images of another size, of 8,192 features, the network"):
+            model.engines([Preprocessing(96, 96)])
+
+
+def test_the_cost_of_lineage_is_counted_without_a_network():
+    assert complexity("resnext50_wenga", (32, 32, 3), 10).parameters == 26_442_890
+    assert complexity("resnext50_wenga", (224, 224, 3), 2).parameters == 26_438_786
+    assert complexity("resnext29_taki").parameters == 3_957_696
+
+
+@pytest.mark.once
+def test_commands_know_lineage():
+    said = " ".join(resnext("list", "resnext*_*a*").stdout.split())
+    assert "resnext50_wenga 34.6 M 1.24 G none recorded resnext29_taki 4.0 M 1.53 G none recorded" in said
+    lines = resnext("info", "resnext50_wenga").stdout.splitlines()
+    assert any("1x1, 128, C=4; 3x3, 128, C=4; 1x1, 256" in line for line in lines)
+    assert any("2x2 average-pool, flattened" in line for line in lines)
+    assert {"departs from the paper:", "- each path sees its slice of the input", "- the stride is in the 1x1",
+            "- a ReLU before the addition, so that a block can only add"} <= {*lines}  # fmt: skip
+    assert "published error: none recorded by its authors" in lines
+    assert not any(line.startswith("departs") for line in resnext("info", "resnext29_8x64d").stdout.splitlines())
 
 
 @pytest.mark.once

@@ -9,7 +9,7 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from resnext.cli.tables import print_line, print_table
-from resnext.errors import ArgumentError, printable
+from resnext.errors import ArgumentError, listed, printable
 from resnext.files import user_path
 from resnext.runs.lock import owner
 from resnext.runs.run import Run, command_to_resume, is_run
@@ -18,6 +18,8 @@ from resnext.variants.names import get_variant, list_variants
 from resnext.variants.published import PUBLISHED
 from resnext.variants.variant import Variant
 from resnext.weights.published import NON_COMMERCIAL, PublishedWeights, find_weights, list_weights, published_weights
+
+NOT_RECORDED = "none recorded"
 
 
 def list_(
@@ -43,9 +45,9 @@ def _list_variants(pattern: str) -> None:
     table = Table("variant", "parameters", "multiply-adds", "published top-1 error", box=None)
     for name in names:
         cost = complexity(name)
-        errors = [f"{error.top1} % ({error.dataset})" for error in PUBLISHED[name][:1]]
+        errors = [f"{error.top1} % ({error.dataset})" for error in PUBLISHED[name][:1]] or [NOT_RECORDED]
         millions, billions = f"{cost.parameters / 1e6:.1f} M", f"{cost.multiply_adds / 1e9:.2f} G"
-        table.add_row(name, millions, billions, *(errors or ["-"]))
+        table.add_row(name, millions, billions, *errors)
     print_table(table)
 
 
@@ -100,12 +102,10 @@ def _info_of_weights(known: PublishedWeights) -> None:
 
 def _info_of_run(run: Run) -> None:
     config, process = run.config, owner(run.folder)
-    names = ", ".join(printable(name) for name in config.classes[:10]) + (", ..." if len(config.classes) > 10 else "")
-    cost = complexity(config.variant, classes=len(config.classes))
     print_line(f"run            {run.folder}")
     print_line(f"state          {run.progress}{f' (process {process} is training in it)' if process else ''}")
-    print_line(f"network        {config.variant.name}, {cost.parameters:,} parameters")
-    print_line(f"classes        {len(config.classes):,}: {names}")
+    print_line(f"network        {config.network}, {config.cost.parameters:,} parameters")
+    print_line(f"classes        {len(config.classes):,}: {listed(config.classes)}")
     print_line(f"data           {printable(config.data)}")
     print_line(f"recipe         {config.recipe.name}")
     size, resize, fit = config.preprocessing.size, config.preprocessing.resize, config.preprocessing.fit
@@ -130,6 +130,7 @@ def _info_of_variant(variant: str) -> None:
     descriptions = _descriptions(network)
     table = Table("stage", "output", network.name, "parameters", "multiply-adds", box=None)
     rows, cost = stage_complexities(network), complexity(network)
+    pool = "2x2 average-pool, flattened" if network.departures.keeps_positions else "global average pool"
     for row, description in zip(rows, descriptions, strict=True):
         table.add_row(
             f"conv{row.number}",
@@ -141,7 +142,7 @@ def _info_of_variant(variant: str) -> None:
     table.add_row(
         "head",
         "1x1",
-        f"global average pool, {network.default_classes}-d fc, softmax",
+        f"{pool}, {network.default_classes}-d fc, softmax",
         f"{cost.parameters - sum(row.cost.parameters for row in rows):,}",
         f"{cost.multiply_adds - sum(row.cost.multiply_adds for row in rows):,}",
     )
@@ -152,6 +153,14 @@ def _info_of_variant(variant: str) -> None:
     )
     print_line(f"multiply-adds  {cost.multiply_adds:,}")
     print_line(f"activations    {cost.activations:,}")
+    slices = ["each path sees its slice of the input"] if network.sliced else []
+    departures = [*slices, *network.departures.in_words()]
+    if departures:
+        print_line("departs from the paper:")
+        for departure in departures:
+            print_line(f"- {departure}")
+    if PUBLISHED.get(network.name) == ():
+        print_line(f"published error: {NOT_RECORDED} by its authors")
     for error in PUBLISHED.get(network.name, ()):
         top5 = "" if error.top5 is None else f", top-5 {error.top5} %"
         print_line(f"published error on {error.dataset}: top-1 {error.top1} %{top5}  ({error.source})")
@@ -168,7 +177,11 @@ def _descriptions(network: Variant) -> list[str]:
     for stage in network.stages:
         width = network.cardinality * stage.group_width
         if network.block == "bottleneck":
-            layers = [f"1x1, {width}", f"3x3, {width}, C={network.cardinality}", f"1x1, {stage.channels}"]
+            layers = [
+                f"1x1, {width}{f', C={network.cardinality}' if network.sliced else ''}",
+                f"3x3, {width}, C={network.cardinality}",
+                f"1x1, {stage.channels}",
+            ]
         else:
             layers = [f"3x3, {width}", f"3x3, {stage.channels}"]
         layers += [network.attention] if network.attention else []

@@ -75,7 +75,8 @@ def train_command(defaults: Recipe) -> Callable[..., None]:
 
         Args:
             data: folder or archive (train/<class>/* with test/ or val/, or <class>/*), CSV file, digits or cifar10.
-            variant: network (see `resnext list`); by default that of the weights, or one that suits the images.
+            variant: network (see `resnext list`); by default that of the weights or of the recipe, or one that suits
+                the images.
             out: run folder, new or empty; by default runs/DATA-VARIANT-N.
             run: options of the run.
             recipe: settings of the recipe.

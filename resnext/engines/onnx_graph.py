@@ -215,6 +215,13 @@ def _concatenate(graph: Graph, layer: Operation, inputs: list[str], node: Any) -
     return graph.node("Concat", inputs, layer.name, axis=1)
 
 
+def _positions_apart(graph: Graph, layer: Operation, inputs: list[str], node: Any) -> str:
+    mask = layer.mask.transpose(0, 3, 1, 2)
+    copies = inputs * (mask.shape[1] // node.input_tensors[0].shape[-1])
+    copied = graph.node("Concat", copies, f"{layer.name}/copies", axis=1) if len(copies) > 1 else copies[0]
+    return graph.node("Mul", [copied, graph.weight(mask, f"{layer.name}/mask")], layer.name)
+
+
 def _split(graph: Graph, operation: Operation, inputs: list[str], node: Any) -> list[str]:
     widths = graph.weight(np.array([tensor.shape[-1] for tensor in node.outputs], np.int64), f"{operation.name}/widths")
     count = len(node.outputs)
@@ -256,6 +263,7 @@ WRITERS: dict[str, Callable[[Graph, Operation, list[str], Any], str | list[str]]
     "Add": _add,
     "Multiply": _multiply,
     "Concatenate": _concatenate,
+    "PositionsApart": _positions_apart,
     "Split": _split,
     "Reshape": _reshape,
     "Conv1D": _convolution_1d,

@@ -19,7 +19,6 @@ from resnext.errors import ArgumentError, WeightsError, did_you_mean
 from resnext.files import user_path
 from resnext.images.preprocessing import Preprocessing
 from resnext.runs.run import WEIGHTS, Run, is_run
-from resnext.variants.layer_table import variant_shapes
 from resnext.variants.names import get_variant, list_variants
 from resnext.variants.variant import Variant
 from resnext.weights.hub import HUB
@@ -251,7 +250,7 @@ def _from_weights(name: str, source: str, variant: Variant | None) -> Model:
         classes = file.classes
         if classes is None:
             raise WeightsError(f"{file.path}: has no head, so it cannot classify. Pass weights with a head.")
-        check_weights(file, variant_shapes(variant, 3, classes), variant)
+        check_weights(file, file.shapes_of(variant), variant)
         ids, names = _class_names(file, classes)
         preprocessing = _as_published(file.preprocessing() or _usual(variant), file.known)
         return Model(name, variant, names, preprocessing, file.path, wordnet_ids=ids, published=file.known)

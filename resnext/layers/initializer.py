@@ -2,6 +2,7 @@
 
 import contextlib
 import contextvars
+import math
 import random
 
 import keras
@@ -72,4 +73,5 @@ class GlorotUniform(DrawnByNumPy):
     """
 
     def draw(self, generator, shape):
-        return (generator.random(shape, np.float32) * 2 - 1) * np.sqrt(6 / sum(shape), dtype=np.float32)
+        fans = math.prod(shape[:-2]) * (shape[-2] + shape[-1])
+        return (generator.random(shape, np.float32) * 2 - 1) * np.sqrt(6 / fans, dtype=np.float32)

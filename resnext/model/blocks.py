@@ -18,13 +18,19 @@ from keras import layers, ops
 from resnext.errors import ArgumentError
 from resnext.layers.batch_norm import BatchNorm
 from resnext.layers.convolution import GroupedConv2D
-from resnext.layers.initializer import FanOutNormal
-from resnext.variants.layer_table import EPSILON, block_name, eca_kernel, se_channels
+from resnext.layers.initializer import FanOutNormal, GlorotUniform
+from resnext.variants.departures import PAPER
+from resnext.variants.layer_table import block_name, eca_kernel, se_channels
 from resnext.variants.variant import Block
 
+INITIALIZERS = {"he": FanOutNormal, "glorot": GlorotUniform}
 
-def convolution(x, filters, kernel_size, name, strides=1, groups=1, dilation=1, use_bias=False):
-    """Apply a convolution padded by kernel_size // 2 on every side, and by more if it dilates."""
+
+def convolution(x, filters, kernel_size, name, strides=1, groups=1, dilation=1, use_bias=False, like=PAPER):
+    """Apply a convolution padded by kernel_size // 2 on every side, and by more if it dilates.
+
+    `like` are the departures of the network from the paper.
+    """
     padding = "same"
     if strides > 1 and kernel_size > 1:
         # "same" would pad strided convolutions on one side only; PyTorch's weights expect both sides.
@@ -37,40 +43,39 @@ def convolution(x, filters, kernel_size, name, strides=1, groups=1, dilation=1, 
         padding=padding,
         dilation_rate=dilation,
         groups=groups,
-        use_bias=use_bias,
+        use_bias=use_bias or like.has_bias,
         # A new object for every layer: an unseeded Keras initializer returns the same values on every call.
-        kernel_initializer=FanOutNormal(),
+        kernel_initializer=INITIALIZERS[like.initializer](),
         name=name,
     )(x)
 
 
-def norm(x, name, gamma=1.0):
+def norm(x, name, gamma=1.0, like=PAPER):
     """Apply batch norm; `gamma` is its initial scale."""
-    return _batch_norm(name, gamma)(x)
+    return _batch_norm(name, gamma, like)(x)
 
 
-def norm_activation(x, name, activation="relu", gamma=1.0, addend=None):
-    """Apply batch norm, then add another tensor if one is passed, then apply the activation."""
-    layer = _batch_norm(name, gamma, activation)
+def norm_activation(x, name, activation: str | None = "relu", gamma=1.0, addend=None, like=PAPER):
+    """Apply batch norm, then add another tensor if one is passed, then apply any activation."""
+    layer = _batch_norm(name, gamma, like, activation)
     return layer(x) if addend is None else layer(x, addend)
 
 
-def _batch_norm(name, gamma, activation=None):
-    """Return batch norm with PyTorch's epsilon and momentum (its 0.1 is Keras's 0.9)."""
+def _batch_norm(name, gamma, like, activation=None):
     return BatchNorm(
         axis=channel_axis(),
-        epsilon=EPSILON,
-        momentum=0.9,
+        epsilon=like.epsilon,
+        momentum=like.momentum,
         gamma_initializer=keras.initializers.Constant(gamma),
         activation=activation,
         name=name,
     )
 
 
-def convolution_norm_activation(x, filters, kernel_size, name, activation="relu", **arguments):
+def convolution_norm_activation(x, filters, kernel_size, name, activation="relu", like=PAPER, **arguments):
     """Apply a convolution, batch norm and an activation."""
-    x = convolution(x, filters, kernel_size, f"{name}_conv", **arguments)
-    return norm_activation(x, f"{name}_norm", activation)
+    x = convolution(x, filters, kernel_size, f"{name}_conv", like=like, **arguments)
+    return norm_activation(x, f"{name}_norm", activation, like=like)
 
 
 def channel_axis() -> int:
@@ -99,13 +104,15 @@ def split_slices(x, cardinality):
 
 
 def transform(path, block: Block, name, groups=1):
-    """Apply the 1x1 (not in a basic block) and the 3x3, which carries the stride, each with batch norm and ReLU."""
-    width, strides = groups * block.group_width, block.strides
+    """Apply the 1x1 (not in a basic block) and the 3x3, each with batch norm and ReLU; one carries the stride."""
+    width, strides, like = groups * block.group_width, block.strides, block.departures
     if block.kind == "bottleneck":
-        name_1x1, slices = f"{name}_transform_1x1", groups if block.sliced else 1
-        path = convolution_norm_activation(path, width, 1, name_1x1, block.activation, groups=slices)
+        of_1x1 = strides if like.strides_at == "1x1" else 1
+        strides //= of_1x1
+        arguments = {"groups": groups if block.sliced else 1, "strides": of_1x1, "like": like}
+        path = convolution_norm_activation(path, width, 1, f"{name}_transform_1x1", block.activation, **arguments)
     averages = block.anti_aliasing and strides > 1
-    arguments = {"strides": 1 if averages else strides, "groups": groups, "dilation": block.dilation}
+    arguments = {"strides": 1 if averages else strides, "groups": groups, "dilation": block.dilation, "like": like}
     path = convolution_norm_activation(path, width, 3, f"{name}_transform_3x3", block.activation, **arguments)
     return layers.AveragePooling2D(2, strides, "same", name=f"{name}_transform_pool")(path) if averages else path
 
@@ -118,7 +125,14 @@ def merge(paths, name):
 def transition(x, block: Block, name):
     """Apply the 1x1 back to the block's width; in a basic block, its second 3x3."""
     size, dilation = (1, 1) if block.kind == "bottleneck" else (3, block.stage_dilation)
-    return convolution(x, block.channels, size, f"{name}_transition_conv", dilation=dilation)
+    return convolution(x, block.channels, size, f"{name}_transition_conv", dilation=dilation, like=block.departures)
+
+
+def _transitions(paths, block: Block, names):
+    """Apply the transition of each path. Of a sum, only the first has the bias."""
+    unbiased = block._replace(departures=block.departures._replace(has_bias=False))
+    blocks = [block, *[unbiased] * (len(paths) - 1)]
+    return [transition(*arguments) for arguments in zip(paths, blocks, names, strict=True)]
 
 
 def form_a(x, block: Block, name):
@@ -127,8 +141,8 @@ def form_a(x, block: Block, name):
     The forms end before the block's last batch norm, which is fused with the addition of the shortcut and the ReLU.
     """
     names = [f"{name}_path{i}" for i in range(1, block.cardinality + 1)]
-    inputs = zip(_inputs_of_paths(x, block), names, strict=True)
-    outputs = [transition(transform(path, block, path_name), block, path_name) for path, path_name in inputs]
+    paths = [transform(path, block, each) for path, each in zip(_inputs_of_paths(x, block), names, strict=True)]
+    outputs = _transitions(paths, block, names)
     return layers.Add(name=f"{name}_sum")(outputs) if len(outputs) > 1 else outputs[0]
 
 
@@ -162,8 +176,8 @@ def identity_shortcut(x, block: Block, name):
 
 def projection_shortcut(x, block: Block, name):
     """Apply a 1x1 convolution with the block's stride, and batch norm (types B and C, He et al. 2016, section 4.1)."""
-    x = convolution(x, block.channels, 1, f"{name}_shortcut_conv", block.strides)
-    return norm(x, f"{name}_shortcut_norm")
+    x = convolution(x, block.channels, 1, f"{name}_shortcut_conv", block.strides, like=block.departures)
+    return norm(x, f"{name}_shortcut_norm", like=block.departures)
 
 
 def average_shortcut(x, block: Block, name):
@@ -180,11 +194,16 @@ def average_shortcut(x, block: Block, name):
 
 
 def zero_padding_shortcut(x, block: Block, name):
-    """Take every second position of the input, with zeros for the channels it lacks (type A): no weights."""
+    """Take every second position of the input, with zeros for the channels it lacks (type A): no weights.
+
+    In taki0112's network, averages of 2x2 fields, with half of the zeros on either side.
+    """
+    averages = block.departures.averages_shortcut
     if block.strides > 1:
-        x = layers.AveragePooling2D(1, block.strides, name=f"{name}_shortcut_pool")(x)
-    padding = [(0, 0)] * 4
-    padding[channel_axis()] = (0, block.channels - x.shape[channel_axis()])
+        size = 2 if averages else 1
+        x = layers.AveragePooling2D(size, block.strides, "same", name=f"{name}_shortcut_pool")(x)
+    padding, zeros = [(0, 0)] * 4, block.channels - x.shape[channel_axis()]
+    padding[channel_axis()] = (zeros // 2, zeros - zeros // 2) if averages else (0, zeros)
     return ops.pad(x, padding)
 
 
@@ -259,10 +278,11 @@ def residual_stage(x, blocks: tuple[Block, ...], form="c"):
 def _residual(x, block: Block, name, form):
     aggregated = FORMS[form](x, block, name)
     shortcut = SHORTCUTS[block.shortcut](x, block, name)
-    last = f"{name}_transition_norm"
-    if not (block.attention or block.drop_path):
-        return norm_activation(aggregated, last, block.activation, block.last_gamma, addend=shortcut)
-    y = norm(aggregated, last, block.last_gamma)
+    last, like = f"{name}_transition_norm", block.departures
+    if not (block.attention or block.drop_path or like.activates_transition):
+        return norm_activation(aggregated, last, block.activation, block.last_gamma, shortcut, like)
+    before = block.activation if like.activates_transition else None
+    y = norm_activation(aggregated, last, before, block.last_gamma, like=like)
     if block.attention:
         y = ATTENTIONS[block.attention](y, block, name)
     if block.drop_path:

@@ -112,8 +112,8 @@ def network_of(classifier: keras.Model) -> keras.Model:
 
 def head_weights(classifier: keras.Model) -> tuple[np.ndarray, np.ndarray]:
     """Return kernel (channels, classes) and bias (classes,) of the head of a model that `image_classifier` built."""
-    kernel, bias = network_of(classifier).get_layer("predictions").get_weights()
-    return kernel, bias
+    kernel, *bias = network_of(classifier).get_layer("predictions").get_weights()
+    return kernel, bias[0] if bias else np.zeros(kernel.shape[1], kernel.dtype)
 
 
 def path_weights(classifier: keras.Model, block: str) -> np.ndarray:

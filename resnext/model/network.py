@@ -16,7 +16,9 @@ from resnext.images.preprocessing import Preprocessing
 from resnext.layers.convolution import GroupedConv2D
 from resnext.layers.initializer import GlorotUniform, filled_later
 from resnext.layers.max_pooling import MaxPooling2D
+from resnext.layers.positions import PositionsApart
 from resnext.model.blocks import FORMS, channel_axis, convolution_norm_activation, residual_stage
+from resnext.variants.departures import PAPER, Departures
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.names import as_variant
 from resnext.variants.variant import Variant
@@ -155,10 +157,15 @@ def ResNeXt(
             "classifier_activation": classifier_activation,
             "form": form,
         }
+        if include_top and variant.departures.keeps_positions and None in input_tensor.shape[1:]:
+            raise ArgumentError(
+                f"{variant.name}: its classifier has weights for each position, so that its images have one size. "
+                "Train and evaluate at one size; in Python, pass it as `input_shape`."
+            )
         loaded = file and weights_from(file, variant, input_tensor, classes if include_top else None, new_head)
         x = stage_outputs(input_tensor, variant, form)[variant.stages[-1].number]
         if include_top:
-            x = head(x, classes, classifier_activation, variant.drop_rate)
+            x = head(x, classes, classifier_activation, variant.drop_rate, variant.departures)
         elif pooling:
             x = POOLINGS[pooling](dtype=head_dtype(), name=f"{pooling}_pool")(x)
         return functional_model(ResNeXtModel, input_tensor, x, name or variant.name, arguments, loaded)
@@ -199,7 +206,9 @@ def weights_from(
     file: WeightsFile, variant: Variant, input_tensor, classes: int | None, new_head: bool = False
 ) -> Checked:
     """Return the weights of a file for a network that is not built yet. Raises WeightsError."""
-    expected = variant_shapes(variant, input_tensor.shape[channel_axis()], classes)
+    sides = [*input_tensor.shape[1:]]
+    channels = sides.pop(-1 if channel_axis() == -1 else 0)
+    expected = variant_shapes(variant, channels, classes, None if None in sides else (sides[0], sides[1]))
     return check_weights(file, expected, variant, new_head)
 
 
@@ -228,7 +237,9 @@ def stage_outputs(x, variant: Variant, form: str) -> dict:
 def stem(x, variant: Variant):
     """Apply stage 1: 7x7 with stride 2 or three 3x3 (Table 1; ResNet-C), or one 3x3 for CIFAR (section 5.2)."""
     for name, filters, kernel_size, strides in variant.stem_convolutions:
-        x = convolution_norm_activation(x, filters, kernel_size, name, variant.activation, strides=strides)
+        x = convolution_norm_activation(
+            x, filters, kernel_size, name, variant.activation, strides=strides, like=variant.departures
+        )
     return x
 
 
@@ -236,6 +247,10 @@ def stem_pool(x, variant: Variant):
     """Apply the pool at the start of conv2: 3x3 with stride 2 (Table 1), or 2x2 averages."""
     if variant.anti_aliasing:
         return layers.AveragePooling2D(2, name="stem_pool")(x)
+    if not variant.departures.pads_pool:
+        if any(side is not None and side < 3 for side in x.shape[1:]):
+            raise ArgumentError(f"{variant.name}: its images are 5 pixels wide and high at least.")
+        return MaxPooling2D(3, 2, name="stem_pool")(x)
     border = {"padded": ((1, 1), (1, 1)), "ceil": ((0, 1), (0, 1))}[variant.stem_pool]
     if variant.activation == "relu":  # it leaves nothing below zero, so padded zeros never win
         x = layers.ZeroPadding2D(border, name="stem_pool_pad")(x)
@@ -247,13 +262,21 @@ def stem_pool(x, variant: Variant):
     return MaxPooling2D(3, 2, name="stem_pool")(x)
 
 
-def head(x, classes: int, activation: str | None, drop_rate: float = 0.0):
-    """Apply global average pooling, dropout and the classifier."""
+def head(x, classes: int, activation: str | None, drop_rate: float = 0.0, like: Departures = PAPER):
+    """Apply global average pooling, dropout and the classifier; `like` may let it see averages of 2x2 fields apart."""
+    if like.keeps_positions:
+        x = layers.AveragePooling2D(2, padding="same", dtype=head_dtype(), name="field_pool")(x)
+        x = PositionsApart(dtype=head_dtype(), name="positions")(x)
     x = layers.GlobalAveragePooling2D(dtype=head_dtype(), name="avg_pool")(x)
     if drop_rate:
         x = layers.Dropout(drop_rate, dtype=head_dtype(), name="dropout")(x)
     return layers.Dense(
-        classes, activation=activation, kernel_initializer=GlorotUniform(), dtype=head_dtype(), name="predictions"
+        classes,
+        activation=activation,
+        use_bias=like.head_has_bias,
+        kernel_initializer=GlorotUniform(),
+        dtype=head_dtype(),
+        name="predictions",
     )(x)
 
 

@@ -14,6 +14,7 @@ class Entry(NamedTuple):
     recipe: Recipe
     title: str  # the first line of its file
     published: tuple[Published, ...]
+    variant: str | None  # the network that it trains by default; None: one that suits the images
 
 
 # Ordered by hand from general to special.
@@ -43,4 +44,4 @@ def get_entry(name: str) -> Entry:
         raise ArgumentError(f"unknown recipe {name!r}.{did_you_mean(name, NAMES)} The recipes are {', '.join(NAMES)}")
     module = importlib.import_module(f"resnext.recipes.{name.replace('-', '_')}")
     title = (module.__doc__ or "").partition("\n")[0]  # python -OO leaves docstrings out
-    return Entry(module.RECIPE, title.rstrip("."), module.PUBLISHED)
+    return Entry(module.RECIPE, title.rstrip("."), module.PUBLISHED, getattr(module, "VARIANT", None))

@@ -16,7 +16,6 @@ from resnext.pages.plots import draw_comparison
 from resnext.runs.config import RunConfig
 from resnext.runs.history import History
 from resnext.runs.run import Run
-from resnext.variants.complexity import complexity
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def compare(runs: Iterable[str | Path], out: str | Path | None = None) -> list[R
     for folder, name in zip(folders, _distinct(folders), strict=True):
         run = Run.open(folder)
         config = run.config
-        parameters = complexity(config.variant, classes=len(config.classes)).parameters
+        parameters = config.cost.parameters
         summaries.append(RunSummary(name, config.network, config.recipe.name, parameters, run.history, config))
     if out:
         draw_comparison([(summary.name, summary.history.rows) for summary in summaries], out)

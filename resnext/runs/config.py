@@ -14,6 +14,8 @@ from resnext.errors import ArgumentError
 from resnext.images.preprocessing import Preprocessing
 from resnext.recipes.complete import CompleteRecipe
 from resnext.recipes.recipe import Dtype, Recipe, check_dtype
+from resnext.variants.complexity import complexity
+from resnext.variants.layer_table import Complexity
 from resnext.variants.names import get_variant
 from resnext.variants.variant import Shortcut, Variant
 
@@ -120,6 +122,16 @@ class RunConfig:
     def network(self) -> str:
         """The name of its network and of the form of its blocks, if that is not the usual one."""
         return network_name(self.variant, self.options.form)
+
+    @property
+    def image_size(self) -> int:
+        """The side in pixels of the images in training."""
+        return self.recipe.image_size or self.preprocessing.size
+
+    @property
+    def cost(self) -> Complexity:
+        """The parameters of its network, and what one image of the training costs."""
+        return complexity(self.variant, (self.image_size, self.image_size, 3), len(self.classes))
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> RunConfig:

@@ -15,7 +15,6 @@ from resnext.pages.html import classes_table, escape, pairs_table, picture, sect
 from resnext.recipes.recipe import changed
 from resnext.runs.history import History
 from resnext.runs.run import REPORT
-from resnext.variants.complexity import complexity
 
 if TYPE_CHECKING:
     from resnext.data.examples import Examples
@@ -88,8 +87,7 @@ def write_report(
 
 
 def _facts(config: RunConfig, history: History) -> Iterable[tuple[str, object]]:
-    size = config.preprocessing.size if config.recipe.image_size is None else config.recipe.image_size
-    cost = complexity(config.variant, (size, size, 3), len(config.classes))
+    size, cost = config.image_size, config.cost
     yield "variant", config.network
     yield "parameters", f"{cost.parameters:,}"
     yield "multiply-adds", f"{cost.multiply_adds:,} at {size} x {size}"

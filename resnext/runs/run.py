@@ -31,7 +31,6 @@ from resnext.errors import ArgumentError, RunError, counted
 from resnext.files import read_regular, to_json, user_path, write_atomically
 from resnext.runs.config import RunConfig, as_list
 from resnext.runs.history import EpochRow, History
-from resnext.variants.complexity import complexity
 from resnext.weights.timm_config import HUB_FILES
 
 CONFIG = "config.json"
@@ -180,7 +179,7 @@ class Run:
         config = self.config
         if not path.is_file():
             raise RunError(f"{path}: no such weights file. No epoch of the run is finished, or the file was removed.")
-        name, cost = config.variant.name, complexity(config.variant, classes=len(config.classes))
+        name, cost = config.variant.name, config.cost
         least = 2 * (cost.parameters + cost.moving_statistics)  # bytes, in half precision
         if path.stat().st_size < least:
             raise RunError(

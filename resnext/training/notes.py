@@ -17,7 +17,6 @@ from resnext.recipes.names import NAMES, get_recipe
 from resnext.recipes.recipe import Recipe, changed
 from resnext.runs.config import RunConfig, changes
 from resnext.runs.run import Run
-from resnext.variants.complexity import complexity
 
 if TYPE_CHECKING:
     import keras
@@ -108,8 +107,7 @@ def summary(config: RunConfig, splits: Splits, network: keras.Model) -> Iterator
         splits: its images.
         network: its network, with any frozen stages.
     """
-    recipe, variant, train = config.recipe, config.variant, splits.train
-    parameters = complexity(variant, classes=len(config.classes)).parameters
+    recipe, train, parameters = config.recipe, splits.train, config.cost.parameters
     per_step = images_per_step(train, recipe)
     steps, rest = divmod(len(train), per_step)
     yield f"device: {describe_device()}"
@@ -125,7 +123,7 @@ def summary(config: RunConfig, splits: Splits, network: keras.Model) -> Iterator
     left_out = f"; each epoch leaves out {counted(rest, 'image')}, different ones each time" if rest else ""
     yield f"steps: {recipe.epochs * steps:,} of {counted(per_step, 'image')} each, {steps:,} in each epoch{left_out}"
     yield from _about_rate(recipe)
-    stride = variant.stages[-1].output_stride
+    stride = config.variant.stages[-1].output_stride
     if recipe.image_size < stride:
         yield (
             f"images of {recipe.image_size} pixels are smaller than the {stride} that one value of the last stage "

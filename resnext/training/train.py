@@ -25,7 +25,7 @@ from resnext.images.decode import read_image
 from resnext.images.watchdog import watch_files
 from resnext.keywords import with_keywords
 from resnext.recipes.complete import CompleteRecipe, complete
-from resnext.recipes.names import default_recipe, get_recipe
+from resnext.recipes.names import NAMES, default_recipe, get_entry, get_recipe
 from resnext.recipes.recipe import Recipe, evaluation_preprocessing
 from resnext.runs.config import RunConfig, TrainingOptions, changes, network_name
 from resnext.runs.lock import check_idle, lock
@@ -67,7 +67,7 @@ def train(
         data: folder, tar or zip archive `train/<class>/*` with `test/` or `val/` beside it, or `<class>/*`; a CSV file
             with the columns file and label; or one of the built-in data sets `digits`, `cifar10`, `cifar100`.
         variant: name such as `"resnext50_32x4d"`, or a `Variant`; by default that of the weights or, without weights,
-            one that suits the images.
+            that of the recipe, or one that suits the images.
         out: run folder, new or empty; by default `runs/DATA-VARIANT-N` with the next number.
         recipe: training recipe to use, or its name; by default "photos", or "finetune" with weights.
         options: complete `TrainingOptions`.
@@ -204,6 +204,9 @@ def _choose_start(
     variant: str | Variant | None, recipe: Recipe, weights: str | None
 ) -> tuple[Recipe, str | None, Choice | None]:
     """Return recipe, weights and network as far as they are known without reading an image."""
+    own = get_entry(recipe.name).variant if recipe.name in NAMES else None
+    if own and variant is None and weights is None:
+        return recipe, None, _own_network(recipe, own)
     named = as_variant(variant) if variant else None
     start, words = choose_weights(weights, named)
     _log(logging.INFO, *words)
@@ -211,6 +214,11 @@ def _choose_start(
         return recipe, start, network_of_weights(start, named, recipe.image_size)
     recipe = from_scratch(recipe) if weights else recipe
     return recipe, None, Choice(named, recipe.image_size or named.image_size) if named else None
+
+
+def _own_network(recipe: Recipe, name: str) -> Choice:
+    variant = as_variant(name)
+    return Choice(variant, recipe.image_size or variant.image_size, (f"chosen: {name}, of the recipe {recipe.name}",))
 
 
 def _complete(recipe: Recipe, splits: Splits, image_size: int, start: str | None) -> CompleteRecipe:

@@ -9,7 +9,6 @@ from resnext.variants.names import as_variant
 from resnext.variants.variant import Block, Variant
 
 SE_REDUCTION = 16  # Hu et al. 2018, section 6.1
-EPSILON = 1e-5  # of batch norm, as in PyTorch
 _IN_BLOCK = re.compile(r"stage([2-5])_block([1-9][0-9]{0,2})_")
 
 
@@ -71,7 +70,8 @@ def weighted_layers(
     height, width, channels = input_shape or (variant.image_size, variant.image_size, 3)
     for name, filters, side, strides in variant.stem_convolutions:
         height, width = _strided(height, strides), _strided(width, strides)
-        yield WeightedLayer(1, f"{name}_conv", (side, side, channels, filters), height, width)
+        kernel = (side, side, channels, filters)
+        yield WeightedLayer(1, f"{name}_conv", kernel, height, width, has_bias=variant.departures.has_bias)
         channels = filters
     if variant.stem == "imagenet":
         height, width = pooled_side(height, variant), pooled_side(width, variant)
@@ -81,18 +81,26 @@ def weighted_layers(
             height, width = _strided(height, block.strides), _strided(width, block.strides)
             channels = block.channels
     classes = variant.default_classes if classes is None else classes
-    yield WeightedLayer(6, "predictions", (channels, classes), 1, 1, has_norm=False, has_bias=True)
+    departures = variant.departures
+    if departures.keeps_positions:
+        channels *= _strided(height, 2) * _strided(width, 2)
+    kernel = (channels, classes)
+    yield WeightedLayer(6, "predictions", kernel, 1, 1, has_norm=False, has_bias=departures.head_has_bias)
 
 
-def variant_shapes(variant: Variant, channels: int, classes: int | None) -> dict[str, tuple[int, ...]]:
+def variant_shapes(
+    variant: Variant, channels: int, classes: int | None, sides: tuple[int, int] | None = None
+) -> dict[str, tuple[int, ...]]:
     """Return names and shapes of all weights of a network, in any form.
 
     Args:
         variant: variant of the network.
         channels: channels of its images.
         classes: number of classes; None for a network without a head.
+        sides: height and width of its images, on which the head of `resnext50_wenga` depends; by default the variant's.
     """
-    layers = list(weighted_layers(variant, (variant.image_size, variant.image_size, channels), classes or 1))
+    sides = sides or (variant.image_size, variant.image_size)
+    layers = list(weighted_layers(variant, (*sides, channels), classes or 1))
     layers = layers if classes else layers[:-1]
     return {name: shape for layer in layers for name, shape in layer.weight_shapes().items()}
 
@@ -141,7 +149,9 @@ def _block_layers(block: Block, height: int, width: int) -> Iterator[WeightedLay
     """Yield the layers of a block whose input is height x width."""
     inner, channels, number = block.inner_channels, block.channels, block.stage
     out = _strided(height, block.strides), _strided(width, block.strides)
+    at_1x1 = out if block.departures.strides_at == "1x1" else (height, width)
     at_3x3 = (height, width) if block.anti_aliasing else out
+    bias = block.departures.has_bias
 
     def layer(part: str, shape: tuple[int, ...], height: int, width: int, **facts: bool) -> WeightedLayer:
         return WeightedLayer(number, f"{block_name(number, block.number)}_{part}", shape, height, width, **facts)
@@ -149,11 +159,11 @@ def _block_layers(block: Block, height: int, width: int) -> Iterator[WeightedLay
     before = block.input_channels
     if block.kind == "bottleneck":
         seen = before // block.cardinality if block.sliced else before
-        yield layer("transform_1x1_conv", (1, 1, seen, inner), height, width)
+        yield layer("transform_1x1_conv", (1, 1, seen, inner), *at_1x1, has_bias=bias)
         before = inner
-    yield layer("transform_3x3_conv", (3, 3, before // block.cardinality, inner), *at_3x3)
+    yield layer("transform_3x3_conv", (3, 3, before // block.cardinality, inner), *at_3x3, has_bias=bias)
     if block.shortcut in ("B", "C", "D"):
-        yield layer("shortcut_conv", (1, 1, block.input_channels, channels), *out)
+        yield layer("shortcut_conv", (1, 1, block.input_channels, channels), *out, has_bias=bias)
     if block.attention == "se":
         squeezed = se_channels(channels)
         yield layer("excitation_1_conv", (1, 1, channels, squeezed), 1, 1, has_norm=False, has_bias=True)
@@ -161,7 +171,7 @@ def _block_layers(block: Block, height: int, width: int) -> Iterator[WeightedLay
     elif block.attention == "eca":
         yield layer("eca_conv", (eca_kernel(channels), 1, 1), channels, 1, has_norm=False)
     side = 1 if block.kind == "bottleneck" else 3
-    yield layer("transition_conv", (side, side, inner, channels), *out)
+    yield layer("transition_conv", (side, side, inner, channels), *out, has_bias=bias)
 
 
 def _strided(side: int, strides: int) -> int:
@@ -169,5 +179,7 @@ def _strided(side: int, strides: int) -> int:
 
 
 def pooled_side(side: int, variant: Variant) -> int:
-    """Return the side after the stem's pool: 3x3 with a border on both sides or on the far one, or 2x2 averages."""
+    """Return the side after the stem's pool: 3x3 with a border on both sides, on the far one or none; 2x2 averages."""
+    if not variant.departures.pads_pool:
+        return (side - 1) // 2
     return side // 2 if variant.stem_pool == "ceil" or variant.anti_aliasing else _strided(side, 2)

@@ -6,11 +6,13 @@ import re
 from typing import Any
 
 from resnext.errors import ArgumentError
+from resnext.variants.departures import Lineage
 from resnext.variants.published import PUBLISHED
 from resnext.variants.variant import (
     BASIC_BLOCKS,
     DEEP_STEMS,
     IMAGENET_BLOCKS,
+    LINEAGE,
     PLAIN_STEM,
     STEM_OF_201,
     BlockKind,
@@ -20,7 +22,8 @@ from resnext.variants.variant import (
 
 NAME_FORM = (
     "resnext{depth}_{cardinality}x{bottleneck width}d, for example resnext50_32x4d, or resnet{depth}; with se, eca or "
-    "legacy_se before it, and aa, d or t around the depth, as in seresnextaa101d_32x8d"
+    "legacy_se before it, and aa, d or t around the depth, as in seresnextaa101d_32x8d; or resnext50_wenga or "
+    "resnext29_taki"
 )
 DEPTHS = "14, 26, 50, 101, 152, 200 or 201 (ImageNet stem), or 9n+2: 11, 20, 29, 38, ... (CIFAR stem)"
 RESNET_DEPTHS = (
@@ -31,6 +34,7 @@ _NAME = re.compile(
     r"(?P<depth>[1-9]\d{0,3})(?P<letter>[dt])?(?:_(?P<cardinality>[1-9]\d{0,3})x(?P<width>[1-9]\d{0,3})d)?"
     r"(?:-shortcut-(?P<shortcut>A|B|C|D|none))?(?P<sliced>-sliced)?"
 )
+_LINEAGE_NAME = re.compile(r"resnext(?:50_wenga|29_taki)(?:-shortcut-(?P<shortcut>A|B|C|D|none))?(?P<sliced>-sliced)?")
 
 
 def list_variants(pattern: str = "*") -> list[str]:
@@ -51,6 +55,7 @@ def get_variant(name: str) -> Variant:
     `resnet20`, `resnet32`, ... (6n+2) are He et al.'s for CIFAR, with shortcut A. The letters are timm's: `d` and `t`
     add a deep stem and shortcut D, `aa` anti-aliasing, `se` and `eca` attention; `legacy_se` is SE with Caffe's pool.
     `-shortcut-A` and `-sliced` at the end change the shortcut, and what each path sees (see `Variant`).
+    `resnext50_wenga` and `resnext29_taki` are the networks of `resnext.lineage`.
 
     Raises:
         ArgumentError: the name is malformed or the template has no such depth.
@@ -58,6 +63,8 @@ def get_variant(name: str) -> Variant:
     >>> get_variant("resnext29_8x64d").blocks
     (3, 3, 3)
     """
+    if match := _LINEAGE_NAME.fullmatch(name):
+        return _lineage("wenga" if "wenga" in name else "taki", match)
     match = _NAME.fullmatch(name)
     if match is None or (match["family"] == "next") != bool(match["width"]):
         raise ArgumentError(f"Unknown variant {name!r}: a name is {NAME_FORM}. Nearest: {_nearest(name)}")
@@ -82,6 +89,12 @@ def get_variant(name: str) -> Variant:
         attention=attention,
         anti_aliasing="average" if match["aa"] else None,
     )
+
+
+def _lineage(lineage: Lineage, match: re.Match) -> Variant:
+    shortcut = match["shortcut"] or usual_shortcut("bottleneck", "", "", lineage)
+    sliced = lineage == "wenga" or bool(match["sliced"])
+    return Variant(*LINEAGE[lineage], shortcut=shortcut, sliced=sliced, lineage=lineage)
 
 
 def as_variant(variant: str | Variant) -> Variant:

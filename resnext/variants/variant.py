@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
 from resnext.errors import ArgumentError
+from resnext.variants.departures import DEPARTURES, PAPER, Departures, Lineage
 
 # Blocks in each stage, by the number in the name: Table 1 for 50, section 5.1 for 101; He et al. 2016, Table 1 for 152;
 # one and two blocks per stage for 14 and 26, the smallest networks of the same template. 200 and 201 are timm's; the
@@ -27,6 +28,8 @@ PLAIN_STEM = (64,)
 # ResNet-C's stem (He et al. 2019, Figure 2) under the letter of ResNet-D; t is timm's, narrower at first.
 DEEP_STEMS = {"d": (32, 32, 64), "t": (24, 32, 64)}
 STEM_OF_201 = (64, 64, 128)
+# Blocks, C and d of the networks of `resnext.lineage`.
+LINEAGE: dict[Lineage, tuple[tuple[int, ...], int, int]] = {"wenga": ((3, 4, 6, 3), 4, 32), "taki": ((3, 3, 3), 8, 64)}
 
 BlockKind = Literal["bottleneck", "basic"]
 Shortcut = Literal["A", "B", "C", "D", "none"]
@@ -75,6 +78,7 @@ class Block(NamedTuple):
     drop_path: float = 0.0
     shortcut: Shortcut | Literal["identity"] = "B"
     sliced: bool = False
+    departures: Departures = PAPER
     input_channels: int = 0
     stage: int = 0
     number: int = 0  # in its stage, from 1
@@ -105,6 +109,8 @@ class Variant:
             uses B, and "none" in its ablation.
         sliced: whether each path sees only its slice of a block's input, and not all of it, as in
             https://github.com/carmel-nzhinusoft/implement-ResNeXt-with-keras: another function than the paper's.
+        lineage: None; "wenga" or "taki", the re-implementation whose departures from the paper the network has (see
+            `resnext.lineage`).
         attention: None; "se", squeeze-and-excitation (Hu et al. 2018, https://arxiv.org/abs/1709.01507) with
             reduction 16; "eca", efficient channel attention (Wang et al. 2020, https://arxiv.org/abs/1910.03151).
         anti_aliasing: None, or "average": 2x2 averages after the 3x3 replace its stride, and the stem's max-pool (Zhang
@@ -141,6 +147,7 @@ class Variant:
     drop_rate: float = 0.0
     output_stride: int = 32
     sliced: bool = False
+    lineage: Lineage | None = None
 
     def __post_init__(self):
         if len(self.blocks) not in (3, 4):
@@ -164,6 +171,11 @@ class Variant:
             raise ArgumentError(
                 "`sliced` needs bottleneck blocks, and a cardinality that divides the stem's channels, "
                 f"{self.stem_channels[-1]}. Received: {self.block!r} blocks with cardinality {self.cardinality}"
+            )
+        if self.lineage and (self.block == "basic" or self.anti_aliasing or self.stem_pool != "padded"):
+            raise ArgumentError(
+                "`lineage` needs bottleneck blocks without anti-aliasing and the usual `stem_pool`. "
+                f"Received: {self.block!r}, {self.anti_aliasing!r}, {self.stem_pool!r}"
             )
         if len(self.stem_channels) != 1 and (len(self.stem_channels) != 3 or self.stem == "cifar"):
             raise ArgumentError(
@@ -191,11 +203,22 @@ class Variant:
             letter = "d"
         before = f"{'legacy_' if self.stem_pool == 'ceil' else ''}{self.attention or ''}"
         after = f"{'aa' if self.anti_aliasing else ''}{depth}{letter}"
-        end = "" if self.shortcut == usual_shortcut(self.block, self.stem, letter) else f"-shortcut-{self.shortcut}"
-        end += "-sliced" if self.sliced else ""
-        if self.block == "basic" or (self.stem == "imagenet" and (self.cardinality, self.bottleneck_width) == (1, 64)):
+        usual = usual_shortcut(self.block, self.stem, letter, self.lineage)
+        end = "" if self.shortcut == usual else f"-shortcut-{self.shortcut}"
+        if self.sliced != (self.lineage == "wenga"):
+            end += "-sliced" if self.sliced else "-unsliced"
+        numbers = self.blocks, self.cardinality, self.bottleneck_width
+        size = f"{self.cardinality}x{self.bottleneck_width}d"
+        if self.lineage:
+            size = self.lineage if numbers == LINEAGE[self.lineage] else f"{size}_{self.lineage}"
+        elif self.block == "basic" or (self.stem == "imagenet" and numbers[1:] == (1, 64)):
             return f"{before}resnet{after}{end}"
-        return f"{before}resnext{after}_{self.cardinality}x{self.bottleneck_width}d{end}"
+        return f"{before}resnext{after}_{size}{end}"
+
+    @property
+    def departures(self) -> Departures:
+        """Where the network departs from the paper's template."""
+        return DEPARTURES[self.lineage]
 
     @property
     def stem(self) -> Literal["imagenet", "cifar"]:
@@ -245,6 +268,7 @@ class Variant:
                     drop_path=self.drop_path * (before + number - 1) / max(1, sum(self.blocks) - 1),
                     shortcut=self.shortcut if changes or self.shortcut in ("C", "none") else "identity",
                     sliced=self.sliced,
+                    departures=self.departures,
                     input_channels=channels,
                     stage=stage.number,
                     number=number,
@@ -256,37 +280,36 @@ class Variant:
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The residual stages, with the paper's numbers 2 to 5."""
-        stages = []
+        stages, departures = [], self.departures
         output_stride, dilation = (4, 1) if self.stem == "imagenet" else (1, 1)
         for i, blocks in enumerate(self.blocks):
-            strides, first_dilation = 1, dilation
-            if i > 0 and output_stride < self.output_stride:
+            strides, first_dilation = departures.first_strides if i == 0 else 1, dilation
+            if i > 0 and output_stride < self.output_stride * departures.first_strides:
                 strides = 2
             elif i > 0:
                 dilation *= 2
             output_stride *= strides
-            width = self.bottleneck_width * 2**i
-            channels = FIRST_STAGE_CHANNELS * 2**i if self.block == "bottleneck" else width
+            width = self.bottleneck_width * (2**i if departures.doubles_width else 1)
+            channels = departures.first_channels * 2**i if self.block == "bottleneck" else width
             stages.append(
                 Stage(i + 2, blocks, width, channels, strides, dilation, first_dilation, output_stride),
             )
         return tuple(stages)
 
 
-def usual_shortcut(block: BlockKind, stem: str, letter: str) -> Shortcut:
+def usual_shortcut(block: BlockKind, stem: str, letter: str, lineage: Lineage | None = None) -> Shortcut:
     """Return the shortcut of the networks whose names do not mention one.
 
     Args:
         block: kind of their blocks.
         stem: "imagenet" or "cifar".
         letter: letter behind the depth in the name, if there is one.
+        lineage: as in `Variant`.
     """
-    if block == "basic" and stem == "cifar":  # He et al. 2016, section 4.2
+    if lineage == "taki" or (block == "basic" and stem == "cifar"):  # He et al. 2016, section 4.2
         return "A"
     return "D" if letter else "B"
 
-
-FIRST_STAGE_CHANNELS = 256  # of bottleneck blocks; doubled at every stage after it, like every width (Table 1)
 
 _ALLOWED: dict[str, tuple] = {
     "block": get_args(BlockKind),
@@ -296,4 +319,5 @@ _ALLOWED: dict[str, tuple] = {
     "anti_aliasing": (None, *get_args(AntiAliasing)),
     "activation": get_args(Activation),
     "output_stride": (8, 16, 32),
+    "lineage": (None, *get_args(Lineage)),
 }

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from resnext.errors import ArgumentError
 from resnext.files import user_path
-from resnext.variants.layer_table import variant_shapes
 from resnext.variants.names import as_variant, get_variant
 from resnext.variants.variant import Variant
 from resnext.weights.foreign_names import facts_of, to_torch
@@ -73,7 +72,7 @@ def convert(
     named = as_variant(variant) if variant else None
     with open_weights(source, named, key) as file:
         found, variant = file.found, named or file.known_variant()
-        expected = variant_shapes(variant, file.channels, file.classes)
+        expected = file.shapes_of(variant)
         expected |= {name: () for name in counters(expected) if name in found}
         check_network(file, found, expected, variant)
         check_fit(file, found, expected)
@@ -96,7 +95,7 @@ def convert(
 def fits_timm(variant: Variant) -> bool:
     """Return whether timm has such a network: an ImageNet stem of its widths, shortcut B or D, its own legacy SE."""
     first, *deep = variant.stem_channels
-    if variant.stem != "imagenet" or variant.sliced:
+    if variant.stem != "imagenet" or variant.sliced or variant.lineage:
         return False
     has_stem = (first == 64) if not deep else (deep[1] == 2 * deep[0] and first in (deep[0], 3 * (deep[0] // 4)))
     if variant.stem_pool == "ceil":  # timm's legacy networks are bottlenecks with SE, and nothing else

@@ -13,13 +13,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from resnext.variants.layer_table import EPSILON, block_name, block_of
+from resnext.variants.departures import PAPER
+from resnext.variants.layer_table import block_name, block_of
 from resnext.variants.variant import Attention, Variant
 
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
 
-UNTRACED = ("shortcut", "stem_pool", "anti_aliasing", "activation")  # facts that shapes do not reveal, or not always
+# Facts that shapes do not reveal, or not always.
+UNTRACED = ("shortcut", "stem_pool", "anti_aliasing", "activation", "lineage")
 HEAD = ("predictions/kernel", "predictions/bias")
 COUNTER = "num_batches_tracked"  # PyTorch's count of steps: files keep it, networks do not use it
 TORCH_WEIGHTS = {
@@ -59,7 +61,7 @@ class Layout:
     first_stage: int = 2
     first_block: int = 1
     torch: bool = False
-    epsilon: float = EPSILON
+    epsilon: float = PAPER.epsilon
     averaged_shortcut: bool = False
 
     def their_name(self, name: str) -> str:
@@ -295,9 +297,9 @@ def _place(ours: str, name: str, shape: Shape, layout: Layout) -> Location:
         height, width, channels, group_width = shape
         ours_shape = (height, width, group_width, channels)
         return Location((name,), ours_shape, lambda array: _grouped_kernel(array, group_width))
-    if ours.endswith("/moving_variance") and layout.epsilon != EPSILON:
+    if ours.endswith("/moving_variance") and layout.epsilon != PAPER.epsilon:
         # The same sum under the root of batch norm, with resnext's epsilon.
-        return Location((name,), shape, lambda array: array + np.float32(layout.epsilon - EPSILON))
+        return Location((name,), shape, lambda array: array + np.float32(layout.epsilon - PAPER.epsilon))
     return Location((name,), shape, lambda array: array)
 
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from resnext.errors import WeightsError, printable
 from resnext.images.preprocessing import Preprocessing
-from resnext.variants.layer_table import variant_shapes
 from resnext.variants.variant import Variant
 from resnext.weights.foreign_names import HEAD, Location, Shape, Shapes, stem_kernel_name, their_shape
 from resnext.weights.hub import other_network
@@ -110,8 +109,9 @@ def adapt_head(path: Path, found: Mapping[str, Location], expected: Shapes, new_
     without = {name: location for name, location in found.items() if name not in HEAD}
     if HEAD[0] not in expected:
         return Adapted(without, dict(expected), [])
-    fits = all(name in found and found[name].shape == expected[name] for name in HEAD)
-    if fits or not new_head:
+    theirs = {name: found[name].shape for name in HEAD if name in found}
+    ours = {name: expected[name] for name in HEAD if name in expected}
+    if theirs == ours or not new_head:
         return Adapted(dict(found), dict(expected), [])
     note = f"{heads(path, found, expected)}: its head is new, and untrained."
     return Adapted(without, {name: shape for name, shape in expected.items() if name not in HEAD}, [note])
@@ -119,8 +119,14 @@ def adapt_head(path: Path, found: Mapping[str, Location], expected: Shapes, new_
 
 def heads(path: Path, found: Mapping[str, Location], expected: Shapes) -> str:
     """Describe the two heads."""
-    shape = found[HEAD[1]].shape if HEAD[1] in found else ()
-    return f"{path} has {f'{shape[0]:,} classes' if shape else 'no head'}, the network {expected[HEAD[1]][0]:,}"
+    features, classes = expected[HEAD[0]]
+    theirs = found.get(HEAD[0])
+    if theirs is None or len(theirs.shape) != 2:
+        return f"{path} has no head, the network {classes:,}"
+    if theirs.shape[1] == classes:  # weights for each position
+        seen = theirs.shape[0]
+        return f"{path} has a head for images of another size, of {seen:,} features, the network of {features:,}"
+    return f"{path} has {theirs.shape[1]:,} classes, the network {classes:,}"
 
 
 def adapt_stem(path: Path, found: Mapping[str, Location], expected: Shapes) -> Adapted:
@@ -154,7 +160,7 @@ def check_network(file: WeightsFile, found: Mapping[str, Location], expected: Sh
     theirs = file.variant()
     if theirs is None or theirs.name == variant.name:
         return
-    whole = variant_shapes(theirs, file.channels, file.classes)
+    whole = file.shapes_of(theirs)
     if {name: whole.get(name) for name in shapes} == shapes and whole.keys() - {*HEAD} <= shapes.keys():
         raise other_network(file.path, theirs.name, variant)
 
@@ -176,9 +182,10 @@ def check_fit(file: WeightsFile, found: Mapping[str, Location], expected: Shapes
     odds += [f"{of_file(name)}\n{of_network(name)}" for name in shared]
     if not odds:
         return
-    only_heads = {*shared, *(found.keys() ^ expected.keys())} <= {*HEAD} and HEAD[1] in expected
-    if only_heads and (HEAD[0] in found) == (HEAD[1] in found):
-        keep = f"Pass classes={file.classes} to keep that head. " if file.classes else ""
+    only_heads = {*shared, *(found.keys() ^ expected.keys())} <= {*HEAD} and HEAD[0] in expected
+    if only_heads and not (found.keys() ^ expected.keys()) - {*HEAD}:
+        is_other = file.classes and file.classes != expected[HEAD[0]][-1]
+        keep = f"Pass classes={file.classes} to keep that head. " if is_other else ""
         raise WeightsError(
             f"{heads(file.path, found, expected)}. {keep}For a new, untrained head pass the number of classes to "
             "ResNeXt(..., weights=..., classes=...)."

@@ -72,14 +72,19 @@ class WeightsFile(NamedTuple):
     @property
     def classes(self) -> int | None:
         """The number of classes of its head; None without one."""
-        head = self.found.get(HEAD[1])
-        return head.shape[0] if head and head.shape else None
+        head = self.found.get(HEAD[0])
+        return head.shape[-1] if head and head.shape else None
 
     @property
     def channels(self) -> int:
         """The channels of its images."""
         stem = self.found.get(stem_kernel_name(self.found))
         return stem.shape[2] if stem and len(stem.shape) == 4 else 3
+
+    def shapes_of(self, variant: Variant) -> dict[str, Shape]:
+        """Return names and shapes of the weights of a network for its images and classes."""
+        images = self.preprocessing() if variant.departures.keeps_positions else None
+        return variant_shapes(variant, self.channels, self.classes, images and (images.size, images.size))
 
     def variant(self) -> Variant | None:
         """Return the network in resnext that fits, if any; shapes do not reveal everything (`facts` has more)."""
@@ -105,7 +110,7 @@ class WeightsFile(NamedTuple):
 
     def _has_shapes_of(self, variant: Variant) -> bool:
         """Return whether the weights are those of a network; a configuration beside them may describe another one."""
-        return variant_shapes(variant, self.channels, self.classes).items() <= self.shapes.items()
+        return self.shapes_of(variant).items() <= self.shapes.items()
 
     def _own_facts(self) -> dict[str, Any]:
         if "network" not in self.tensors.metadata:

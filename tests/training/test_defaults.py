@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from resnext import save_weights
+from resnext import save_weights, train
 from resnext.backend import choose_device, describe_device
 from resnext.data.examples import median_aspect, median_side, sample_sizes
 from resnext.data.source import open_data
@@ -45,6 +45,21 @@ def test_the_default_recipe_follows_the_number_of_images(images, evaluated, batc
     found = complete(PHOTOS, images=images, evaluated=evaluated, image_size=64)
     assert (found.batch_size, found.learning_rate, found.epochs) == (batch, rate, epochs)
     assert (found.warmup_epochs, found.evaluate_every, found.image_size, found.flip) == (warmup, every, 64, False)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("recipe", "network"), [("taki0112-cifar10", "resnext29_taki"), ("seed-cifar10", "resnext50_wenga")]
+)
+def test_a_recipe_of_one_network_trains_that(tmp_path, monkeypatch, caplog, recipe, network):
+    write_photos(tmp_path / "photos", COLOURS, 6)
+    monkeypatch.setattr("resnext.training.session.train_session", lambda folder, config, *rest: config)
+    with caplog.at_level("INFO"):
+        config = train(tmp_path / "photos", out=tmp_path / "a", recipe=recipe)
+    assert f"chosen: {network}, of the recipe {recipe}" in caplog.messages
+    assert (config.variant.name, config.image_size) == (network, 32)
+    other = train(tmp_path / "photos", "resnext11_4x4d", out=tmp_path / "b", recipe=recipe)
+    assert other.variant.name == "resnext11_4x4d"
 
 
 @pytest.mark.once

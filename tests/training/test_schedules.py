@@ -23,7 +23,7 @@ def rates(recipe, steps_per_epoch=4) -> list[float]:
     [
         ("paper-cifar", {151: 0.01, 226: 0.001}),
         ("torch-cifar", {148: 0.01, 223: 0.001}),
-        ("taki0112-cifar10", {151: 0.01, 226: 0.001}),
+        ("taki0112-cifar10", {150: 0.01, 225: 0.001}),
         ("paper-imagenet", {31: 0.01, 61: 0.001, 91: 0.0001}),
         ("torch-imagenet", {31: 0.01, 61: 0.001, 91: 0.0001}),
         ("seed-cifar10", {82: 1e-4, 122: 1e-5, 162: 1e-6, 182: 5e-7}),

@@ -22,6 +22,7 @@ EVERY_PUBLISHED = [
     *(f"legacy_seresnext{depth}_32x4d" for depth in (26, 50, 101)),
     "ecaresnext26t_32x4d", "ecaresnext50t_32x4d",
     *(f"resnet{depth}" for depth in (20, 32, 44, 56, 110)),
+    "resnext50_wenga", "resnext29_taki",
 ]  # fmt: skip
 
 
@@ -30,7 +31,7 @@ def test_every_published_network_is_listed():
 
 
 def test_pattern_selects():
-    assert list_variants("resnext29*") == ["resnext29_8x64d", "resnext29_16x64d"]
+    assert list_variants("resnext29*") == ["resnext29_8x64d", "resnext29_16x64d", "resnext29_taki"]
     assert list_variants("nothing") == []
 
 
