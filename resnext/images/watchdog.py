@@ -13,6 +13,8 @@ from resnext.images.decode import being_read
 
 logger = logging.getLogger(__name__)
 
+Reading = tuple[str, float]  # the name of an image, and since when it is being read
+
 NAMED_AFTER = 20.0  # seconds
 GIVEN_UP_AFTER = 300.0
 
@@ -21,7 +23,8 @@ GIVEN_UP_AFTER = 300.0
 def watch_files(give_up: Callable[[StalledFileError], None]) -> Iterator[None]:
     """Report each image that takes longer than NAMED_AFTER to read inside the block, and eventually give up.
 
-    A thread cannot be interrupted in a read that does not return.
+    A thread cannot be interrupted in a read that does not return. The time in which the process itself was stopped, by
+    Ctrl-Z or a scheduler, does not count.
 
     Args:
         give_up: called once, in the thread of the watchdog, when an image has taken longer than GIVEN_UP_AFTER.
@@ -29,18 +32,20 @@ def watch_files(give_up: Callable[[StalledFileError], None]) -> Iterator[None]:
     left = threading.Event()
 
     def watch() -> None:
-        named = set()
-        while not left.wait(min(1.0, NAMED_AFTER)):
-            for read in [*being_read.values()]:
-                name, since = read
-                waited = time.monotonic() - since
-                if waited >= GIVEN_UP_AFTER:
-                    give_up(StalledFileError(f"giving up on {name}: no data for {waited:.0f} s"))
+        named: set[Reading] = set()
+        waited: dict[Reading, float] = {}  # seconds
+        pause, before = min(1.0, NAMED_AFTER), time.monotonic()
+        while not left.wait(pause):
+            before, passed = time.monotonic(), time.monotonic() - before
+            waited = {read: waited.get(read, 0.0) + min(passed, 2 * pause) for read in [*being_read.values()]}
+            for read, seconds in waited.items():
+                if seconds >= GIVEN_UP_AFTER:
+                    give_up(StalledFileError(f"giving up on {read[0]}: no data for {seconds:.0f} s"))
                     return
-                if waited >= NAMED_AFTER and read not in named:
+                if seconds >= NAMED_AFTER and read not in named:
                     named.add(read)
                     limit = f"giving up after {GIVEN_UP_AFTER:.0f} s"
-                    logger.warning(f"still waiting for {name} after {waited:.0f} s ({limit})")
+                    logger.warning(f"still waiting for {read[0]} after {seconds:.0f} s ({limit})")
 
     threading.Thread(target=watch, daemon=True).start()
     try:
