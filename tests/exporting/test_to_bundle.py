@@ -68,6 +68,23 @@ def test_a_bundle_of_any_family_is_the_same_network(tmp_path, name):
     assert (model.variant, model.classes) == (get_variant(name), ("a", "b", "c"))
 
 
+@pytest.mark.once(on="torch")
+@pytest.mark.parametrize("name", ["resnext14_2x4d", "resnext14d_2x4d", "resnext26t_2x4d", "seresnext14_2x4d",
+                                  "ecaresnext14_2x4d", "seresnextaa14d_2x4d", "resnet10"])  # fmt: skip
+def test_timm_builds_the_same_network(tmp_path, name):
+    """In an environment that has timm as well: the same probabilities from the same pixels."""
+    timm, torch = (pytest.importorskip(package) for package in ("timm", "torch"))
+    network = with_random_statistics(ResNeXt(name, input_shape=(64, 64, 3), classes=3))
+    network.class_names, network.preprocessing = ["a", "b", "c"], Preprocessing(64, 72)
+    save_weights(network, tmp_path / "w.safetensors")
+    export(name, tmp_path / "bundle", weights=str(tmp_path / "w.safetensors"), format="bundle")
+    images = np.random.default_rng(0).normal(size=(4, 64, 64, 3)).astype("float32")
+    with torch.inference_mode():
+        theirs = timm.create_model(f"local-dir:{tmp_path / 'bundle'}", pretrained=True).eval()
+        probabilities = theirs(torch.from_numpy(images).permute(0, 3, 1, 2)).softmax(-1)
+    np.testing.assert_allclose(network.predict(images, verbose=0), probabilities.numpy(), atol=1e-5)
+
+
 @pytest.mark.once
 def test_timm_has_no_network_for_cifar(tmp_path):
     save_weights(ResNeXt("resnext29_2x16d", input_shape=(32, 32, 3), classes=3), tmp_path / "w.safetensors")
