@@ -45,7 +45,7 @@ class OpenVino(ExportedFile):
 
 
 class OpenVinoBfloat16(OpenVino):
-    """A network in OpenVINO in bfloat16, if the CPU supports it: faster, with probabilities off in the third digit."""
+    """A network in OpenVINO in bfloat16, if the CPU supports it: faster and less exact."""
 
     name, precision = "openvino-bfloat16", "bf16"
 
