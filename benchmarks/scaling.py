@@ -1,4 +1,4 @@
-"""The cost of a training step by cardinality (at equal complexity), depth, batch, image size and form.
+"""The cost of a training step by cardinality (at equal complexity), depth, batch and image size.
 
     python benchmarks/scaling.py --backend tensorflow
 
@@ -16,7 +16,6 @@ POINTS = {
     "depth": [{"variant": f"resnext{depth}_32x4d"} for depth in (14, 26, 50, 101)],
     "batch": [{"batch": batch} for batch in (1, 2, 4, 8, 16, 32)],
     "size": [{"size": size} for size in (64, 96, 128, 224)],
-    "form": [{"variant": "resnext50_8x14d", "form": form} for form in "abc"],
 }
 
 

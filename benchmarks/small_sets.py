@@ -10,10 +10,12 @@ interrupted is resumed.
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
+
+from duel import HERE, write_result
 
 from resnext import Run
 from resnext.inference.evaluate import evaluate
@@ -28,13 +30,14 @@ def main():
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)
     arguments = parser.parse_args()
-
+    sets = {}
     for name, (classes, photos) in SETS.items():
         folder = cut(arguments.data, arguments.out / name.replace(" ", "-"), classes, photos)
         runs = [trained(folder, arguments.out / f"{folder.name}-seed{seed}", seed) for seed in range(arguments.seeds)]
-        accuracies = [100 * evaluate(run.folder, folder, weights="last").top(1) for run in runs]
-        seconds = [run.history.seconds for run in runs]
-        print(f"{name}: {said(accuracies, '%')} in {said(seconds, 's')}, n {len(runs)}", flush=True)
+        accuracies = [evaluate(run.folder, folder, weights="last").top(1) for run in runs]
+        sets[name] = {"top1": accuracies, "seconds": [run.history.seconds for run in runs]}
+        versions = {package: version(package) for package in ("resnext", "keras")}
+        write_result(HERE / "results" / "small_sets.json", {"versions": versions, "sets": sets})
 
 
 def cut(data: Path, folder: Path, classes: int | None, photos: int | None) -> Path:
@@ -53,10 +56,6 @@ def trained(folder: Path, out: Path, seed: int) -> Run:
     again = ["--resume", out] if is_run(out) else [folder, "--seed", str(seed), "--out", out]
     subprocess.run([sys.executable, "-m", "resnext", "train", *again], check=True, stdout=subprocess.DEVNULL)
     return Run.open(out)
-
-
-def said(values: list[float], unit: str) -> str:
-    return f"{statistics.mean(values):.1f} {unit} ({min(values):.1f} to {max(values):.1f})"
 
 
 if __name__ == "__main__":

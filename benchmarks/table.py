@@ -1,4 +1,4 @@
-"""Tables and plot of the results in docs/performance.md: `python benchmarks/table.py` writes them there."""
+"""Tables of the results in docs/performance.md and docs/forms.md: `python benchmarks/table.py` writes them there."""
 
 import json
 import re
@@ -6,7 +6,7 @@ import re
 from duel import HERE
 
 DOCUMENT = HERE.parent / "docs" / "performance.md"
-PICTURE = DOCUMENT.with_name("performance.png")
+FORMS = DOCUMENT.with_name("forms.md")
 NAMES = {"tensorflow": "TensorFlow", "torch": "PyTorch", "jax": "JAX"}
 
 
@@ -68,23 +68,18 @@ def scaling_table(document: dict) -> str:
     return "\n".join(lines)
 
 
-def draw(document: dict) -> None:
-    """Draw the ratios to torchvision as bars, resnext's in blue."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    duels = [d for d in document["duels"] if d["baseline"]["system"] == "torchvision" and "ratio" in d][::-1]
-    figure, axes = pyplot.subplots(figsize=(9, 0.4 * len(duels) + 1), layout="constrained")
-    medians = [duel["ratio"][0] for duel in duels]
-    spread = [[d["ratio"][0] - d["ratio"][1] for d in duels], [d["ratio"][2] - d["ratio"][0] for d in duels]]
-    colours = ["tab:blue" if duel["task"]["system"] == "resnext" else "tab:grey" for duel in duels]
-    axes.barh([title(duel["task"]) for duel in duels], medians, xerr=spread, color=colours, ecolor="black", capsize=2)
-    axes.axvline(1, color="black", linewidth=1)
-    axes.set_xlabel("images per second divided by torchvision's, same dtype (median; lowest, highest)")
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(PICTURE, dpi=100)
+def forms_table(documents: list[dict]) -> str:
+    """Return the speed of forms a, b and sliced relative to form c, by backend and network."""
+    lines = ["| backend, network | a | b | sliced |", "|---|---|---|---|"]
+    rows: dict = {}
+    for duel in (duel for document in documents for duel in document["duels"]):
+        task, (median, lowest, highest) = duel["task"], duel["ratio"]
+        cells = rows.setdefault(f"{NAMES[task['backend']]}, {task['variant']}", {})
+        cells[task["form"]] = f"**{median:.2f}** ({lowest:.2f}, {highest:.2f})"
+    lines += [
+        f"| {name} | {' | '.join(cells[form] for form in ('a', 'b', 'sliced'))} |" for name, cells in rows.items()
+    ]
+    return "\n".join(lines)
 
 
 def main():
@@ -97,7 +92,9 @@ def main():
         block = f"<!-- {name} -->\n{head}\n\n{table(document)}\n<!-- end -->"
         text = re.sub(rf"<!-- {name} -->.*?<!-- end -->", lambda _, block=block: block, text, flags=re.S)
     DOCUMENT.write_text(text)
-    draw(results("step"))
+    forms = [results(f"forms_{backend}") for backend in NAMES]
+    block = f"<!-- forms -->\n{forms_table(forms)}\n<!-- end -->"
+    FORMS.write_text(re.sub(r"<!-- forms -->.*?<!-- end -->", lambda _: block, FORMS.read_text(), flags=re.S))
 
 
 if __name__ == "__main__":

@@ -126,31 +126,6 @@ def test_the_map_of_the_folders_is_what_they_say_of_themselves():
 
 
 @pytest.mark.once
-def test_files_that_the_pages_name_exist():
-    """Not those of docs/decisions.md, which is dated."""
-    pages = [*(REPOSITORY / "docs").glob("*.md"), REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md"]
-    named = {
-        (page.name, name)
-        for page in pages
-        if page.name != "decisions.md"
-        for name in re.findall(r"`((?:[\w-]+/)+[\w.-]+\.py|(?:docs|benchmarks)/[\w/.-]+)`", page.read_text())
-    }
-    assert {
-        (page, name) for page, name in named if not any((at / name).exists() for at in (REPOSITORY, SOURCE))
-    } == set()
-    assert ("CONTRIBUTING.md", "tests/promises/test_architecture.py") in named  # the guard can fail
-
-
-@pytest.mark.once
-def test_tests_that_the_pages_name_exist():
-    tests = "".join(path.read_text() for path in (REPOSITORY / "tests").rglob("test_*.py"))
-    pages = [page for page in (REPOSITORY / "docs").glob("*.md") if page.name != "decisions.md"]
-    named = {name for page in pages for name in re.findall(r"`(test_\w+)`", page.read_text())}
-    assert "test_ten_kills_change_nothing" in named
-    assert {name for name in named if f"def {name}(" not in tests} == set()
-
-
-@pytest.mark.once
 def test_the_guard_above_can_fail():
     assert violations({"layers": ["def f():\n    from resnext.model.network import ResNeXt"]}) == [
         "layers imports model"
