@@ -24,7 +24,7 @@ from resnext.variants.layer_table import block_name
 Strides: TypeAlias = int | tuple[int, int]
 
 
-def resnext50_wenga(input_shape: tuple[int, int, int] = (224, 224, 3), classes: int = 1000) -> ResNeXtModel:
+def resnext50_wenga(input_shape: tuple[int, int, int] | None = None, classes: int = 1000) -> ResNeXtModel:
     """Build the network of https://github.com/carmel-nzhinusoft/implement-ResNeXt-with-keras (Wenga): "ResNeXt50".
 
     It is `ResNeXt("resnext50_wenga", form="b")`, and departs from the paper (Xie et al. 2017) in these points:
@@ -38,7 +38,7 @@ def resnext50_wenga(input_shape: tuple[int, int, int] = (224, 224, 3), classes: 
     - the head averages 2x2 fields and flattens them: its size depends on the image's.
 
     Args:
-        input_shape: (height, width, channels) in pixels; channels first if Keras is configured so.
+        input_shape: (height, width, channels) in pixels, by default 224, 224, 3; or channels first, as Keras is set.
         classes: number of classes; the model gives their probabilities.
 
     >>> resnext50_wenga((32, 32, 3), classes=10).count_params()
@@ -68,7 +68,7 @@ def resnext29_taki(classes: int = 10) -> ResNeXtModel:
     return ResNeXt("resnext29_taki", classes=classes, form="b")
 
 
-def split(inputs, inputs_channels: int, cardinality: int) -> list:
+def split(inputs, inputs_channels: int | None = None, cardinality: int = 4) -> list:
     """Slice the channels of the input into `cardinality` groups: the seed's "Split".
 
     The paper's form b passes all channels to every path instead (`resnext.model.blocks.split`). The seed's code slices
@@ -76,8 +76,8 @@ def split(inputs, inputs_channels: int, cardinality: int) -> list:
 
     Args:
         inputs: Keras tensor (batch, height, width, channels), or channels first if Keras is configured so.
-        inputs_channels: its channels.
-        cardinality: number of groups, a divisor of the channels; 4 in the seed.
+        inputs_channels: its channels, as the seed's page passes them; its code does not.
+        cardinality: number of groups, a divisor of the channels.
 
     Returns:
         Tensors with inputs_channels / cardinality channels each, in order.
@@ -88,8 +88,9 @@ def split(inputs, inputs_channels: int, cardinality: int) -> list:
     >>> [group.shape for group in split(layers.Input((56, 56, 64)), inputs_channels=64, cardinality=4)]
     [(None, 56, 56, 16), (None, 56, 56, 16), (None, 56, 56, 16), (None, 56, 56, 16)]
     """
+    _check_numbers("cardinality", (cardinality,))
     channels = inputs.shape[channel_axis()]
-    if channels != inputs_channels:
+    if inputs_channels not in (None, channels):
         raise ArgumentError(f"`inputs_channels` must be the input's, {channels}. Received: {inputs_channels}")
     return split_slices(inputs, cardinality)
 
@@ -111,6 +112,9 @@ def transform(groups: Sequence, filters: tuple[int, int], strides: Strides, stag
     >>> transform(groups, filters=(32, 32), strides=(2, 2), stage=2, block="a").shape
     (None, 28, 28, 128)
     """
+    if not groups:
+        raise ArgumentError("`groups` must be the tensors that `split` returned. Received: none")
+    _check_numbers("filters", filters, 2)
     paths = []
     for i, path in enumerate(groups, 1):
         name = f"{_name(stage, block)}_path{i}_transform"
@@ -133,6 +137,7 @@ def transition(inputs, filters: int, stage: int, block: str):
     >>> transition(layers.Input((28, 28, 128)), filters=256, stage=2, block="a").shape
     (None, 28, 28, 256)
     """
+    _check_numbers("filters", (filters,))
     name = f"{_name(stage, block)}_transition"
     return _norm_relu(layers.Conv2D(filters, 1, name=f"{name}_conv")(inputs), name)
 
@@ -154,6 +159,8 @@ def identity_block(
     >>> identity_block(layers.Input((28, 28, 256)), (128, 128, 256), cardinality=4, stage=2, block="b").shape
     (None, 28, 28, 256)
     """
+    if strides not in (1, (1, 1), [1, 1]):
+        raise ArgumentError(f"`strides` of an identity block must be (1, 1). Received: {strides}")
     return _add(_residual(inputs, filters, cardinality, strides, stage, block), inputs, stage, block)
 
 
@@ -180,7 +187,12 @@ def downsampling_block(
 
 
 def _residual(inputs, filters, cardinality, strides, stage, block):
-    groups = split(inputs, inputs.shape[channel_axis()], cardinality)
+    _check_numbers("filters", filters, 3)
+    groups = split(inputs, cardinality=cardinality)
+    if filters[0] % cardinality or filters[1] % cardinality:
+        raise ArgumentError(
+            f"`filters` of the 1x1 and the 3x3 must be multiples of the cardinality, {cardinality}. Received: {filters}"
+        )
     widths = filters[0] // cardinality, filters[1] // cardinality
     return transition(transform(groups, widths, strides, stage, block), filters[2], stage, block)
 
@@ -192,9 +204,19 @@ def _add(y, shortcut, stage, block):
 
 def _name(stage: int, block: str) -> str:
     """Return the name of a block, which has a letter in the seed and a number here. Raises ArgumentError."""
-    if len(block) != 1 or block not in LETTERS:
+    if not isinstance(block, str) or len(block) != 1 or block not in LETTERS:
         raise ArgumentError(f"`block` must be a letter from a to z. Received: {block!r}")
+    _check_numbers("stage", (stage,))
     return block_name(stage, LETTERS.index(block) + 1)
+
+
+def _check_numbers(argument: str, numbers: Sequence, count: int = 1) -> None:
+    """Raise ArgumentError unless they are as many whole numbers as expected, at least 1."""
+    is_list = isinstance(numbers, list | tuple) and len(numbers) == count
+    if not is_list or not all(type(number) is int and number >= 1 for number in numbers):
+        words = "a whole number" if count == 1 else f"{count} whole numbers"
+        received = numbers[0] if is_list and count == 1 else numbers
+        raise ArgumentError(f"`{argument}` must be {words}, at least 1. Received: {received!r}")
 
 
 def _norm_relu(x, name):

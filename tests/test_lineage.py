@@ -1,5 +1,6 @@
 """The two networks this library descends from: golden counts, and that each path has its own slice."""
 
+import dataclasses
 import functools
 import math
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from resnext import ResNeXt, complexity, convert, lineage, save_weights, to_form
+from resnext import ResNeXt, backbone, complexity, convert, lineage, save_weights, to_form
 from resnext.errors import ArgumentError, WeightsError
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.model import Model
@@ -105,8 +106,23 @@ def test_the_seeds_functions_refuse_what_does_not_fit():
     ):
         with pytest.raises(ArgumentError, match=words):
             lineage.split(inputs, channels, cardinality=4)
-    with pytest.raises(ArgumentError, match=r"`block` must be a letter from a to z. Received: 'ab'"):
-        lineage.transition(inputs, 8, stage=2, block="ab")
+    groups = lineage.split(inputs, cardinality=2)
+    assert len(groups) == 2
+    for call, words in (
+        (lambda: lineage.split(inputs, 6, 0), "`cardinality` must be a whole number, at least 1. Received: 0"),
+        (lambda: lineage.split(inputs, 6, 2.0), "`cardinality` must be a whole number, at least 1. Received: 2.0"),
+        (lambda: lineage.transition(inputs, 8, stage=2, block="ab"), "`block` must be a letter .* Received: 'ab'"),
+        (lambda: lineage.transition(inputs, 8, stage=2, block=1), "`block` must be a letter .* Received: 1"),
+        (lambda: lineage.transition(inputs, 8, stage=None, block="a"), "`stage` must be a whole number"),
+        (lambda: lineage.transition(inputs, 0, stage=2, block="a"), "`filters` must be a whole number"),
+        (lambda: lineage.transform([], (4, 4), 1, 2, "a"), "`groups` must be the tensors that `split` returned"),
+        (lambda: lineage.transform(groups, (4, 4, 4), 1, 2, "a"), "`filters` must be 2 whole numbers"),
+        (lambda: lineage.identity_block(inputs, (4, 4, 6), 2, 2, "b", strides=(2, 2)), r"must be \(1, 1\)"),
+        (lambda: lineage.identity_block(inputs, (5, 5, 6), 2, 2, "b"), "must be multiples of the cardinality, 2"),
+        (lambda: lineage.downsampling_block(inputs, (4, 4), 2, 2, 2, "a"), "`filters` must be 3 whole numbers"),
+    ):
+        with pytest.raises(ArgumentError, match=words):
+            call()
 
 
 def test_the_seeds_own_slices_are_all_the_last_one_on_keras_3():
@@ -218,9 +234,12 @@ def test_lineage_is_built_by_name():
     assert get_variant("resnext29_taki").name in list_variants()
     assert Variant((3, 4, 6, 3), 8, 16, sliced=True, lineage="wenga").name == "resnext50_8x16d_wenga"
     assert Variant((3, 4, 6, 3), 4, 32, lineage="wenga").name == "resnext50_wenga-unsliced"
-    for variant, words in (({"block": "basic"}, "'basic'"), ({"anti_aliasing": "average"}, "'average'")):
-        with pytest.raises(ArgumentError, match=rf"`lineage` needs bottleneck blocks .*{words}"):
-            Variant((1, 1, 1, 1), 1, 64, lineage="wenga", **variant)
+    for given in ({"block": "basic"}, {"anti_aliasing": "average"}, {"stem_pool": "ceil"}, {"output_stride": 16}):
+        with pytest.raises(ArgumentError, match=rf"`lineage` needs bottleneck blocks .*{next(iter(given.values()))}"):
+            Variant((1, 1, 1, 1), 1, 64, lineage="wenga", **given)
+    assert [level.stride for level in backbone("resnext50_wenga").pyramid] == [8, 16, 32, 64]
+    with pytest.raises(ArgumentError, match=r"`output_stride` can't be chosen for resnext50_wenga\. Received: 32"):
+        backbone("resnext50_wenga", output_stride=32)
 
 
 def test_a_classifier_that_keeps_positions_needs_one_size():
@@ -253,8 +272,12 @@ def test_weights_of_lineage_are_opened_explained_and_converted(tmp_path, variant
     assert copy.variant == variant
     assert (tmp_path / "copy.safetensors").read_bytes() == path.read_bytes()
     if maps == (2, 2):
-        with pytest.raises(WeightsError, match="has a head for images of another size, of 8,192 features, the network"):
+        words = "has a head for images of another size, of 8,192 features, the network of 2,048. Use images of the size"
+        with pytest.raises(WeightsError, match=words):
             model.engines([Preprocessing(96, 96)])
+    plain = dataclasses.replace(variant, lineage=None)
+    with pytest.raises(WeightsError, match=rf"these are weights of {variant.name}, but the network is {plain.name}"):
+        ResNeXt(plain, weights=path, input_shape=(size, size, 3), classes=3)
 
 
 def test_the_cost_of_lineage_is_counted_without_a_network():

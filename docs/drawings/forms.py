@@ -82,7 +82,7 @@ def _draw_form(drawing: Drawing, left: float, form: str, known: Facts) -> None:
     _draw_input(drawing, middle, right)
     _draw_transform(drawing, left, form, known)
     _draw_transitions(drawing, left, known)
-    drawing.text(middle + 6, ADD - 16, str(known.channels), "shape", "start")
+    drawing.text(middle - 8, ADD - 16, str(known.channels), "shape", "end")
     _draw_end(drawing, middle, right)
 
 

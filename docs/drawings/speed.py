@@ -14,7 +14,7 @@ NAMES = {
     "onnxruntime": "ONNX Runtime",
     "openvino": "OpenVINO",
 }
-PANEL, ROW, LEFT, TOP = 550, 24, 256, 58
+PANEL, ROW, LEFT, TOP = 590, 24, 296, 58
 SCALE = 110  # pixels of a ratio of 1
 
 

@@ -61,7 +61,7 @@ def backbone(
         out_stages: stages whose last feature map to return: 1 is the stem before its pool, 2 to 5 are residual. By
             default all residual stages.
         output_stride: 8, 16 or 32: the largest stride; later stages dilate instead. By default the variant's, which
-            is 32 for every name.
+            is 32 for every name but `resnext50_wenga`, whose own is 64.
         input_tensor: as in `ResNeXt`.
         input_shape: as in `ResNeXt`; by default three channels, any size.
         form: as in `ResNeXt`.
@@ -79,6 +79,8 @@ def backbone(
     """
     one_of("form", form, FORMS)
     variant, form = with_form(as_variant(variant), form)
+    if output_stride and variant.lineage:
+        raise ArgumentError(f"`output_stride` can't be chosen for {variant.name}. Received: {output_stride}")
     variant = dataclasses.replace(variant, output_stride=output_stride or variant.output_stride)
     levels = _levels(variant)
     out_stages = (out_stages,) if isinstance(out_stages, int) else out_stages

@@ -124,7 +124,7 @@ def summary(config: RunConfig, splits: Splits, network: keras.Model) -> Iterator
     yield f"steps: {recipe.epochs * steps:,} of {counted(per_step, 'image')} each, {steps:,} in each epoch{left_out}"
     yield from _about_rate(recipe)
     stride = config.variant.stages[-1].output_stride
-    if recipe.image_size < stride:
+    if recipe.image_size < stride and not config.variant.lineage:  # they were made for such images
         yield (
             f"images of {recipe.image_size} pixels are smaller than the {stride} that one value of the last stage "
             "stands for; use a larger --image-size, or a variant for small images, such as resnext11_4x4d"

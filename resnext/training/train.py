@@ -306,6 +306,11 @@ def _check_recipe(variant: Variant, recipe: Recipe, weights: str | None) -> None
         raise ArgumentError(
             f"`freeze` must be among the stages of {variant.name}, 1 to {last}. Received: {max(recipe.freeze)}"
         )
+    if variant.departures.keeps_positions and recipe.test_size not in (None, recipe.image_size):
+        raise ArgumentError(
+            f"`test_size` must be `image_size` for {variant.name}, whose classifier has weights for each position. "
+            f"Received: {recipe.test_size}"
+        )
     if recipe.zero_gamma and variant.shortcut == "none":
         raise ArgumentError("`zero_gamma` must be False without shortcuts: every block would start, and stay, at zero")
 

@@ -122,7 +122,7 @@ class Variant:
             for earlier blocks (Huang et al. 2016, https://arxiv.org/abs/1603.09382).
         drop_rate: rate of the dropout before the classifier.
         output_stride: 8, 16 or 32: the largest product of strides; later stages dilate (Yu & Koltun 2016,
-            https://arxiv.org/abs/1511.07122).
+            https://arxiv.org/abs/1511.07122). That of `resnext50_wenga` is 64 and can't be changed.
 
     Raises:
         ArgumentError: a number below 1, a number of stages other than 3 or 4, an unknown word, or settings that do not
@@ -172,10 +172,11 @@ class Variant:
                 "`sliced` needs bottleneck blocks, and a cardinality that divides the stem's channels, "
                 f"{self.stem_channels[-1]}. Received: {self.block!r} blocks with cardinality {self.cardinality}"
             )
-        if self.lineage and (self.block == "basic" or self.anti_aliasing or self.stem_pool != "padded"):
+        usual = ("bottleneck", None, "padded", 32)
+        if self.lineage and (self.block, self.anti_aliasing, self.stem_pool, self.output_stride) != usual:
             raise ArgumentError(
-                "`lineage` needs bottleneck blocks without anti-aliasing and the usual `stem_pool`. "
-                f"Received: {self.block!r}, {self.anti_aliasing!r}, {self.stem_pool!r}"
+                "`lineage` needs bottleneck blocks without anti-aliasing, the usual `stem_pool` and `output_stride`. "
+                f"Received: {self.block!r}, {self.anti_aliasing!r}, {self.stem_pool!r}, {self.output_stride}"
             )
         if len(self.stem_channels) != 1 and (len(self.stem_channels) != 3 or self.stem == "cifar"):
             raise ArgumentError(
@@ -284,7 +285,7 @@ class Variant:
         output_stride, dilation = (4, 1) if self.stem == "imagenet" else (1, 1)
         for i, blocks in enumerate(self.blocks):
             strides, first_dilation = departures.first_strides if i == 0 else 1, dilation
-            if i > 0 and output_stride < self.output_stride * departures.first_strides:
+            if i > 0 and (output_stride < self.output_stride or departures.first_strides > 1):
                 strides = 2
             elif i > 0:
                 dilation *= 2

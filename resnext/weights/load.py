@@ -154,14 +154,14 @@ def adapt_stem(path: Path, found: Mapping[str, Location], expected: Shapes) -> A
 
 def check_network(file: WeightsFile, found: Mapping[str, Location], expected: Shapes, variant: Variant | None) -> None:
     """Refuse the weights of another network by its name, if the file fits exactly one. Raises WeightsError."""
-    shapes = {name: location.shape for name, location in found.items()}
-    if variant is None or shapes == dict(expected):
+    if variant is None or {name: location.shape for name, location in found.items()} == dict(expected):
         return
+    shapes = {name: location.shape for name, location in found.items() if name not in HEAD}
     theirs = file.variant()
     if theirs is None or theirs.name == variant.name:
         return
-    whole = file.shapes_of(theirs)
-    if {name: whole.get(name) for name in shapes} == shapes and whole.keys() - {*HEAD} <= shapes.keys():
+    whole = {name: shape for name, shape in file.shapes_of(theirs).items() if name not in HEAD}
+    if shapes == whole:
         raise other_network(file.path, theirs.name, variant)
 
 
@@ -184,8 +184,9 @@ def check_fit(file: WeightsFile, found: Mapping[str, Location], expected: Shapes
         return
     only_heads = {*shared, *(found.keys() ^ expected.keys())} <= {*HEAD} and HEAD[0] in expected
     if only_heads and not (found.keys() ^ expected.keys()) - {*HEAD}:
-        is_other = file.classes and file.classes != expected[HEAD[0]][-1]
-        keep = f"Pass classes={file.classes} to keep that head. " if is_other else ""
+        if file.classes == expected[HEAD[0]][-1] and HEAD[0] in shared:
+            raise WeightsError(f"{heads(file.path, found, expected)}. Use images of the size that it was trained at.")
+        keep = f"Pass classes={file.classes} to keep that head. " if file.classes else ""
         raise WeightsError(
             f"{heads(file.path, found, expected)}. {keep}For a new, untrained head pass the number of classes to "
             "ResNeXt(..., weights=..., classes=...)."

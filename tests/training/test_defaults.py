@@ -60,6 +60,8 @@ def test_a_recipe_of_one_network_trains_that(tmp_path, monkeypatch, caplog, reci
     assert (config.variant.name, config.image_size) == (network, 32)
     other = train(tmp_path / "photos", "resnext11_4x4d", out=tmp_path / "b", recipe=recipe)
     assert other.variant.name == "resnext11_4x4d"
+    with pytest.raises(ArgumentError, match="`test_size` must be `image_size` for resnext50_wenga"):
+        train(tmp_path / "photos", "resnext50_wenga", out=tmp_path / "c", recipe=recipe, image_size=64, test_size=96)
 
 
 @pytest.mark.once
