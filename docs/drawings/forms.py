@@ -15,7 +15,7 @@ TITLES = {
     "c": "c: grouped convolution",
     "sliced": "sliced: the seed's",
 }
-PANEL, GAP, LEFT, INSIDE = 236, 30, 84, 208
+PANEL, GAP, LEFT, INSIDE = 200, 28, 80, 172
 TOP, BOX = 70, 38
 # Rows of the 1x1, the 3x3, the merge, the transition, the sum, the addition of the shortcut and the output.
 AT_1X1, AT_3X3, MERGE, TRANSITION, SUM, ADD, OUTPUT = 124, 192, 252, 292, 356, 394, 436

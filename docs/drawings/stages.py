@@ -13,7 +13,9 @@ def draw_network(name: str) -> str:
     network, rows, cost = get_variant(name), stage_complexities(name), complexity(name)
     words = ", ".join(f"conv{row.number} {row.height} x {row.width} x {row.channels}" for row in rows)
     drawing = Drawing(860, 352, f"{name}, stage by stage: {words}")
-    drawing.text(20, 28, f"{name}: C = {network.cardinality}, d = {network.bottleneck_width}", "title", "start")
+    drawing.text(
+        20, 28, f"{name}: C = {network.cardinality} in every 3x3, d = {network.bottleneck_width}", "title", "start"
+    )
     total = f"{cost.parameters / 1e6:.1f} million parameters, {cost.multiply_adds / 1e9:.1f} billion multiply-adds"
     drawing.text(840, 28, total, "small", "end")
     left, blocks = 20.0, [1, *network.blocks]
@@ -44,4 +46,4 @@ def _layers(network, number: int) -> str:
         return "7x7, stride 2"
     stage = network.stages[number - 2]
     inner = network.cardinality * stage.group_width
-    return f"{inner}, {inner}, {stage.channels}; C = {network.cardinality}"
+    return f"{inner}, {inner}, {stage.channels}"

@@ -12,10 +12,10 @@ text { font-family: system-ui, -apple-system, "Segoe UI", sans-serif; font-size:
 .paper { fill: var(--paper); }
 .title { font-weight: 600; font-size: 14px; }
 .equal { font-weight: 600; font-size: 20px; fill: var(--own); }
-.small { font-size: 11px; fill: var(--soft); }
+.small { font-size: 12px; fill: var(--soft); }
 .word { font-size: 13px; font-style: italic; fill: var(--soft); }
 .own { fill: var(--own); font-weight: 600; }
-.shape { font-size: 11px; fill: var(--soft); stroke: var(--paper); stroke-width: 4px; paint-order: stroke; }
+.shape { font-size: 12px; fill: var(--soft); stroke: var(--paper); stroke-width: 4px; paint-order: stroke; }
 .number { stroke: var(--paper); stroke-width: 4px; paint-order: stroke; }
 .mono { font-family: ui-monospace, "SFMono-Regular", Menlo, Consolas, monospace; font-size: 12px; white-space: pre; }
 .prompt { font-weight: 600; }
