@@ -183,7 +183,8 @@ def check_fit(file: WeightsFile, found: Mapping[str, Location], expected: Shapes
     if not odds:
         return
     only_heads = {*shared, *(found.keys() ^ expected.keys())} <= {*HEAD} and HEAD[0] in expected
-    if only_heads and not (found.keys() ^ expected.keys()) - {*HEAD}:
+    is_whole = len({name in found for name in HEAD if name in expected}) == 1
+    if only_heads and is_whole and (HEAD[0] in shared or HEAD[0] not in found):
         if file.classes == expected[HEAD[0]][-1] and HEAD[0] in shared:
             raise WeightsError(f"{heads(file.path, found, expected)}. Use images of the size that it was trained at.")
         keep = f"Pass classes={file.classes} to keep that head. " if file.classes else ""
