@@ -60,8 +60,7 @@ def conv_table(document: dict) -> str:
 def scaling_table(document: dict) -> str:
     lines = ["| axis | point | images/s over the base's (lowest, highest) | peak GB |", "|---|---|---|---|"]
     for duel in document["duels"]:
-        changed = [str(duel["task"][key]) for key in ("variant", "form") if key in duel["task"]]
-        point = " form ".join(changed) or f"{duel['task'][duel['task']['axis']]}"
+        point = duel["task"].get("variant") or f"{duel['task'][duel['task']['axis']]}"
         median, lowest, highest = duel["ratio"]
         peak = duel["peak_memory_gb"][0]
         lines.append(f"| {duel['task']['axis']} | {point} | {median:.2f} ({lowest:.2f}, {highest:.2f}) | {peak:.1f} |")

@@ -215,8 +215,9 @@ class DataSource:
         if self._unused_tables:
             pairs = zip(examples.images, examples.labels.tolist(), strict=True)
             labels = {relative(image, layout.root): examples.classes[label] for image, label in pairs}
+            read = self.origin(part)
             for table in self._unused_tables:
-                check_agrees(table, labels, part, self.origin(part))
+                check_agrees(table, labels, part, read)
 
     def splits(self, holdout: Holdout = Holdout()) -> Splits:  # noqa: B008 - frozen
         """Return the parts to train, validate and test on. The classes are sorted by name.

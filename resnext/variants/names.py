@@ -29,12 +29,12 @@ DEPTHS = "14, 26, 50, 101, 152, 200 or 201 (ImageNet stem), or 9n+2: 11, 20, 29,
 RESNET_DEPTHS = (
     "10, 14, 18, 26, 34, 50, 101, 152 or 200 (ImageNet stem), or 6n+2: 20, 32, 44, 56, 110, ... (CIFAR stem)"
 )
+_END = r"(?:-shortcut-(?P<shortcut>A|B|C|D|none))?(?P<sliced>-sliced)?"
 _NAME = re.compile(
     r"(?P<legacy>legacy_(?=seresnext))?(?P<attention>se|eca)?res(?P<family>net|next)(?P<aa>aa)?"
-    r"(?P<depth>[1-9]\d{0,3})(?P<letter>[dt])?(?:_(?P<cardinality>[1-9]\d{0,3})x(?P<width>[1-9]\d{0,3})d)?"
-    r"(?:-shortcut-(?P<shortcut>A|B|C|D|none))?(?P<sliced>-sliced)?"
+    r"(?P<depth>[1-9]\d{0,3})(?P<letter>[dt])?(?:_(?P<cardinality>[1-9]\d{0,3})x(?P<width>[1-9]\d{0,3})d)?" + _END
 )
-_LINEAGE_NAME = re.compile(r"resnext(?:50_wenga|29_taki)(?:-shortcut-(?P<shortcut>A|B|C|D|none))?(?P<sliced>-sliced)?")
+_LINEAGE_NAME = re.compile(r"resnext(?:50_(?=wenga)|29_(?=taki))(?P<lineage>wenga|taki)" + _END)
 
 
 def list_variants(pattern: str = "*") -> list[str]:
@@ -64,7 +64,7 @@ def get_variant(name: str) -> Variant:
     (3, 3, 3)
     """
     if match := _LINEAGE_NAME.fullmatch(name):
-        return _lineage("wenga" if "wenga" in name else "taki", match)
+        return _lineage(match)
     match = _NAME.fullmatch(name)
     if match is None or (match["family"] == "next") != bool(match["width"]):
         raise ArgumentError(f"Unknown variant {name!r}: a name is {NAME_FORM}. Nearest: {_nearest(name)}")
@@ -91,7 +91,8 @@ def get_variant(name: str) -> Variant:
     )
 
 
-def _lineage(lineage: Lineage, match: re.Match) -> Variant:
+def _lineage(match: re.Match) -> Variant:
+    lineage: Lineage = match["lineage"]
     shortcut = match["shortcut"] or usual_shortcut("bottleneck", "", "", lineage)
     sliced = lineage == "wenga" or bool(match["sliced"])
     return Variant(*LINEAGE[lineage], shortcut=shortcut, sliced=sliced, lineage=lineage)

@@ -81,10 +81,10 @@ class WeightsFile(NamedTuple):
         stem = self.found.get(stem_kernel_name(self.found))
         return stem.shape[2] if stem and len(stem.shape) == 4 else 3
 
-    def shapes_of(self, variant: Variant) -> dict[str, Shape]:
-        """Return names and shapes of the weights of a network for its images and classes."""
+    def shapes_of(self, variant: Variant, channels: int | None = None) -> dict[str, Shape]:
+        """Return names and shapes of the weights of a network for its classes and its images, or other channels."""
         images = self.preprocessing() if variant.departures.keeps_positions else None
-        return variant_shapes(variant, self.channels, self.classes, images and (images.size, images.size))
+        return variant_shapes(variant, channels or self.channels, self.classes, images and (images.size, images.size))
 
     def variant(self) -> Variant | None:
         """Return the network in resnext that fits, if any; shapes do not reveal everything (`facts` has more)."""

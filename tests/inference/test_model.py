@@ -77,3 +77,7 @@ def test_what_is_no_model_is_refused(trained, weights, tmp_path):
     save_weights(ResNeXt("resnext14_2x4d", include_top=False), headless)
     with pytest.raises(WeightsError, match=r"has no head, so it cannot classify. Pass weights with a head\."):
         Model.open(headless)
+    grey = tmp_path / "grey.safetensors"
+    save_weights(ResNeXt("resnext14_2x4d", input_shape=(32, 32, 1), classes=3), grey)
+    with pytest.raises(WeightsError, match=r"\+ stem_conv/kernel \(7, 7, 1, 64\)"):
+        Model.open(grey)

@@ -26,7 +26,7 @@ NAMES = (
 )  # fmt: skip
 LISTS = ("classes.txt", "class_names.txt", "classes.names", "labels.txt", "categories.txt", "names.txt")
 NUMBERED = "ILSVRC2012_validation_ground_truth.txt"  # not a valid label file, but often mistaken for one
-KAGGLE_HEADER = "ImageId,PredictionString"
+KAGGLE_COLUMNS = ["ImageId", "PredictionString"]
 ALLOWED = (
     f"a label file: {NAMES[0].format(part='val')}, {NAMES[1]}, val.txt with a line `file label` for each image, or "
     "val.csv with the columns file and label"
@@ -59,7 +59,7 @@ def listed_classes(folders: Iterable[Folder]) -> list[str]:
     for folder in folders:
         names = [name for name in LISTS if name in folder.entries()]
         if names:
-            return [line.strip() for line in LINE_END.split(read_text(folder.file(names[0]))) if line.strip()]
+            return _lines(read_text(folder.file(names[0])))
     return []
 
 
@@ -78,9 +78,8 @@ def read_labels(
         DataError: the file does not have one label for each image, or has numbers with a different meaning.
     """
     text = read_text(file)
-    lines = [line.strip() for line in LINE_END.split(text) if line.strip()]
-    known = _known(images)
-    if lines[:1] == [KAGGLE_HEADER]:
+    lines, known = _lines(text), _known(images)
+    if _is_kaggles(lines):
         # After the image and its class, a line contains the position in the image.
         pairs = [line.replace(",", " ").split()[:2] for line in lines[1:]]
     elif _has_columns(file, lines):
@@ -106,10 +105,18 @@ def columns_read(file: Path | Member, images: Sequence[str]) -> list[str]:
         DataError: the header names no file or no label.
     """
     text = read_text(file)
-    lines = [line.strip() for line in LINE_END.split(text) if line.strip()]
-    if lines[:1] == [KAGGLE_HEADER]:
-        return [*map(str, KAGGLE_HEADER.split(","))]
+    lines = _lines(text)
+    if _is_kaggles(lines):
+        return KAGGLE_COLUMNS
     return _read_columns(file, text, _known(images))[0] if _has_columns(file, lines) else []
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in LINE_END.split(text) if line.strip()]
+
+
+def _is_kaggles(lines: Sequence[str]) -> bool:
+    return lines[:1] == [",".join(KAGGLE_COLUMNS)]
 
 
 def _has_columns(file: Path | Member, lines: Sequence[str]) -> bool:
