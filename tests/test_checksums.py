@@ -27,7 +27,7 @@ def flipped(content: bytes, rng: np.random.Generator) -> bytes:
 
 def facts_of_run(folder: Path):
     run = Run.open(folder)
-    return run.config, run.held_out, run.history, run.image_hashes, run.weights("best").name
+    return run.config, run.held_out, run.history, run.images, run.weights("best").name
 
 
 def weights_of(folder: Path):

@@ -103,13 +103,15 @@ def _against(evaluated: Evaluated, second: Model, other: Evaluated) -> dict[str,
 
 
 def _print_evaluation(document: dict[str, Any], model: Model, evaluated: Evaluated) -> None:
-    from resnext.inference.evaluation_files import NAMES, absent, metric_text
+    from resnext.inference.evaluation_files import NAMES, absent, baseline_text, metric_text
+    from resnext.metrics.remarks import imbalance
 
     names = absent(evaluated)
     if names:
         print_line(f"no images of {len(names):,} of {len(evaluated.evaluation.classes):,} classes: {listed(names)}")
     for name, entry in document["metrics"].items():
         print_line(f"{NAMES[name]:18} {metric_text(name, entry)}")
+    print_line(f"{'always the largest':18} {baseline_text(document)}")
     if model.temperature != 1:
         error = 100 * document["calibration"]["ece_at_temperature"]
         print_line(f"{'':18} {error:.2f} % at the temperature of the run, {model.temperature:.3f}")
@@ -121,6 +123,10 @@ def _print_evaluation(document: dict[str, Any], model: Model, evaluated: Evaluat
     views = f", {document['views']} views of each" if document["views"] > 1 else ""
     how = f"{counted(document['images'], 'image')} at {sizes} pixels{views}{weights}, {document['engine']}"
     print_line(f"{how}; 95 % intervals in parentheses")
+    for words in evaluated.seen.remarks if evaluated.seen else ():
+        print_line(words)
+    if words := imbalance(evaluated.evaluation.classes, evaluated.evaluation.labels):
+        print_line(words)
     if against := document.get("against"):
         print_line(f"against {against['model']}: top-1 {100 * against['top1']:.2f} %")
         print_line(

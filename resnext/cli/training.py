@@ -131,9 +131,8 @@ def resume_command(folder: Path) -> Callable[..., None]:
         if opened.is_finished:
             if not is_main():
                 return
-            best = opened.history.best
-            print_line(f"{folder}: {opened.progress}; best validation top-1 {100 * best.validation_accuracy:.2f} % "
-                  f"(epoch {best.epoch}). To evaluate it: resnext evaluate {quote(str(folder))} DATA")  # fmt: skip
+            print_line(f"{folder}: {opened.progress}; {opened.history.best_in_words}. To evaluate it: resnext "
+                  f"evaluate {quote(str(folder))} DATA")  # fmt: skip
             return
         moved = None if data == config.data else data
         expects = {"variant": expected, "recipe": settings, "options": given}
@@ -146,13 +145,12 @@ def _print_result(result: TrainingResult) -> None:
     """Print the result in the main process of a training."""
     if not is_main():
         return
-    print_line(
-        f"test top-1 {100 * result.test.top(1):.2f} % of {counted(len(result.test.labels), 'image')} (last epoch)"
-    )
-    print_line(
-        f"best validation top-1 {100 * result.best_validation_accuracy:.2f} % (epoch {result.best_epoch}), "
-        f"saved in {result.folder}"
-    )
+    from resnext.metrics.remarks import ON_THE_SAME, always
+
+    test = f"{100 * result.test.top(1):.2f} % of {counted(len(result.test.labels), 'image')} (last epoch)"
+    print_line(f"test top-1 {test}; {always(result.test)}")
+    same = f", {ON_THE_SAME}" if result.chosen_on else ""
+    print_line(f"{result.history.best_in_words}{same}; saved in {result.folder}")
     for path in result.plots:
         print_line(f"{'report' if path.name == REPORT else 'plot'}: {path}")
     if result.plots_missing:

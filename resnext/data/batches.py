@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from resnext.data.balance import BalancedOrder, class_weights
 from resnext.data.examples import Examples
 from resnext.data.image_hashes import ImageHashes
 from resnext.errors import printable
@@ -67,14 +68,15 @@ def training_batches(
     start: int = 0,
     share: tuple[int, int] = (0, 1),
     hashes: ImageHashes | None = None,
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+) -> Iterator[tuple[np.ndarray, ...]]:
     """Yield batches endlessly: images uint8 (batch, size, size, 3) and targets float32 (batch, classes).
 
     A row of the targets is 1 at the image's class and 0 elsewhere, unless the recipe mixes or smooths the targets. If
-    the recipe accumulates, each part that is computed at once is one batch.
+    the recipe weighs the classes, weights of the images, float32 (batch,), come third. If it accumulates, each part
+    that is computed at once is one batch.
 
-    Batch i depends only on `seed` and i, whatever the workers do. Every epoch is a new permutation; images that do not
-    fill a batch are left out.
+    Batch i depends only on `seed` and i, whatever the workers do. Every epoch is a new permutation, or a new draw of
+    balanced classes; images that do not fill a batch are left out.
 
     Args:
         examples: labelled images, at least `recipe.accumulate`.
@@ -94,8 +96,7 @@ def training_batches(
     batches = iter(_batches(examples, recipe, preprocessing, seed, workers, share, hashes))
     batches.set_state({"next_index": start // recipe.accumulate})
     parts = chain.from_iterable(
-        zip(np.split(images, recipe.accumulate), np.split(targets, recipe.accumulate), strict=True)
-        for images, targets in batches
+        zip(*(np.split(array, recipe.accumulate) for array in batch), strict=True) for batch in batches
     )
     yield from islice(parts, start % recipe.accumulate, None)
 
@@ -126,20 +127,21 @@ def _batches(
     size = images_per_step(examples, recipe)
     sample, rows = Sampler(recipe, preprocessing), _rows(size, recipe.accumulate, share)
     source = hashes.source if hashes else examples.images.__getitem__
-    make = partial(_batch, examples, recipe, sample, rows, source)
+    weights = class_weights(examples.labels, len(examples.classes), recipe.class_weights)
+    make = partial(_batch, examples, recipe, sample, rows, source, weights if recipe.class_weights else None)
     # If the order were repeated before batching, the last batch of an epoch would be filled from the next epoch.
     batches = _order(examples, recipe, seed).batch(size, drop_remainder=True).random_map(make).repeat()
     return batches.to_iter_dataset(_read_ahead(workers))
 
 
-def _batch(examples, recipe, sample, rows, source, indices: np.ndarray, rng: np.random.Generator):
+def _batch(examples, recipe, sample, rows, source, weights, indices: np.ndarray, rng: np.random.Generator):
     """Return the selected rows of the batch whose images have these indices. Every image has its own generator."""
     seeds, sorted_rows = rng.integers(2**63, size=len(indices)), np.sort(rows)
     images = [sample(source(indices[row]), np.random.default_rng(seeds[row])) for row in sorted_rows]
     batch = np.stack(images), examples.labels[indices[sorted_rows]]
-    images, targets = mixed(recipe, len(examples.classes), batch, rng)
+    arrays = mixed(recipe, len(examples.classes), batch, rng, weights)
     places = np.searchsorted(sorted_rows, rows)
-    return images[places], targets[places]
+    return tuple(array[places] for array in arrays)
 
 
 def _rows(size: int, accumulate: int, share: tuple[int, int]) -> np.ndarray:
@@ -156,6 +158,8 @@ def _rows(size: int, accumulate: int, share: tuple[int, int]) -> np.ndarray:
 
 def _order(examples: Examples, recipe: Recipe, seed: int) -> grain.MapDataset[int]:
     """Return the indices of the images, one epoch after another."""
+    if recipe.sampling == "balanced":
+        return _balanced(_grain().MapDataset.range(len(examples)).seed(seed), BalancedOrder(examples.labels, seed))
     return _repeated(_grain().MapDataset.range(len(examples)).seed(seed).shuffle(), recipe.repeats)
 
 
@@ -206,19 +210,39 @@ def augmentations(recipe: Recipe, preprocessing: Preprocessing) -> list[Augmenta
     return [changes[name] for name in AUGMENTATIONS if getattr(recipe, name)]
 
 
-def mixed(recipe: Recipe, classes: int, batch, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return the images of a batch with the recipe's mixing, and its labels as targets float32 (batch, classes)."""
+def mixed(
+    recipe: Recipe, classes: int, batch, rng: np.random.Generator, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, ...]:
+    """Return the images of a batch with the recipe's mixing, and its labels as targets float32 (batch, classes).
+
+    With weights of the classes, those of the images come third, float32 (batch,); a mixed image has the mean of its
+    classes', by their shares.
+    """
     images, labels = batch
     targets = (labels[:, None] == np.arange(classes)).astype(np.float32)
     wanted = [name for name in MIXING if getattr(recipe, name)]
     if wanted:
         name = wanted[rng.integers(len(wanted))]
         images, targets = MIXING[name](images, targets, getattr(recipe, name), rng)
+    of_images = () if weights is None else (targets @ weights,)
     if recipe.label_smoothing:
         targets = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / classes
     if recipe.loss == "binary":
         targets = targets > COUNTS_FROM
-    return images, targets.astype(np.float32, copy=False)
+    return images, targets.astype(np.float32, copy=False), *of_images
+
+
+def _balanced(order: grain.MapDataset[int], balanced: BalancedOrder) -> grain.MapDataset[int]:
+    """Return an order of the same length, with the same seed for what follows it, that has the balanced images."""
+
+    class Balanced(_grain().MapDataset):
+        def __len__(self):
+            return len(self._parent)
+
+        def __getitem__(self, index):
+            return self.slice(index) if isinstance(index, slice) else balanced[index]
+
+    return Balanced(order)
 
 
 def _repeated(order: grain.MapDataset[int], times: int) -> grain.MapDataset[int]:

@@ -13,7 +13,8 @@ import numpy as np
 from resnext.backend import import_keras
 from resnext.data.archives import ARCHIVES
 from resnext.data.examples import Examples
-from resnext.data.splits import TEST_SHARE, Splits
+from resnext.data.holdout import TEST_SHARE
+from resnext.data.splits import Splits
 from resnext.errors import DataError, missing_package, one_line
 
 FOLDER_VARIABLE = "RESNEXT_DATA"  # environment variable that names the folder of local copies

@@ -23,8 +23,10 @@ from typing import NamedTuple
 from resnext.data.archives import ARCHIVES, archive_suffix, read_archive
 from resnext.data.builtin import BUILTIN, load_builtin, local_copy
 from resnext.data.class_folders import examples_of_folders, folders_in_classes, images_by_class, labelled, labels_of
+from resnext.data.copies import copies_in
 from resnext.data.examples import Examples
 from resnext.data.folders import TABLES, DiskFolder, Folder, Member, composed, is_image_name, is_table, shown
+from resnext.data.holdout import Holdout, drawn_splits, groups_of, splits_of
 from resnext.data.labels.label_files import columns_read, find_label_file
 from resnext.data.labels.tables import Paths, Row, Table, images_below, read_table, relative
 from resnext.data.labels.unused import check_agrees, unused_tables
@@ -41,7 +43,8 @@ from resnext.data.layout import (
     unwrapped,
 )
 from resnext.data.parts import PARTS
-from resnext.data.splits import Holdout, Splits, drawn_splits, groups_of
+from resnext.data.seen import Seen
+from resnext.data.splits import Splits
 from resnext.errors import ArgumentError, DataError, counted, listed, printable
 from resnext.files import user_path
 from resnext.images.heif import HEIF_SUFFIXES, HOW
@@ -219,11 +222,21 @@ class DataSource:
             for table in self._unused_tables:
                 check_agrees(table, labels, part, read)
 
-    def splits(self, holdout: Holdout = Holdout()) -> Splits:  # noqa: B008 - frozen
+    def splits(
+        self,
+        holdout: Holdout = Holdout(),  # noqa: B008 - frozen
+        seen: Seen | None = None,
+        held_out: Sequence[str] = (),
+    ) -> Splits:
         """Return the parts to train, validate and test on. The classes are sorted by name.
 
         If only one of `test/` and `val/` exists, it serves as both. If neither exists, images are drawn for them; the
-        draw depends only on `holdout` and the sorted file names.
+        draw depends only on `holdout`, the sorted file names, what was seen before and which files are copies.
+
+        Args:
+            holdout: how they are drawn.
+            seen: images that the network was trained on before, which are not tested on.
+            held_out: paths of the images that were drawn before, to hold out the same; empty: draw them.
 
         Raises:
             ArgumentError: the data has test images, and `holdout` asks for different ones.
@@ -241,10 +254,16 @@ class DataSource:
             raise DataError(f"{self} has only one class, {only!r}; training needs two or more{self._inside()}")
         for part, examples in {"train": pool.train, **pool.others}.items():
             self._check_unused_tables(self.layout, part, examples)
-        others = [pool.others[name] for name in ("validation", "test") if name in pool.others]
-        if others:
-            return Splits(pool.train, others[0], others[-1])
-        return drawn_splits(pool.train, pool.paths, pool.groups, holdout)
+        parts = {name: pool.others[name] for name in ("validation", "test") if name in pool.others}
+        if parts:
+            kept = {name: seen.without_trained(name, part) if seen else (part, []) for name, part in parts.items()}
+            others = {name: examples for name, (examples, _) in kept.items()}
+            notes = [note for _, notes in kept.values() for note in notes] + _about_copies(pool.train, others)
+            evaluated = [*others.values()]
+            return Splits(pool.train, evaluated[0], evaluated[-1], notes=tuple(notes))
+        if held_out:
+            return splits_of(pool.train, pool.paths, held_out)
+        return drawn_splits(pool.train, pool.paths, pool.groups, holdout, seen)
 
     def examples(self, classes: Sequence[str]) -> Examples:
         """Return the examples for evaluating a trained network, labelled by its own `classes`.
@@ -382,6 +401,17 @@ def _pool_of_folders(layout: Layout, holdout: Holdout) -> Pool:
     paths = [relative(image, layout.train) for image in train.images]
     evaluated = {name: labelled(part, root, train.classes) for name, part in layout.others.items()}
     return Pool(train, paths, _groups(paths, holdout), evaluated)
+
+
+def _about_copies(train: Examples, others: Mapping[str, Examples]) -> list[str]:
+    """Return a line for each part that has copies of training images."""
+    counts = {part: (copies_in(examples.images, train.images), len(examples)) for part, examples in others.items()}
+    return [
+        f"copies: {count:,} of the {images:,} {part} images have the same bytes as a training image, so the accuracy "
+        "on them is too good; resnext check-data names them"
+        for part, (count, images) in counts.items()
+        if count
+    ]
 
 
 def _check_apart(table: object, train: Sequence[Path | Member], others: Mapping[str, Examples]) -> None:

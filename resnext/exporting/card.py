@@ -6,7 +6,7 @@ from typing import Any
 
 from resnext.engines.description import Description
 from resnext.inference.evaluate import Evaluated
-from resnext.inference.evaluation_files import NAMES, metric_text, to_document
+from resnext.inference.evaluation_files import NAMES, baseline_text, metric_text, to_document
 from resnext.inference.model import Model
 from resnext.variants.complexity import complexity
 
@@ -76,10 +76,10 @@ def _training(model: Model, description: Description, trained_on: int | None) ->
 
 def _result(model: Model, evaluated: Evaluated | None) -> list[str]:
     if model.run and evaluated:
-        return _metrics(model, to_document(model, model.run.config.data, evaluated))
+        return _metrics(model, to_document(model, model.run.config.data, evaluated), evaluated)
     if model.run and model.run.epochs_done:
-        best = model.run.history.best
-        return [f"Validation top-1 {100 * best.validation_accuracy:.2f} % (epoch {best.epoch})."]
+        words = model.run.history.best_in_words
+        return [f"{words[0].upper()}{words[1:]}."]
     if model.published:
         rows = [
             f"- top-1 {top1} %, top-5 {top5} % at {how.size} pixels"
@@ -90,16 +90,20 @@ def _result(model: Model, evaluated: Evaluated | None) -> list[str]:
     return ["Not evaluated."]
 
 
-def _metrics(model: Model, document: dict[str, Any]) -> list[str]:
+def _metrics(model: Model, document: dict[str, Any], evaluated: Evaluated) -> list[str]:
     """Return tables of the metrics with their intervals, and of each class."""
     metrics = [f"| {NAMES[name]} | {metric_text(name, entry)} |" for name, entry in document["metrics"].items()]
     classes = [
         f"| {row['name']} | {row['images']:,} | {100 * row['precision']:.1f} % | {100 * row['recall']:.1f} % |"
         for row in document["classes"][:SHOWN]
     ]
+    seen = evaluated.seen
+    images = f"On {document['images']:,} images" + ("" if seen and seen.trained_on else " that it was not trained on")
+    remarks = [f"{words[0].upper()}{words[1:]}." for words in (seen.remarks if seen else [])]
+    remarks.append("In parentheses: 95 % intervals, of shares by Wilson, of the others by a bootstrap.")
+    metrics.append(f"| always the largest class | {baseline_text(document)} |")
     return [
-        f"On {document['images']:,} images that it was not trained on. They also chose its epoch, so the numbers are a "
-        "little too good. In parentheses: 95 % intervals, of shares by Wilson, of the others by a bootstrap.",
+        " ".join([f"{images}.", *remarks]),
         "\n".join(["| metric | value |", "|---|---|", *metrics]),
         "\n".join(["| class | images | precision | recall |", "|---|---|---|---|", *classes]),
     ]

@@ -22,6 +22,7 @@ from resnext.images.views import Views
 from resnext.inference.keywords import EvaluationKeywords
 from resnext.inference.model import Model
 from resnext.inference.options import EvaluationOptions
+from resnext.inference.seen_images import SeenImages, seen_images
 from resnext.keywords import with_keywords
 from resnext.metrics.evaluation import Evaluation
 from resnext.metrics.probabilities import log_softmax
@@ -33,12 +34,13 @@ Check = Callable[[], None]
 
 
 class Evaluated(NamedTuple):
-    """An evaluation, its images, and their preprocessing."""
+    """An evaluation, its images, their preprocessing, and what the model has seen of them."""
 
     evaluation: Evaluation
     examples: Examples
     views: list[Views]
     engine: str
+    seen: SeenImages | None
 
 
 def evaluate(
@@ -108,7 +110,7 @@ def evaluate_model(
             done(images, len(examples))
 
     evaluation = Evaluation.of(examples.classes, examples.labels, rows(), model.temperature)
-    return Evaluated(evaluation, examples, views, model.engine_name)
+    return Evaluated(evaluation, examples, views, model.engine_name, seen_images(model, examples))
 
 
 def comparable_examples(first: Model, second: Model, source: DataSource) -> tuple[Examples, Examples]:

@@ -28,21 +28,28 @@ NAMES = {
     "top1": "top-1",
     "top5": "top-5",
     "macro_f1": "macro F1",
+    "macro_precision": "macro precision",
+    "macro_recall": "macro recall",
     "balanced_accuracy": "balanced accuracy",
     "log_loss": "log loss",
     "ece": "calibration error",
+    "auc": "AUC",
 }
 
 
 def to_document(model: Model, data: str | Path, evaluated: Evaluated) -> dict[str, Any]:
     """Return all results of an evaluation, ready for `json.dumps`: shares from 0 to 1, the log loss in nats.
 
+    "chosen_on" is whether some of the images chose the epoch, and "trained_on" the number of those that the network was
+    trained on; both are None for a model that is not a run. "baseline" is the class with the most images, and the
+    accuracy of always answering it.
+
     Args:
         model: model that was evaluated.
         data: data that it was evaluated on.
         evaluated: result of `evaluate_model`.
     """
-    evaluation, views = evaluated.evaluation, evaluated.views
+    evaluation, views, seen = evaluated.evaluation, evaluated.views, evaluated.seen
     values, intervals = evaluation.metrics(), evaluation.intervals()
     return {
         "model": model.name,
@@ -51,6 +58,9 @@ def to_document(model: Model, data: str | Path, evaluated: Evaluated) -> dict[st
         "preprocessing": [each.preprocessing.to_json() for each in views],
         "views": len(views[0]) * len(views),
         "engine": evaluated.engine,
+        "chosen_on": seen and seen.chosen_on,
+        "trained_on": seen and seen.trained_on,
+        "baseline": dict(zip(("class", "top1"), evaluation.baseline, strict=True)),
         "metrics": {name: {"value": values[name], "interval": intervals[name]} for name in values},
         "calibration": {
             "temperature": model.temperature,
@@ -96,6 +106,10 @@ def to_csv(document: dict[str, Any]) -> str:
     """Return the metrics of `to_document` as CSV: a row for each, first over all classes, then for each class."""
     rows = [(name, "", entry["value"], *entry["interval"]) for name, entry in document["metrics"].items()]
     rows += [(name, "", value, "", "") for name, value in document["calibration"].items()]
+    rows.append(("baseline", document["baseline"]["class"], document["baseline"]["top1"], "", ""))
+    rows += [
+        (name, "", int(document[name]), "", "") for name in ("chosen_on", "trained_on") if document[name] is not None
+    ]
     against = document.get("against") or {}
     rows += [(f"against_{name}", "", value, "", "") for name, value in against.items()]
     for row in document["classes"]:
@@ -125,8 +139,10 @@ def write_folder(folder: str | Path, document: dict[str, Any], model: Model, eva
         folder / PREDICTIONS, csv_text(("image", "class", "predicted", "probability", "loss", "rank"), _rows(evaluated))
     )
     drawn, missing = _draw(folder, model, evaluated)
+    remarks = [f"{words[0].upper()}{words[1:]}." for words in (evaluated.seen.remarks if evaluated.seen else [])]
     facts = [(name, document[name]) for name in ("model", "data", "images", "views")]
     facts += [(NAMES[name], metric_text(name, entry)) for name, entry in document["metrics"].items()]
+    facts.append(("always the largest class", baseline_text(document)))
     if against := document.get("against"):
         facts += [(f"against: {name.replace('_', ' ')}", value) for name, value in against.items()]
     if document["published"]:
@@ -135,7 +151,9 @@ def write_folder(folder: str | Path, document: dict[str, Any], model: Model, eva
     write_page(
         folder / PAGE,
         f"{Path(model.name).name} on {Path(str(document['data'])).name}",
-        f"top-1 {metric_text('top1', document['metrics']['top1'])}, {document['images']:,} images",
+        ". ".join(
+            [f"top-1 {metric_text('top1', document['metrics']['top1'])}, {document['images']:,} images", *remarks]
+        ),
         [
             section("Result", pairs_table(facts)),
             *(section(title, picture(title, path)) for title, path in drawn.items()),
@@ -176,7 +194,7 @@ def _mistakes(evaluated: Evaluated) -> str:
 
 def _draw(folder: Path, model: Model, evaluated: Evaluated) -> tuple[dict[str, Path], str | None]:
     """Draw the plots; a failure here does not affect the numbers."""
-    evaluation, examples, views, _ = evaluated
+    evaluation, examples, views = evaluated.evaluation, evaluated.examples, evaluated.views
     pictures, missing = plots.pictures_of(evaluation, partial(read_image_of, examples, views[0].preprocessing))
     reliability = partial(plots.draw_reliability, evaluation, model.temperature)
     pictures.insert(-1, ("Reliability", "reliability.png", reliability))
@@ -208,6 +226,16 @@ def metric_text(name: str, entry: dict[str, Any]) -> str:
     scale, digits, unit = (1, 4, "") if name == "log_loss" else (100, 2, " %")
     value, low, high = (f"{scale * number:.{digits}f}" for number in (entry["value"], *entry["interval"]))
     return f"{value}{unit} ({low} to {high})"
+
+
+def baseline_text(document: dict[str, Any]) -> str:
+    """Return the accuracy of always answering the largest class, and that class.
+
+    >>> baseline_text({"baseline": {"class": "cat", "top1": 0.75}})
+    '75.00 % (cat)'
+    """
+    baseline = document["baseline"]
+    return f"{100 * baseline['top1']:.2f} % ({printable(baseline['class'])})"
 
 
 def csv_text(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from resnext.metrics.calibration import best_temperature, calibration_error, losses_at, probability_at
 from resnext.metrics.intervals import CONFIDENCE, wilson, wilson_of_mean
+from resnext.metrics.roc import roc_auc
 
 RESAMPLES = 1_000  # of the bootstrap
 
@@ -99,18 +100,45 @@ class Evaluation:
     def metrics(self) -> dict[str, float]:
         """Return the metrics by name: shares from 0 to 1, and the log loss in nats.
 
-        `macro_f1` is the mean F1 of the classes that have images or predictions, `balanced_accuracy` the mean recall of
-        those that have images, `ece` the expected calibration error in 15 bins (Guo et al. 2017).
+        `macro_f1`, `macro_precision` and `macro_recall` are means over the classes that have images or predictions,
+        `balanced_accuracy` is the mean recall of those that have images, `ece` the expected calibration error in 15
+        bins (Guo et al. 2017). `auc`, only for two classes that both have images, is the area under the ROC curve.
         """
         counts = _Counts.of(len(self.classes), self.labels, self.predicted)
         values = {"top1": self.top(1)} | ({"top5": self.top(5)} if len(self.classes) > 5 else {})
+        some = counts.images + counts.predictions > 0
         values |= {
-            "macro_f1": float(counts.f1[counts.images + counts.predictions > 0].mean()),
+            "macro_f1": float(counts.f1[some].mean()),
+            "macro_precision": float(counts.precision[some].mean()),
+            "macro_recall": float(counts.recall[some].mean()),
             "balanced_accuracy": float(counts.recall[counts.images > 0].mean()),
             "log_loss": self.loss,
             "ece": calibration_error(self.probabilities, self.right),
         }
-        return values
+        return values | ({} if self.auc is None else {"auc": self.auc})
+
+    @property
+    def auc(self) -> float | None:
+        """The area under the ROC curve: the chance that an image of the second class scores above one of the first.
+
+        Ties count one half. It is None for other numbers of classes than two, and if one of them has no images.
+        """
+        if len(self.classes) != 2 or len({*self.labels.tolist()}) < 2:
+            return None
+        return roc_auc(self.labels == 1, self._log_odds())
+
+    @property
+    def baseline(self) -> tuple[str, float]:
+        """The class with the most images, and the top-1 accuracy of always answering it."""
+        counts = np.bincount(self.labels, minlength=len(self.classes))
+        return self.classes[counts.argmax()], float(counts.max() / len(self))
+
+    def _log_odds(self) -> np.ndarray:
+        """Return the log-odds of the second of two classes, float64 (images,), exact also near 0 and 1."""
+        losses = self.losses.astype(np.float64)
+        with np.errstate(divide="ignore"):
+            of_true = -losses - np.log(-np.expm1(-losses))
+        return np.where(self.labels == 1, of_true, -of_true)
 
     def intervals(self, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, tuple[float, float]]:
         """Return the 95 % interval of each metric.
@@ -125,10 +153,12 @@ class Evaluation:
         """
         draws = np.random.default_rng(seed)
         resamples = max(100, min(resamples, 100_000_000 // len(self)))
-        values = [[*self._take(draws.integers(len(self), size=len(self))).metrics().values()] for _ in range(resamples)]
+        names = [*self.metrics()]
+        drawn = (self._take(draws.integers(len(self), size=len(self))).metrics() for _ in range(resamples))
+        values = [[metrics.get(name, np.nan) for name in names] for metrics in drawn]  # a class may have no images
         tail = 50 * (1 - CONFIDENCE)
-        low, high = np.percentile(values, (tail, 100 - tail), axis=0).tolist()
-        bounds = dict(zip(self.metrics(), zip(low, high, strict=True), strict=True))
+        low, high = np.nanpercentile(values, (tail, 100 - tail), axis=0).tolist()
+        bounds = dict(zip(names, zip(low, high, strict=True), strict=True))
         return bounds | {name: each for name, each in self._intervals_of_shares().items() if name in bounds}
 
     def _intervals_of_shares(self) -> dict[str, tuple[float, float]]:

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from resnext.data.batches import Sampler, mixed
+from resnext.data.holdout import Holdout
 from resnext.data.source import open_data
-from resnext.data.splits import Holdout
 from resnext.errors import ArgumentError
 from resnext.files import user_path, write_atomically
 from resnext.images.decode import read_image

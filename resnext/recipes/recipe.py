@@ -19,6 +19,8 @@ Schedule = Literal["cosine", "cosine-from-start", "steps"]
 Loss = Literal["cross-entropy", "binary"]
 Crop = Literal["centre", "sized", "resized"]
 Interpolation = Literal["bilinear", "bicubic"]
+Sampling = Literal["uniform", "balanced"]
+BestBy = Literal["top1", "macro_f1", "balanced_accuracy", "log_loss", "auc"]
 CIFAR10_MEAN = (0.4914, 0.4824, 0.4467)  # 125.3, 123.0, 113.9 of 255 (the Torch code's datasets/cifar10.lua)
 CIFAR10_STD = (0.2471, 0.2435, 0.2616)
 
@@ -84,8 +86,16 @@ class Recipe:
         trivial_augment: one random operation of random strength (with torchvision's wide ranges).
         erasing: probability of erasing a random rectangle.
         repeats: copies of each image per epoch, which covers proportionally fewer distinct images (Hoffer et al. 2020).
+        focal: gamma of the focal loss, which weighs down images that are classified well already; 0: none, usual: 2.
+        class_weights: power of the inverse frequency of a class that weighs the loss of its images, 0 to 1; 1 weighs
+            all classes equally.
+        sampling: how often an image is drawn in an epoch: each once (uniform), or each class equally often (balanced),
+            so that images of small classes come several times.
         freeze: stages that keep their loaded weights; 1 is the stem.
         layer_decay: factor on the learning rate from each stage to the one before; the head has the full rate.
+        best_by: metric of the validation images by which an epoch is the best; auc is for two classes.
+        patience: evaluations in a row without a better one after which the training ends; None: it never ends early.
+            Under a cosine, whose rates fall to the end, use half of the evaluations or more.
 
     Raises:
         ArgumentError: a value is not allowed.
@@ -132,8 +142,13 @@ class Recipe:
     trivial_augment: bool = False
     erasing: float = 0.0
     repeats: int = 1
+    focal: float = 0.0
+    class_weights: float = 0.0
+    sampling: Sampling = "uniform"
     freeze: tuple[int, ...] = ()
     layer_decay: float = 1.0
+    best_by: BestBy = "top1"
+    patience: int | None = None
 
     def __post_init__(self):
         for fields, allowed, is_allowed in _RULES:
@@ -149,6 +164,16 @@ class Recipe:
             raise ArgumentError(
                 f"`accumulate` must divide the batch size, {self.batch_size}, into equal parts. "
                 f"Received: {self.accumulate}"
+            )
+        if self.class_weights and self.sampling == "balanced":
+            raise ArgumentError(
+                "`class_weights` and `sampling` 'balanced' both make up for an imbalance. Pass one of them. "
+                f"Received: {self.class_weights} and {self.sampling!r}"
+            )
+        if self.sampling == "balanced" and self.repeats > 1:
+            raise ArgumentError(
+                "`sampling` 'balanced' draws images several times already. Leave `repeats` out. "
+                f"Received: {self.repeats}"
             )
         if (self.schedule == "steps") != bool(self.steps):
             raise ArgumentError(
@@ -222,21 +247,21 @@ _RULES: list[tuple[str, str, Callable[[Any], bool]]] = [
     ("name", "a string", lambda value: isinstance(value, str)),
     ("accumulate repeats", "a whole number, at least 1", lambda n: _is_whole(n) and n >= 1),
     (
-        "epochs evaluate_every batch_size",
+        "epochs evaluate_every batch_size patience",
         "a whole number, at least 1",
         lambda n: n is None or (_is_whole(n) and n >= 1),
     ),
     ("warmup_epochs", "a whole number, at least 0", lambda n: n is None or (_is_whole(n) and n >= 0)),
     ("image_size test_size", "a whole number, at least 1, or None", lambda n: n is None or (_is_whole(n) and n >= 1)),
     (
-        "weight_decay final_rate mixup cutmix pad color_jitter lighting",
+        "weight_decay final_rate mixup cutmix pad color_jitter lighting focal",
         "finite and at least 0",
         lambda value: 0 <= value < math.inf,
     ),
     ("learning_rate", "finite and above 0", lambda value: value is None or 0 < value < math.inf),
     ("clip_norm", "finite and above 0, or None", lambda value: value is None or 0 < value < math.inf),
     ("momentum ema label_smoothing drop_path", "at least 0 and below 1", lambda value: 0 <= value < 1),
-    ("warmup_start erasing", "from 0 to 1", lambda value: 0 <= value <= 1),
+    ("warmup_start erasing class_weights", "from 0 to 1", lambda value: 0 <= value <= 1),
     ("test_crop layer_decay", "above 0, at most 1", lambda value: 0 < value <= 1),
     ("rand_augment", "from 0 to 10", lambda value: 0 <= value <= 10),
     ("crop_area", "two shares in ascending order, above 0, at most 1", _is_range),
@@ -249,6 +274,8 @@ _RULES: list[tuple[str, str, Callable[[Any], bool]]] = [
     ("crop", *_one_of(Crop)),
     ("fit", *_one_of(Fit)),
     ("interpolation", *_one_of(Interpolation)),
+    ("sampling", *_one_of(Sampling)),
+    ("best_by", *_one_of(BestBy)),
 ]
 
 

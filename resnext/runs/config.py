@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from resnext.data.splits import Holdout
+from resnext.data.holdout import Holdout
 from resnext.errors import ArgumentError
 from resnext.images.preprocessing import Preprocessing
 from resnext.recipes.complete import CompleteRecipe

@@ -5,14 +5,32 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from resnext.checksums import with_crc32, without_crc32
+from resnext.recipes.recipe import BestBy
 
+ROW_METRICS = ("macro_f1", "macro_precision", "macro_recall", "balanced_accuracy", "auc")  # beside loss and accuracy
 TIMES = ("seconds", "images_per_second")  # never the same twice, so not in metrics.csv
 SHA256 = "weights_sha256"
+# The columns of the metrics by which an epoch can be the best.
+BY: dict[BestBy, str] = {
+    "top1": "validation_accuracy",
+    "macro_f1": "validation_macro_f1",
+    "balanced_accuracy": "validation_balanced_accuracy",
+    "log_loss": "validation_loss",
+    "auc": "validation_auc",
+}
+WORDS: dict[BestBy, str] = {
+    "top1": "top-1",
+    "macro_f1": "macro F1",
+    "balanced_accuracy": "balanced accuracy",
+    "log_loss": "log loss",
+    "auc": "AUC",
+}
 
 
 class EpochRow(NamedTuple):
@@ -31,6 +49,11 @@ class EpochRow(NamedTuple):
     images_per_second: float
     temperature: float = 1.0  # calibrates the probabilities of the validation images; 1 in rows of older runs
     weights_sha256: str | None = None  # checksum in the file of its weights; None in rows of older runs
+    validation_macro_f1: float | None = None  # this and the next three are None in rows of older runs
+    validation_macro_precision: float | None = None
+    validation_macro_recall: float | None = None
+    validation_balanced_accuracy: float | None = None
+    validation_auc: float | None = None  # for two classes
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> EpochRow:
@@ -41,8 +64,12 @@ class EpochRow(NamedTuple):
         return row
 
     def numbers(self) -> dict[str, int | float]:
-        """Return the row without the checksum of its weights."""
-        return {name: value for name, value in self._asdict().items() if name != SHA256}
+        """Return the row without the checksum of its weights, and without the metrics that it does not have."""
+        return {name: value for name, value in self._asdict().items() if name != SHA256 and value is not None}
+
+    def metric(self, name: BestBy) -> float | None:
+        """Return a metric of the validation images, or None if the row does not have it."""
+        return getattr(self, BY[name])
 
 
 @dataclass(frozen=True)
@@ -55,9 +82,11 @@ class History:
     """
 
     rows: tuple[EpochRow, ...] = ()
+    best_by: BestBy = "top1"
 
-    def __init__(self, rows: Iterable[EpochRow] = ()):
+    def __init__(self, rows: Iterable[EpochRow] = (), best_by: BestBy = "top1"):
         object.__setattr__(self, "rows", tuple(rows))
+        object.__setattr__(self, "best_by", best_by)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -69,13 +98,29 @@ class History:
 
     @property
     def best(self) -> EpochRow:
-        """The first row with the highest validation accuracy."""
-        return max(self.rows, key=lambda row: row.validation_accuracy)
+        """The first row with the best value of the metric; a row that does not have it is the worst."""
+        sign = -1 if self.best_by == "log_loss" else 1
+        values = [row.metric(self.best_by) for row in self.rows]
+        scores = [-math.inf if value is None else sign * value for value in values]
+        return self.rows[scores.index(max(scores))]
 
     @property
     def before(self) -> History:
         """The history without its newest row."""
-        return History(self.rows[:-1])
+        return History(self.rows[:-1], self.best_by)
+
+    @property
+    def best_in_words(self) -> str:
+        """The best row's value of the metric, and its epoch: "best validation top-1 91.67 % (epoch 12)"."""
+        return f"best validation {metric_in_words(self.best, self.best_by)} (epoch {self.best.epoch})"
+
+    def without_better(self) -> int:
+        """Return the number of evaluations since the best one."""
+        return len(self.rows) - 1 - self.rows.index(self.best) if self.rows else 0
+
+    def is_over(self, epochs: int, patience: int | None) -> bool:
+        """Return whether a training of that many epochs has ended, the patience included."""
+        return self.epochs >= epochs or (patience is not None and self.without_better() >= patience)
 
     @property
     def last(self) -> EpochRow:
@@ -89,12 +134,13 @@ class History:
 
     def with_row(self, row: EpochRow) -> History:
         """Return this history with one more row."""
-        return History((*self.rows, row))
+        return History((*self.rows, row), self.best_by)
 
     def to_csv(self) -> str:
         """Return `metrics.csv`: the same text for the same training, and therefore without times."""
         text = io.StringIO()
-        names = [name for name in EpochRow._fields if name not in (*TIMES, SHA256)]
+        names = {name for row in self.rows for name in row.numbers()} - {*TIMES}
+        names = [name for name in EpochRow._fields if name in names]
         writer = csv.DictWriter(text, names, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(row._asdict() for row in self.rows)
@@ -102,4 +148,17 @@ class History:
 
     def to_jsonl(self) -> str:
         """Return `metrics.jsonl`: one line for each row, times included."""
-        return "".join(json.dumps(with_crc32(row._asdict())) + "\n" for row in self.rows)
+        rows = [row.numbers() | {SHA256: row.weights_sha256} for row in self.rows]
+        return "".join(json.dumps(with_crc32(row)) + "\n" for row in rows)
+
+
+def metric_in_words(row: EpochRow, name: BestBy) -> str:
+    """Return the name and the value of a metric of the validation images.
+
+    >>> metric_in_words(EpochRow(1, 0.1, 1.0, 0.5, 1.0, 0.75, 1.0, 10.0), "top1")
+    'top-1 75.00 %'
+    """
+    value = row.metric(name)
+    if value is None:
+        return f"{WORDS[name]} unknown"
+    return f"{WORDS[name]} {value:.4f}" if name == "log_loss" else f"{WORDS[name]} {100 * value:.2f} %"

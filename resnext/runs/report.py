@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnext.data.batches import read_image_of
+from resnext.metrics.remarks import ON_THE_SAME, always
 from resnext.pages import plots
 from resnext.pages.html import classes_table, escape, pairs_table, picture, section, table, write_page
 from resnext.recipes.recipe import changed
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def draw_report(
-    folder: Path, config: RunConfig, history: History, test: Evaluation, examples: Examples
+    folder: Path, config: RunConfig, history: History, test: Evaluation, examples: Examples, chosen_on: bool
 ) -> tuple[tuple[Path, ...], str | None]:
     """Draw the plots of a run and write its page. A failure here does not affect the result.
 
@@ -33,6 +34,7 @@ def draw_report(
         history: rows of its epochs.
         test: evaluation of the last weights on the test images.
         examples: test images.
+        chosen_on: whether they also chose the best epoch.
 
     Returns:
         The files written, and the reason why something is missing, if it is.
@@ -42,11 +44,11 @@ def draw_report(
     drawn, failed = plots.draw_all(folder, [curves, *pictures])
     missing = failed or missing
     try:
-        write_report(folder / REPORT, config, history, test, drawn, missing)
+        write_report(folder / REPORT, config, history, test, chosen_on, drawn, missing)
     except Exception as error:  # whatever it is, the test result matters more
         missing = str(error)
         with contextlib.suppress(Exception):
-            write_report(folder / REPORT, config, history, test, drawn, missing)
+            write_report(folder / REPORT, config, history, test, chosen_on, drawn, missing)
     return tuple(path for path in (*drawn.values(), folder / REPORT) if path.exists()), missing
 
 
@@ -55,6 +57,7 @@ def write_report(
     config: RunConfig,
     history: History,
     test: Evaluation,
+    chosen_on: bool,
     images: dict[str, Path],
     missing: str | None = None,
 ) -> None:
@@ -65,13 +68,13 @@ def write_report(
         config: configuration of the run.
         history: rows of its epochs.
         test: evaluation of the last weights on the test images.
+        chosen_on: whether the test images also chose the best epoch.
         images: .png files by title.
         missing: reason why plots are missing, if they are.
     """
-    best = history.best
     result = (
-        f"{100 * test.top(1):.2f} % of {len(test.labels):,} test images after the last epoch; best validation accuracy "
-        f"{100 * best.validation_accuracy:.2f} % (epoch {best.epoch})"
+        f"{100 * test.top(1):.2f} % of {len(test.labels):,} test images after the last epoch; {history.best_in_words}"
+        f"{f', {ON_THE_SAME}' if chosen_on else ''}. {_sentence(always(test))}"
     )
     sections = [
         section("Network and data", pairs_table(_facts(config, history))),
@@ -84,6 +87,10 @@ def write_report(
     ]
     title = f"{config.network} on {Path(config.data).name}"
     write_page(path, title, result, sections)
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def _facts(config: RunConfig, history: History) -> Iterable[tuple[str, object]]:
@@ -111,6 +118,7 @@ def _commands(path: Path, config: RunConfig) -> str:
 
 
 def _epochs(history: History) -> str:
-    names = [name.replace("_", " ") for name in history.last.numbers()]
-    rows = [[f"{value:.6g}" for value in row.numbers().values()] for row in history.rows]
-    return table(names, rows, numbers=range(len(names)))
+    names = [*history.last.numbers()]
+    values = [[getattr(row, name) for name in names] for row in history.rows]
+    rows = [["" if value is None else f"{value:.6g}" for value in row] for row in values]
+    return table([name.replace("_", " ") for name in names], rows, numbers=range(len(names)))

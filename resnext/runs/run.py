@@ -1,13 +1,15 @@
 """A run: one training and everything it produces, in one folder.
 
 config.json            what was trained, on what, and how; the class names and the preprocessing
-images.json            the SHA-256 of each training image, in the order of their names, as far as they were read
+images.json            the SHA-256 of each training image, in the order of their names, as far as they were read; of the
+                       images that chose the epoch, and of those to test on; and of the images that the weights it
+                       started from were trained on
 held-out.json          paths, relative to the folder of class folders, of the images drawn for testing; empty if the
                        data has a test/ or a val/. Of that data `evaluate` uses these images and no others
 metrics.csv            one row for each epoch: identical for identical trainings
 metrics.jsonl          one line for each epoch: metrics.csv and the time it took
 last.safetensors       the weights after the last epoch
-best.safetensors       the weights after the epoch with the highest validation accuracy
+best.safetensors       the weights after the best epoch on the validation images, by accuracy or another `best_by`
 learning-curves.png    metrics.csv as a plot
 confusion-matrix.png   of the test images, by the last weights; as are
 class-accuracy.png     the accuracy of each class
@@ -26,11 +28,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from resnext.checksums import CHANGED, SHA256, digest_of, sha256_of_tensors, with_sha256, without_sha256
+from resnext.checksums import CHANGED, digest_of, sha256_of_tensors, with_sha256, without_sha256
+from resnext.data.builtin import BUILTIN
+from resnext.data.seen import Seen
 from resnext.errors import ArgumentError, RunError, counted
 from resnext.files import read_regular, to_json, user_path, write_atomically
 from resnext.runs.config import RunConfig, as_list
 from resnext.runs.history import EpochRow, History
+from resnext.runs.images import ImageRecord
 from resnext.weights.timm_config import HUB_FILES
 
 CONFIG = "config.json"
@@ -80,8 +85,14 @@ class Run:
             return cls(folder, RunConfig.from_json(document), held_out)
 
     @classmethod
-    def create(cls, folder: Path, config: RunConfig, held_out: Sequence[str]) -> Run:
+    def create(cls, folder: Path, config: RunConfig, held_out: Sequence[str], images: ImageRecord | None = None) -> Run:
         """Write the facts known before the training into a folder that `lock` has made.
+
+        Args:
+            folder: run folder.
+            config: its configuration.
+            held_out: paths of the images that were drawn for testing.
+            images: hashes of the images, as far as they are known; None: none are.
 
         Raises:
             RunError: the folder is in use or cannot be written to.
@@ -90,7 +101,9 @@ class Run:
         run = cls(folder, config)
         try:
             document = with_sha256(config.to_json() | {HELD_OUT_SHA256: digest_of([*held_out])})
-            for name, content in ((HELD_OUT, held_out), (CONFIG, document)):  # the last file makes it a run
+            known = (images or ImageRecord()).to_json()
+            # The last file makes it a run.
+            for name, content in ((IMAGES, known), (HELD_OUT, held_out), (CONFIG, document)):
                 text = to_json(content, indent=2) + "\n"
                 write_atomically(folder / name, text.encode("utf-8", "surrogateescape"))  # a path may contain any bytes
                 run.made.append(folder / name)
@@ -117,19 +130,30 @@ class Run:
             return paths
 
     @property
-    def image_hashes(self) -> list[str | None]:
-        """The SHA-256 of each training image; None for one that was not read yet. Raises RunError."""
+    def images(self) -> ImageRecord:
+        """The hashes of its images; empty in runs of earlier versions. Raises RunError."""
         path = self.folder / IMAGES
         if not path.is_file():
-            return []
+            return ImageRecord()
         with _reading(path) as text:
-            document = json.loads(text)
-            if SHA256 not in document:
-                raise ValueError("it has no checksum")
-            hashes = as_list(without_sha256(document)["images"])
-            if not all(each is None or isinstance(each, str) for each in hashes):
-                raise ValueError("not a list of hashes")
-            return hashes
+            return ImageRecord.from_json(json.loads(text))
+
+    @property
+    def seen(self) -> Seen:
+        """The images that a training from its weights must keep on their side. Raises RunError."""
+        images = self.images
+        known = [value for value in images.trained if value]
+        paths = () if images.validation else self.held_out
+        held_out = frozenset((*images.validation, *images.test))
+        return Seen(str(self.folder), frozenset((*known, *images.before)), held_out, frozenset(paths))
+
+    @property
+    def images_without_hash(self) -> int | None:
+        """The number of images that it was trained on and has no hash of; None if it has no record at all."""
+        trained = self.images.trained
+        if not trained and self.config.data not in BUILTIN:
+            return None
+        return trained.count(None) if self.is_finished else 0
 
     @property
     def history(self) -> History:
@@ -141,7 +165,7 @@ class Run:
             rows = [EpochRow.from_json(json.loads(line)) for line in text.splitlines()]
             if not rows:
                 raise ValueError("it has no rows")
-            return History(rows)
+            return History(rows, self.config.recipe.best_by)
 
     @property
     def epochs_done(self) -> int:
@@ -150,16 +174,19 @@ class Run:
 
     @property
     def is_finished(self) -> bool:
-        """Whether all its epochs are done and its report is written."""
-        return (self.folder / REPORT).is_file() and self.epochs_done >= self.config.recipe.epochs
+        """Whether its training has ended and its report is written."""
+        recipe = self.config.recipe
+        is_reported = (self.folder / REPORT).is_file() and (self.folder / RECORDS).is_file()
+        return is_reported and self.history.is_over(recipe.epochs, recipe.patience)
 
     @property
     def progress(self) -> str:
         """Its progress: "finished, 20 epochs", or "12 of 20 epochs"."""
-        epochs = self.config.recipe.epochs
+        epochs, done = self.config.recipe.epochs, f"{self.epochs_done} of "
         if self.is_finished:
-            return f"finished, {counted(epochs, 'epoch')}"
-        return f"{self.epochs_done} of {counted(epochs, 'epoch')}"
+            early = self.history.epochs < epochs
+            return f"finished, {done if early else ''}{counted(epochs, 'epoch')}{', by patience' if early else ''}"
+        return f"{done}{counted(epochs, 'epoch')}"
 
     def weights(self, which: str = "best") -> Path:
         """Return the file with the weights of the "best" or the "last" epoch. Raises ArgumentError."""
@@ -202,11 +229,6 @@ def _rows_of(path: Path, history: History) -> list[EpochRow]:
     which = "best" if path.name == WEIGHTS["best"] else "last"
     rows = [getattr(each, which) for each in (history, history.before) if len(each)]
     return rows if rows[0].weights_sha256 else []
-
-
-def images_to_json(hashes: Sequence[str | None]) -> bytes:
-    """Return the content of `images.json`."""
-    return json.dumps(with_sha256({"images": [*hashes]})).encode()
 
 
 def command_to_resume(folder: Path) -> str:

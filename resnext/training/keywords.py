@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypedDict
 
-from resnext.recipes.recipe import Crop, Fit, Interpolation, Loss, Optimizer, Schedule
+from resnext.recipes.recipe import BestBy, Crop, Fit, Interpolation, Loss, Optimizer, Sampling, Schedule
 from resnext.runs.config import Dtype, FormName, Shortcut
 
 
@@ -52,8 +52,13 @@ class TrainingKeywords(TypedDict, total=False):
     trivial_augment: bool
     erasing: float
     repeats: int
+    focal: float
+    class_weights: float
+    sampling: Sampling
     freeze: tuple[int, ...]
     layer_decay: float
+    best_by: BestBy
+    patience: int | None
     weights: str | Path | None
     seed: int
     dtype: Dtype

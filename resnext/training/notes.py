@@ -12,6 +12,7 @@ from resnext.backend import describe_device
 from resnext.data.batches import images_per_step
 from resnext.data.examples import median_aspect
 from resnext.errors import counted, listed
+from resnext.metrics.remarks import imbalance
 from resnext.recipes.complete import CompleteRecipe
 from resnext.recipes.names import NAMES, get_recipe
 from resnext.recipes.recipe import Recipe, changed
@@ -38,6 +39,14 @@ def about_shapes(sizes: Sequence[tuple[int, int]], fit: str) -> list[str]:
         f"long images: half of them are at least {aspect:.1f} times as long as wide, and only their centre is "
         "evaluated; --fit squash or --fit pad keeps them complete"
     ]
+
+
+def about_imbalance(splits: Splits, recipe: Recipe) -> list[str]:
+    """Return a note about classes of very different sizes, unless the recipe makes up for them."""
+    words = imbalance(splits.train.classes, splits.train.labels)
+    if words is None or recipe.class_weights or recipe.sampling == "balanced":
+        return []
+    return [f"{words}, to train on; --class-weights 1 weighs them equally, and --best-by macro_f1 compares epochs so"]
 
 
 def about_few(splits: Splits, is_tuning: bool) -> list[str]:
@@ -70,22 +79,25 @@ def about_few(splits: Splits, is_tuning: bool) -> list[str]:
 
 
 def about_labels(source: DataSource, splits: Splits) -> list[str]:
-    """Return two lines: where the labels come from, and the names of the classes, ten at most."""
+    """Return lines: where the labels come from, the names of the classes, ten at most, and the share of the largest."""
     classes = splits.train.classes
-    return [f"labels: {source.labels_from}", f"classes: {listed(classes)}"]
+    counts = np.bincount(splits.validation.labels, minlength=len(classes))
+    share = f"{100 * counts.max() / len(splits.validation):.2f} % of the images to evaluate on"
+    lines = [f"labels: {source.labels_from}", f"classes: {listed(classes)}"]
+    return [*lines, f"always answering {classes[counts.argmax()]!r}, the largest class, would be right for {share}"]
 
 
-def about_weights(run: Run, recipe: Recipe, source: DataSource, splits: Splits) -> list[str]:
-    """Return notes about the run that the weights come from: its data, and how it fits images."""
+def about_weights(run: Run, recipe: Recipe) -> list[str]:
+    """Return notes about the run that the weights come from: the record of its images, and how it fits images."""
     lines = []
     if run.config.preprocessing.fit != recipe.fit:
         fit = run.config.preprocessing.fit
         lines.append(f"weights: trained with --fit {fit}, but this run uses --fit {recipe.fit}")
-    seen = {*splits.held_out} - {*run.held_out} if run.config.data == source.name else ()
-    if seen:
+    if (unknown := run.images_without_hash) != 0:
+        what = "no record" if unknown is None else f"no record of {unknown:,}"
         lines.append(
-            f"weights: trained on {len(seen):,} of the {len(splits.held_out):,} images that are held out now; to hold "
-            f"out the same as that run, pass its --seed {run.config.options.seed}, --held-out, --folds and --group-by"
+            f"weights: {run.folder} has {what} of the images that it was trained on, so that some of them may be among "
+            "those that are held out now"
         )
     return lines
 

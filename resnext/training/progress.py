@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from resnext.log import is_quiet
-from resnext.runs.history import EpochRow
+from resnext.recipes.recipe import BestBy
+from resnext.runs.history import EpochRow, metric_in_words
 
 logger = logging.getLogger(__name__)
 
@@ -32,10 +33,14 @@ class TrainingProgress(keras.callbacks.Callback):
         epochs: epochs of the training.
         done: steps already done.
         is_shown: whether anything is shown at all.
+        best_by: metric that chooses the best epoch, shown beside the accuracy.
     """
 
-    def __init__(self, images_per_step: int, steps: int, epochs: int, done: int, is_shown: bool):
+    def __init__(
+        self, images_per_step: int, steps: int, epochs: int, done: int, is_shown: bool, best_by: BestBy = "top1"
+    ):
         super().__init__()
+        self.best_by: BestBy = best_by
         self.images_per_step = images_per_step
         self.steps, self.epochs, self.done, self.first = steps, epochs, done, done
         self.is_shown = is_shown
@@ -63,11 +68,12 @@ class TrainingProgress(keras.callbacks.Callback):
         """Log the row of an epoch."""
         spent = time.perf_counter() - self.began
         left = spent / max(self.done - self.first, 1) * (self.steps * self.epochs - self.done)
+        chosen = "" if self.best_by == "top1" else f"{metric_in_words(row, self.best_by)}  "
         rate = f"{row.images_per_second:.1f} images/s  " if row.images_per_second else ""  # resumed after its last step
         self._log(
             f"epoch {row.epoch}/{self.epochs}  loss {row.train_loss:.4f}  "
             f"train {100 * row.train_accuracy:.2f} %  validation {100 * row.validation_accuracy:.2f} %  "
-            f"{rate}{timedelta(seconds=round(left))} left"
+            f"{chosen}{rate}{timedelta(seconds=round(left))} left"
         )
 
     def close(self) -> None:

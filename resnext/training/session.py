@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,16 +21,17 @@ from resnext.data.splits import Splits, contents_sha256, fingerprint
 from resnext.distributed import Cluster, shutdown
 from resnext.ending import at_any_end
 from resnext.engines.keras_engine import KerasEngine
-from resnext.errors import DataError, RunError
+from resnext.errors import DataError, RunError, counted
 from resnext.inference.evaluate import evaluate_examples
 from resnext.metrics.evaluation import Evaluation
 from resnext.model.classifier import image_classifier, keras_config
 from resnext.model.recompute import recompute
 from resnext.recipes.recipe import training_preprocessing
 from resnext.runs.config import RunConfig
-from resnext.runs.history import EpochRow
+from resnext.runs.history import EpochRow, History
+from resnext.runs.images import ImageRecord
 from resnext.runs.report import draw_report
-from resnext.runs.run import EVENTS, IMAGES, METRICS, RECORDS, WEIGHTS, Run, command_to_resume, images_to_json, is_run
+from resnext.runs.run import EVENTS, IMAGES, METRICS, RECORDS, WEIGHTS, Run, command_to_resume, is_run
 from resnext.training.build import build_network, check_precision, compile_classifier
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoints, other_contents, other_images
@@ -59,10 +62,12 @@ class TrainingResult:
 
     folder: Path
     test: Evaluation  # of the last weights, on the test images
+    chosen_on: bool  # whether these images also chose the best epoch
     best_epoch: int
     best_validation_accuracy: float
     plots: tuple[Path, ...]  # including the report, which shows them
     plots_missing: str | None  # reason why some or all are missing
+    history: History  # the rows of its epochs
 
 
 class Session:
@@ -78,6 +83,7 @@ class Session:
         workers: threads that make batches ahead; None: one per core, at most 8.
         stop: request that is checked after every step.
         cluster: all processes and devices of the training.
+        images: hashes of the images, as far as they are known.
         checkpoint: checkpoint to continue from; None starts from the beginning.
 
     Raises:
@@ -93,6 +99,7 @@ class Session:
         workers: int | None,
         stop: StopRequest,
         cluster: Cluster,
+        images: ImageRecord,
         checkpoint: Checkpoint | None = None,
     ):
         self.folder, self.config, self.splits, self.cluster, self.stop = folder, config, splits, cluster, stop
@@ -102,13 +109,14 @@ class Session:
         self._build_models(None if checkpoint else config.options.weights)  # a checkpoint replaces every variable
         facts = {"config": config.to_json(), "images": fingerprint(splits), "layout": shapes(self.classifier)}
         facts["contents"] = contents_sha256(splits, config.options.seed)
-        self.state = self._restored(checkpoint, facts) if checkpoint else TrainingState()
+        new = TrainingState(history=History(best_by=config.recipe.best_by))
+        self.state = self._restored(checkpoint, facts) if checkpoint else new
         every = config.options.checkpoint_every
         self.saving = Saving(folder, self.plan, self.state, facts, every, cluster)
         metrics = checkpoint.tensors if checkpoint and self.state.is_within_epoch(self.plan) else None
         stopped = partial(stop.stop_requested, cluster.all_max)
         self.recorder = Recorder(self.plan, self.state, self.saving, stopped, metrics)
-        known = Run(folder, config).image_hashes if checkpoint else []
+        self.images, known = images, images.trained
         self.hashes = ImageHashes(splits.train, known if len(known) == len(splits.train) else [])
         preprocessing, share = training_preprocessing(config.recipe), (cluster.rank, cluster.processes)
         self.batches = partial(
@@ -145,7 +153,7 @@ class Session:
             )
         for group in ("model", "optimizer"):
             restore(self.classifier, checkpoint.tensors, group)
-        state = TrainingState.from_facts(then)
+        state = TrainingState.from_facts(then, self.config.recipe.best_by)
         if self.cluster.is_main:
             logger.info(
                 f"resuming after step {state.step} ({state.history.epochs} of {self.plan.epochs} epochs evaluated)"
@@ -155,13 +163,16 @@ class Session:
     def run(self) -> None:
         """Train and evaluate the remaining epochs; however it ends, the run folder keeps everything that was saved."""
         with self._outputs() as (progress, events):
-            while self.state.history.epochs < self.plan.epochs:
+            while not self.state.is_over(self.plan):
                 self.train_epochs(progress)
                 row = self.evaluate_epoch()
                 progress.end_epoch(row)
                 if events:
                     events.end_epoch(row)
             self.saving.finish()
+        history = self.state.history
+        if history.epochs < self.plan.epochs and self.cluster.is_main:
+            logger.info(f"ended by patience: {counted(history.without_better(), 'evaluation')} without a better one")
 
     def train_epochs(self, progress: TrainingProgress) -> None:
         """Take the remaining steps before the next evaluation."""
@@ -215,21 +226,23 @@ class Session:
         """
         history = self.state.history
         files = {METRICS: history.to_csv().encode(), RECORDS: history.to_jsonl().encode(), WEIGHTS["last"]: weights}
-        if history.epochs == self.plan.epochs and self.cluster.processes == 1:
+        if self.state.is_over(self.plan) and self.cluster.processes == 1:
             self.hashes.complete()
         if self.hashes.is_new:
-            files[IMAGES] = images_to_json(self.hashes.saved())
+            record = dataclasses.replace(self.images, trained=tuple(self.hashes.saved()))
+            files[IMAGES] = json.dumps(record.to_json()).encode()
         return files | ({WEIGHTS["best"]: weights} if history.best is row else {})
 
     def result(self) -> TrainingResult:
         """Evaluate the last weights on the test images, and draw the report."""
         load_weights(self.network, Run(self.folder, self.config).weights("last"))  # averaged, if the recipe averages
         test, history = self.evaluate(self.splits.test), self.state.history
+        same = self.splits.validation is self.splits.test
         plots, missing = (), None
         if self.cluster.is_main:
-            plots, missing = draw_report(self.folder, self.config, history, test, self.splits.test)
+            plots, missing = draw_report(self.folder, self.config, history, test, self.splits.test, same)
         best = history.best
-        return TrainingResult(self.folder, test, best.epoch, best.validation_accuracy, plots, missing)
+        return TrainingResult(self.folder, test, same, best.epoch, best.validation_accuracy, plots, missing, history)
 
     @contextlib.contextmanager
     def _outputs(self) -> Iterator[tuple[TrainingProgress, TensorBoard | None]]:
@@ -239,10 +252,11 @@ class Session:
             logger.info(line)
         events = TensorBoard(self.folder / EVENTS) if is_main and self.config.options.tensorboard else None
         is_new = is_main and not is_run(self.folder)
-        run = Run.create(self.folder, self.config, self.splits.held_out) if is_new else None
+        run = Run.create(self.folder, self.config, self.splits.held_out, self.images) if is_new else None
         self.stop.outcome = self._outcome
         with at_any_end(partial(self._discard_unsaved, run)):
-            progress = TrainingProgress(plan.images, plan.steps, plan.epochs, self.state.step, is_main)
+            by = self.config.recipe.best_by
+            progress = TrainingProgress(plan.images, plan.steps, plan.epochs, self.state.step, is_main, by)
             try:
                 yield progress, events
             finally:
@@ -273,9 +287,9 @@ class Session:
             return corrected_statistics(self.classifier, self.state.step) if unfit else contextlib.nullcontext()
 
         def images():
-            for images, _ in self.batches():
+            for batch in self.batches():
                 self.check_stop()
-                yield self.cluster.shard(images)
+                yield self.cluster.shard(batch[0])
 
         return averaged_weights(self.classifier, images(), min(self.plan.steps, STATISTICS_FROM))
 
@@ -287,6 +301,7 @@ def train_session(
     workers: int | None,
     stop: StopRequest,
     cluster: Cluster,
+    images: ImageRecord,
     checkpoint: Checkpoint | None = None,
 ) -> TrainingResult:
     """Build a session, from a checkpoint if there is one, and train to the end; the arguments are `Session`'s."""
@@ -294,7 +309,7 @@ def train_session(
     keras.utils.set_random_seed(config.options.seed)
     with keras_config(config.options.dtype, "channels_last"), cluster.scope():
         try:
-            session = Session(folder, config, splits, workers, stop, cluster, checkpoint)
+            session = Session(folder, config, splits, workers, stop, cluster, images, checkpoint)
             session.run()
             result = session.result()
         except Exception as error:
@@ -311,4 +326,5 @@ def _plan(config: RunConfig, splits: Splits) -> Plan:
     steps = steps_per_epoch(train, recipe)
     images = images_per_step(train, recipe) // recipe.accumulate
     names = partial(images_of_batch, train, recipe, config.options.seed)
-    return Plan(recipe.epochs, steps, images, recipe.evaluate_every, learning_rates(recipe, steps), names)
+    rates, every = learning_rates(recipe, steps), recipe.evaluate_every
+    return Plan(recipe.epochs, steps, images, every, recipe.patience, rates, names)

@@ -11,7 +11,8 @@ import numpy as np
 
 from resnext.errors import TrainingDiverged
 from resnext.metrics.evaluation import Evaluation
-from resnext.runs.history import EpochRow, History
+from resnext.recipes.recipe import BestBy
+from resnext.runs.history import ROW_METRICS, EpochRow, History
 
 NAMED = 16  # images of a bad step that are named
 
@@ -25,6 +26,7 @@ class Plan:
         steps: steps in an epoch.
         images: images in a step.
         evaluate_every: epochs between two evaluations.
+        patience: evaluations without a better one after which it ends; None: never early.
         rate: function from a number of steps to the learning rate.
         names_of: function from the number of a step, counted from 0, to the names of its images.
     """
@@ -33,6 +35,7 @@ class Plan:
     steps: int
     images: int
     evaluate_every: int
+    patience: int | None
     rate: Callable[[int], Any]
     names_of: Callable[[int], list[str]]
 
@@ -55,6 +58,10 @@ class TrainingState:
     def steps_left(self, plan: Plan) -> int:
         """Return the number of steps before the next evaluation."""
         return self.next_evaluated(plan) * plan.steps - self.step
+
+    def is_over(self, plan: Plan) -> bool:
+        """Return whether all epochs are done, or too many evaluations in a row were not better."""
+        return self.history.is_over(plan.epochs, plan.patience)
 
     def is_within_epoch(self, plan: Plan) -> bool:
         """Return whether some steps have been taken since the last evaluation and some are left."""
@@ -97,6 +104,7 @@ class TrainingState:
             images_per_second=(self.step - self.first) * plan.images / trained,
             temperature=evaluation.temperature,
             weights_sha256=weights_sha256,
+            **{f"validation_{name}": evaluation.metrics().get(name) for name in ROW_METRICS},
         )
         self.history = self.history.with_row(row)
         return row
@@ -126,7 +134,7 @@ class TrainingState:
         return {**facts, "spent": self.seconds()}
 
     @classmethod
-    def from_facts(cls, facts: Mapping[str, Any]) -> TrainingState:
-        """Return the state that `to_facts` described."""
-        history = History(EpochRow.from_json(row) for row in facts["rows"])
+    def from_facts(cls, facts: Mapping[str, Any], best_by: BestBy) -> TrainingState:
+        """Return the state that `to_facts` described, of a training whose best epoch is that by a metric."""
+        history = History((EpochRow.from_json(row) for row in facts["rows"]), best_by)
         return cls(facts["step"], history, facts["logs"], facts["spent"], time.monotonic(), facts["step"])

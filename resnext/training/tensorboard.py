@@ -12,6 +12,7 @@ TAGS = {
     "validation_loss": "loss/validation",
     "train_accuracy": "accuracy/train",
     "validation_accuracy": "accuracy/validation",
+    "validation_macro_f1": "macro_f1/validation",
     "learning_rate": "learning_rate",
     "images_per_second": "images_per_second",
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -16,7 +16,9 @@ from resnext.backend import choose_device, installed_versions, usable_cores
 from resnext.data.builtin import BUILTIN
 from resnext.data.check import check_images, drop_unreadable
 from resnext.data.class_folders import alike
+from resnext.data.copies import sha256_of_images
 from resnext.data.examples import median_side, sample_sizes
+from resnext.data.seen import Seen
 from resnext.data.source import DataSource, open_data
 from resnext.distributed import Cluster, initialize, is_main, launched
 from resnext.errors import ArgumentError, DataError, RunError
@@ -28,13 +30,14 @@ from resnext.recipes.complete import CompleteRecipe, complete
 from resnext.recipes.names import NAMES, default_recipe, get_entry, get_recipe
 from resnext.recipes.recipe import Recipe, evaluation_preprocessing
 from resnext.runs.config import RunConfig, TrainingOptions, changes, network_name
+from resnext.runs.images import ImageRecord
 from resnext.runs.lock import check_idle, lock
 from resnext.runs.run import CONFIG, Run, check_unused, command_to_resume, run_of_weights
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoint_name, other_images, read_checkpoint, read_newest
 from resnext.training.defaults import choose_weights, default_folder, from_scratch, network_of_weights
 from resnext.training.keywords import TrainingKeywords
-from resnext.training.notes import about_few, about_labels, about_shapes, about_start, about_weights
+from resnext.training.notes import about_few, about_imbalance, about_labels, about_shapes, about_start, about_weights
 from resnext.training.signals import stop_on_signals
 from resnext.variants.choose import Choice, choose_network
 from resnext.variants.names import as_variant
@@ -98,7 +101,8 @@ def train(
     options = dataclasses.replace(options, weights=start)
     source = open_data(data, options.follow_links)
     with stop_on_signals() as stop, watch_files(stop.fail), contextlib.ExitStack() as locked:
-        splits = source.splits(options.draw)
+        run = run_of_weights(start)
+        splits = source.splits(options.draw, run.seen if run else None)
         sizes = sample_sizes(splits.train)
         network = network or choose_network(len(splits.train), median_side(sizes), recipe.image_size)
         network = network._replace(variant=options.shaped(network.variant))
@@ -108,19 +112,18 @@ def train(
         locked.enter_context(_lock(folder))
         splits = _check_splits(splits, recipe, options.skip_bad)
         recipe = _complete(recipe, splits, network.image_size, start)
+        _check_best_by(recipe, splits)
         _log(logging.INFO, *network.reason)
-        if run := run_of_weights(start):
-            _log(logging.WARNING, *about_weights(run, recipe, source, splits))
+        if run:
+            _log(logging.WARNING, *about_weights(run, recipe))
             _log(logging.INFO, *about_start(run, recipe))
-        _log(logging.WARNING, *about_shapes(sizes, recipe.fit))
-        _log(logging.INFO, *about_labels(source, splits))
-        _log(logging.WARNING, *about_few(splits, wanted is not None), *source.left_out(), *alike(splits.train.classes))
+        _log_data(source, splits, recipe, sizes, wanted is not None)
         cluster = initialize()
         from resnext.training.session import train_session
 
         versions, images = _machine(cluster), evaluation_preprocessing(recipe)
         config = RunConfig(network.variant, splits.train.classes, images, recipe, source.name, options, versions)
-        return train_session(folder, config, splits, workers, stop, cluster)
+        return train_session(folder, config, splits, workers, stop, cluster, _image_record(splits, run))
 
 
 def resume(
@@ -171,7 +174,10 @@ def resume(
         checkpoint = read_newest(folder / CHECKPOINTS) if is_main() else None
         if checkpoint:
             _check_same(folder, config, checkpoint.facts)
-        splits = _check_splits(source.splits(config.options.draw), config.recipe, config.options.skip_bad)
+        images, draw = run.images, config.options.draw
+        seen = Seen(str(folder), trained=frozenset(images.before)) if images.before else None
+        splits = source.splits(draw, seen, run.held_out)
+        splits = _check_splits(splits, config.recipe, config.options.skip_bad)
         if splits.train.classes != config.classes or [*splits.held_out] != run.held_out:
             raise DataError(other_images(str(source)))
         cluster = initialize()
@@ -185,7 +191,7 @@ def resume(
             then, now = _different(config.versions, versions), _different(versions, config.versions)
             differs = "results agree to about 1e-6, not bit for bit"
             _log(logging.WARNING, f"{folder}: was trained with {then} and resumes with {now}: {differs}")
-        return train_session(folder, config, splits, workers, stop, cluster, checkpoint)
+        return train_session(folder, config, splits, workers, stop, cluster, images, checkpoint)
 
 
 def _chosen(
@@ -224,6 +230,23 @@ def _own_network(recipe: Recipe, name: str) -> Choice:
 def _complete(recipe: Recipe, splits: Splits, image_size: int, start: str | None) -> CompleteRecipe:
     images, evaluated = len(splits.train), len(splits.validation)
     return complete(recipe, images=images, evaluated=evaluated, image_size=image_size, pretrained=start is not None)
+
+
+def _log_data(
+    source: DataSource, splits: Splits, recipe: Recipe, sizes: Sequence[tuple[int, int]], is_tuning: bool
+) -> None:
+    """Log what is read as labels and classes, how images are held out, and what the user should know about them."""
+    _log(logging.WARNING, *about_shapes(sizes, recipe.fit))
+    _log(logging.INFO, *about_labels(source, splits), *splits.notes)
+    _log(logging.WARNING, *about_imbalance(splits, recipe), *about_few(splits, is_tuning))
+    _log(logging.WARNING, *source.left_out(), *alike(splits.train.classes))
+
+
+def _image_record(splits: Splits, run: Run | None) -> ImageRecord:
+    """Return the hashes of the images that a new run is evaluated on, and of those that its weights were trained on."""
+    validation = tuple(sha256_of_images(splits.validation.images))
+    test = () if splits.test is splits.validation else tuple(sha256_of_images(splits.test.images))
+    return ImageRecord((), validation, test, tuple(sorted(run.seen.trained)) if run else ())
 
 
 def _new_folder(source: DataSource, variant: Variant, options: TrainingOptions) -> Path:
@@ -313,6 +336,16 @@ def _check_recipe(variant: Variant, recipe: Recipe, weights: str | None) -> None
         )
     if recipe.zero_gamma and variant.shortcut == "none":
         raise ArgumentError("`zero_gamma` must be False without shortcuts: every block would start, and stay, at zero")
+
+
+def _check_best_by(recipe: Recipe, splits: Splits) -> None:
+    """Raise DataError if the metric of the best epoch does not exist for these images."""
+    classes, shown = splits.train.classes, len({*splits.validation.labels.tolist()})
+    if recipe.best_by == "auc" and not len(classes) == shown == 2:
+        raise DataError(
+            f"--best-by auc needs two classes that both have images to evaluate on; here are {len(classes):,} classes, "
+            f"{shown:,} of them with images. Pass another metric, such as macro_f1"
+        )
 
 
 def _check_same(folder: Path, config: RunConfig, facts: dict) -> None:

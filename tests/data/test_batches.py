@@ -276,3 +276,35 @@ def test_an_iterator_in_use_does_not_hold_up_the_exit():
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
     assert (run.returncode, run.stdout, run.stderr) == (0, "done\n", "")
+
+
+# Imbalance
+
+
+def test_weights_of_the_images_are_those_of_their_classes():
+    labels = np.repeat([0, 1], [15, 5]).astype(np.int32)
+    examples = Examples(np.zeros((20, 8, 8, 3), np.uint8), labels, ("a", "b"))
+    images, targets, weights = next(batches_of(examples, 20, class_weights=1.0, label_smoothing=0.1))
+    assert images.shape[0] == len(weights) == 20
+    np.testing.assert_allclose(weights, np.where(targets.argmax(axis=1) == 0, 2 / 3, 2), rtol=1e-6)
+    (_, shares, mixed) = next(batches_of(examples, 20, class_weights=1.0, mixup=1.0))
+    np.testing.assert_allclose(mixed, shares @ np.array([2 / 3, 2], np.float32), rtol=1e-5)
+    parts = list(islice(batches_of(examples, 20, class_weights=1.0, accumulate=2), 2))
+    assert [len(part) for part in parts[0]] == [10, 10, 10]
+    assert weights.dtype == np.float32
+    assert len(next(batches_of(examples, 20))) == 2
+
+
+def test_balanced_batches_go_on_in_the_middle_and_name_their_images():
+    labels = np.repeat([0, 1], [15, 5]).astype(np.int32)
+    examples = Examples(numbered(20).images, labels, ("a", "b"))
+    whole = list(islice(batches_of(examples, 4, sampling="balanced", flip=True), 10))
+    shares = np.mean([targets.mean(axis=0) for _, targets in whole], axis=0)
+    np.testing.assert_allclose(shares, [0.5, 0.5])
+    resumed = training_batches(examples, recipe(4, sampling="balanced", flip=True), EIGHT, 0, 0, start=7)
+    for (images, targets), (again, same) in zip(whole[7:], islice(resumed, 3), strict=True):
+        assert (images == again).all()
+        assert (targets == same).all()
+    for number in (0, 6):
+        named = [int(name.split()[1]) for name in images_of_batch(examples, recipe(4, sampling="balanced"), 0, number)]
+        assert named == [int(image[0, 0, 0]) for image in whole[number][0]]

@@ -154,7 +154,7 @@ def test_shape_counts_as_well_as_pixels(tmp_path):
     for name, size in (("a", (4, 6)), ("b", (6, 4))):
         (tmp_path / name).mkdir()
         for i in range(2):
-            Image.new("RGB", size).save(tmp_path / name / f"{i}.png")
+            Image.new("RGB", size).save(tmp_path / name / f"{i}.png", compress_level=i)
     report = check_data(tmp_path)
     assert report.contradictions == ()
     assert len(report.in_train_too) == 2

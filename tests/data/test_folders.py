@@ -24,11 +24,11 @@ def counted(data) -> int:
      ("a.ppm", "PPM"), ("a.dib", "BMP")],
 )  # fmt: skip
 def test_every_common_suffix_is_read(name, form, tmp_path):
-    image = photo().convert("L") if name.endswith("pgm") else photo()
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        for i in range(2):
-            image.save(tmp_path / folder / f"{i}{name}", format=form)
+    for seed in (3, 2, 1, 0):
+        image = photo(seed=seed).convert("L" if name.endswith("pgm") else "RGB")
+        file = tmp_path / "ab"[seed // 2] / f"{seed % 2}{name}"
+        file.parent.mkdir(exist_ok=True)
+        image.save(file, format=form)
     assert counted(tmp_path) == 4
     read = read_image(tmp_path / "a" / f"0{name}")
     assert np.abs(read.astype(int) - np.asarray(image.convert("RGB"), int)).mean() < 12

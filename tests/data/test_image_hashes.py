@@ -55,4 +55,6 @@ def test_an_image_that_was_replaced_is_named(tmp_path):
 
 def test_a_run_has_the_hashes_of_its_images(trained, colours):
     files = sorted((colours / "train").rglob("*.png"))
-    assert Run.open(trained[0]).image_hashes == [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    assert list(Run.open(trained[0]).images.trained) == [
+        hashlib.sha256(file.read_bytes()).hexdigest() for file in files
+    ]

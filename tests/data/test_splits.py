@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from resnext.data.holdout import Holdout, groups_of, held_out_mask
 from resnext.data.source import open_data
-from resnext.data.splits import Holdout, groups_of, held_out_mask
 from resnext.errors import ArgumentError, DataError
 from support.photos import flat, load_splits, make, names, picture
 

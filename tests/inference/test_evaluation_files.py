@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -55,6 +56,34 @@ def test_results_as_json_csv_and_a_page(trained, colours, tmp_path):
     )
 
 
+def test_numbers_say_what_the_network_has_seen(trained, colours, tmp_path):
+    """The images that chose the epoch, and those that it was trained on, under whatever name."""
+    folder, printed = trained
+    remark = "these images also chose the epoch, so the numbers are a little too good"
+    assert "(epoch " in printed.stdout
+    assert "on the same images, which chose this epoch, so it is a little too good; saved in" in printed.stdout
+    assert "always answering 'blue', the largest class, would score 33.33 %" in printed.stdout
+    assert "which chose this epoch" in (folder / "report.html").read_text()
+    process = resnext("evaluate", folder, colours, "--out", tmp_path / "out")
+    assert process.stdout.splitlines()[-1] == remark
+    assert "always the largest 33.33 % (blue)" in process.stdout
+    assert "These images also chose the epoch" in (tmp_path / "out" / "index.html").read_text()
+    document = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert (document["chosen_on"], document["trained_on"]) == (True, 0)
+    assert document["baseline"] == {"class": "blue", "top1": pytest.approx(1 / 3)}
+    last = json.loads(resnext("evaluate", folder, colours, "--weights", "last", "--format", "json").stdout)
+    assert (last["chosen_on"], last["trained_on"]) == (False, 0)
+    for name, count in (("blue", 8), ("red", 1)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i, file in enumerate(sorted((colours / "train" / name).iterdir())[:count]):
+            shutil.copy(file, tmp_path / "photos" / name / f"copy {i}.png")
+    known = resnext("evaluate", folder, tmp_path / "photos").stdout.splitlines()
+    assert known[-2:] == [
+        "it was trained on all of these 9 images, so the numbers are too good",
+        "imbalance: 8 images of 'blue', 1 of 'red', 8.0 times fewer",
+    ]
+
+
 def test_published_numbers_stand_beside_ours(weights):
     """Where the images are seen as they were for the published numbers."""
     model = Model.open(str(weights))
@@ -66,7 +95,7 @@ def test_published_numbers_stand_beside_ours(weights):
 
     def shown(evaluation, **options):
         views = EvaluationOptions(**options).views(model.preprocessing)
-        return published(model, Evaluated(evaluation, Examples([], labels, model.classes), views, "keras"))
+        return published(model, Evaluated(evaluation, Examples([], labels, model.classes), views, "keras", None))
 
     assert shown(evaluation) == {"top1": 71.5, "top5": 91.25}
     assert shown(evaluation, size=(64,), interpolation="bilinear") == {"top1": 70.0, "top5": 90.0}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from resnext.metrics.evaluation import Evaluation
+from resnext.metrics.remarks import always, imbalance
 from support.evaluations import evaluation, some_evaluation
 
 pytestmark = pytest.mark.once
@@ -19,6 +20,8 @@ def test_metrics_are_scikit_learns():
             "top1": metrics.accuracy_score(given.labels, predicted),
             "top5": metrics.top_k_accuracy_score(given.labels, probabilities, k=5, labels=range(7)),
             "macro_f1": f1,
+            "macro_precision": metrics.precision_score(given.labels, predicted, average="macro", zero_division=0),
+            "macro_recall": metrics.recall_score(given.labels, predicted, average="macro", zero_division=0),
             "balanced_accuracy": metrics.recall_score(given.labels, predicted, average="macro", labels=range(6)),
             "log_loss": metrics.log_loss(given.labels, probabilities, labels=range(7)),
             "ece": given.metrics()["ece"],
@@ -29,6 +32,34 @@ def test_metrics_are_scikit_learns():
     rows = [(row.precision, row.recall, row.f1, row.images) for row in given.class_metrics()]
     np.testing.assert_allclose(rows, np.transpose(expected), atol=1e-12)
     assert (given.confusion == metrics.confusion_matrix(given.labels, predicted, labels=range(7))).all()
+
+
+@pytest.mark.parametrize("sharpness", [1.0, 40.0])
+def test_area_under_the_curve_is_scikit_learns(sharpness):
+    """Also where float32's probabilities are all 0 or 1; losses below 1e-45 are equal."""
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 300).astype(np.int32)
+    odds = sharpness * (rng.normal(size=300) + labels)
+    rows = -np.logaddexp(0, np.stack([odds, -odds], axis=1))
+    given = Evaluation.of(("a", "b"), labels, [rows.astype(np.float32)])
+    assert given.auc == given.metrics()["auc"] == pytest.approx(metrics.roc_auc_score(labels, odds), abs=1e-3)
+    low, high = given.intervals(resamples=200)["auc"]
+    assert low < given.auc < high
+    one_class = Evaluation.of(("a", "b"), np.zeros(4, np.int32), [rows[:4]])
+    assert one_class.auc is None
+    assert "auc" not in one_class.metrics()
+    lone = Evaluation.of(("a", "b"), (np.arange(5) == 0).astype(np.int32), [rows[:5].astype(np.float32)])
+    assert len(lone.intervals(resamples=100)) == len(lone.metrics())
+
+
+def test_what_the_largest_class_is_worth():
+    labels = np.array([1, 1, 1, 0], np.int32)
+    given = Evaluation.of(("a", "b"), labels, [np.log(np.full((4, 2), 0.5))])
+    assert given.baseline == ("b", 0.75)
+    assert always(given) == "always answering 'b', the largest class, would score 75.00 %"
+    assert imbalance(("a", "b"), labels) == "imbalance: 3 images of 'b', 1 of 'a', 3.0 times fewer"
+    assert imbalance(("a", "b", "c"), np.array([0, 1, 1])) is None
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say():

@@ -42,7 +42,8 @@ SETTINGS = [
     "--warmup-epochs", "--warmup-start", "--optimizer", "--momentum", "--nesterov", "--weight-decay", "--decay-all",
     "--accumulate", "--clip-norm", "--ema", "--drop-path", "--zero-gamma", "--loss", "--label-smoothing", "--mixup",
     "--cutmix", "--crop", "--crop-area", "--pad", "--flip", "--color-jitter", "--lighting", "--rand-augment",
-    "--trivial-augment", "--erasing", "--repeats", "--freeze", "--layer-decay",
+    "--trivial-augment", "--erasing", "--repeats", "--focal", "--class-weights", "--sampling", "--freeze",
+    "--layer-decay", "--best-by", "--patience",
 ]  # fmt: skip
 COMMANDS = {
     "list": ["PATTERN", "--weights"],

@@ -21,7 +21,7 @@ from resnext.cli.interrupts import GRACE
 from resnext.images.watchdog import NAMED_AFTER
 from resnext.recipes.names import get_recipe
 from resnext.runs.history import EpochRow, History
-from resnext.runs.run import LOCK, REPORT
+from resnext.runs.run import LOCK, REPORT, Run
 from resnext.training.checkpoints import FOLDER, STATE, checkpoints, read_checkpoint, read_newest
 from resnext.training.recorder import Recorder
 from resnext.training.session import Session
@@ -31,7 +31,8 @@ from support.resumed import ARGUMENTS, SAME, STEP, completed, ours
 
 EVALUATED = "resnext.engines.keras_engine:KerasEngine.arrays"
 
-AVERAGED = (*ARGUMENTS, "--ema", 0.9, "--accumulate", 2)  # a step is two batches, and there is an average as well
+# A step is two batches, there is an average as well, and the loss is weighed.
+AVERAGED = (*ARGUMENTS, "--ema", 0.9, "--accumulate", 2, "--class-weights", 0.5)
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 
 
@@ -68,6 +69,24 @@ def test_ten_kills_change_nothing(photos, averaged, tmp_path):
     kept = {path.name for path in checkpoints(tmp_path / "run" / FOLDER)}
     assert f"step-{8 * best['epoch']:09}-{best['epoch']:04}" in kept
     assert len(kept) <= 3
+
+
+@pytest.mark.once
+def test_a_training_that_patience_ends_is_the_same_after_a_stop(photos, tmp_path):
+    patient = (*ARGUMENTS, "--epochs", 9, "--learning-rate", 1e-9, "--sampling", "balanced", "--best-by", "macro_f1",
+               "--patience", 2)  # fmt: skip
+    whole, run = completed(photos, patient, tmp_path / "whole"), tmp_path / "run"
+    assert faulty(STEP, 6, "SIGTERM", "train", photos, *patient, "--out", run).returncode == 143
+    process = resnext("train", "--resume", run)
+    assert "\nended by patience: 2 evaluations without a better one\n" in process.stderr
+    assert re.search(
+        r"^best validation macro F1 [\d.]+ % \(epoch \d\), on the same images, which", process.stdout, re.M
+    )
+    assert_same(run, whole)
+    history = Run.open(run).history
+    assert history.epochs == history.best.epoch + 2 < 9
+    progress = f"finished, {history.epochs} of 9 epochs, by patience"
+    assert f"{progress}; best validation macro F1" in resnext("train", "--resume", run).stdout
 
 
 @pytest.mark.soak

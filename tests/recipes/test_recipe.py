@@ -67,6 +67,11 @@ def test_sizes_and_colours_follow_the_recipe():
         ("loss", "mse", "one of cross-entropy, binary"),
         ("crop", "random", "one of centre, sized, resized"),
         ("interpolation", "nearest", "one of bilinear, bicubic"),
+        ("focal", -1.0, "finite and at least 0"),
+        ("class_weights", 1.5, "from 0 to 1"),
+        ("sampling", "weighted", "one of uniform, balanced"),
+        ("best_by", "f1", "one of top1, macro_f1, balanced_accuracy, log_loss, auc"),
+        ("patience", 0, "a whole number, at least 1"),
     ],
 )
 def test_recipe_refuses_what_it_cannot_do(field, value, allowed):
@@ -99,3 +104,15 @@ def test_schedules_refuse_what_belongs_to_the_other():
         dataclasses.replace(PLAIN, steps=((0.5, 0.1),))
     with pytest.raises(ValueError, match=r"^`warmup_epochs` belong to the schedule 'cosine'. Received: 2$"):
         dataclasses.replace(get_recipe("paper-cifar"), warmup_epochs=2)
+
+
+@pytest.mark.once
+def test_an_imbalance_is_made_up_for_once():
+    with pytest.raises(
+        ValueError, match=r"`class_weights` and `sampling` 'balanced' both .* Pass one of them. Received"
+    ):
+        dataclasses.replace(PLAIN, class_weights=1.0, sampling="balanced")
+    with pytest.raises(
+        ValueError, match=r"`sampling` 'balanced' draws images several times already. Leave `repeats` out"
+    ):
+        dataclasses.replace(PLAIN, repeats=2, sampling="balanced")

@@ -39,10 +39,10 @@ def test_thousands_of_classes_take_memory_by_the_images(tmp_path):
         mock.patch("resnext.runs.report.write_report") as write,
         mock.patch.multiple(plots, draw_learning_curves=mock.DEFAULT, draw_worst_mistakes=mock.DEFAULT),
     ):
-        _, missing = draw_report(tmp_path, config, History(), given, None)
+        _, missing = draw_report(tmp_path, config, History(), given, None, False)
     assert missing == "no confusion matrix of more than 1,000 classes"
     assert write.call_args.args[-1] == missing
-    assert set(write.call_args.args[4]) == {"Learning curves", "Accuracy of each class", "Worst mistakes"}
+    assert set(write.call_args.args[5]) == {"Learning curves", "Accuracy of each class", "Worst mistakes"}
     assert tracemalloc.get_traced_memory()[1] < 15e6
     tracemalloc.stop()
 

@@ -39,7 +39,8 @@ def test_run_folder_holds_everything(trained):
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == list("123456")
     assert list(rows[0]) == ["epoch", "learning_rate", "train_loss", "train_accuracy", "validation_loss",
-                             "validation_accuracy", "temperature"]  # fmt: skip
+                             "validation_accuracy", "temperature", "validation_macro_f1", "validation_macro_precision",
+                             "validation_macro_recall", "validation_balanced_accuracy"]  # fmt: skip
     for picture in ("learning-curves.png", "confusion-matrix.png"):
         with Image.open(folder / picture) as image:
             assert min(image.size) > 300

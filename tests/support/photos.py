@@ -4,16 +4,17 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from resnext.data.holdout import Holdout
 from resnext.data.source import open_data
-from resnext.data.splits import Holdout
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
 
 
 def write_photos(folder: Path, classes: dict[str, tuple[int, int, int]], images: int, size: int = 24) -> Path:
     """A folder for each class with noisy images of its colour: easy to learn in a few steps."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(images)  # so that parts of different size have different images
     for name, colour in classes.items():
         (folder / name).mkdir(parents=True)
         for i in range(images):
@@ -35,10 +36,10 @@ def load_held_out(data, held_out, classes):
 
 
 def make(root, *paths):
-    """Tiny images at the given paths below `root`."""
+    """Tiny images at the given paths below `root`, of equal pixels and different bytes."""
     for path in paths:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (8, 8)).save(root / path, format="PNG")
+        Image.new("RGB", (8, 8)).save(root / path, format="PNG", pnginfo=named(path))
     return root
 
 
@@ -52,8 +53,16 @@ def photo(size=(40, 30), seed=0) -> Image.Image:
 
 
 def picture(path: Path, value: int = 0) -> None:
+    """An image of one colour, whose bytes (of a PNG) differ from those of equal images at other paths."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (12, 12), (value % 256, 90, 200)).save(path)
+    Image.new("RGB", (12, 12), (value % 256, 90, 200)).save(path, pnginfo=named(f"{path.parent.name}/{path.name}"))
+
+
+def named(name: str) -> PngInfo:
+    """A text in a PNG, so that its bytes are not those of another."""
+    info = PngInfo()
+    info.add_text("name", ascii(name))
+    return info
 
 
 def flat(folder: Path, count: int = 12) -> Path:

@@ -12,7 +12,7 @@ from resnext import save_weights, train
 from resnext.backend import choose_device, describe_device
 from resnext.data.examples import median_aspect, median_side, sample_sizes
 from resnext.data.source import open_data
-from resnext.errors import ArgumentError, WeightsError
+from resnext.errors import ArgumentError, DataError, WeightsError
 from resnext.images.preprocessing import Preprocessing
 from resnext.model.classifier import image_network
 from resnext.model.network import ResNeXt
@@ -133,12 +133,12 @@ def test_the_shortest_command_is_a_whole_one(tmp_path, monkeypatch):
         "chosen: resnext14_8x4d at 64 pixels, for fewer than 2,000 training images of 24 pixels (median shorter side)"
     )
     assert lines[1:3] == [f"labels: the folders in {photos}", "classes: blue, green, red"]
-    assert lines[3] == "resnext: few images: 6 to evaluate on, so one of them is 16.7 points of accuracy"
-    assert re.fullmatch(rf"device: {backend} on the CPU, \d+ cores, [\d.]+ GB", lines[4])
-    assert lines[5] == "data: 30 images of 3 classes to train on, 6 to evaluate on"
-    assert lines[6] == "network: resnext14_8x4d at 64 pixels, 3,942,211 parameters, float32"
-    assert lines[7].startswith("recipe photos: epochs 1, batch_size 8, learning_rate 0.0125, ")
-    assert lines[8] == (
+    assert lines[4] == "resnext: few images: 6 to evaluate on, so one of them is 16.7 points of accuracy"
+    assert re.fullmatch(rf"device: {backend} on the CPU, \d+ cores, [\d.]+ GB", lines[5])
+    assert lines[6] == "data: 30 images of 3 classes to train on, 6 to evaluate on"
+    assert lines[7] == "network: resnext14_8x4d at 64 pixels, 3,942,211 parameters, float32"
+    assert lines[8].startswith("recipe photos: epochs 1, batch_size 8, learning_rate 0.0125, ")
+    assert lines[9] == (
         "steps: 3 of 8 images each, 3 in each epoch; each epoch leaves out 6 images, different ones each time"
     )
     run = Run.open("runs/my photos.v2-resnext14_8x4d-1")
@@ -192,3 +192,26 @@ def test_the_device_is_chosen(monkeypatch):
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "-1"
     monkeypatch.setattr("resnext.backend.NVIDIA_DRIVER", Path(__file__))
     assert describe_device().endswith("; this machine has an NVIDIA GPU, which tensorflow does not use")
+
+
+@pytest.mark.once
+def test_an_imbalance_is_named_and_a_metric_that_does_not_exist_is_refused(tmp_path, monkeypatch, caplog):
+    for name, count in (("cat", 40), ("dog", 8)):
+        write_photos(tmp_path / "photos", {name: COLOURS["red"]}, count)
+    monkeypatch.setattr("resnext.training.session.train_session", lambda folder, config, *rest: config)
+    line = (
+        "imbalance: 34 images of 'cat', 7 of 'dog', 4.9 times fewer, to train on; --class-weights 1 weighs them equally"
+    )
+    with caplog.at_level("INFO"):
+        train(tmp_path / "photos", out=tmp_path / "a")
+        assert any(message.startswith(line) for message in caplog.messages)
+        largest = "always answering 'cat', the largest class, would be right for 85.71 % of the images to evaluate on"
+        assert largest in caplog.messages
+        caplog.clear()
+        assert train(tmp_path / "photos", out=tmp_path / "b", class_weights=1.0, best_by="auc").recipe.best_by == "auc"
+        assert not any(message.startswith("imbalance") for message in caplog.messages)
+    write_photos(tmp_path / "photos", {"owl": COLOURS["blue"]}, 8)
+    with pytest.raises(
+        DataError, match=r"--best-by auc needs two classes .*; here are 3 classes, 3 of them with images"
+    ):
+        train(tmp_path / "photos", out=tmp_path / "c", best_by="auc")

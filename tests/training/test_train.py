@@ -31,7 +31,7 @@ def test_train_learns_and_says_so(trained):
     folder, process = trained
     accuracy = float(re.search(r"test top-1 ([\d.]+) % of 12 images", process.stdout)[1])
     assert accuracy > 60  # of three colours that differ more than their noise
-    assert re.search(r"best validation top-1 [\d.]+ % \(epoch \d\), saved in", process.stdout)
+    assert re.search(r"best validation top-1 [\d.]+ % \(epoch \d\), on the same images, .*; saved in", process.stdout)
     assert f"plot: {folder / 'confusion-matrix.png'}" in process.stdout
     assert len(re.findall(r"epoch \d/6  loss .* images/s", process.stderr)) == 6
 
@@ -382,9 +382,10 @@ def test_whole_images_are_kept_by_the_run_and_whatever_reads_it(tmp_path):
     assert abs(left["left"] - right["left"]) > 1e-3  # a crop of the centre sees the same in both
     assert re.search(r"images +24 pixels, resized to 24, squash\n", resnext("info", run.folder).stdout)
     tuned = resnext("train", tmp_path / "wide", "--weights", run.folder, "--epochs", 1, "--seed", 1, "--out",
-                    tmp_path / "tuned")  # fmt: skip
+                    tmp_path / "tuned", "--fit", "crop")  # fmt: skip
     assert "weights: trained with --fit squash, but this run uses --fit crop\n" in tuned.stderr
-    assert re.search(r"weights: trained on [1-4] of the 4 images that are held out now; to hold out", tuned.stderr)
+    assert f"held out: 4 images that {run.folder} held out, which are all that it has not seen\n" in tuned.stderr
+    assert Run.open(tmp_path / "tuned").held_out == run.held_out
 
 
 @pytest.mark.once

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from resnext import check_data, evaluate
+from resnext.data.holdout import Holdout
 from resnext.data.source import open_data
-from resnext.data.splits import Holdout
 from resnext.errors import ArgumentError, DataError
 from support.command import refusal, resnext
 from support.photos import flat
