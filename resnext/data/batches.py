@@ -16,8 +16,9 @@ from resnext.data.balance import BalancedOrder, class_weights
 from resnext.data.examples import Examples
 from resnext.data.image_hashes import ImageHashes
 from resnext.errors import printable
-from resnext.images.colours import color_jitter, lighting
-from resnext.images.crops import flip, pad_and_crop, random_resized_box, random_sized_box
+from resnext.images.blurring import random_blur
+from resnext.images.colours import color_jitter, lighting, random_greyscale, shift_hue
+from resnext.images.crops import flip, pad_and_crop, random_resized_box, random_sized_box, rotate, vertical_flip
 from resnext.images.erasing import random_erase
 from resnext.images.mixing import cutmix, mixup
 from resnext.images.policies import rand_augment, trivial_augment
@@ -191,7 +192,10 @@ class Sampler:
 
 
 # The fields of a recipe that change single images, in the order in which they are applied.
-AUGMENTATIONS = ("flip", "pad", "color_jitter", "lighting", "rand_augment", "trivial_augment", "erasing")
+AUGMENTATIONS = (
+    "flip", "vertical_flip", "rotate", "pad", "color_jitter", "hue", "lighting", "greyscale", "blur", "rand_augment",
+    "trivial_augment", "erasing",
+)  # fmt: skip
 
 
 def augmentations(recipe: Recipe, preprocessing: Preprocessing) -> list[Augmentation]:
@@ -200,9 +204,14 @@ def augmentations(recipe: Recipe, preprocessing: Preprocessing) -> list[Augmenta
     fill, pad = (red, green, blue), round(recipe.pad * preprocessing.size)
     changes: dict[str, Augmentation] = {
         "flip": flip,
+        "vertical_flip": vertical_flip,
+        "rotate": lambda image, rng: rotate(image, recipe.rotate, fill, rng),
         "pad": lambda image, rng: pad_and_crop(image, pad, fill, rng),
         "color_jitter": lambda image, rng: color_jitter(image, recipe.color_jitter, rng),
+        "hue": lambda image, rng: shift_hue(image, recipe.hue, rng),
         "lighting": lambda image, rng: lighting(image, recipe.lighting, rng),
+        "greyscale": lambda image, rng: random_greyscale(image, recipe.greyscale, rng),
+        "blur": lambda image, rng: random_blur(image, recipe.blur, rng),
         "rand_augment": lambda image, rng: rand_augment(image, recipe.rand_augment, fill, rng),
         "trivial_augment": lambda image, rng: trivial_augment(image, (0, 0, 0), rng),
         "erasing": lambda image, rng: random_erase(image, recipe.erasing, fill, rng),

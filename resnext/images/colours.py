@@ -1,4 +1,4 @@
-"""Random colour changes: the jitter of the paper's code and AlexNet's lighting."""
+"""Random colour changes: the jitter of the paper's code, AlexNet's lighting, other hues, and grey."""
 
 from __future__ import annotations
 
@@ -60,3 +60,43 @@ def lighting(image: np.ndarray, std: float, rng: np.random.Generator) -> np.ndar
     colour = 255 * EIGENVECTORS @ (EIGENVALUES * rng.normal(0, std, 3))
     levels = (np.arange(256) + colour[:, None]).round().clip(0, 255)
     return np.asarray(Image.fromarray(image).point(levels.astype(int).ravel().tolist()))
+
+
+def shift_hue(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """Turn the circle of hues by a random angle, as torchvision's `ColorJitter(hue=strength)` does.
+
+    The shift is uniform from -strength to strength, in turns of the circle. Saturation, value and grey pixels remain.
+    Pillow's hues are whole numbers from 0 to 255, where 0 and 255 are the same red, so the shift is rounded to 1/255.
+    (torchvision rounds it towards 0, and counts 256 hues when it wraps around.) Source: `adjust_hue` in
+    https://github.com/pytorch/vision/blob/main/torchvision/transforms/_functional_pil.py
+
+    Args:
+        image: uint8 (H, W, 3).
+        strength: largest shift to either side, from 0 to 0.5, where 0.5 allows every hue.
+        rng: generator that draws the shift.
+
+    >>> shift_hue(np.full((1, 1, 3), (200, 0, 0), np.uint8), 0.5, np.random.default_rng(0)).tolist()
+    [[[200, 165, 0]]]
+    """
+    shift = round(255 * rng.uniform(-strength, strength))
+    hue, saturation, value = Image.fromarray(image).convert("HSV").split()
+    turned = hue.point([(level + shift) % 255 for level in range(256)])
+    return np.asarray(Image.merge("HSV", (turned, saturation, value)).convert("RGB"))
+
+
+def random_greyscale(image: np.ndarray, probability: float, rng: np.random.Generator) -> np.ndarray:
+    """Turn the image grey at random: all three channels become the luma of ITU-R BT.601, Pillow's mode "L".
+
+    This is torchvision's `RandomGrayscale`.
+
+    Args:
+        image: uint8 (H, W, 3).
+        probability: probability of turning the image grey, from 0 to 1.
+        rng: generator that draws whether the image is changed.
+
+    >>> random_greyscale(np.full((1, 1, 3), (200, 0, 0), np.uint8), 1, np.random.default_rng(0)).tolist()
+    [[[60, 60, 60]]]
+    """
+    if rng.random() >= probability:
+        return image
+    return np.asarray(Image.fromarray(image).convert("L").convert("RGB"))

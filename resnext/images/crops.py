@@ -1,4 +1,4 @@
-"""Random crops and mirror images of uint8 (H, W, 3), drawn with the generator that is passed."""
+"""Random crops, mirror images and rotations of uint8 (H, W, 3), drawn with the generator that is passed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from PIL import Image
 
 Colour = tuple[int, int, int]
 Box = tuple[int, int, int, int]  # left, upper, right, lower: Pillow's order, in pixels
@@ -41,6 +42,31 @@ def pad_and_crop(image: np.ndarray, pad: int, fill: tuple[int, int, int], rng: n
 def flip(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Mirror the image (H, W, 3) left to right with probability 1/2; the result may be a view of the image."""
     return image[:, ::-1] if rng.random() < 0.5 else image
+
+
+def vertical_flip(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Mirror the image (H, W, 3) top to bottom with probability 1/2; the result may be a view of the image."""
+    return image[::-1] if rng.random() < 0.5 else image
+
+
+def rotate(image: np.ndarray, degrees: float, fill: Colour, rng: np.random.Generator) -> np.ndarray:
+    """Rotate the image about its centre by a random angle, with bilinear interpolation.
+
+    As in torchvision's `RandomRotation`, the angle is uniform from -degrees to degrees, and the size remains: corners
+    leave the image, and empty ones are filled.
+
+    Args:
+        image: uint8 (H, W, 3).
+        degrees: largest angle to either side, from 0 to 180.
+        fill: colour of the area that the image no longer covers, three numbers from 0 to 255.
+        rng: generator that draws the angle.
+
+    >>> image = np.full((32, 32, 3), 9, np.uint8)
+    >>> rotate(image, 180, (124, 116, 104), np.random.default_rng(0))[0, 0].tolist()
+    [124, 116, 104]
+    """
+    angle = rng.uniform(-degrees, degrees)
+    return np.asarray(Image.fromarray(image).rotate(angle, Image.Resampling.BILINEAR, fillcolor=fill))
 
 
 def random_sized_box(width: int, height: int, area: tuple[float, float], rng: np.random.Generator) -> Box:

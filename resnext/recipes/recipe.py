@@ -79,9 +79,14 @@ class Recipe:
         crop: complete centre, or box of random area and aspect ratio as in Torch (sized) or torchvision (resized).
         crop_area: lowest and highest share of the image's area in a random box.
         pad: largest shift of the image in any direction (pad-and-crop), as a share of the side.
-        flip: mirroring of half of the images.
+        flip: mirroring of half of the images, left to right.
+        vertical_flip: mirroring of half of the images, top to bottom.
+        rotate: largest rotation to either side, from 0 to 180 degrees; empty corners get the mean colour. 0: none.
         color_jitter: strength of changes in brightness, contrast and saturation; 0: none.
+        hue: largest shift of the hues to either side, from 0 to 0.5 turns of their circle (as in torchvision); 0: none.
         lighting: standard deviation of AlexNet's changes along the principal colours; 0: none.
+        greyscale: probability of turning the image grey.
+        blur: probability of a Gaussian blur, whose standard deviation is drawn from 0.1 to 2 pixels (as in SimCLR).
         rand_augment: magnitude from 0 to 10 of two random operations (timm's increasing ones); 0: none.
         trivial_augment: one random operation of random strength (with torchvision's wide ranges).
         erasing: probability of erasing a random rectangle.
@@ -136,8 +141,13 @@ class Recipe:
     crop_area: tuple[float, float] = (0.08, 1.0)
     pad: float = 0.0
     flip: bool = True
+    vertical_flip: bool = False
+    rotate: float = 0.0
     color_jitter: float = 0.0
+    hue: float = 0.0
     lighting: float = 0.0
+    greyscale: float = 0.0
+    blur: float = 0.0
     rand_augment: float = 0.0
     trivial_augment: bool = False
     erasing: float = 0.0
@@ -261,13 +271,19 @@ _RULES: list[tuple[str, str, Callable[[Any], bool]]] = [
     ("learning_rate", "finite and above 0", lambda value: value is None or 0 < value < math.inf),
     ("clip_norm", "finite and above 0, or None", lambda value: value is None or 0 < value < math.inf),
     ("momentum ema label_smoothing drop_path", "at least 0 and below 1", lambda value: 0 <= value < 1),
-    ("warmup_start erasing class_weights", "from 0 to 1", lambda value: 0 <= value <= 1),
+    ("warmup_start erasing greyscale blur class_weights", "from 0 to 1", lambda value: 0 <= value <= 1),
     ("test_crop layer_decay", "above 0, at most 1", lambda value: 0 < value <= 1),
     ("rand_augment", "from 0 to 10", lambda value: 0 <= value <= 10),
+    ("rotate", "from 0 to 180", lambda value: 0 <= value <= 180),
+    ("hue", "from 0 to 0.5", lambda value: 0 <= value <= 0.5),
     ("crop_area", "two shares in ascending order, above 0, at most 1", _is_range),
     ("steps", "pairs of a share between 0 and 1, in ascending order, and a factor", _are_steps),
     ("freeze", "distinct stages, numbered from 1", _are_stages),
-    ("flip nesterov decay_all trivial_augment zero_gamma", "True or False", lambda value: isinstance(value, bool)),
+    (
+        "flip vertical_flip nesterov decay_all trivial_augment zero_gamma",
+        "True or False",
+        lambda value: isinstance(value, bool),
+    ),
     ("optimizer", *_one_of(Optimizer)),
     ("schedule", *_one_of(Schedule)),
     ("loss", *_one_of(Loss)),

@@ -46,8 +46,13 @@ class TrainingKeywords(TypedDict, total=False):
     crop_area: tuple[float, float]
     pad: float
     flip: bool
+    vertical_flip: bool
+    rotate: float
     color_jitter: float
+    hue: float
     lighting: float
+    greyscale: float
+    blur: float
     rand_augment: float
     trivial_augment: bool
     erasing: float

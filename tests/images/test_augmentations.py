@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from resnext.images.colours import color_jitter, lighting
-from resnext.images.crops import flip, pad_and_crop
+from resnext.images.blurring import random_blur
+from resnext.images.colours import color_jitter, lighting, random_greyscale, shift_hue
+from resnext.images.crops import flip, pad_and_crop, rotate, vertical_flip
 from resnext.images.erasing import random_erase
 from resnext.images.policies import rand_augment, trivial_augment
 from support.draws import FILL, drawn, noise
@@ -14,8 +15,13 @@ pytestmark = pytest.mark.once
 OF_ONE_IMAGE = {
     "pad_and_crop": lambda image, rng: pad_and_crop(image, 3, FILL, rng),
     "flip": flip,
+    "vertical_flip": vertical_flip,
+    "rotate": lambda image, rng: rotate(image, 30, FILL, rng),
     "color_jitter": lambda image, rng: color_jitter(image, 0.4, rng),
+    "shift_hue": lambda image, rng: shift_hue(image, 0.5, rng),
     "lighting": lambda image, rng: lighting(image, 0.1, rng),
+    "random_greyscale": lambda image, rng: random_greyscale(image, 0.5, rng),
+    "random_blur": lambda image, rng: random_blur(image, 0.5, rng),
     "rand_augment": lambda image, rng: rand_augment(image, 7, FILL, rng),
     "trivial_augment": lambda image, rng: trivial_augment(image, FILL, rng),
     "random_erase": lambda image, rng: random_erase(image, 0.5, FILL, rng),

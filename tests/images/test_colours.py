@@ -1,13 +1,15 @@
-"""Colour jitter and lighting: blends, rounding and distributions."""
+"""Colour jitter, lighting, hues and grey: blends, rounding and distributions."""
 
+import colorsys
+import math
 from itertools import permutations
 
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from resnext.images.colours import color_jitter, lighting
-from support.draws import drawn, largest_gap, noise
+from resnext.images.colours import color_jitter, lighting, random_greyscale, shift_hue
+from support.draws import Highest, drawn, largest_gap, noise
 
 pytestmark = pytest.mark.once
 
@@ -95,3 +97,50 @@ def test_lighting_adds_the_torch_codes_colour(std):
             expected[..., channel] += 255 * sum(vectors[channel][i] * alpha[i] * values[i] for i in range(3))
         result = lighting(image, std, np.random.default_rng(seed))
         assert np.abs(result - expected.clip(0, 255)).max() <= 0.5 + 1e-4
+
+
+def with_hues_shifted(image, turns):
+    """The definition, pixel by pixel in floating point."""
+    hues = [colorsys.rgb_to_hsv(*pixel) for pixel in image.reshape(-1, 3) / 255]
+    pixels = [colorsys.hsv_to_rgb((hue + turns) % 1, saturation, value) for hue, saturation, value in hues]
+    return 255 * np.array(pixels).reshape(image.shape)
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.2, 0.5])
+def test_hues_shift_by_their_definition(strength):
+    image = noise(24, 24, 3)
+    difference = np.abs(shift_hue(image, strength, Highest()) - with_hues_shifted(image, strength))
+    assert difference.max() <= 10  # Pillow's hues are 6/255 of a sixth of the circle apart
+    assert difference.mean() < 2
+
+
+def test_hues_go_round_the_circle_and_greys_stay():
+    red = np.full((1, 1, 3), (200, 0, 0), np.uint8)
+    assert shift_hue(red, 1 / 3, Highest()).tolist() == [[[0, 200, 0]]]
+    blue = shift_hue(red, -1 / 3, Highest())
+    assert blue.tolist() == [[[0, 0, 200]]]
+    assert shift_hue(blue, 1 / 3, Highest()).tolist() == red.tolist()  # past the end, which is the start
+    greys = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
+    for result in drawn(lambda rng: shift_hue(greys, 0.5, rng), 50):
+        np.testing.assert_array_equal(result, greys)
+
+
+@pytest.mark.parametrize("strength", [0.1, 0.5])
+def test_shifts_of_the_hue_are_uniform_to_both_sides(strength):
+    red = np.full((1, 1, 3), (255, 0, 0), np.uint8)
+    results = drawn(lambda rng: shift_hue(red, strength, rng), 400)
+    shifts = [(colorsys.rgb_to_hsv(*result[0, 0] / 255)[0] + 0.5) % 1 - 0.5 for result in results]
+    assert min(shifts) < -0.96 * strength
+    assert max(shifts) > 0.96 * strength
+    assert largest_gap(shifts, lambda shift: np.clip((shift + strength) / (2 * strength), 0, 1)) < 1.95
+
+
+@pytest.mark.parametrize("probability", [0, 0.25, 1])
+def test_grey_is_pillows_and_has_its_probability(probability):
+    image = noise(16, 16, 3)
+    grey = np.asarray(Image.fromarray(image).convert("L"))[..., None].repeat(3, axis=2)
+    assert np.abs(grey - grey_of(image.astype(float))).max() <= 0.51  # the luma of ITU-R 601
+    results = drawn(lambda rng: random_greyscale(image, probability, rng), 1000)
+    changed = sum(np.array_equal(result, grey) for result in results)
+    assert changed + sum(np.array_equal(result, image) for result in results) == 1000
+    assert abs(changed - 1000 * probability) <= 4 * math.sqrt(1000 * probability * (1 - probability))

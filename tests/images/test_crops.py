@@ -1,4 +1,4 @@
-"""Random crops, boxes and flips: where they lie, and how often."""
+"""Random crops, boxes, flips and rotations: where they lie, and how often."""
 
 import math
 
@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from resnext.images.crops import flip, pad_and_crop, random_resized_box, random_sized_box
-from support.draws import FILL, drawn, largest_gap, noise
+from resnext.images.crops import flip, pad_and_crop, random_resized_box, random_sized_box, rotate, vertical_flip
+from support.draws import FILL, Highest, drawn, largest_gap, noise
 
 pytestmark = pytest.mark.once
 
@@ -48,23 +48,59 @@ def test_crop_leaves_its_argument_alone():
     np.testing.assert_array_equal(image, before)
 
 
-def test_flip_mirrors_exactly_and_about_half_of_the_time():
+@pytest.mark.parametrize(("change", "axis"), [(vertical_flip, 0), (flip, 1)])
+def test_flip_mirrors_exactly_and_about_half_of_the_time(change, axis):
     image = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
-    mirror = np.stack([image[:, column] for column in reversed(range(5))], axis=1)
+    mirror = np.stack([image.take(line, axis) for line in reversed(range(image.shape[axis]))], axis)
     rng = np.random.default_rng(1)
-    results = [flip(image, rng) for _ in range(1000)]
+    results = [change(image, rng) for _ in range(1000)]
     mirrored = sum(np.array_equal(result, mirror) for result in results)
     assert mirrored + sum(np.array_equal(result, image) for result in results) == 1000
     assert 430 < mirrored < 570  # 4.4 standard deviations
 
 
-def test_flip_is_keras():
+@pytest.mark.parametrize(("change", "axis"), [(vertical_flip, 0), (flip, 1)])
+def test_flip_is_keras(change, axis):
     image = noise(6, 7, 3)
-    mirrored = keras.ops.convert_to_numpy(keras.ops.flip(image, axis=1))
-    assert {flip(image, np.random.default_rng(seed)).tobytes() for seed in range(20)} == {
+    mirrored = keras.ops.convert_to_numpy(keras.ops.flip(image, axis=axis))
+    assert {change(image, np.random.default_rng(seed)).tobytes() for seed in range(20)} == {
         image.tobytes(),
         mirrored.tobytes(),
     }
+
+
+@pytest.mark.parametrize(("degrees", "quarters"), [(0, 0), (90, 1), (180, 2)])
+def test_a_rotation_by_quarters_is_exact(degrees, quarters):
+    image = noise(8, 8, 3)
+    np.testing.assert_array_equal(rotate(image, degrees, FILL, Highest()), np.rot90(image, quarters))
+
+
+def test_a_rotation_is_bilinear_about_the_centre_and_empty_corners_have_the_colour():
+    down, right = np.mgrid[:41, :41]
+    image = np.stack([2 * down + 3 * right, 205 - 2 * down - 3 * right, np.full_like(down, 90)], axis=2)
+    result = rotate(image.astype(np.uint8), 30, FILL, Highest())
+    assert (result[[0, 0, -1, -1], [0, -1, 0, -1]] == FILL).all()
+    down, right = down - 20, right - 20
+    cosine, sine = math.cos(math.pi / 6), math.sin(math.pi / 6)
+    plane = 100 + 2 * (cosine * down + sine * right) + 3 * (cosine * right - sine * down)  # against the clock
+    inside = np.hypot(down, right) < 19
+    expected = np.stack([plane, 205 - plane, np.full_like(plane, 90)], axis=2)
+    assert np.abs(result - expected)[inside].max() <= 1  # nearest neighbours differ by more than 2
+
+
+def test_rotations_are_uniform_to_both_sides():
+    dot = np.zeros((201, 201, 3), np.uint8)
+    dot[99:102, 179:182] = 255  # 80 pixels to the right of the centre
+    down, right = np.mgrid[-100:101, -100:101]
+
+    def angle(image):
+        light = image[..., 0].astype(float)
+        return math.degrees(math.atan2(-np.vdot(light, down), np.vdot(light, right)))
+
+    angles = drawn(lambda rng: angle(rotate(dot, 40, (0, 0, 0), rng)), 400)
+    assert min(angles) < -39
+    assert max(angles) > 39
+    assert largest_gap(angles, lambda degrees: np.clip((degrees + 40) / 80, 0, 1)) < 1.95
 
 
 def sized_aspects(aspect):

@@ -44,6 +44,40 @@ def test_each_row_is_an_image_and_what_training_sees_of_it(photos, tmp_path):
         assert all(variant.mean(axis=(0, 1)).argmax() == colour for variant in variants)
 
 
+def test_mirrors_rotations_hues_grey_and_blur_are_shown(photos, tmp_path):
+    out = tmp_path / "sheet.png"
+    options = ["--vertical-flip", "--rotate", "20", "--hue", "0.5", "--greyscale", "0.5", "--blur", "0.5"]
+    process = resnext("preview", photos, "--recipe", "smoke", "--image-size", 24, *options, "--out", out)
+    assert process.stdout == f"preview: {out}\n", process.stderr
+    originals, variants = np.split(tiles(out, 24), [1], axis=1)
+    assert len({variant.tobytes() for row in variants for variant in row}) == IMAGES * COLUMNS
+    grey = (variants == variants[..., :1]).all((2, 3, 4))
+    assert 10 < grey.sum() < 38  # half of 48
+    colours, before = (images.mean((2, 3)).argmax(-1) for images in (variants, originals))
+    assert (colours != before)[~grey].mean() > 0.3  # of hues from the whole circle, two thirds
+    assert (originals != originals[..., :1]).any((2, 3, 4)).all()
+
+
+def test_one_augmentation_alone_is_shown(photos, tmp_path):
+    recipe = dataclasses.replace(get_recipe("smoke"), image_size=24, flip=False)
+
+    def sheet(**fields):
+        path = preview(photos, tmp_path / "sheet.png", recipe=dataclasses.replace(recipe, **fields))
+        return np.split(tiles(path, 24), [1], axis=1)
+
+    original, variants = sheet()
+    assert (variants == original).all()
+    original, variants = sheet(vertical_flip=True)
+    upright, turned = ((variants == image).all((2, 3, 4)) for image in (original, original[:, :, ::-1]))
+    assert (upright ^ turned).all()
+    assert 10 < turned.sum() < 38
+    _, variants = sheet(rotate=45.0, mean=(0.2, 0.4, 0.6))
+    corners = (variants[:, :, [0, 0, -1, -1], [0, -1, 0, -1]] == (51, 102, 153)).all(-1)
+    assert corners.all(-1).sum() > 40  # of 48: only the smallest angles fill the corners
+    original, variants = sheet(blur=1.0)
+    assert (variants.std((2, 3, 4)) < original.std((2, 3, 4))).mean() > 0.9
+
+
 def test_the_seed_says_what_is_drawn(photos, tmp_path):
     recipe = dataclasses.replace(get_recipe("rsb-a2"), image_size=24)
     sheets = [

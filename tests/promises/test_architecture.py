@@ -41,9 +41,9 @@ SETTINGS = [
     "--test-crop", "--fit", "--interpolation", "--mean", "--std", "--schedule", "--final-rate", "--steps",
     "--warmup-epochs", "--warmup-start", "--optimizer", "--momentum", "--nesterov", "--weight-decay", "--decay-all",
     "--accumulate", "--clip-norm", "--ema", "--drop-path", "--zero-gamma", "--loss", "--label-smoothing", "--mixup",
-    "--cutmix", "--crop", "--crop-area", "--pad", "--flip", "--color-jitter", "--lighting", "--rand-augment",
-    "--trivial-augment", "--erasing", "--repeats", "--focal", "--class-weights", "--sampling", "--freeze",
-    "--layer-decay", "--best-by", "--patience",
+    "--cutmix", "--crop", "--crop-area", "--pad", "--flip", "--vertical-flip", "--rotate", "--color-jitter", "--hue",
+    "--lighting", "--greyscale", "--blur", "--rand-augment", "--trivial-augment", "--erasing", "--repeats", "--focal",
+    "--class-weights", "--sampling", "--freeze", "--layer-decay", "--best-by", "--patience",
 ]  # fmt: skip
 COMMANDS = {
     "list": ["PATTERN", "--weights"],

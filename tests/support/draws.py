@@ -11,6 +11,13 @@ def noise(*shape, seed=0, low=0, high=256):
     return np.random.default_rng(seed).integers(low, high, shape, dtype=np.uint8)
 
 
+class Highest:
+    """A generator whose numbers are the highest of their range."""
+
+    def uniform(self, low, high):
+        return high
+
+
 def drawn(function, count, seed=0):
     """`function(rng)`, `count` times from one generator."""
     rng = np.random.default_rng(seed)
