@@ -19,7 +19,7 @@ from resnext.errors import ArgumentError, WeightsError, did_you_mean
 from resnext.files import user_path
 from resnext.images.preprocessing import Preprocessing
 from resnext.runs.run import WEIGHTS, Run, is_run
-from resnext.variants.names import get_variant, list_variants
+from resnext.variants.names import OTHER_NAMES, get_variant, list_variants
 from resnext.variants.variant import Variant
 from resnext.weights.hub import HUB
 from resnext.weights.load import check_weights
@@ -216,6 +216,8 @@ def _check_source(name: str) -> None:
     except ArgumentError:
         hint = did_you_mean(name, [*list_variants(), *map(str, Path().glob("runs/*"))])
         raise ArgumentError(f"{name}: no such model.{hint} {_ALLOWED}") from None
+    if "." in OTHER_NAMES.get(name, ""):
+        raise ArgumentError(f"{name}: a former name. Pass the tag of its weights, {OTHER_NAMES[name]}.")
     try:
         known = f", such as {default_weights(variant.name)}"
     except ArgumentError:

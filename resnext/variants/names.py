@@ -15,6 +15,7 @@ from resnext.variants.variant import (
     LINEAGE,
     PLAIN_STEM,
     STEM_OF_201,
+    WIDE,
     BlockKind,
     Variant,
     usual_shortcut,
@@ -22,8 +23,8 @@ from resnext.variants.variant import (
 
 NAME_FORM = (
     "resnext{depth}_{cardinality}x{bottleneck width}d, for example resnext50_32x4d, or resnet{depth}; with se, eca or "
-    "legacy_se before it, and aa, d or t around the depth, as in seresnextaa101d_32x8d; or resnext50_wenga or "
-    "resnext29_taki"
+    "legacy_se before it, and aa, d or t around the depth, as in seresnextaa101d_32x8d; or wide_resnet50_2, "
+    "wide_resnet101_2, resnext50_wenga or resnext29_taki"
 )
 DEPTHS = "14, 26, 50, 101, 152, 200 or 201 (ImageNet stem), or 9n+2: 11, 20, 29, 38, ... (CIFAR stem)"
 RESNET_DEPTHS = (
@@ -34,6 +35,27 @@ _NAME = re.compile(
     r"(?P<legacy>legacy_(?=seresnext))?(?P<attention>se|eca)?res(?P<family>net|next)(?P<aa>aa)?"
     r"(?P<depth>[1-9]\d{0,3})(?P<letter>[dt])?(?:_(?P<cardinality>[1-9]\d{0,3})x(?P<width>[1-9]\d{0,3})d)?" + _END
 )
+# Names that differ in the source of the weights only: timm's before 0.9 (the last table of timm/models/resnet.py), with
+# the first word; those on PyTorch's hub (facebookresearch's WSL-Images and semi-supervised-ImageNet1K-models), with the
+# last; the training that timm's tags name now, and the networks.
+_SEMI_SUPERVISED = "resnext50_32x4d resnext101_32x4d resnext101_32x8d resnext101_32x16d"
+_GLUON = "resnext50_32x4d resnext101_32x4d resnext101_64x4d seresnext50_32x4d seresnext101_32x4d seresnext101_64x4d"
+_SOURCES = (
+    ("tv", None, "tv_in1k", "resnet34 resnet50 resnet101 resnet152 resnext50_32x4d"),
+    ("ig", "wsl", "fb_wsl_ig1b_ft_in1k", " ".join(f"resnext101_32x{width}d" for width in (8, 16, 32, 48))),
+    ("ssl", "ssl", "fb_ssl_yfcc100m_ft_in1k", _SEMI_SUPERVISED),
+    ("swsl", "swsl", "fb_swsl_ig1b_ft_in1k", _SEMI_SUPERVISED),
+    ("gluon", None, "gluon_in1k", _GLUON),
+)
+# Other libraries' names of networks: the usual name, or the tag of the weights that the name stands for as well.
+OTHER_NAMES = {
+    **{wide: name for name, wide in WIDE.items()},
+    **{f"{first}_{name}": f"{name}.{tag}" for first, _, tag, names in _SOURCES for name in names.split()},
+    **{f"{name}_{last}": f"{name}.{tag}" for _, last, tag, names in _SOURCES if last for name in names.split()},
+    "seresnext26tn_32x4d": "seresnext26t_32x4d",  # timm
+    "se_resnext50_32x4d": "legacy_seresnext50_32x4d",  # Cadene's pretrainedmodels
+    "se_resnext101_32x4d": "legacy_seresnext101_32x4d",
+}
 _LINEAGE_NAME = re.compile(r"resnext(?:50_(?=wenga)|29_(?=taki))(?P<lineage>wenga|taki)" + _END)
 
 
@@ -55,7 +77,8 @@ def get_variant(name: str) -> Variant:
     `resnet20`, `resnet32`, ... (6n+2) are He et al.'s for CIFAR, with shortcut A. The letters are timm's: `d` and `t`
     add a deep stem and shortcut D, `aa` anti-aliasing, `se` and `eca` attention; `legacy_se` is SE with Caffe's pool.
     `-shortcut-A` and `-sliced` at the end change the shortcut, and what each path sees (see `Variant`).
-    `resnext50_wenga` and `resnext29_taki` are the networks of `resnext.lineage`.
+    `resnext50_wenga` and `resnext29_taki` are the networks of `resnext.lineage`; `wide_resnet50_2` is
+    `resnext50_1x128d`. Former names that add the source of weights (`ssl_resnext50_32x4d`) stand for the network.
 
     Raises:
         ArgumentError: the name is malformed or the template has no such depth.
@@ -63,9 +86,11 @@ def get_variant(name: str) -> Variant:
     >>> get_variant("resnext29_8x64d").blocks
     (3, 3, 3)
     """
-    if match := _LINEAGE_NAME.fullmatch(name):
+    front, dash, end = name.partition("-")
+    usual = OTHER_NAMES[front].partition(".")[0] + dash + end if front in OTHER_NAMES else name
+    if match := _LINEAGE_NAME.fullmatch(usual):
         return _lineage(match)
-    match = _NAME.fullmatch(name)
+    match = _NAME.fullmatch(usual)
     if match is None or (match["family"] == "next") != bool(match["width"]):
         raise ArgumentError(f"Unknown variant {name!r}: a name is {NAME_FORM}. Nearest: {_nearest(name)}")
     depth, letter = int(match["depth"]), match["letter"]

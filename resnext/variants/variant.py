@@ -28,6 +28,9 @@ PLAIN_STEM = (64,)
 # ResNet-C's stem (He et al. 2019, Figure 2) under the letter of ResNet-D; t is timm's, narrower at first.
 DEEP_STEMS = {"d": (32, 32, 64), "t": (24, 32, 64)}
 STEM_OF_201 = (64, 64, 128)
+# The ResNets of twice the bottleneck width (Zagoruyko & Komodakis 2016, https://arxiv.org/abs/1605.07146, Table 8), by
+# the names that they would have otherwise: 2 is the factor to ResNet's d, 64.
+WIDE = {f"resnext{depth}_1x128d": f"wide_resnet{depth}_2" for depth in (50, 101)}
 # Blocks, C and d of the networks of `resnext.lineage`.
 LINEAGE: dict[Lineage, tuple[tuple[int, ...], int, int]] = {"wenga": ((3, 4, 6, 3), 4, 32), "taki": ((3, 3, 3), 8, 64)}
 
@@ -214,7 +217,8 @@ class Variant:
             size = self.lineage if numbers == LINEAGE[self.lineage] else f"{size}_{self.lineage}"
         elif self.block == "basic" or (self.stem == "imagenet" and numbers[1:] == (1, 64)):
             return f"{before}resnet{after}{end}"
-        return f"{before}resnext{after}_{size}{end}"
+        usual_name = f"{before}resnext{after}_{size}"
+        return WIDE.get(usual_name, usual_name) + end
 
     @property
     def departures(self) -> Departures:

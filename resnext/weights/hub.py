@@ -11,7 +11,7 @@ from urllib.request import getproxies
 from resnext.errors import WeightsError, missing_package, one_line
 from resnext.files import user_path
 from resnext.variants.layer_table import variant_shapes
-from resnext.variants.names import get_variant
+from resnext.variants.names import OTHER_NAMES, get_variant
 from resnext.variants.variant import Variant
 from resnext.weights.published import NON_COMMERCIAL, PublishedWeights, find_weights, list_weights
 from resnext.weights.readers import TORCH_SUFFIXES
@@ -138,6 +138,8 @@ def _check_reachable() -> None:
 def _unknown(name: str) -> str:
     if "." in name and Path(name).suffix in (".safetensors", *TORCH_SUFFIXES, ".h5", ".hdf5"):
         return f"{name}: no such weights file."
+    if "." in OTHER_NAMES.get(name, ""):
+        return f"{name}: a former name. Pass the tag of these weights, {OTHER_NAMES[name]}."
     tags = list_weights(f"{name.split('.')[0]}.*")
     hint = f"those of this network: {', '.join(tags)}" if tags else "`resnext list --weights` shows them"
     return f"{name}: no such weights file, and no published weights of that name; {hint}."

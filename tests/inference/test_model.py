@@ -67,6 +67,9 @@ def test_what_is_no_model_is_refused(trained, weights, tmp_path):
     assert refusal(resnext("predict", "resnext50_32x4d", "x.png")) == (
         f"resnext50_32x4d: a network without weights. Pass --weights FILE, hf:OWNER/NAME or a tag, such as {tag}."
     )
+    assert refusal(resnext("predict", "swsl_resnext50_32x4d", "x.png")) == (
+        "swsl_resnext50_32x4d: a former name. Pass the tag of its weights, resnext50_32x4d.fb_swsl_ig1b_ft_in1k."
+    )
     assert refusal(resnext("predict", weights, "x.png", "--weights", "last")) == (
         f"{weights}: not a run folder, and only a run has last weights. {allowed}"
     )

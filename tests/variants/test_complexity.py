@@ -91,6 +91,9 @@ TIMM = {
     "resnet200": (64_673_832, 176_000, 15_007_481_856),
 }
 
+# torchvision's metadata, `num_params` and `_ops`: parameters, and multiply-adds in 1e9.
+TORCHVISION = {"wide_resnet50_2": (68_883_240, 11.398), "wide_resnet101_2": (126_886_696, 22.753)}
+
 # He et al. 2016, section 4.2, count millions; these are the same formula by hand.
 HE = {"resnet20": 269_722, "resnet32": 464_154, "resnet44": 658_586, "resnet56": 853_018, "resnet110": 1_727_962}
 
@@ -113,6 +116,12 @@ def test_counts_are_those_of_the_papers_authors(name):
 def test_counts_of_the_wider_family_are_timms(name):
     cost = complexity(name)
     assert (cost.parameters, cost.moving_statistics, cost.multiply_adds) == TIMM[name]
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_counts_of_the_wide_resnets_are_torchvisions(name):
+    cost = complexity(name)
+    assert (cost.parameters, round(cost.multiply_adds / 1e9, 3)) == TORCHVISION[name]
 
 
 @pytest.mark.parametrize("name", HE)

@@ -9,11 +9,11 @@ pytestmark = pytest.mark.once
 EVERY_PUBLISHED = [
     "resnet18", "resnet34", "resnet50",
     *(f"resnext50_{row}" for row in ("2x40d", "4x24d", "8x14d", "32x4d", "64x4d")),
-    "resnet101",
+    "wide_resnet50_2", "resnet101",
     *(f"resnext101_{row}" for row in ("2x40d", "4x24d", "8x14d", "32x4d")),
     *(f"resnext101_{row}" for row in ("1x100d", "2x64d", "64x4d")),
     *(f"resnext101_{row}" for row in ("32x8d", "32x16d", "32x32d", "32x48d")),
-    "resnet152",
+    "wide_resnet101_2", "resnet152",
     *(f"resnext152_{row}" for row in ("32x4d", "64x4d")),
     *(f"resnext29_{row}" for row in ("8x64d", "16x64d")),
     "resnext50d_32x4d", "seresnext26d_32x4d", "seresnext26t_32x4d",
@@ -86,6 +86,13 @@ def test_depth_gives_stem_and_stages(name, blocks, stem):
         ("resnet20d", "; legacy_, aa, d and t need the ImageNet stem. Nearest: resnet18"),
         ("seresnextaa29_8x64d", "; legacy_, aa, d and t need the ImageNet stem. Nearest: resnext26_8x64d"),
         ("resnext30_8x64d", "Nearest: resnext29_8x64d"),
+        ("wide_resnet50_3", r"Unknown variant 'wide_resnet50_3': a name is .*Nearest: wide_resnet50_2$"),
+        ("wide_resnet152_2", "a name is .*; or wide_resnet50_2, wide_resnet101_2, .*Nearest: wide_resnet50_2$"),
+        ("wide_resnext50_2", "a name is .*Nearest: wide_resnet50_2$"),
+        ("ig_resnext101_32x4d", "a name is .*Nearest: resnext101_32x4d$"),  # no such weights
+        ("ssl_seresnext50_32x4d", "a name is .*Nearest: seresnext50_32x4d$"),
+        ("resnext50_32x4d.tv_in1k", "a name is .*Nearest: resnext50_32x4d$"),  # weights
+        ("ssl_resnext50_32x4d.tv_in1k", "a name is"),
         ("resnext2_8x64d", "Nearest: resnext11_8x64d"),
         ("resnext1_8x64d", "Nearest: resnext11_8x64d"),
     ],
@@ -106,3 +113,34 @@ def test_options_are_read_from_the_name():
     assert (cifar.block, cifar.shortcut, cifar.stem_channels) == ("basic", "A", (16,))
     assert [stage.channels for stage in cifar.stages] == [16, 32, 64]
     assert get_variant("resnext50_1x64d") == get_variant("resnet50")
+
+
+@pytest.mark.parametrize("depth", [50, 101])
+def test_a_wide_resnet_has_one_path_of_twice_the_width(depth):
+    variant = get_variant(f"wide_resnet{depth}_2")
+    assert variant == get_variant(f"resnext{depth}_1x128d")
+    assert variant.name == f"wide_resnet{depth}_2"
+    assert [stage.group_width for stage in variant.stages] == [128, 256, 512, 1024]
+    assert [stage.channels for stage in variant.stages] == [256, 512, 1024, 2048]
+    assert get_variant(f"wide_resnet{depth}_2-shortcut-A-sliced").name == f"wide_resnet{depth}_2-shortcut-A-sliced"
+    assert get_variant(f"resnext{depth}d_1x128d").name == f"resnext{depth}d_1x128d"  # no library calls it wide
+
+
+@pytest.mark.parametrize(
+    ("name", "usual"),
+    [
+        ("tv_resnext50_32x4d", "resnext50_32x4d"),
+        ("ig_resnext101_32x16d", "resnext101_32x16d"),  # timm's own table leads all four to 32x8d
+        ("ssl_resnext101_32x4d", "resnext101_32x4d"),
+        ("swsl_resnext101_32x8d", "resnext101_32x8d"),
+        ("gluon_seresnext101_64x4d", "seresnext101_64x4d"),
+        ("resnext101_32x48d_wsl", "resnext101_32x48d"),
+        ("resnext50_32x4d_swsl", "resnext50_32x4d"),
+        ("seresnext26tn_32x4d", "seresnext26t_32x4d"),
+        ("se_resnext50_32x4d", "legacy_seresnext50_32x4d"),
+        ("ssl_resnext50_32x4d-shortcut-C", "resnext50_32x4d-shortcut-C"),
+    ],
+)
+def test_other_names_stand_for_the_network(name, usual):
+    assert get_variant(name) == get_variant(usual)
+    assert get_variant(name).name == usual

@@ -9,6 +9,7 @@ from safetensors.numpy import load_file, save_file
 from resnext import convert, save_weights
 from resnext.errors import WeightsError
 from resnext.variants.names import get_variant
+from resnext.weights.timm_config import timm_architecture
 from resnext.weights.variables import get_weights
 from support.command import refusal, resnext
 from support.weights import SMALL, network, torch_weights
@@ -29,6 +30,18 @@ def test_other_precisions_are_read_and_kept_by_convert(tmp_path, dtype):
     assert {name: value.tobytes() for name, value in load_file(tmp_path / "back.safetensors").items()} == {
         name: value.tobytes() for name, value in tensors.items()
     }
+
+
+@pytest.mark.once
+def test_weights_of_a_wide_resnet_keep_their_name(tmp_path):
+    shapes = {name: np.zeros(value.shape, "float16") for name, value in torch_weights("wide_resnet50_2", 3).items()}
+    save_file(shapes, tmp_path / "theirs.safetensors")
+    there = convert(tmp_path / "theirs.safetensors", tmp_path / "ours.safetensors", variant="resnext50_1x128d")
+    assert (there.variant.name, there.classes) == ("wide_resnet50_2", 3)
+    convert(tmp_path / "ours.safetensors", tmp_path / "back.safetensors", to="torchvision")
+    back = load_file(tmp_path / "back.safetensors")
+    assert {name: value.shape for name, value in back.items()} == {name: value.shape for name, value in shapes.items()}
+    assert timm_architecture(there.variant) == ("wide_resnet50_2", {})
 
 
 @pytest.mark.once

@@ -32,6 +32,9 @@ def test_wrong_sources_are_named(cache):
         "hf:timm": "^hf:timm: not a repository name. Pass hf:OWNER/NAME, such as hf:timm/resnext50_32x4d.a1_in1k.$",
         "none.safetensors": "^none.safetensors: no such weights file.$",
         "resnext50_32x4d.none": "no published weights of that name; those of this network: resnext50_32x4d.a1_in1k, ",
+        "wide_resnet50_2": r"those of this network: wide_resnet50_2.tv2_in1k, wide_resnet50_2.tv_in1k, ",
+        "ssl_resnext50_32x4d": "^ssl_resnext50_32x4d: a former name. Pass the tag of these weights, "
+        "resnext50_32x4d.fb_ssl_yfcc100m_ft_in1k.$",
         "nonsense": "no published weights of that name; `resnext list --weights` shows them.$",
         "resnext101_32x8d.tv_in1k": "these are weights of resnext101_32x8d, but the network is resnext14_4x4d. "
         "Use the variant resnext101_32x8d, or other weights.$",
