@@ -41,6 +41,12 @@ class Backbone(ResNeXtModel):
         """Stage, stride and channels of each output, in their order."""
         return tuple(_levels(self.variant)[stage] for stage in self.arguments["out_stages"])
 
+    @property
+    def pyramid_outputs(self) -> dict:
+        """The outputs as KerasHub's models expect them of an `image_encoder`: "Pn" is the last with stride 2**n."""
+        by_stage = sorted(zip(self.pyramid, self.outputs, strict=True), key=lambda pair: pair[0].stage)
+        return {f"P{level.stride.bit_length() - 1}": output for level, output in by_stage}
+
 
 def backbone(
     variant: str | Variant,

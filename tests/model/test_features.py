@@ -58,6 +58,80 @@ def test_stages_come_in_the_order_that_was_asked_for():
     assert [features.shape for features in run(network, images(1, 32, 32, 3))] == [(1, 8, 8, 64), (1, 32, 32, 16)]
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "stages"),
+    [
+        (SMALL, {}, {"P2": 2, "P3": 3, "P4": 4, "P5": 5}),
+        (SMALL, {"out_stages": (5, 1, 3)}, {"P1": 1, "P3": 3, "P5": 5}),
+        (SMALL, {"output_stride": 16}, {"P2": 2, "P3": 3, "P4": 5}),  # stages 4 and 5 have stride 16: the last counts
+        (SMALL, {"output_stride": 8, "out_stages": (4, 3)}, {"P3": 4}),
+        (SMALL, {"out_stages": 4}, {"P4": 4}),
+        ("resnet20", {"out_stages": (1, 2, 3, 4)}, {"P0": 2, "P1": 3, "P2": 4}),
+    ],
+)
+def test_pyramid_outputs_are_named_by_their_strides(tmp_path, name, arguments, stages):
+    network = backbone(name, **arguments)
+    network.save(tmp_path / "backbone.keras")
+    for model in (network, keras.saving.load_model(tmp_path / "backbone.keras", safe_mode=True)):
+        outputs = dict(zip((level.stage for level in model.pyramid), model.outputs, strict=True))
+        assert list(model.pyramid_outputs) == list(stages)
+        assert all(model.pyramid_outputs[key] is outputs[stage] for key, stage in stages.items())
+    maps = keras.Model(network.input, network.pyramid_outputs)(images(2, 64, 96, 3))
+    for key, features in maps.items():
+        assert features.shape[1:3] == (64 // 2 ** int(key[1:]), 96 // 2 ** int(key[1:]))
+
+
+@pytest.fixture
+def keras_hub():
+    return pytest.importorskip("keras_hub", reason="KerasHub is not installed (pip install keras-hub)")
+
+
+def train_one_step(model, backbone, targets):
+    """Check that every weight of the backbone changes, and that losses are finite."""
+    before = get_weights(backbone)
+    losses = model.fit(images(2, 64, 64, 3), targets, batch_size=2, verbose=0).history
+    assert np.isfinite([*losses.values()]).all()
+    for name, value in get_weights(backbone).items():
+        assert not np.array_equal(value, before[name]), name
+
+
+@pytest.mark.once
+def test_a_detector_of_kerashub_trains_a_backbone(keras_hub, tmp_path):
+    encoder = backbone(SMALL)
+    pyramid = keras_hub.models.RetinaNetBackbone(
+        image_encoder=encoder, min_level=3, max_level=6, use_p5=False, image_shape=(64, 64, 3)
+    )
+    detector = keras_hub.models.RetinaNetObjectDetector(
+        backbone=pyramid, num_classes=3, bounding_box_format="xyxy", pre_logits_num_conv_layers=1
+    )
+    detector.compile(keras.optimizers.SGD(0.01))
+    boxes = np.array([[[4, 4, 40, 40]], [[10, 20, 60, 60]]], "float32")
+    train_one_step(detector, encoder, {"boxes": boxes, "labels": np.array([[0], [2]], "int32")})
+    pyramid.save(tmp_path / "pyramid.keras")
+    loaded = keras.saving.load_model(tmp_path / "pyramid.keras", safe_mode=True)
+    assert loaded.image_encoder.pyramid == encoder.pyramid
+    expected, again = (computed(model, images(1, 64, 64, 3)) for model in (pyramid, loaded))
+    for key in ("P3", "P4", "P5", "P6"):
+        np.testing.assert_allclose(again[key], expected[key], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.once
+def test_a_segmenter_of_kerashub_trains_a_backbone(keras_hub):
+    encoder = backbone(SMALL, output_stride=16)
+    pyramid = keras_hub.models.DeepLabV3Backbone(
+        image_encoder=encoder,
+        spatial_pyramid_pooling_key="P4",
+        low_level_feature_key="P2",
+        upsampling_size=4,
+        dilation_rates=[2, 4],
+        image_shape=(64, 64, 3),
+    )
+    segmenter = keras_hub.models.DeepLabV3ImageSegmenter(backbone=pyramid, num_classes=3, activation="softmax")
+    assert segmenter.output_shape == (None, 64, 64, 3)
+    segmenter.compile(keras.optimizers.SGD(0.01), keras.losses.SparseCategoricalCrossentropy(), metrics=[])
+    train_one_step(segmenter, encoder, np.random.default_rng(0).integers(0, 3, (2, 64, 64)))
+
+
 def test_last_map_is_that_of_the_network_without_a_head(tmp_path):
     whole = ResNeXt(SMALL, input_shape=(32, 32, 3), classes=5)
     save_weights(whole, tmp_path / "w.safetensors")
