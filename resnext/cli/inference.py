@@ -46,7 +46,7 @@ class _Prediction(Unchecked, PredictionOptions):
 
 def evaluate(
     model: ModelArgument,
-    data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")],
+    data: Annotated[Positional[str | None], tyro.conf.arg(metavar="DATA")] = None,
     weights: str | None = None,
     evaluation: tyro.conf.FlagCreatePairsOff[tyro.conf.OmitArgPrefixes[_Evaluation]] = _Evaluation(),
     against: str | None = None,
@@ -57,21 +57,27 @@ def evaluate(
 
     Args:
         model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network.
-        data: folder with test/, val/ or class folders, archive, CSV file, or digits, cifar10, cifar100.
-        weights: best or last, for a run; a file, hf:OWNER/NAME or a tag, for the name of a network.
+        data: folder with test/, val/ or class folders, archive, CSV file, or digits, cifar10, cifar100; by default the
+            data of the run.
+        weights: best, last or a kept epoch, for a run; a file, hf:OWNER/NAME or a tag, for the name of a network.
         evaluation: how images are seen.
         against: second model (a run's best weights) to compare on the same images by McNemar's test.
         format: output format.
         out: new folder for all numbers, the prediction for each image, plots, and a page.
     """
-    from resnext.inference.evaluate import comparable_examples, evaluate_model, examples_for, open_data_for
+    from resnext.inference.evaluate import comparable_examples, data_of, evaluate_model, examples_for, open_data_for
     from resnext.inference.evaluation_files import PAGE, new_folder, to_csv, to_document, write_folder
     from resnext.inference.model import Model
 
     options = checked(EvaluationOptions, evaluation)
     opened, other = Model.open(model, weights), None if against is None else Model.open(against)
+    data = str(data_of(opened, data))
     source = open_data_for(data, options.follow_links, *filter(None, (opened, other)))
-    examples, others = comparable_examples(opened, other, source) if other else (examples_for(opened, source), None)
+    examples, *others = (
+        comparable_examples(opened, other, source, options.all)
+        if other
+        else [examples_for(opened, source, options.all)]
+    )
     folder = None if out is None else new_folder(out)
     logger.info(f"labels: {source.origin(source.evaluated)}")
     for words in source.left_out():
@@ -79,9 +85,9 @@ def evaluate(
     with bar("evaluating") as done:
         evaluated = evaluate_model(opened, examples, options, done)
     document = to_document(opened, data, evaluated)
-    if other and others:
+    if other:
         with bar("evaluating the second") as done:
-            second = evaluate_model(other, others, options, done)
+            second = evaluate_model(other, others[0], options, done)
         document["against"] = _against(evaluated, other, second)
     if format == "json":
         print(json.dumps(document, indent=1))

@@ -32,19 +32,21 @@ from resnext.exporting.formats import FORMATS, format_of
 from resnext.files import user_path
 from resnext.log import logger, print_lines
 from resnext.recipes.names import default_recipe, get_recipe
+from resnext.recipes.recipe import Recipe
 from resnext.runs.run import Run
+from resnext.training.defaults import default_recipe_for
 from resnext.training.signals import exit_code
 
 
 def commands(line: CommandLine) -> dict[str, Callable[..., None]]:
     """Return all commands; their options default to the values of the recipe, or of the run to resume."""
-    recipe, run = line.value_of("--recipe"), line.value_of("--resume")
-    recipe = get_recipe(recipe) if recipe else default_recipe(line.value_of("--weights"))
+    named, run = line.value_of("--recipe"), line.value_of("--resume")
+    recipe = get_recipe(named) if named else _default_recipe(line)
     return {
         "list": list_,
         "info": info,
         "recipes": recipes,
-        "train": resume_command(user_path(run)) if run else train_command(recipe),
+        "train": resume_command(user_path(run)) if run else train_command(recipe, is_named=named is not None),
         "evaluate": evaluate,
         "compare": compare,
         "predict": predict,
@@ -56,6 +58,15 @@ def commands(line: CommandLine) -> dict[str, Callable[..., None]]:
         "preview": preview_command(recipe),
         "bench": bench,
     }
+
+
+def _default_recipe(line: CommandLine) -> Recipe:
+    """Return the recipe whose values are the defaults; what is wrong with the weights is reported by the command."""
+    weights = line.value_of("--weights") if line.command == "train" else None
+    try:
+        return default_recipe_for(weights)
+    except ResNeXtError:
+        return default_recipe(weights)
 
 
 def main() -> None:

@@ -58,8 +58,11 @@ def recipes() -> None:
     print_table(table)
 
 
-def train_command(defaults: Recipe) -> Callable[..., None]:
-    """Return the command `train`, whose options default to the values of the recipe."""
+def train_command(defaults: Recipe, is_named: bool) -> Callable[..., None]:
+    """Return the command `train`, whose options default to the values of the recipe.
+
+    Unless the recipe was named, only what differs from it is passed on, because the default depends on the data, too.
+    """
 
     def train(
         data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")],
@@ -87,8 +90,11 @@ def train_command(defaults: Recipe) -> Callable[..., None]:
         from resnext.training.train import train
 
         options = checked(TrainingOptions, run)
-        settings = to_recipe(recipe)
-        _print_result(train(data, variant, out, recipe=settings, options=options, workers=workers, device=device))
+        settings, before = dataclasses.asdict(to_recipe(recipe)), dataclasses.asdict(defaults)
+        keywords = {} if is_named else {name: value for name, value in settings.items() if value != before[name]}
+        chosen = to_recipe(recipe) if is_named else None
+        machine = {"workers": workers, "device": device}
+        _print_result(train(data, variant, out, recipe=chosen, options=options, **machine, **keywords))
 
     return train
 
@@ -131,8 +137,9 @@ def resume_command(folder: Path) -> Callable[..., None]:
         if opened.is_finished:
             if not is_main():
                 return
-            print_line(f"{folder}: {opened.progress}; {opened.history.best_in_words}. To evaluate it: resnext "
-                  f"evaluate {quote(str(folder))} DATA")  # fmt: skip
+            run = quote(str(folder))
+            print_line(f"{folder}: {opened.progress}; {opened.history.best_in_words}. To evaluate it: resnext evaluate "
+                  f"{run}. To train it longer, or on more images: resnext train DATA --weights {run}")  # fmt: skip
             return
         moved = None if data == config.data else data
         expects = {"variant": expected, "recipe": settings, "options": given}

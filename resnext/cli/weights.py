@@ -9,28 +9,47 @@ import tyro
 from tyro.conf import Positional
 
 from resnext.cli.tables import print_line
+from resnext.errors import ArgumentError
 
 
 def convert(
-    source: Annotated[Positional[str], tyro.conf.arg(metavar="SOURCE")],
+    source: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="SOURCE...")],
     out: Path,
     to: Annotated[str, tyro.conf.arg(metavar="resnext|torchvision|timm")] = "resnext",
     variant: str | None = None,
     key: str | None = None,
+    data: str | None = None,
 ) -> None:
-    """Convert weights from torchvision, timm, WSL/SSL files or old Keras libraries, and back to PyTorch.
+    """Convert weights from torchvision, timm, WSL/SSL files or old Keras libraries, and back to PyTorch; average runs.
 
     Args:
         source: file; run folder (its best weights), or folder from huggingface.co; hf:OWNER/NAME; or tag of published
-            weights.
+            weights. Several runs, or weights in them, are averaged, with new batch-norm statistics.
         out: file to write: .safetensors, or .pth for torchvision and timm.
         to: library whose names and shapes the file gets.
         variant: network of the weights if their shapes do not identify it: resnetaa50d has the shapes of resnet50d.
         key: which of several state_dicts in a PyTorch file to convert, such as state_dict_ema.
+        data: data of the first of several runs, if it was moved.
     """
+    if len(source) != 1:
+        _average(source, out, to, variant, key, data)
+        return
     from resnext.weights.convert import convert
 
-    converted = convert(source, out, to, variant=variant, key=key)
+    if data is not None:
+        raise ArgumentError("--data is for averaging several runs. Leave it out.")
+    converted = convert(source[0], out, to, variant=variant, key=key)
     head = "no head" if converted.classes is None else f"{converted.classes:,} classes"
     name = converted.variant.name if converted.is_named else f"blocks {converted.variant.blocks}"
     print_line(f"{name}, {head}, {converted.tensors} tensors: {converted.path}")
+
+
+def _average(
+    sources: tuple[str, ...], out: Path, to: str, variant: str | None, key: str | None, data: str | None
+) -> None:
+    from resnext.training.average import average_weights
+
+    if to != "resnext" or variant or key:
+        raise ArgumentError("--to, --variant and --key are for one SOURCE. Average first, then convert the result.")
+    averaged = average_weights(sources, out, data)
+    print_line(f"the average of {averaged.sources} runs of {averaged.run.config.network}: {averaged.path}")

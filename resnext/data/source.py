@@ -20,8 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+import numpy as np
+
 from resnext.data.archives import ARCHIVES, archive_suffix, read_archive
 from resnext.data.builtin import BUILTIN, load_builtin, local_copy
+from resnext.data.chosen_classes import of_classes, splits_of_classes
 from resnext.data.class_folders import examples_of_folders, folders_in_classes, images_by_class, labelled, labels_of
 from resnext.data.copies import copies_in
 from resnext.data.examples import Examples
@@ -227,8 +230,9 @@ class DataSource:
         holdout: Holdout = Holdout(),  # noqa: B008 - frozen
         seen: Seen | None = None,
         held_out: Sequence[str] = (),
+        classes: Sequence[str] = (),
     ) -> Splits:
-        """Return the parts to train, validate and test on. The classes are sorted by name.
+        """Return the parts to train, validate and test on. The classes are sorted by name, unless they are chosen.
 
         If only one of `test/` and `val/` exists, it serves as both. If neither exists, images are drawn for them; the
         draw depends only on `holdout`, the sorted file names, what was seen before and which files are copies.
@@ -237,6 +241,7 @@ class DataSource:
             holdout: how they are drawn.
             seen: images that the network was trained on before, which are not tested on.
             held_out: paths of the images that were drawn before, to hold out the same; empty: draw them.
+            classes: classes to keep, in this order; empty: all.
 
         Raises:
             ArgumentError: the data has test images, and `holdout` asks for different ones.
@@ -244,10 +249,10 @@ class DataSource:
         """
         if self.layout is None:
             self._check_holdout(holdout, has_others=True)
-            return load_builtin(self.name)
-        pool = (
-            self._pool_of_table(self.layout, holdout) if self.layout.table else _pool_of_folders(self.layout, holdout)
-        )
+            return splits_of_classes(load_builtin(self.name), classes, self) if classes else load_builtin(self.name)
+        pool = self._pool(self.layout, holdout)
+        if classes:
+            pool = _pool_of_classes(pool, classes, self)
         self._check_holdout(holdout, has_others=bool(pool.others))
         if len(pool.train.classes) < 2:
             only = "".join(pool.train.classes)
@@ -264,6 +269,46 @@ class DataSource:
         if held_out:
             return splits_of(pool.train, pool.paths, held_out)
         return drawn_splits(pool.train, pool.paths, pool.groups, holdout, seen)
+
+    @property
+    def _has_training_images(self) -> bool:
+        layout = self.layout
+        return layout is not None and bool(layout.table or "train" in layout.parts or not layout.parts)
+
+    def count(self) -> int:
+        """Return the number of images in all parts."""
+        layout = self.layout
+        if layout is None:
+            return 0
+        pool = self._pool(layout, Holdout())
+        return len(pool.train) + sum(map(len, pool.others.values()))
+
+    def everything(self, classes: Sequence[str]) -> Examples:
+        """Return the images of all parts, labelled by `classes`; of a built-in data set only its test part.
+
+        Raises:
+            DataError: a class is not in `classes`.
+        """
+        layout = self.layout
+        if layout is None or not self._has_training_images:
+            return self.examples(classes)
+        pool = self._pool(layout, Holdout())
+        parts = (pool.train, *pool.others.values())
+        labels = [labels_of(part.classes, classes, self)[part.labels] for part in parts]
+        return Examples([image for part in parts for image in part.images], np.concatenate(labels), tuple(classes))
+
+    def examples_of_chosen(self, classes: Sequence[str]) -> tuple[Examples, int]:
+        """Return what `examples` does for a training that chose its classes, and the number of images of others."""
+        layout = self.layout
+        if layout is None:
+            test = load_builtin(self.name).test
+        elif self._has_training_images:
+            pool = self._pool(layout, Holdout())
+            test = pool.others.get(self.evaluated, pool.train)
+        else:
+            return self.examples(classes), 0
+        examples, kept = of_classes(test, classes, self)
+        return examples, len(test) - len(kept)
 
     def examples(self, classes: Sequence[str]) -> Examples:
         """Return the examples for evaluating a trained network, labelled by its own `classes`.
@@ -321,6 +366,9 @@ class DataSource:
                 f"--held-out, --folds and --group-by draw images to test on, and {self} already has some. Leave them "
                 "out, or pass only the images to train on."
             )
+
+    def _pool(self, layout: Layout, holdout: Holdout) -> Pool:
+        return self._pool_of_table(layout, holdout) if layout.table else _pool_of_folders(layout, holdout)
 
     def _pool_of_table(self, layout: Layout, holdout: Holdout) -> Pool:
         """Return the images that the table labels; parts beside it count if it has no splits."""
@@ -412,6 +460,13 @@ def _about_copies(train: Examples, others: Mapping[str, Examples]) -> list[str]:
         for part, (count, images) in counts.items()
         if count
     ]
+
+
+def _pool_of_classes(pool: Pool, classes: Sequence[str], where: object) -> Pool:
+    """Return the images of some classes. Raises DataError if the data does not have one of them."""
+    train, kept = of_classes(pool.train, classes, where)
+    paths, groups = [pool.paths[i] for i in kept], pool.groups and [pool.groups[i] for i in kept]
+    return Pool(train, paths, groups, {name: of_classes(part, classes, where)[0] for name, part in pool.others.items()})
 
 
 def _check_apart(table: object, train: Sequence[Path | Member], others: Mapping[str, Examples]) -> None:

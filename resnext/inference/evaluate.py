@@ -12,11 +12,13 @@ from typing import NamedTuple, Unpack
 import numpy as np
 
 from resnext.data.batches import evaluation_batches, name_of_image
+from resnext.data.builtin import BUILTIN
 from resnext.data.check import check_images
+from resnext.data.copies import sha256_of_images
 from resnext.data.examples import Examples
 from resnext.data.source import DataSource, open_data
 from resnext.engines.engine import Engine, Outputs
-from resnext.errors import ArgumentError, DataError, printable
+from resnext.errors import ArgumentError, DataError, counted, printable
 from resnext.images.preprocessing import Preprocessing
 from resnext.images.views import Views
 from resnext.inference.keywords import EvaluationKeywords
@@ -45,7 +47,7 @@ class Evaluated(NamedTuple):
 
 def evaluate(
     model: str | Path | Model,
-    data: str | Path,
+    data: str | Path | None = None,
     *,
     weights: str | None = None,
     options: EvaluationOptions | None = None,
@@ -58,7 +60,7 @@ def evaluate(
 
     Args:
         model: run folder, tag of published weights, `hf:OWNER/NAME`, file of weights, or name of a network.
-        data: folder of images, archive or built-in data set, as `train` accepts them.
+        data: folder of images, archive or built-in data set, as `train` accepts them; by default that of the run.
         weights: as in `Model.open`: "best" or "last" for a run; the weights themselves for the name of a network.
         options: complete `EvaluationOptions`.
         keywords: any of their fields by name, such as `size=288`.
@@ -71,7 +73,8 @@ def evaluate(
     """
     (chosen,) = with_keywords("evaluate", keywords, options or EvaluationOptions())
     opened = Model.open(model, weights)
-    examples = examples_for(opened, open_data_for(data, chosen.follow_links, opened))
+    source = open_data_for(data_of(opened, data), chosen.follow_links, opened)
+    examples = examples_for(opened, source, chosen.all)
     return evaluate_model(opened, examples, chosen).evaluation
 
 
@@ -113,7 +116,23 @@ def evaluate_model(
     return Evaluated(evaluation, examples, views, model.engine_name, seen_images(model, examples))
 
 
-def comparable_examples(first: Model, second: Model, source: DataSource) -> tuple[Examples, Examples]:
+def data_of(model: Model, data: str | Path | None) -> str | Path:
+    """Return the data, or that of the run. Raises ArgumentError if the model is not a run, or its data has moved."""
+    if data is not None:
+        return data
+    if model.run is None:
+        raise ArgumentError(f"{model.name}: is not a run, which would know its data. Pass DATA to evaluate it on.")
+    known = model.run.config.data
+    if known not in BUILTIN and not Path(known).exists():
+        raise ArgumentError(
+            f"{printable(known)} does not exist. If the images of the run were moved, pass their folder."
+        )
+    return known
+
+
+def comparable_examples(
+    first: Model, second: Model, source: DataSource, everything: bool = False
+) -> tuple[Examples, Examples]:
     """Return the images on which to evaluate each of two models; both get the same images.
 
     Raises:
@@ -121,7 +140,7 @@ def comparable_examples(first: Model, second: Model, source: DataSource) -> tupl
     """
     if {*first.classes} != {*second.classes}:
         raise ArgumentError(f"{first.name} and {second.name} have different classes. Pass models of the same classes.")
-    one, other = (examples_for(model, source) for model in (first, second))
+    one, other = (examples_for(model, source, everything) for model in (first, second))
     if _names(one) != _names(other):
         raise ArgumentError(
             f"{first.name} and {second.name} held out different images of this data. Pass images that neither was "
@@ -139,12 +158,19 @@ def open_data_for(data: str | Path, follow_links: bool, *models: Model) -> DataS
     return open_data(data, follow_links or any(model.run and model.run.config.options.follow_links for model in models))
 
 
-def examples_for(model: Model, source: DataSource) -> Examples:
+def examples_for(model: Model, source: DataSource, everything: bool = False) -> Examples:
     """Return the images on which to evaluate a model: those its training held out of the data, or all of other data.
+
+    Args:
+        model: opened model.
+        source: data.
+        everything: whether to use all images of all parts, but for those that a run was trained on.
 
     Raises:
         DataError: images are missing, or belong to classes that the model does not have.
     """
+    if everything:
+        return _everything_unseen(model, source)
     if model.run:
         return _examples_of_run(source, model.run)
     if model.wordnet_ids is None:
@@ -155,12 +181,26 @@ def examples_for(model: Model, source: DataSource) -> Examples:
     return source.examples(model.classes)
 
 
+def _everything_unseen(model: Model, source: DataSource) -> Examples:
+    """Return all images of the data, without those that the run was trained on. Raises DataError if none is left."""
+    examples = source.everything(model.classes)
+    seen = model.run.seen.trained if model.run else frozenset()
+    new = [i for i, value in enumerate(sha256_of_images(examples.images)) if value not in seen] if seen else None
+    if new is None or len(new) == len(examples):
+        return examples
+    if not new:
+        raise DataError(f"{model.name} was trained on all {len(examples):,} images of {source}. Pass others.")
+    logger.info(f"left out: {len(examples) - len(new):,} of {len(examples):,} images, on which it was trained")
+    return Examples([examples.images[i] for i in new], examples.labels[new], examples.classes)
+
+
 def _examples_of_run(source: DataSource, run: Run) -> Examples:
     held_out, classes = run.held_out, run.config.classes
     found = source.held_out(held_out, classes) if held_out else None
     if found:
         examples, missing = found
         if not missing:
+            _tell_of_others(source, run, len(examples))
             return examples
         moved = 2 * len(missing) < len(held_out)  # other folders may have a few files with the same names
         if moved or source.name == run.config.data:
@@ -168,13 +208,31 @@ def _examples_of_run(source: DataSource, run: Run) -> Examples:
                 f"{len(missing)} of the {len(held_out)} images that the training held out are gone, the first of them "
                 f"{printable(missing[0])}; put them back, or pass a folder that the run was not trained on"
             )
-        others = source.examples(classes)
+        others = _of_its_classes(source, run)
         here = f"{len(held_out) - len(missing)} of the" if len(missing) < len(held_out) else "none of the"
         logger.info(
             f"{here} {len(held_out)} images that the training held out are here; all {len(others):,} are evaluated"
         )
         return others
-    return source.examples(classes)
+    return _of_its_classes(source, run)
+
+
+def _of_its_classes(source: DataSource, run: Run) -> Examples:
+    """Return the images to evaluate; a run that chose its classes leaves out the others again."""
+    if not run.config.options.classes:
+        return source.examples(run.config.classes)
+    examples, others = source.examples_of_chosen(run.config.classes)
+    if others:
+        logger.info(f"left out: {counted(others, 'image')} of classes that the run did not choose")
+    return examples
+
+
+def _tell_of_others(source: DataSource, run: Run, held_out: int) -> None:
+    """Log the number of images that came after the training."""
+    trained = len(run.images.trained)
+    more = source.count() - trained - held_out
+    if trained and more > 0 and not run.config.options.classes:
+        logger.info(f"{counted(more, 'image')} more than the run had; --all evaluates all that it was not trained on")
 
 
 def evaluate_examples(

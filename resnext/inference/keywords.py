@@ -19,6 +19,7 @@ class EvaluationKeywords(TypedDict, total=False):
     engine: EngineName | None
     batch_size: int
     follow_links: bool
+    all: bool
 
 
 class PredictionKeywords(TypedDict, total=False):

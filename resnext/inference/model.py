@@ -18,7 +18,8 @@ from resnext.engines.open import CONVERTED, installed_engines, open_exported
 from resnext.errors import ArgumentError, WeightsError, did_you_mean
 from resnext.files import user_path
 from resnext.images.preprocessing import Preprocessing
-from resnext.runs.run import WEIGHTS, Run, is_run
+from resnext.runs.history import EpochRow
+from resnext.runs.run import WEIGHTS, Run, is_run, weights_of_epoch
 from resnext.variants.names import OTHER_NAMES, get_variant, list_variants
 from resnext.variants.variant import Variant
 from resnext.weights.hub import HUB
@@ -60,8 +61,8 @@ class Model:
         Args:
             model: run folder; tag of published weights; `hf:OWNER/NAME`; file of weights; or name of a network, whose
                 weights are the second argument.
-            weights: "best" (the default) or "last" for a run; a file, `hf:OWNER/NAME` or a tag for the name of a
-                network.
+            weights: "best" (the default), "last" or a kept epoch ("epoch-0010") for a run; a file, `hf:OWNER/NAME` or a
+                tag for the name of a network.
 
         Raises:
             ArgumentError: no such model, or a network without weights.
@@ -228,7 +229,7 @@ def _check_source(name: str) -> None:
 def _from_run(run: Run, weights: str | None) -> Model:
     which = weights or "best"
     path, config = run.weights(which), run.config
-    row = (run.history.best if which == "best" else run.history.last) if run.epochs_done else None
+    row = _row_of(run, path) if run.epochs_done else None
     return Model(
         str(run.folder),
         config.variant,
@@ -239,6 +240,13 @@ def _from_run(run: Run, weights: str | None) -> Model:
         row.temperature if row else 1.0,
         run=run,
     )
+
+
+def _row_of(run: Run, weights: Path) -> EpochRow:
+    """Return the row of the epoch of a file of weights."""
+    history = run.history
+    kept = [row for row in history.rows if weights_of_epoch(row.epoch) == weights.name]
+    return kept[0] if kept else history.best if weights.name == WEIGHTS["best"] else history.last
 
 
 def _from_file(path: Path, file: ExportedFile) -> Model:

@@ -30,6 +30,8 @@ class EvaluationOptions:
             fewer than 500 images. "openvino-bfloat16" is faster if the CPU computes in bfloat16, and less exact.
         batch_size: images in a batch.
         follow_links: read images through links that lead out of the folder of the data; also on if the run chose it.
+        all: whether to evaluate all images of the data that the run was not trained on, in all its parts, and not only
+            those that it held out.
 
     Raises:
         ArgumentError: a value that is not allowed.
@@ -44,6 +46,7 @@ class EvaluationOptions:
     engine: EngineName | None = None
     batch_size: int = 64
     follow_links: bool = False
+    all: bool = False
 
     def __post_init__(self) -> None:
         sizes = (self.size,) if isinstance(self.size, int) else self.size

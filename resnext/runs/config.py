@@ -41,8 +41,10 @@ class TrainingOptions:
         folds: parts for a cross-validation, of which one is held out, such as 5.
         fold: which of the folds is held out, counted from 1.
         group_by: regular expression that finds the group of an image in its path; a group is never split.
+        classes: classes to train on, in this order; the others are left out. By default all, sorted by name.
         tensorboard: write events for TensorBoard as well.
         checkpoint_every: steps between two checkpoints; by default one is written every five minutes.
+        keep_every: epochs after which the weights are kept in a file of their own, epoch-0010.safetensors.
 
     Raises:
         ArgumentError: a value that is not allowed.
@@ -60,8 +62,10 @@ class TrainingOptions:
     folds: int | None = None
     fold: int | None = None
     group_by: str | None = None
+    classes: tuple[str, ...] = ()
     tensorboard: bool = False
     checkpoint_every: int | None = None
+    keep_every: int | None = None
 
     def __post_init__(self):
         check_dtype(self.dtype)
@@ -69,8 +73,13 @@ class TrainingOptions:
             raise ArgumentError(f"`seed` must be from 0 to {2**32 - 1}. Received: {self.seed}")
         if isinstance(self.skip_bad, bool) or not 0 <= self.skip_bad < math.inf:
             raise ArgumentError(f"`skip_bad` must be a number of images, or a share below 1. Received: {self.skip_bad}")
-        if self.checkpoint_every is not None and self.checkpoint_every < 1:
-            raise ArgumentError(f"`checkpoint_every` must be at least 1. Received: {self.checkpoint_every}")
+        for name in ("checkpoint_every", "keep_every"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ArgumentError(f"`{name}` must be at least 1. Received: {value}")
+        if isinstance(self.classes, str) or len(self.classes) == 1 or len({*self.classes}) < len(self.classes):
+            raise ArgumentError(f"`classes` must be two names or more, no two the same. Received: {self.classes}")
+        object.__setattr__(self, "classes", tuple(self.classes))
         for name, allowed in (("form", get_args(FormName)), ("shortcut", (None, *get_args(Shortcut)))):
             if getattr(self, name) not in allowed:
                 words = ", ".join(word for word in allowed if word)
@@ -107,13 +116,15 @@ class RunConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Return the document of `config.json`, in the types that JSON returns, with the options at the top level."""
+        options = dataclasses.asdict(self.options)
         document = {
             "variant": _variant_to_json(self.variant),
             "classes": self.classes,
             "preprocessing": self.preprocessing.to_json(),
             "recipe": dataclasses.asdict(self.recipe),
             "data": self.data,
-            **dataclasses.asdict(self.options),
+            "chosen_classes": options.pop("classes"),
+            **options,
             "versions": self.versions,
         }
         return json.loads(json.dumps(document))
@@ -137,11 +148,13 @@ class RunConfig:
     def from_json(cls, document: Mapping[str, Any]) -> RunConfig:
         """Return the configuration of a document. Raises ValueError, TypeError or KeyError if it is damaged."""
         rest = dict(document)
+        classes, chosen = tuple(as_list(rest.pop("classes"))), tuple(as_list(rest.pop("chosen_classes", [])))
         names = [field.name for field in dataclasses.fields(TrainingOptions) if field.name in rest]
-        options = TrainingOptions(**{name: rest.pop(name) for name in names})  # a newer option has its default
+        options = {name: rest.pop(name) for name in names}  # a newer option has its default
+        options = TrainingOptions(**options, classes=chosen)
         return cls(
             variant=_variant_from_json(rest.pop("variant")),
-            classes=tuple(as_list(rest.pop("classes"))),
+            classes=classes,
             preprocessing=Preprocessing.from_json(rest.pop("preprocessing")),
             recipe=CompleteRecipe.from_json(rest.pop("recipe")),
             options=options,

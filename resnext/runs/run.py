@@ -1,6 +1,7 @@
 """A run: one training and everything it produces, in one folder.
 
 config.json            what was trained, on what, and how; the class names and the preprocessing
+epoch-0010.safetensors the weights after an epoch that --keep-every keeps
 images.json            the SHA-256 of each training image, in the order of their names, as far as they were read; of the
                        images that chose the epoch, and of those to test on; and of the images that the weights it
                        started from were trained on
@@ -43,6 +44,7 @@ HELD_OUT = "held-out.json"
 METRICS = "metrics.csv"
 RECORDS = "metrics.jsonl"
 WEIGHTS = {"last": "last.safetensors", "best": "best.safetensors"}
+EPOCH = "epoch-"  # begins the name of the weights of a kept epoch
 REPORT = "report.html"
 IMAGES = "images.json"
 EVENTS = "tensorboard"
@@ -189,10 +191,13 @@ class Run:
         return f"{done}{counted(epochs, 'epoch')}"
 
     def weights(self, which: str = "best") -> Path:
-        """Return the file with the weights of the "best" or the "last" epoch. Raises ArgumentError."""
-        if which not in WEIGHTS:
-            raise ArgumentError(f"`weights` must be one of best, last. Received: {which!r}")
-        return self.folder / WEIGHTS[which]
+        """Return the file with the weights of the "best", the "last" or a kept epoch. Raises ArgumentError."""
+        if which in WEIGHTS:
+            return self.folder / WEIGHTS[which]
+        kept = sorted(path.stem for path in self.folder.glob("epoch-*.safetensors"))
+        if which not in kept:
+            raise ArgumentError(f"`weights` must be one of {', '.join((*sorted(WEIGHTS), *kept))}. Received: {which!r}")
+        return self.folder / f"{which}.safetensors"
 
     def check_weights(self, path: Path) -> None:
         """Refuse a run whose weights are absent, too few for its network, or of another run or epoch.
@@ -215,7 +220,8 @@ class Run:
             )
         with _reading(path):
             found = sha256_of_tensors(path)  # before the rows, which are written before the weights
-        has_rows = path.name in WEIGHTS.values() and (self.folder / RECORDS).is_file()
+        is_of_run = path.name in WEIGHTS.values() or path.stem.startswith(EPOCH)
+        has_rows = is_of_run and (self.folder / RECORDS).is_file()
         rows = _rows_of(path, self.history) if has_rows else []
         if rows and found not in {row.weights_sha256 for row in rows}:
             raise RunError(
@@ -226,9 +232,21 @@ class Run:
 
 def _rows_of(path: Path, history: History) -> list[EpochRow]:
     """Return the rows that a file of weights may belong to; after a kill, its file is an epoch older."""
+    if path.stem.startswith(EPOCH):
+        kept = [row for row in history.rows if weights_of_epoch(row.epoch) == path.name]
+        return kept if kept and kept[0].weights_sha256 else []
     which = "best" if path.name == WEIGHTS["best"] else "last"
     rows = [getattr(each, which) for each in (history, history.before) if len(each)]
     return rows if rows[0].weights_sha256 else []
+
+
+def weights_of_epoch(epoch: int) -> str:
+    """Return the name of the file in which the weights of an epoch are kept.
+
+    >>> weights_of_epoch(10)
+    'epoch-0010.safetensors'
+    """
+    return f"{EPOCH}{epoch:04}.safetensors"
 
 
 def command_to_resume(folder: Path) -> str:
@@ -251,13 +269,17 @@ def run_of_weights(source: str | None) -> Run | None:
     Raises:
         RunError: the weights are not those of the run.
     """
+    run, path = open_run_of(source), user_path(source or "")
+    if run:
+        run.check_weights(path if path.is_file() else run.weights())
+    return run
+
+
+def open_run_of(source: str | Path | None) -> Run | None:
+    """Return what `run_of_weights` does, without reading the weights. Raises RunError for a damaged configuration."""
     path = user_path(source or "")
     folder = path.parent if path.is_file() else path
-    if not source or not is_run(folder):
-        return None
-    run = Run.open(folder)
-    run.check_weights(path if path.is_file() else run.weights())
-    return run
+    return Run.open(folder) if source and is_run(folder) else None
 
 
 def check_unused(folder: Path) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+from collections.abc import Sequence
 
 import keras
+import numpy as np
 
-from resnext.errors import ArgumentError
+from resnext.data.folders import composed
+from resnext.errors import ArgumentError, listed
+from resnext.layers.initializer import GlorotUniform
 from resnext.model.classifier import image_network
 from resnext.model.features import freeze
 from resnext.model.network import ResNeXtModel
@@ -14,6 +19,10 @@ from resnext.recipes.recipe import Recipe
 from resnext.runs.config import RunConfig
 from resnext.training.losses import build_loss
 from resnext.training.optimizers import build_optimizer
+from resnext.weights.foreign_names import HEAD
+from resnext.weights.weights_file import open_weights
+
+logger = logging.getLogger(__name__)
 
 
 def check_precision(dtype: str) -> None:
@@ -34,6 +43,8 @@ def build_network(config: RunConfig, weights: str | None) -> ResNeXtModel:
     )
     classes, size = len(config.classes), recipe.image_size
     network = image_network(variant, classes, config.preprocessing, weights, size, config.options.form)
+    if weights:
+        adopt_head(network, weights, config.classes)
     network.class_names = config.classes
     return freeze(network, recipe.freeze)
 
@@ -49,3 +60,35 @@ def compile_classifier(classifier: keras.Model, network: keras.Model, recipe: Re
     """
     optimizer = build_optimizer(recipe, rates, network)
     classifier.compile(optimizer, build_loss(recipe), metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")])
+
+
+def adopt_head(network: ResNeXtModel, source: str, classes: Sequence[str]) -> None:
+    """Assign the weights of the head by the names of the classes, if the file has names and they are not the same.
+
+    A class that only the network has gets new weights. Loaded by their order, they would be another class's.
+
+    Args:
+        network: network with loaded weights.
+        source: weights that were loaded.
+        classes: names of its classes.
+    """
+    with open_weights(source, network.variant) as file:
+        theirs = {composed(name): place for place, name in enumerate(file.class_names() or ())}
+        places = [theirs.get(composed(name)) for name in classes]
+        if not theirs or places == [*range(len(theirs))]:
+            return
+        head = network.get_layer("predictions")
+        kernel, *bias = (np.array(keras.ops.convert_to_numpy(variable)) for variable in head.weights)
+        known = [file.value(file.found[name]) for name in HEAD[: len(head.weights)] if name in file.found]
+    if len(known) < len(head.weights) or known[0].shape[:-1] != kernel.shape[:-1]:
+        return  # a head for images of another size
+    fresh = np.array(keras.ops.convert_to_numpy(GlorotUniform()(kernel.shape)))
+    values = [np.stack([_column(known[0], place, fresh[:, i]) for i, place in enumerate(places)], axis=-1)]
+    values += [np.array([0.0 if place is None else known[1][place] for place in places])] if bias else []
+    head.set_weights(values)
+    if kept := [name for name, place in zip(classes, places, strict=True) if place is not None]:
+        logger.info(f"weights: in the head, {listed(kept)} keep theirs, by the names of the classes")
+
+
+def _column(kernel: np.ndarray, place: int | None, fresh: np.ndarray) -> np.ndarray:
+    return fresh if place is None else kernel[..., place]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from resnext.data.folders import composed
 from resnext.errors import ArgumentError, MissingPackageError, WeightsError, one_line
 from resnext.files import user_path
+from resnext.recipes.complete import CompleteRecipe
 from resnext.recipes.names import default_recipe
 from resnext.recipes.recipe import Recipe
+from resnext.runs.run import Run, open_run_of
 from resnext.variants.choose import Choice
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.variant import Variant
@@ -44,15 +48,28 @@ def choose_weights(weights: str | Path | None, variant: Variant | None) -> tuple
     return tag, [f"--weights auto: {tag}"]
 
 
-def from_scratch(recipe: Recipe) -> Recipe:
-    """Return the default recipe for training without weights, with the caller's changes to the recipe for weights."""
-    finetune, photos = default_recipe(AUTO), default_recipe(None)
-    if recipe.name != finetune.name:
-        return recipe
-    before = dataclasses.asdict(finetune)
-    return dataclasses.replace(
-        photos, **{name: value for name, value in dataclasses.asdict(recipe).items() if value != before[name]}
-    )
+def default_recipe_for(weights: str | Path | None) -> Recipe:
+    """Return the default recipe for training from weights or from scratch; from a run, that which continues it."""
+    run = open_run_of(weights)
+    return continued(run.config.recipe) if run else default_recipe(weights)
+
+
+def continued(recipe: CompleteRecipe) -> Recipe:
+    """Return the recipe that continues a training: without its warm-up, because the weights are warm.
+
+    >>> from resnext.recipes.photos import RECIPE
+    >>> from resnext.recipes.complete import complete
+    >>> continued(complete(RECIPE, images=200, evaluated=40, image_size=64)).warmup_epochs
+    0
+    """
+    values: dict[str, Any] = dataclasses.asdict(recipe)
+    values["warmup_epochs"] = 0
+    return Recipe(**values)
+
+
+def same_classes(run: Run, classes: Sequence[str]) -> bool:
+    """Return whether a run has the same classes, in any order."""
+    return sorted(map(composed, run.config.classes)) == sorted(map(composed, classes))
 
 
 def network_of_weights(weights: str, variant: Variant | None, image_size: int | None) -> Choice:

@@ -76,5 +76,7 @@ class TrainingKeywords(TypedDict, total=False):
     folds: int | None
     fold: int | None
     group_by: str | None
+    classes: tuple[str, ...]
     tensorboard: bool
     checkpoint_every: int | None
+    keep_every: int | None

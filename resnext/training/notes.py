@@ -102,13 +102,20 @@ def about_weights(run: Run, recipe: Recipe) -> list[str]:
     return lines
 
 
-def about_start(run: Run, recipe: Recipe) -> list[str]:
-    """Return a line that states how the training differs from that of the run that its weights come from."""
-    if not (differs := changes(run.config, recipe=recipe)):
-        return []
-    name = run.config.recipe.name
-    advice = f"; to train as it did, pass --recipe {name}" if name in NAMES and name != recipe.name else ""
-    return [f"weights: their run was trained with {'; '.join(differs)}{advice}"]
+def about_start(run: Run, recipe: Recipe, classes: Sequence[str]) -> list[str]:
+    """Return lines that state how the training continues that of the run that its weights come from."""
+    before, name = run.config.classes, run.config.recipe.name
+    new, gone = [each for each in classes if each not in before], [each for each in before if each not in classes]
+    if new or gone:
+        words = [f"{word} {listed(names)}" for word, names in (("new:", new), ("gone:", gone)) if names]
+        lines = [f"weights: the recipe is {recipe.name}, because the classes are not those of {run.folder}; "
+                 f"{'; '.join(words)}"]  # fmt: skip
+    elif recipe.name == name:
+        lines = [f"weights: {run.folder} is continued by its own recipe, {name}, because its classes are the same"]
+    else:
+        lines = []
+    differs = changes(run.config, recipe=recipe)
+    return lines + ([f"weights: their run was trained with {'; '.join(differs)}"] if differs else [])
 
 
 def summary(config: RunConfig, splits: Splits, network: keras.Model) -> Iterator[str]:

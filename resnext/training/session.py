@@ -31,7 +31,7 @@ from resnext.runs.config import RunConfig
 from resnext.runs.history import EpochRow, History
 from resnext.runs.images import ImageRecord
 from resnext.runs.report import draw_report
-from resnext.runs.run import EVENTS, IMAGES, METRICS, RECORDS, WEIGHTS, Run, command_to_resume, is_run
+from resnext.runs.run import EVENTS, IMAGES, METRICS, RECORDS, WEIGHTS, Run, command_to_resume, is_run, weights_of_epoch
 from resnext.training.build import build_network, check_precision, compile_classifier
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoints, other_contents, other_images
@@ -231,6 +231,9 @@ class Session:
         if self.hashes.is_new:
             record = dataclasses.replace(self.images, trained=tuple(self.hashes.saved()))
             files[IMAGES] = json.dumps(record.to_json()).encode()
+        every, before = self.config.options.keep_every, history.before.epochs
+        if every and row.epoch // every > before // every:
+            files[weights_of_epoch(row.epoch)] = weights
         return files | ({WEIGHTS["best"]: weights} if history.best is row else {})
 
     def result(self) -> TrainingResult:

@@ -10,6 +10,7 @@ import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Unpack
 
 from resnext.backend import choose_device, installed_versions, usable_cores
@@ -35,7 +36,13 @@ from resnext.runs.lock import check_idle, lock
 from resnext.runs.run import CONFIG, Run, check_unused, command_to_resume, run_of_weights
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoint_name, other_images, read_checkpoint, read_newest
-from resnext.training.defaults import choose_weights, default_folder, from_scratch, network_of_weights
+from resnext.training.defaults import (
+    choose_weights,
+    default_folder,
+    default_recipe_for,
+    network_of_weights,
+    same_classes,
+)
 from resnext.training.keywords import TrainingKeywords
 from resnext.training.notes import about_few, about_imbalance, about_labels, about_shapes, about_start, about_weights
 from resnext.training.signals import stop_on_signals
@@ -72,7 +79,8 @@ def train(
         variant: name such as `"resnext50_32x4d"`, or a `Variant`; by default that of the weights or, without weights,
             that of the recipe, or one that suits the images.
         out: run folder, new or empty; by default `runs/DATA-VARIANT-N` with the next number.
-        recipe: training recipe to use, or its name; by default "photos", or "finetune" with weights.
+        recipe: training recipe to use, or its name; by default "photos", or "finetune" with weights; from a run of the
+            same classes, that run's own, without its warm-up.
         options: complete `TrainingOptions`.
         workers: threads that make batches ahead; by default one per core, at most 8. Their number does not change the
             batches.
@@ -89,20 +97,24 @@ def train(
     >>> train("sign-digits", out="runs/signs", epochs=20, seed=1).test.top(1)  # doctest: +SKIP
     0.9912
     """
-    recipe, options = _chosen(recipe, options, keywords)
-    choose_device(device)
-    _check_workers(workers)
+    named = get_recipe(recipe) if isinstance(recipe, str) else recipe
+    recipe, options = _chosen(named, options, keywords)
+    _choose_machine(device, workers)
     folder = user_path(out) if out else None
     if folder and is_main():
         check_idle(folder)
         check_unused(folder)
     wanted = options.weights
-    recipe, start, network = _choose_start(variant, recipe, wanted)
+    start, network = _choose_start(variant, recipe, wanted)
+    if start != wanted and not named:
+        recipe, _ = _chosen(None, options, {**keywords, "weights": start})
     options = dataclasses.replace(options, weights=start)
     source = open_data(data, options.follow_links)
     with stop_on_signals() as stop, watch_files(stop.fail), contextlib.ExitStack() as locked:
         run = run_of_weights(start)
-        splits = source.splits(options.draw, run.seen if run else None)
+        splits = source.splits(options.draw, run.seen if run else None, classes=options.classes)
+        if run and not named and not same_classes(run, splits.train.classes):
+            recipe, _ = _chosen(default_recipe(start), options, keywords)
         sizes = sample_sizes(splits.train)
         network = network or choose_network(len(splits.train), median_side(sizes), recipe.image_size)
         network = network._replace(variant=options.shaped(network.variant))
@@ -112,11 +124,7 @@ def train(
         locked.enter_context(_lock(folder))
         splits = _check_splits(splits, recipe, options.skip_bad)
         recipe = _complete(recipe, splits, network.image_size, start)
-        _check_best_by(recipe, splits)
-        _log(logging.INFO, *network.reason)
-        if run:
-            _log(logging.WARNING, *about_weights(run, recipe))
-            _log(logging.INFO, *about_start(run, recipe))
+        _log_start(network, run, recipe, splits)
         _log_data(source, splits, recipe, sizes, wanted is not None)
         cluster = initialize()
         from resnext.training.session import train_session
@@ -165,8 +173,7 @@ def resume(
     config = run.config
     if keywords:
         recipe, options = with_keywords("resume", keywords, recipe or config.recipe, options or config.options)
-    choose_device(device)
-    _check_workers(workers)
+    _choose_machine(device, workers)
     check_options(folder, config, variant, recipe, options)
     source = _open_again(folder, config, data)
     with stop_on_signals() as stop, watch_files(stop.fail), _lock(folder):
@@ -176,7 +183,7 @@ def resume(
             _check_same(folder, config, checkpoint.facts)
         images, draw = run.images, config.options.draw
         seen = Seen(str(folder), trained=frozenset(images.before)) if images.before else None
-        splits = source.splits(draw, seen, run.held_out)
+        splits = source.splits(draw, seen, run.held_out, config.options.classes)
         splits = _check_splits(splits, config.recipe, config.options.skip_bad)
         if splits.train.classes != config.classes or [*splits.held_out] != run.held_out:
             raise DataError(other_images(str(source)))
@@ -195,31 +202,28 @@ def resume(
 
 
 def _chosen(
-    recipe: Recipe | str | None, options: TrainingOptions | None, keywords: Mapping[str, Any]
+    recipe: Recipe | None, options: TrainingOptions | None, keywords: Mapping[str, Any]
 ) -> tuple[Recipe, TrainingOptions]:
     """Return recipe and options with the keywords. Raises ArgumentError."""
     options = options or TrainingOptions()
-    if isinstance(recipe, str):
-        recipe = get_recipe(recipe)
-    recipe = recipe or default_recipe(keywords.get("weights") or options.weights)
+    recipe = recipe or default_recipe_for(keywords.get("weights", options.weights))
     words = {word: str(value) if isinstance(value, Path) else value for word, value in keywords.items()}
     return with_keywords("train", words, recipe, options)  # type: ignore[return-value]
 
 
 def _choose_start(
     variant: str | Variant | None, recipe: Recipe, weights: str | None
-) -> tuple[Recipe, str | None, Choice | None]:
-    """Return recipe, weights and network as far as they are known without reading an image."""
+) -> tuple[str | None, Choice | None]:
+    """Return weights and network as far as they are known without reading an image."""
     own = get_entry(recipe.name).variant if recipe.name in NAMES else None
     if own and variant is None and weights is None:
-        return recipe, None, _own_network(recipe, own)
+        return None, _own_network(recipe, own)
     named = as_variant(variant) if variant else None
     start, words = choose_weights(weights, named)
     _log(logging.INFO, *words)
     if start:
-        return recipe, start, network_of_weights(start, named, recipe.image_size)
-    recipe = from_scratch(recipe) if weights else recipe
-    return recipe, None, Choice(named, recipe.image_size or named.image_size) if named else None
+        return start, network_of_weights(start, named, recipe.image_size)
+    return None, Choice(named, recipe.image_size or named.image_size) if named else None
 
 
 def _own_network(recipe: Recipe, name: str) -> Choice:
@@ -229,7 +233,16 @@ def _own_network(recipe: Recipe, name: str) -> Choice:
 
 def _complete(recipe: Recipe, splits: Splits, image_size: int, start: str | None) -> CompleteRecipe:
     images, evaluated = len(splits.train), len(splits.validation)
+    _check_best_by(recipe, splits)
     return complete(recipe, images=images, evaluated=evaluated, image_size=image_size, pretrained=start is not None)
+
+
+def _log_start(network: Choice, run: Run | None, recipe: Recipe, splits: Splits) -> None:
+    """Log why the network was chosen, and how the training continues that of the run that its weights come from."""
+    _log(logging.INFO, *network.reason)
+    if run:
+        _log(logging.WARNING, *about_weights(run, recipe))
+        _log(logging.INFO, *about_start(run, recipe, splits.train.classes))
 
 
 def _log_data(
@@ -279,8 +292,8 @@ def check_options(
         options = dataclasses.replace(options, weights=absolute if same else choose_weights(options.weights, None)[0])
     if changed := changes(config, variant=variant, recipe=recipe, options=options):
         raise RunError(
-            f"{folder}: this run was started with {'; '.join(changed)}. Leave these options out, or start a new run "
-            "with another --out."
+            f"{folder}: this run was started with {'; '.join(changed)}. Leave these options out; or start a new run "
+            f"from its weights: resnext train DATA --weights {quote(str(folder))}"
         )
 
 
@@ -313,7 +326,9 @@ def _broadcast(folder: Path, checkpoint: Checkpoint | None, cluster: Cluster) ->
     return read_checkpoint(folder / checkpoint_name(step, epochs))
 
 
-def _check_workers(workers: int | None) -> None:
+def _choose_machine(device: str | None, workers: int | None) -> None:
+    """Choose the device, and refuse a number of workers that is none. Raises ArgumentError."""
+    choose_device(device)
     if workers is not None and workers < 0:
         raise ArgumentError(f"`workers` must be at least 0. Received: {workers}")
 

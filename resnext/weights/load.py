@@ -113,7 +113,7 @@ def adapt_head(path: Path, found: Mapping[str, Location], expected: Shapes, new_
     ours = {name: expected[name] for name in HEAD if name in expected}
     if theirs == ours or not new_head:
         return Adapted(dict(found), dict(expected), [])
-    note = f"{heads(path, found, expected)}: its head is new, and untrained."
+    note = f"{heads(path, found, expected)}: its head is new."
     return Adapted(without, {name: shape for name, shape in expected.items() if name not in HEAD}, [note])
 
 

@@ -52,9 +52,9 @@ COMMANDS = {
     "train": ["DATA", "--resume", "--variant", "--out", "--workers", "--device", "--weights", "--seed", "--dtype",
               "--form", "--shortcut", "--remat", "--skip-bad", "--follow-links", "--held-out", "--folds", "--fold",
               "--group-by",
-              "--tensorboard", "--checkpoint-every", *SETTINGS],
+              "--classes", "--tensorboard", "--checkpoint-every", "--keep-every", *SETTINGS],
     "evaluate": ["MODEL", "DATA", "--weights", "--against", "--format", "--out", "--size", "--crop", "--interpolation",
-                 "--crops", "--flip", "--only-data-classes", "--engine", "--batch-size", "--follow-links"],
+                 "--crops", "--flip", "--only-data-classes", "--engine", "--batch-size", "--follow-links", "--all"],
     "compare": ["RUN...", "--out"],
     "predict": ["MODEL", "INPUT...", "--weights", "--format", "--out", "--embeddings", "--top", "--threshold",
                 "--calibrated", "--follow-links", "--engine"],
@@ -64,7 +64,7 @@ COMMANDS = {
                "--calibration", "--keep-ends", "--max-drop"],
     "serve": ["[NAME=]MODEL", "--host", "--port", "--token", "--batch-size", "--queue", "--deadline"],
     "check-data": ["DATA", "--follow-links"],
-    "convert": ["SOURCE", "--out", "--to", "--variant", "--key"],
+    "convert": ["SOURCE...", "--out", "--to", "--variant", "--key", "--data"],
     "preview": ["DATA", "--out", "--seed", "--follow-links", *SETTINGS],
     "bench": ["conv|data|engines", "[MODEL|DATA]...", "--variant", "--batch-size", "--image-size", "--recipe",
               "--dtype", "--native", "--json"],
@@ -301,9 +301,10 @@ def test_configuration_of_a_run_is_frozen():
     )
     document = config.to_json()
     assert list(document) == [
-        "variant", "classes", "preprocessing", "recipe", "data", "weights", "seed", "dtype", "form", "shortcut",
+        "variant", "classes", "preprocessing", "recipe", "data", "chosen_classes", "weights", "seed", "dtype",
+        "form", "shortcut",
         "remat", "skip_bad", "follow_links", "held_out", "folds", "fold", "group_by", "tensorboard", "checkpoint_every",
-        "versions",
+        "keep_every", "versions",
     ]  # fmt: skip
     assert RunConfig.from_json(document) == config
     fields = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Recipe)]

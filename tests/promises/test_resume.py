@@ -351,7 +351,8 @@ def test_another_recipe_or_network_is_refused(options, words, whole):
     process = resnext("train", "--resume", whole, *options)
     assert process.returncode == 1
     assert ours(process) == [
-        f"{whole}: this run was started with {words}. Leave these options out, or start a new run with another --out."
+        f"{whole}: this run was started with {words}. Leave these options out; or start a new run from its weights: "
+        f"resnext train DATA --weights {whole}"
     ]  # fmt: skip
 
 
@@ -370,8 +371,8 @@ def test_the_whole_command_may_be_sent_again(photos, whole, tmp_path):
     assert "test top-1" in again.stdout
     other = resnext(*arguments[:-6], "--checkpoint-every", 3, "--out", run, "--resume", run)
     assert ours(other) == [
-        f"{run}: this run was started with checkpoint_every: 2, not 3. Leave these options out, or start a new run "
-        "with another --out."
+        f"{run}: this run was started with checkpoint_every: 2, not 3. Leave these options out; or start a new run "
+        f"from its weights: resnext train DATA --weights {run}"
     ]
     elsewhere = resnext(*arguments, "--out", tmp_path / "other", "--resume", run)
     assert ours(elsewhere) == [f"{run}: a run is resumed in its own folder. Leave out --out {tmp_path / 'other'}."]
@@ -471,7 +472,8 @@ def test_a_finished_run_says_so(whole, photos):
     best = History(EpochRow.from_json(json.loads(line)) for line in (whole / "metrics.jsonl").open()).best
     assert process.stdout == (
         f"{whole}: finished, 3 epochs; best validation top-1 {100 * best.validation_accuracy:.2f} % "
-        f"(epoch {best.epoch}). To evaluate it: resnext evaluate {whole} DATA\n"
+        f"(epoch {best.epoch}). To evaluate it: resnext evaluate {whole}. To train it longer, or on more images: "
+        f"resnext train DATA --weights {whole}\n"
     )
     assert {path: path.read_bytes() for path in before} == before
     assert "this run was started with" in ours(resnext("train", "--resume", whole, "--epochs", 4))[-1]

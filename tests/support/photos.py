@@ -14,7 +14,7 @@ COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
 
 def write_photos(folder: Path, classes: dict[str, tuple[int, int, int]], images: int, size: int = 24) -> Path:
     """A folder for each class with noisy images of its colour: easy to learn in a few steps."""
-    rng = np.random.default_rng(images)  # so that parts of different size have different images
+    rng = np.random.default_rng(images % 12)  # so that a small part beside a large one has other images
     for name, colour in classes.items():
         (folder / name).mkdir(parents=True)
         for i in range(images):

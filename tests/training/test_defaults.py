@@ -147,6 +147,19 @@ def test_the_shortest_command_is_a_whole_one(tmp_path, monkeypatch):
 
 
 @pytest.mark.once
+def test_without_the_weights_of_auto_the_recipe_is_that_for_none(tmp_path, monkeypatch):
+    def offline(tag, variant):
+        raise WeightsError("no network")
+
+    write_photos(tmp_path / "photos", COLOURS, 6)
+    monkeypatch.setattr(defaults, "find_file", offline)
+    monkeypatch.setattr("resnext.training.session.train_session", lambda folder, config, *rest: config)
+    config = train(tmp_path / "photos", out=tmp_path / "a", weights="auto", epochs=7)
+    assert (config.recipe.name, config.recipe.epochs, config.options.weights) == ("photos", 7, None)
+    assert config.recipe.weight_decay == PHOTOS.weight_decay
+
+
+@pytest.mark.once
 def test_weights_auto_are_the_smallest_published_or_none(monkeypatch):
     monkeypatch.setattr(defaults, "find_file", lambda tag, variant: None)
     assert defaults.choose_weights("auto", None) == (
@@ -162,9 +175,6 @@ def test_weights_auto_are_the_smallest_published_or_none(monkeypatch):
     assert defaults.choose_weights("auto", None) == (
         None, ["--weights auto: training from random weights instead: no network"]
     )  # fmt: skip
-    tuned = dataclasses.replace(default_recipe("auto"), epochs=7)
-    assert defaults.from_scratch(tuned) == dataclasses.replace(PHOTOS, epochs=7)
-    assert defaults.from_scratch(get_recipe("paper-cifar")) == get_recipe("paper-cifar")
 
 
 @pytest.mark.once

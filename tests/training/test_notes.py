@@ -42,13 +42,18 @@ def test_small_sets_are_said():
 def test_another_training_than_that_of_the_weights_is_said(trained):
     run = Run.open(trained[0])
     recipe = run.config.recipe
-    assert notes.about_start(run, recipe) == []
+    classes = run.config.classes
+    same = f"weights: {run.folder} is continued by its own recipe, photos, because its classes are the same"
+    assert notes.about_start(run, recipe, classes) == [same]
     other = dataclasses.replace(recipe, freeze=(1, 2), layer_decay=0.7)
     expected = "weights: their run was trained with freeze: (), not (1, 2); layer_decay: 1.0, not 0.7"
-    assert notes.about_start(run, other) == [expected]
-    (line,) = notes.about_start(run, dataclasses.replace(other, name="finetune"))
+    assert notes.about_start(run, other, classes) == [same, expected]
+    tuned = dataclasses.replace(other, name="finetune")
+    (line,) = notes.about_start(run, tuned, classes)
     assert line.startswith("weights: their run was trained with recipe: 'photos', not 'finetune'; freeze: ()")
-    assert line.endswith("; to train as it did, pass --recipe photos")
+    assert notes.about_start(run, tuned, ("blue", "red", "violet"))[0] == (
+        f"weights: the recipe is finetune, because the classes are not those of {run.folder}; new: violet; gone: green"
+    )
 
 
 @pytest.mark.once
