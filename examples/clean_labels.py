@@ -6,7 +6,8 @@
 Every image gets its probabilities from a network that has not seen it: the data is divided into folds, and one network
 is trained for each. cleanlab (https://github.com/cleanlab/cleanlab, Northcutt et al. 2021) finds the labels that these
 probabilities speak against. Near-duplicates are images whose features in the first network point the same way. Run it
-again to go on where it was stopped.
+again to go on where it was stopped. What it makes
+first is OUT/folds, as `resnext train DATA --folds 5 --out OUT/folds` does.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from resnext import Run, predict, resume, train
+from resnext import Run, cross_validate, predict
 
 CHUNK = 1_000  # images whose similarities to all others are computed at once
 
@@ -27,38 +28,22 @@ def main():
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--similarity", type=float, default=0.995, help="cosine from which two images are duplicates")
     given = parser.parse_args()
-    given.out.mkdir(exist_ok=True)
-    runs = [trained(given.data, given.out / f"fold-{i}", given.folds, i) for i in range(1, given.folds + 1)]
-    labels = write_label_errors(given.data, runs, given.out / "label-errors.csv")
-    pairs = write_near_duplicates(given.data, runs[0], given.similarity, given.out / "near-duplicates.csv")
+    found = cross_validate(given.data, out=given.out / "folds", folds=given.folds)
+    labels = write_label_errors(found.predictions, found.runs[0].config.classes, given.out / "label-errors.csv")
+    pairs = write_near_duplicates(given.data, found.runs[0], given.similarity, given.out / "near-duplicates.csv")
     print(f"{labels} labels to look at, {pairs} pairs of near-duplicates: {given.out}")
 
 
-def trained(data: Path, folder: Path, folds: int, fold: int) -> Run:
-    """Train on all folds but one, or resume that training."""
-    if not (folder / "config.json").exists():
-        train(data, None, folder, folds=folds, fold=fold)
-    elif not Run.open(folder).is_finished:
-        resume(folder)
-    return Run.open(folder)
-
-
-def write_label_errors(data: Path, runs: list[Run], out: Path) -> int:
+def write_label_errors(predictions: Path, classes: tuple[str, ...], out: Path) -> int:
     """Write the images whose label is probably wrong, the least likely label first; return their number."""
     from cleanlab.filter import find_label_issues
 
-    classes = runs[0].config.classes
-    files, probabilities = [], []
-    for run in runs:
-        paths = [data / path for path in run.held_out]
-        for each in predict(run.folder, paths, top=len(classes)):
-            shares = dict(each.classes)
-            files.append(Path(each.image))
-            probabilities.append([shares[name] for name in classes])
-    labels = np.array([classes.index(file.relative_to(data).parts[0]) for file in files])
-    given = np.array(probabilities)
+    with predictions.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        images = list(csv.DictReader(file))
+    given = np.array([[float(image[f"probability of {name}"]) for name in classes] for image in images])
+    labels = np.array([classes.index(image["class"]) for image in images])
     found = find_label_issues(labels, given, return_indices_ranked_by="self_confidence")
-    rows = [(files[i], classes[labels[i]], given[i, labels[i]], classes[given[i].argmax()]) for i in found]
+    rows = [(images[i]["image"], classes[labels[i]], given[i, labels[i]], classes[given[i].argmax()]) for i in found]
     write(out, ("image", "label", "probability of the label", "suggested"), rows)
     return len(rows)
 

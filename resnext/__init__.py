@@ -39,6 +39,7 @@ _HOMES = {
     "compare": "runs.compare",
     "complexity": "variants.complexity",
     "convert": "weights.convert",
+    "cross_validate": "training.cross_validation",
     "decode_predictions": "data.imagenet_classes",
     "evaluate": "inference.evaluate",
     "explain": "inference.explain",
@@ -77,6 +78,7 @@ __all__ = [
     "compare",
     "complexity",
     "convert",
+    "cross_validate",
     "decode_predictions",
     "errors",
     "evaluate",
@@ -123,6 +125,7 @@ if TYPE_CHECKING:
     from resnext.runs.compare import compare
     from resnext.runs.config import TrainingOptions
     from resnext.runs.run import Run
+    from resnext.training.cross_validation import cross_validate
     from resnext.training.train import resume, train
     from resnext.variants.complexity import complexity
     from resnext.variants.names import get_variant, list_variants

@@ -164,6 +164,7 @@ def predict(
     format: PredictionFormat | None = None,
     out: Path | None = None,
     embeddings: Path | None = None,
+    copy_to: Path | None = None,
 ) -> None:
     """Classify images, one row for each, in order. An image that can't be read gets a row with its error.
 
@@ -175,18 +176,23 @@ def predict(
         format: table, jsonl, csv or parquet; by default from the suffix of --out, or table.
         out: new file to write to instead of standard output.
         embeddings: new .npy or .parquet file for the pooled features of each image.
+        copy_to: new folder for copies of the images, in a folder for each answer.
     """
     from resnext.inference.model import Model
     from resnext.inference.predict import predict
     from resnext.inference.prediction_files import check_outputs, open_embeddings, open_rows
+    from resnext.inference.sorted_copies import SortedCopies
 
     check_outputs(out, embeddings)
+    if copy_to is not None:
+        _check_outside(copy_to, images, "--copy-to")
     chosen = checked(PredictionOptions, prediction, embeddings=embeddings is not None)
     opened = Model.open(model, weights)
     top = min(chosen.top, len(opened.classes))
     images_done, errors = 0, 0
     predictions = predict(opened, images, options=chosen)
     on_terminal = out is None and sys.stdout.isatty()
+    copies = SortedCopies(copy_to)
     with (
         open_rows(format, out, top) as rows,
         open_embeddings(embeddings) as embeddings_file,
@@ -196,6 +202,7 @@ def predict(
         for each in predictions:
             rows.write(each)
             embeddings_file.write(each)
+            copies.write(each)
             images_done, errors = images_done + 1, errors + (each.error is not None)
             done(images_done, None)
     _report_work(images_done, time.perf_counter() - started, predictions)
@@ -268,12 +275,12 @@ def explain(
     _check_errors(images, done, errors)
 
 
-def _check_outside(out: Path, images: tuple[str, ...]) -> None:
-    """Refuse an output folder inside a folder of images: its pictures would be explained in turn."""
+def _check_outside(out: Path, images: tuple[str, ...], option: str = "--out") -> None:
+    """Refuse an output folder inside a folder of images: its pictures would be read in turn."""
     for image in images:
         if user_path(image).is_dir() and user_path(out).resolve().is_relative_to(user_path(image).resolve()):
             raise ArgumentError(
-                f"{printable(out)}: lies in {printable(image)}, whose images are being explained. Choose another --out."
+                f"{printable(out)}: lies in {printable(image)}, whose images are being read. Choose another {option}."
             )
 
 

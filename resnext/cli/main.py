@@ -42,11 +42,12 @@ def commands(line: CommandLine) -> dict[str, Callable[..., None]]:
     """Return all commands; their options default to the values of the recipe, or of the run to resume."""
     named, run = line.value_of("--recipe"), line.value_of("--resume")
     recipe = get_recipe(named) if named else _default_recipe(line)
+    passed = ["learning_rate"] if line.value_of("--learning-rate") else []
     return {
         "list": list_,
         "info": info,
         "recipes": recipes,
-        "train": resume_command(user_path(run)) if run else train_command(recipe, is_named=named is not None),
+        "train": resume_command(user_path(run)) if run else train_command(recipe, named is not None, passed),
         "evaluate": evaluate,
         "compare": compare,
         "predict": predict,

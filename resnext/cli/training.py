@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -23,6 +23,7 @@ from resnext.runs.run import REPORT, Run
 from resnext.variants.names import get_variant
 
 if TYPE_CHECKING:
+    from resnext.training.cross_validation import CrossValidation
     from resnext.training.session import TrainingResult
 
 
@@ -58,10 +59,15 @@ def recipes() -> None:
     print_table(table)
 
 
-def train_command(defaults: Recipe, is_named: bool) -> Callable[..., None]:
+def train_command(defaults: Recipe, is_named: bool, passed: Sequence[str] = ()) -> Callable[..., None]:
     """Return the command `train`, whose options default to the values of the recipe.
 
-    Unless the recipe was named, only what differs from it is passed on, because the default depends on the data, too.
+    What differs from it is passed on as keywords: unless the recipe was named, the data has a say in which it is.
+
+    Args:
+        defaults: recipe whose values the options have.
+        is_named: whether the user named it.
+        passed: settings that the user passed, even if with the same value.
     """
 
     def train(
@@ -87,14 +93,18 @@ def train_command(defaults: Recipe, is_named: bool) -> Callable[..., None]:
             device: cpu, gpu or gpu:N; by default a GPU if the backend finds one.
             resume: run folder of a training that was stopped or killed.
         """
+        from resnext.training.cross_validation import cross_validate
         from resnext.training.train import train
 
         options = checked(TrainingOptions, run)
         settings, before = dataclasses.asdict(to_recipe(recipe)), dataclasses.asdict(defaults)
-        keywords = {} if is_named else {name: value for name, value in settings.items() if value != before[name]}
-        chosen = to_recipe(recipe) if is_named else None
-        machine = {"workers": workers, "device": device}
-        _print_result(train(data, variant, out, recipe=chosen, options=options, **machine, **keywords))
+        keywords = {name: value for name, value in settings.items() if name in passed or value != before[name]}
+        chosen = defaults if is_named else None
+        keywords |= {"recipe": chosen, "options": options, "workers": workers, "device": device}
+        if options.folds and options.fold is None:
+            _print_folds(cross_validate(data, variant, out, **keywords))
+        else:
+            _print_result(train(data, variant, out, **keywords))
 
     return train
 
@@ -162,6 +172,22 @@ def _print_result(result: TrainingResult) -> None:
         print_line(f"{'report' if path.name == REPORT else 'plot'}: {path}")
     if result.plots_missing:
         print_line(f"plots are missing: {result.plots_missing}")
+
+
+def _print_folds(result: CrossValidation) -> None:
+    """Print the accuracy of each fold, their mean and range, and that of all images."""
+    from resnext.metrics.intervals import wilson
+
+    shares, right = [100 * share for share in result.accuracies], int(result.right.sum())
+    for fold, (share, run) in enumerate(zip(shares, result.runs, strict=True), 1):
+        print_line(f"fold {fold}: test top-1 {share:.2f} % of {counted(len(run.held_out), 'image')} (last epoch)")
+    low, high = (100 * bound for bound in wilson(right, len(result.right)))
+    print_line(
+        f"mean of {len(shares)} folds: {sum(shares) / len(shares):.2f} %, from {min(shares):.2f} to {max(shares):.2f}"
+    )
+    print_line(f"all {len(result.right):,} images, each by a network that was not trained on it: "
+          f"{100 * right / len(result.right):.2f} % (95 % interval {low:.2f} to {high:.2f})")  # fmt: skip
+    print_line(f"written: {result.predictions}")
 
 
 def to_settings(recipe: Recipe) -> Settings:

@@ -45,8 +45,8 @@ class Holdout:
             raise ArgumentError(f"`held_out` must be a share between 0 and 1. Received: {self.held_out}")
         if (self.folds is None) != (self.fold is None):
             raise ArgumentError(
-                f"`folds` and `fold` belong together: 5 and 1 hold out the first fifth. Received: {self.folds} and "
-                f"{self.fold}"
+                "`folds` and `fold` belong together: 5 and 1 hold out the first fifth (cross_validate trains for all). "
+                f"Received: {self.folds} and {self.fold}"
             )
         if self.folds is not None and self.fold is not None and not 1 <= self.fold <= self.folds >= 2:
             raise ArgumentError(

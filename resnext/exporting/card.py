@@ -9,6 +9,7 @@ from resnext.inference.evaluate import Evaluated
 from resnext.inference.evaluation_files import NAMES, baseline_text, metric_text, to_document
 from resnext.inference.model import Model
 from resnext.variants.complexity import complexity
+from resnext.variants.names import full_name
 
 SHOWN = 50  # classes
 
@@ -30,7 +31,8 @@ def model_card(model: Model, description: Description, evaluated: Evaluated | No
     classes = ", ".join(model.classes[:SHOWN]) + (", ..." if len(model.classes) > SHOWN else "")
     sections = [
         f"# {facts['model']}",
-        f"{model.variant.name} (ResNeXt, [Xie et al. 2017](https://arxiv.org/abs/1611.05431)), trained with resnext.",
+        f"{full_name(model.variant)} (ResNeXt, [Xie et al. 2017](https://arxiv.org/abs/1611.05431)), trained with "
+        "resnext.",
         "## Network",
         f"{cost.parameters:,} parameters, {cost.multiply_adds:,} multiply-adds at {size} x {size}.",
         "## Classes",

@@ -165,16 +165,18 @@ def write_folder(folder: str | Path, document: dict[str, Any], model: Model, eva
     return missing
 
 
-def new_folder(folder: str | Path) -> Path:
+def new_folder(folder: str | Path, option: str = "--out") -> Path:
     """Make a folder for results. Raises ArgumentError if that would touch other files, or fails."""
     path = user_path(folder)
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         what = "is a file" if path.is_file() else "holds other files"
-        raise ArgumentError(f"{printable(path)}: {what}. Pass a new or an empty folder as --out.")
+        raise ArgumentError(f"{printable(path)}: {what}. Pass a new or an empty folder as {option}.")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ArgumentError(f"{printable(path)}: can't be made ({one_line(error)}). Choose another --out.") from error
+        raise ArgumentError(
+            f"{printable(path)}: can't be made ({one_line(error)}). Choose another {option}."
+        ) from error
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +39,7 @@ class Prediction(NamedTuple):
     error: str | None = None
     is_known: bool = True  # whether the most probable class reaches the threshold
     embedding: np.ndarray | None = None  # float32 (channels,)
+    source: Path | Member | None = None  # where it was read
 
     @property
     def answer(self) -> str | None:
@@ -89,7 +91,14 @@ def predict(
     threads = reading_threads()
     read = partial(read_input, opened.preprocessing.load)
     images_read = read_ahead(chain(first, inputs), read, threads, ahead=BATCH_SIZE * 2 + threads)
-    predictions = classifier.predict((image.name, pixels) for image, pixels in images_read)
+    sources: deque[Path | Member | None] = deque()
+
+    def named() -> Iterator[tuple[str, np.ndarray | str]]:
+        for image, pixels in images_read:
+            sources.append(image.source)
+            yield image.name, pixels
+
+    predictions = (each._replace(source=sources.popleft()) for each in classifier.predict(named()))
     return Answers(predictions, opened.engine_name, inputs.left_out)
 
 

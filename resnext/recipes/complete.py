@@ -72,6 +72,26 @@ def complete(
     return CompleteRecipe(**given | {name: value for name, value in values.items() if given[name] is None})
 
 
+def following_batch(recipe: Recipe, own: Recipe) -> Recipe:
+    """Return a recipe whose learning rate follows its batch size, from those of the published recipe.
+
+    The rate of SGD is proportional to the batch size (Goyal et al. 2017), those of AdamW and LAMB to its root.
+
+    Args:
+        recipe: recipe with another batch size.
+        own: published recipe, with a rate for its batch size.
+
+    >>> from resnext.recipes.rsb_a3 import RECIPE
+    >>> following_batch(dataclasses.replace(RECIPE, batch_size=512), RECIPE).learning_rate
+    0.004
+    """
+    if not (own.batch_size and own.learning_rate and recipe.batch_size):
+        return recipe
+    share = recipe.batch_size / own.batch_size
+    factor = share if recipe.optimizer == "sgd" else math.sqrt(share)
+    return dataclasses.replace(recipe, learning_rate=own.learning_rate * factor)
+
+
 def _batch_size(images: int, accumulate: int) -> int:
     smallest, largest = BATCHES
     nearest = 2 ** round(math.log2(math.sqrt(images)))

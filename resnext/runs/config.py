@@ -16,7 +16,7 @@ from resnext.recipes.complete import CompleteRecipe
 from resnext.recipes.recipe import Dtype, Recipe, check_dtype
 from resnext.variants.complexity import complexity
 from resnext.variants.layer_table import Complexity
-from resnext.variants.names import get_variant
+from resnext.variants.names import full_name, get_variant
 from resnext.variants.variant import Shortcut, Variant
 
 FormName = Literal["a", "b", "c", "sliced"]
@@ -38,8 +38,8 @@ class TrainingOptions:
         skip_bad: images of a part that may be left out because they cannot be read: a number, or a share below 1.
         follow_links: read images through links that lead out of the folder of the data.
         held_out: share of each class to hold out if the data has no test part; by default one sixth.
-        folds: parts for a cross-validation, of which one is held out, such as 5.
-        fold: which of the folds is held out, counted from 1.
+        folds: parts for a cross-validation, such as 5; each is held out in a training of its own.
+        fold: the only one of the folds to train for, counted from 1.
         group_by: regular expression that finds the group of an image in its path; a group is never split.
         classes: classes to train on, in this order; the others are left out. By default all, sorted by name.
         tensorboard: write events for TensorBoard as well.
@@ -84,7 +84,8 @@ class TrainingOptions:
             if getattr(self, name) not in allowed:
                 words = ", ".join(word for word in allowed if word)
                 raise ArgumentError(f"`{name}` must be one of {words}. Received: {getattr(self, name)!r}")
-        _ = self.draw
+        fold = 1 if self.folds and self.fold is None else self.fold  # without one, all are trained
+        Holdout(self.seed, self.held_out, self.folds, fold, self.group_by)
 
     def shaped(self, variant: Variant) -> Variant:
         """Return a network with the form and the shortcut of these options. Raises ArgumentError."""
@@ -163,12 +164,12 @@ class RunConfig:
 
 
 def network_name(variant: Variant, form: FormName) -> str:
-    """Return the name of a network, with the form of its blocks if that is a or b.
+    """Return the full name of a network, with the form of its blocks if that is a or b.
 
     >>> network_name(get_variant("resnext29_8x64d"), "a")
     'resnext29_8x64d-form-a'
     """
-    return f"{variant.name}-form-{form}" if form in ("a", "b") else variant.name
+    return f"{full_name(variant)}-form-{form}" if form in ("a", "b") else full_name(variant)
 
 
 def changes(before: RunConfig, **now: Variant | Recipe | TrainingOptions | None) -> list[str]:

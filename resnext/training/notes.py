@@ -13,7 +13,7 @@ from resnext.data.batches import images_per_step
 from resnext.data.examples import median_aspect
 from resnext.errors import counted, listed
 from resnext.metrics.remarks import imbalance
-from resnext.recipes.complete import CompleteRecipe
+from resnext.recipes.complete import CompleteRecipe, following_batch
 from resnext.recipes.names import NAMES, get_recipe
 from resnext.recipes.recipe import Recipe, changed
 from resnext.runs.config import RunConfig, changes
@@ -155,13 +155,16 @@ def summary(config: RunConfig, splits: Splits, network: keras.Model) -> Iterator
 
 
 def _about_rate(recipe: CompleteRecipe) -> Iterator[str]:
-    """Yield a note if a recipe's own learning rate is used with a different batch size."""
+    """Yield a note if a published recipe's learning rate follows another batch size, or does not."""
     own = get_recipe(recipe.name) if recipe.name in NAMES else None
     if not (own and own.batch_size and own.learning_rate):
         return
-    if own.learning_rate == recipe.learning_rate and own.batch_size != recipe.batch_size:
-        proportional = own.learning_rate * recipe.batch_size / own.batch_size
-        yield (
-            f"learning rate: {own.learning_rate:g} is that of {own.name} for batches of {own.batch_size:,}; for "
-            f"{recipe.batch_size:,}, --learning-rate {proportional:.2g} would be proportional"
-        )
+    if own.batch_size == recipe.batch_size:
+        return
+    followed = following_batch(recipe, own).learning_rate
+    how = "in proportion" if recipe.optimizer == "sgd" else "by the root"
+    of_recipe = f"that of {own.name}, {own.learning_rate:g} for batches of {own.batch_size:,}"
+    if recipe.learning_rate == followed:
+        yield f"learning rate: {followed:g}, which is {of_recipe}, {how} for {recipe.batch_size:,}"
+    elif recipe.learning_rate == own.learning_rate:
+        yield f"learning rate: {of_recipe}; for {recipe.batch_size:,}, {how}, it would be {followed:.2g}"

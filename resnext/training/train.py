@@ -27,7 +27,7 @@ from resnext.files import user_path
 from resnext.images.decode import read_image
 from resnext.images.watchdog import watch_files
 from resnext.keywords import with_keywords
-from resnext.recipes.complete import CompleteRecipe, complete
+from resnext.recipes.complete import CompleteRecipe, complete, following_batch
 from resnext.recipes.names import NAMES, default_recipe, get_entry, get_recipe
 from resnext.recipes.recipe import Recipe, evaluation_preprocessing
 from resnext.runs.config import RunConfig, TrainingOptions, changes, network_name
@@ -208,7 +208,9 @@ def _chosen(
     options = options or TrainingOptions()
     recipe = recipe or default_recipe_for(keywords.get("weights", options.weights))
     words = {word: str(value) if isinstance(value, Path) else value for word, value in keywords.items()}
-    return with_keywords("train", words, recipe, options)  # type: ignore[return-value]
+    changed, chosen = with_keywords("train", words, recipe, options)
+    follows = "batch_size" in keywords and "learning_rate" not in keywords
+    return following_batch(changed, recipe) if follows else changed, chosen
 
 
 def _choose_start(

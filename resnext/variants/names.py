@@ -1,5 +1,6 @@
 """The network for a name, and the names of the published networks."""
 
+import dataclasses
 import difflib
 import fnmatch
 import re
@@ -121,6 +122,24 @@ def _lineage(match: re.Match) -> Variant:
     shortcut = match["shortcut"] or usual_shortcut("bottleneck", "", "", lineage)
     sliced = lineage == "wenga" or bool(match["sliced"])
     return Variant(*LINEAGE[lineage], shortcut=shortcut, sliced=sliced, lineage=lineage)
+
+
+def full_name(variant: Variant) -> str:
+    """Return the name of a network with every setting that is not the one the name stands for.
+
+    >>> full_name(Variant(blocks=(3, 4, 6, 3), cardinality=32, bottleneck_width=4, activation="silu"))
+    'resnext50_32x4d-activation-silu'
+    """
+    try:
+        named = dataclasses.asdict(get_variant(variant.name))
+    except ArgumentError:  # networks of these numbers of blocks have no name
+        named = dataclasses.asdict(variant) | {"blocks": ()}
+    end = ""
+    for name, value in dataclasses.asdict(variant).items():
+        if value != named[name]:
+            words = "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            end += f"-{name.replace('_', '-')}-{words}"
+    return variant.name + end
 
 
 def as_variant(variant: str | Variant) -> Variant:

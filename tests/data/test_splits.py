@@ -116,7 +116,11 @@ def test_groups_are_found_in_paths(tmp_path):
     ("values", "words"),
     [
         ({"held_out": 1.0}, "`held_out` must be a share between 0 and 1. Received: 1.0"),
-        ({"folds": 5}, "`folds` and `fold` belong together: 5 and 1 hold out the first fifth. Received: 5 and None"),
+        (
+            {"folds": 5},
+            "`folds` and `fold` belong together: 5 and 1 hold out the first fifth (cross_validate trains for all). "
+            "Received: 5 and None",
+        ),
         ({"folds": 5, "fold": 6}, "`folds` must be 2 or more, and `fold` from 1 to `folds`. Received: 5 and 6"),
         ({"folds": 1, "fold": 1}, "`folds` must be 2 or more, and `fold` from 1 to `folds`. Received: 1 and 1"),
         ({"folds": 5, "fold": 1, "held_out": 0.2}, "`held_out` and `folds` cannot be combined"),

@@ -109,7 +109,7 @@ def test_odd_names_lists_and_places_of_explain(trained, colours, tmp_path, monke
     assert len((tmp_path / "out" / "explanations.csv").read_text().splitlines()) == 1 + 3
     assert (tmp_path / "out" / "sheet-001.png").exists()
     assert refusal(resnext("explain", folder, tmp_path, "--out", tmp_path / "maps")) == (
-        f"{tmp_path / 'maps'}: lies in {tmp_path}, whose images are being explained. Choose another --out."
+        f"{tmp_path / 'maps'}: lies in {tmp_path}, whose images are being read. Choose another --out."
     )
     assert refusal(resnext("explain", folder, odd, "--out", tmp_path / "maps", "--block", "stage5_block1")) == (
         "--block is for --paths. Pass both, or leave it out."

@@ -32,7 +32,7 @@ KERAS_AT_THE_TOP = (
 PUBLIC = {
     "BatchPredictor", "EvaluationOptions", "ExportOptions", "GroupedConv2D", "Model", "PredictionOptions",
     "Preprocessing", "Recipe", "ResNeXt", "Run", "TrainingOptions", "Variant", "backbone", "errors", "lineage",
-    "check_data", "compare", "complexity", "convert", "decode_predictions",
+    "check_data", "compare", "complexity", "convert", "cross_validate", "decode_predictions",
     "evaluate", "explain", "export", "fold", "freeze", "get_recipe", "get_variant", "list_variants", "list_weights",
     "load_weights", "predict", "preprocess_input", "preview", "resume", "save_weights", "to_form", "train",
 }  # fmt: skip
@@ -56,8 +56,8 @@ COMMANDS = {
     "evaluate": ["MODEL", "DATA", "--weights", "--against", "--format", "--out", "--size", "--crop", "--interpolation",
                  "--crops", "--flip", "--only-data-classes", "--engine", "--batch-size", "--follow-links", "--all"],
     "compare": ["RUN...", "--out"],
-    "predict": ["MODEL", "INPUT...", "--weights", "--format", "--out", "--embeddings", "--top", "--threshold",
-                "--calibrated", "--follow-links", "--engine"],
+    "predict": ["MODEL", "INPUT...", "--weights", "--format", "--out", "--embeddings", "--copy-to", "--top",
+                "--threshold", "--calibrated", "--follow-links", "--engine"],
     "explain": ["MODEL", "INPUT...", "--out", "--weights", "--class", "--follow-links", "--raw", "--paths",
                 "--block"],
     "export": ["MODEL", "--out", "--weights", "--data", "--images", "--format", "--normalisation", "--maps", "--dtype",

@@ -225,3 +225,25 @@ def test_an_imbalance_is_named_and_a_metric_that_does_not_exist_is_refused(tmp_p
         DataError, match=r"--best-by auc needs two classes .*; here are 3 classes, 3 of them with images"
     ):
         train(tmp_path / "photos", out=tmp_path / "c", best_by="auc")
+
+
+@pytest.mark.once
+def test_a_published_rate_follows_the_batch_size_unless_it_is_passed(tmp_path, monkeypatch, main):
+    photos = write_photos(tmp_path / "photos", COLOURS, 6)
+    monkeypatch.setattr("resnext.training.session.train_session", lambda folder, config, *rest: config)
+    sizes = {"batch_size": 512, "image_size": 32}
+    assert train(photos, "resnet8", tmp_path / "a", recipe="rsb-a3", **sizes).recipe.learning_rate == 0.004
+    assert train(photos, "resnet8", tmp_path / "b", recipe="torchvision-v2", **sizes).recipe.learning_rate == 0.25
+    given = train(photos, "resnet8", tmp_path / "c", recipe="rsb-a3", learning_rate=0.008, **sizes)
+    assert given.recipe.learning_rate == 0.008
+    whole = dataclasses.replace(get_recipe("rsb-a3"), batch_size=512)
+    assert train(photos, "resnet8", tmp_path / "d", recipe=whole, image_size=32).recipe.learning_rate == 0.008
+    assert train(photos, "resnet8", tmp_path / "e", **sizes).recipe.learning_rate == 0.1  # the default's own rule
+    rates = []
+    monkeypatch.setattr("resnext.cli.training._print_result", lambda config: rates.append(config.recipe.learning_rate))
+    for number, rate in enumerate(([], ["--learning-rate", "0.008"])):
+        out = ["--out", str(tmp_path / f"cli {number}")]
+        words = ["train", str(photos), "--variant", "resnet8", "--recipe", "rsb-a3", "--batch-size", "512", *rate, *out]
+        monkeypatch.setattr("sys.argv", ["resnext", *words])
+        main()
+    assert rates == [0.004, 0.008]

@@ -64,10 +64,11 @@ def test_another_training_than_that_of_the_weights_is_said(trained):
         ({"batch_size": 512, "learning_rate": 0.001}, []),
         (
             {"batch_size": 512},
-            [
-                "learning rate: 0.008 is that of rsb-a3 for batches of 2,048; for 512, --learning-rate 0.002 would "
-                "be proportional"
-            ],
+            ["learning rate: that of rsb-a3, 0.008 for batches of 2,048; for 512, by the root, it would be 0.004"],
+        ),
+        (
+            {"batch_size": 512, "learning_rate": 0.004},
+            ["learning rate: 0.004, which is that of rsb-a3, 0.008 for batches of 2,048, by the root for 512"],
         ),
     ],
 )

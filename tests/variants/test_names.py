@@ -1,8 +1,10 @@
 """Names of variants: what they say, which are published, and what is nearest to a wrong one."""
 
+import dataclasses
+
 import pytest
 
-from resnext.variants.names import get_variant, list_variants
+from resnext.variants.names import full_name, get_variant, list_variants
 
 pytestmark = pytest.mark.once
 
@@ -144,3 +146,20 @@ def test_a_wide_resnet_has_one_path_of_twice_the_width(depth):
 def test_other_names_stand_for_the_network(name, usual):
     assert get_variant(name) == get_variant(usual)
     assert get_variant(name).name == usual
+
+
+@pytest.mark.parametrize(
+    ("changes", "end"),
+    [
+        ({}, ""),
+        ({"shortcut": "none"}, "-shortcut-none"),
+        ({"activation": "silu"}, "-activation-silu"),
+        ({"stem_channels": (48,)}, "-stem-channels-48"),
+        ({"blocks": (2, 3, 8, 3)}, "-blocks-2-3-8-3"),
+        ({"drop_path": 0.1, "output_stride": 16}, "-drop-path-0.1-output-stride-16"),
+    ],
+)
+def test_a_network_is_called_what_it_is(changes, end):
+    """Also where its name is that of another: 16 blocks are 50 layers, wherever they are."""
+    variant = dataclasses.replace(get_variant("resnext50_32x4d"), **changes)
+    assert full_name(variant) == f"resnext50_32x4d{end}"
