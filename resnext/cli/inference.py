@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
@@ -21,6 +22,7 @@ from resnext.files import user_path
 from resnext.inference.options import EvaluationOptions, PredictionFormat, PredictionOptions
 
 if TYPE_CHECKING:
+    from resnext.data.source import DataSource
     from resnext.inference.answers import Answers
     from resnext.inference.evaluate import Evaluated
     from resnext.inference.model import Model
@@ -50,6 +52,7 @@ def evaluate(
     weights: str | None = None,
     evaluation: tyro.conf.FlagCreatePairsOff[tyro.conf.OmitArgPrefixes[_Evaluation]] = _Evaluation(),
     against: str | None = None,
+    by: Annotated[str | None, tyro.conf.arg(metavar="COLUMN")] = None,
     format: Literal["table", "json", "csv"] = "table",
     out: Path | None = None,
 ) -> None:
@@ -62,6 +65,7 @@ def evaluate(
         weights: best, last or a kept epoch, for a run; a file, hf:OWNER/NAME or a tag, for the name of a network.
         evaluation: how images are seen.
         against: second model (a run's best weights) to compare on the same images by McNemar's test.
+        by: column of the data's table, such as camera: the accuracy for each of its values.
         format: output format.
         out: new folder for all numbers, the prediction for each image, plots, and a page.
     """
@@ -78,13 +82,14 @@ def evaluate(
         if other
         else [examples_for(opened, source, options.all)]
     )
+    values = None if by is None else source.column(by, examples)
     folder = None if out is None else new_folder(out)
-    logger.info(f"labels: {source.origin(source.evaluated)}")
-    for words in source.left_out():
-        logger.warning(words)
+    _log_source(source)
     with bar("evaluating") as done:
         evaluated = evaluate_model(opened, examples, options, done)
     document = to_document(opened, data, evaluated)
+    if by is not None and values:
+        document["by"] = _by(evaluated, by, values)
     if other:
         with bar("evaluating the second") as done:
             second = evaluate_model(other, others[0], options, done)
@@ -98,6 +103,20 @@ def evaluate(
     if folder:
         missing = write_folder(folder, document, opened, evaluated)
         logger.info(f"written: {printable(folder / PAGE)}{f' (without plots: {missing})' if missing else ''}")
+
+
+def _log_source(source: DataSource) -> None:
+    logger.info(f"labels: {source.origin(source.evaluated)}")
+    for words in source.left_out():
+        logger.warning(words)
+
+
+def _by(evaluated: Evaluated, column: str, values: Sequence[str]) -> dict[str, Any]:
+    """Return the accuracy for each value of a column."""
+    from resnext.metrics.groups import accuracy_by_group
+
+    groups = accuracy_by_group(evaluated.evaluation.right, values)
+    return {"column": column, "groups": [group._asdict() for group in groups]}
 
 
 def _against(evaluated: Evaluated, second: Model, other: Evaluated) -> dict[str, Any]:
@@ -124,6 +143,7 @@ def _print_evaluation(document: dict[str, Any], model: Model, evaluated: Evaluat
     if document["published"]:
         print_line("on ImageNet-1K     top-1 {top1} %, top-5 {top5} % (published)".format(**document["published"]))
     _print_classes(evaluated)
+    _print_groups(document)
     weights = f", {Path(model.source).stem} weights" if model.run else ""
     sizes = ", ".join(str(each.preprocessing.size) for each in evaluated.views)
     views = f", {document['views']} views of each" if document["views"] > 1 else ""
@@ -153,6 +173,25 @@ def _print_classes(evaluated: Evaluated) -> None:
         shares = (f"{100 * share:.2f} %" for share in row[2:5])
         mistaken = printable(row.mistaken_for).replace("[", r"\[") if row.mistaken_for else "-"
         table.add_row(printable(row.name).replace("[", r"\["), f"{row.images:,}", *shares, mistaken)
+    print_table(table)
+
+
+def _print_groups(document: dict[str, Any]) -> None:
+    """Print the accuracy for each value of a column, the lowest first, at most CLASSES of them."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    if "by" not in document:
+        return
+    groups = document["by"]["groups"]
+    title = f"the {CLASSES} lowest of {len(groups):,}" if len(groups) > CLASSES else None
+    table = Table(
+        escape(printable(document["by"]["column"])), "images", "top-1", "95 % interval", box=None, title=title
+    )
+    for group in groups[:CLASSES]:
+        low, high = (f"{100 * bound:.2f}" for bound in group["interval"])
+        name = escape(printable(group["value"])) or "-"
+        table.add_row(name, f"{group['images']:,}", f"{100 * group['top1']:.2f} %", f"{low} to {high}")
     print_table(table)
 
 

@@ -94,10 +94,8 @@ def drawn_splits(
     Raises:
         DataError: none would be held out, or all of a class; or groups or folds contradict what was seen.
     """
-    kinds, firsts = np.full(len(train), FREE, np.int8), first_copies(train.images)
-    if seen:
-        kinds, hashes = seen.kinds(train, paths)
-        firsts = firsts_by_hash(hashes) if hashes else firsts
+    kinds, hashes = seen.kinds(train, paths) if seen else (np.full(len(train), FREE, np.int8), [])
+    firsts, lone = _apart(firsts_by_hash(hashes) if hashes else first_copies(train.images), train.labels, kinds)
     originals, places = np.unique(firsts, return_inverse=True)
     merged = None if groups is None else _merged(groups, firsts)
     labels = train.labels[originals]
@@ -109,7 +107,7 @@ def drawn_splits(
     _check_mask(train, mask, groups, holdout, copies)
     parts = [np.flatnonzero(kept).tolist() for kept in (~mask, mask)]
     kept, held_out = (Examples([train.images[i] for i in part], train.labels[part], train.classes) for part in parts)
-    notes = _about_copies(copies) + (_about_seen(mask, kinds, seen) if seen else ())
+    notes = _about_copies(train.classes, lone, copies) + (_about_seen(mask, kinds, seen) if seen else ())
     return Splits(kept, held_out, held_out, tuple(paths[i] for i in parts[1]), notes)
 
 
@@ -169,12 +167,27 @@ def _check_seen(train: Examples, mask: np.ndarray, kinds: np.ndarray, holdout: H
             )
 
 
-def _about_copies(copies: int) -> tuple[str, ...]:
-    if not copies:
-        return ()
-    return (
-        f"copies: {counted(copies, 'image')} with the same bytes as another; an image and its copies stay together",
-    )
+def _apart(firsts: np.ndarray, labels: np.ndarray, kinds: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """Let the copies stand for themselves in classes that have nothing else, and return these classes as well.
+
+    Such a class could not be tested on. Copies of what was seen before never stand for themselves.
+    """
+    firsts, lone = firsts.copy(), []
+    for indices in _by_class(labels):
+        if len(indices) > 1 and (firsts[indices] == indices).sum() < 2 and (kinds[indices] == FREE).all():
+            firsts[indices] = indices
+            lone.append(int(labels[indices[0]]))
+    return firsts, lone
+
+
+def _about_copies(classes: Sequence[str], lone: Sequence[int], copies: int) -> tuple[str, ...]:
+    """Return lines about copies that stay together, and about classes whose images are all copies."""
+    lines = [f"copies: all images of {classes[label]!r} have the same bytes, so that its accuracy means nothing"
+             for label in lone]  # fmt: skip
+    if copies:
+        images = counted(copies, "image")
+        lines.append(f"copies: {images} with the same bytes as another; an image and its copies stay together")
+    return tuple(lines)
 
 
 def _about_seen(mask: np.ndarray, kinds: np.ndarray, seen: Seen) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ from resnext.data.examples import Examples
 from resnext.data.folders import TABLES, DiskFolder, Folder, Member, composed, is_image_name, is_table, shown
 from resnext.data.holdout import Holdout, drawn_splits, groups_of, splits_of
 from resnext.data.labels.label_files import columns_read, find_label_file
-from resnext.data.labels.tables import Paths, Row, Table, images_below, read_table, relative
+from resnext.data.labels.tables import Paths, Row, Table, images_below, read_column, read_table, relative
 from resnext.data.labels.unused import check_agrees, unused_tables
 from resnext.data.layout import (
     IMAGES,
@@ -274,6 +274,19 @@ class DataSource:
     def _has_training_images(self) -> bool:
         layout = self.layout
         return layout is not None and bool(layout.table or "train" in layout.parts or not layout.parts)
+
+    def column(self, name: str, examples: Examples) -> list[str]:
+        """Return the value of a column of the data's table for each image; "" for one that the table does not name.
+
+        Raises:
+            DataError: the labels are not in a table, or it has no such column.
+        """
+        layout = self.layout
+        if layout is None or layout.table is None:
+            raise DataError(f"--by needs a table with the column {printable(name)}, but {self} has none")
+        folders = [layout.train, *filter(None, (*layout.others.values(), layout.unlabelled_test))]
+        values = read_column(layout.table, layout.root, folders, name)
+        return [values.get(relative(image, layout.root), "") for image in examples.images]
 
     def count(self) -> int:
         """Return the number of images in all parts."""

@@ -110,6 +110,8 @@ def to_csv(document: dict[str, Any]) -> str:
     rows += [
         (name, "", int(document[name]), "", "") for name in ("chosen_on", "trained_on") if document[name] is not None
     ]
+    for group in (document.get("by") or {"groups": []})["groups"]:
+        rows.append((f"top1_by_{document['by']['column']}", group["value"], group["top1"], *group["interval"]))
     against = document.get("against") or {}
     rows += [(f"against_{name}", "", value, "", "") for name, value in against.items()]
     for row in document["classes"]:
@@ -160,9 +162,22 @@ def write_folder(folder: str | Path, document: dict[str, Any], model: Model, eva
             section("Pictures", f"<p>{escape(missing)}</p>") if missing else "",
             section("The worst mistakes", _mistakes(evaluated)),
             section("Classes", classes_table(evaluated.evaluation)),
+            _groups(document),
         ],
     )
     return missing
+
+
+def _groups(document: dict[str, Any]) -> str:
+    """Return the accuracy for each value of a column as a section of the page, or nothing."""
+    if "by" not in document:
+        return ""
+    rows = [
+        (printable(group["value"]), f"{group['images']:,}", metric_text("top1", {**group, "value": group["top1"]}))
+        for group in document["by"]["groups"]
+    ]
+    column = printable(document["by"]["column"])
+    return section(f"By {column}", table((column, "images", "top-1"), rows, numbers=(1, 2)))
 
 
 def new_folder(folder: str | Path, option: str = "--out") -> Path:

@@ -9,7 +9,7 @@ import numpy as np
 from resnext.metrics.evaluation import Evaluation
 
 CHOSEN_ON = "these images also chose the epoch, so the numbers are a little too good"
-ON_THE_SAME = "on the same images, which chose this epoch, so it is a little too good"
+ON_THE_SAME = "on the images that chose it"
 IMBALANCED = 3  # times as many images of one class as of another
 
 

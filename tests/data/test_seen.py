@@ -114,3 +114,18 @@ def test_copies_between_parts_are_counted(tmp_path):
         "copies: 2 of the 6 test images have the same bytes as a training image, so the accuracy on them is too good; "
         "resnext check-data names them",
     )
+
+
+def test_classes_of_nothing_but_copies_are_held_out_and_named(tmp_path):
+    """As in a first try with images of one colour."""
+    for name in ("red", "blue"):
+        make(tmp_path, f"{name}/0.png")
+        for i in range(1, 12):
+            shutil.copy(tmp_path / name / "0.png", tmp_path / name / f"{i}.png")
+    make(tmp_path, *(f"green/{i}.png" for i in range(12)))
+    splits = open_data(tmp_path).splits()
+    assert sorted(path.parent.name for path in splits.test.images) == ["blue"] * 2 + ["green"] * 2 + ["red"] * 2
+    assert splits.notes == tuple(
+        f"copies: all images of {name!r} have the same bytes, so that its accuracy means nothing"
+        for name in ("blue", "red")
+    )

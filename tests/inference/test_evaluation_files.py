@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import re
 import shutil
 
 import numpy as np
@@ -17,6 +18,7 @@ from resnext.inference.evaluation_files import published
 from resnext.inference.model import Model
 from resnext.inference.options import EvaluationOptions
 from resnext.metrics.evaluation import Evaluation
+from resnext.metrics.intervals import wilson
 from resnext.weights.published import Accuracy, PublishedWeights
 from support.command import refusal, resnext
 
@@ -61,9 +63,9 @@ def test_numbers_say_what_the_network_has_seen(trained, colours, tmp_path):
     folder, printed = trained
     remark = "these images also chose the epoch, so the numbers are a little too good"
     assert "(epoch " in printed.stdout
-    assert "on the same images, which chose this epoch, so it is a little too good; saved in" in printed.stdout
+    assert "), on the images that chose it; saved in" in printed.stdout
     assert "always answering 'blue', the largest class, would score 33.33 %" in printed.stdout
-    assert "which chose this epoch" in (folder / "report.html").read_text()
+    assert "on the images that chose it. Always answering" in (folder / "report.html").read_text()
     process = resnext("evaluate", folder, colours, "--out", tmp_path / "out")
     assert process.stdout.splitlines()[-1] == remark
     assert "always the largest 33.33 % (blue)" in process.stdout
@@ -82,6 +84,36 @@ def test_numbers_say_what_the_network_has_seen(trained, colours, tmp_path):
         "it was trained on all of these 9 images, so the numbers are too good",
         "imbalance: 8 images of 'blue', 1 of 'red', 8.0 times fewer",
     ]
+
+
+def test_accuracy_for_each_value_of_a_column(trained, colours, tmp_path):
+    folder, _ = trained
+    shutil.copytree(colours / "test", tmp_path / "data")
+    files = sorted((tmp_path / "data").glob("*/*.png"))
+    cameras = ["old, [b]" if i % 3 else "new" for i in range(len(files))]
+    table, pairs = tmp_path / "data" / "labels.csv", list(zip(files, cameras, strict=True))
+    rows = [f'{file.parent.name}/{file.name},{file.parent.name},"{camera}"' for file, camera in pairs]
+    table.write_text("\n".join(["file,label,Camera", *rows]))
+    process = resnext("evaluate", folder, table, "--by", "camera", "--out", tmp_path / "out")
+    assert process.returncode == 0, process.stderr
+    given = evaluate(folder, table)
+    right = dict(zip(files, given.right, strict=True))
+    document = json.loads((tmp_path / "out" / "evaluation.json").read_text())["by"]
+    assert document["column"] == "camera"
+    assert {group["value"]: group["images"] for group in document["groups"]} == {"new": 4, "old, [b]": 8}
+    for group in document["groups"]:
+        own = [right[file] for file, camera in pairs if camera == group["value"]]
+        assert group["top1"] == pytest.approx(np.mean(own))
+        assert group["interval"] == pytest.approx(wilson(sum(own), len(own)))
+    assert re.search(r"camera +images +top-1 +95 % interval", process.stdout)
+    assert re.search(r"old, \[b\] +8 +[\d.]+ % +[\d.]+ to [\d.]+", process.stdout)
+    assert "top1_by_camera,new,1" in (tmp_path / "out" / "metrics.csv").read_text().replace("1.0", "1")
+    assert "By camera" in (tmp_path / "out" / "index.html").read_text()
+    wrong = refusal(resnext("evaluate", folder, table, "--by", "camra"))
+    assert wrong.endswith("has no column camra. Did you mean Camera? Its columns are file, label, Camera")
+    assert refusal(resnext("evaluate", folder, colours, "--by", "camera")) == (
+        f"--by needs a table with the column camera, but {colours} has none"
+    )
 
 
 def test_published_numbers_stand_beside_ours(weights):

@@ -14,11 +14,11 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeVar
 
 from resnext.data.archives import read_text
-from resnext.data.folders import Folder, Member, composed, is_image_name, is_table, shown
+from resnext.data.folders import Folder, Member, caseless, composed, is_image_name, is_table, shown
 from resnext.data.labels.columns import Columns, find_columns, has_files, has_labels, missing_column
 from resnext.data.labels.rows import LINE_END, TextRow, read_rows
 from resnext.data.parts import part_named, part_within
-from resnext.errors import DataError, printable
+from resnext.errors import DataError, did_you_mean, listed, printable
 
 # The file names of tables of training images; the first one that exists is used.
 NAMES = ("train.csv", "train_labels.csv", "labels.csv", "metadata.csv")
@@ -116,6 +116,32 @@ def read_table(file: Path | Member, root: Folder, folders: Sequence[Folder]) -> 
     split = columns.split.names if columns.split else None
     unused = [name for place, name in enumerate(header) if name and place not in columns.read()]
     return Table(_in_parts(file, named, split), header[columns.file], header[columns.label], split, unused)
+
+
+def read_column(file: Path | Member, root: Folder, folders: Sequence[Folder], name: str) -> dict[str, str]:
+    """Return the values of a column of a table, by the paths of the images.
+
+    Args:
+        file: table with a header.
+        root: data folder, to which the paths are relative.
+        folders: as in `read_table`.
+        name: name of the column, in any case.
+
+    Raises:
+        DataError: the table has no such column.
+    """
+    header, rows = split_header(file, read_text(file))
+    places = [place for place, each in enumerate(header) if caseless(each) == caseless(name)]
+    if not places:
+        named = [each for each in header if each]
+        raise DataError(
+            f"{printable(file)} has no column {printable(name)}.{did_you_mean(name, named)} Its columns are "
+            f"{listed(named)}"
+        )
+    images = _Images(root, folders)
+    columns = find_columns(file, header, rows, images.find)
+    found = [(images.find(row.fields[columns.file]), row.fields[places[0]]) for row in rows]
+    return {image[0]: value for image, value in found if image}
 
 
 def _in_parts(file: Path | Member, rows: list[Row], split: str | None) -> list[Row]:
