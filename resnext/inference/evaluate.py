@@ -184,7 +184,8 @@ def examples_for(model: Model, source: DataSource, everything: bool = False) -> 
 def _everything_unseen(model: Model, source: DataSource) -> Examples:
     """Return all images of the data, without those that the run was trained on. Raises DataError if none is left."""
     examples = source.everything(model.classes)
-    seen = model.run.seen.trained if model.run else frozenset()
+    is_files = not isinstance(examples.images, np.ndarray)
+    seen = model.run.seen.trained if model.run and is_files else frozenset()
     new = [i for i, value in enumerate(sha256_of_images(examples.images)) if value not in seen] if seen else None
     if new is None or len(new) == len(examples):
         return examples

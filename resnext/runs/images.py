@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from resnext.checksums import with_sha256, without_sha256
+from resnext.checksums import SHA256, with_sha256, without_sha256
 from resnext.runs.config import as_list
 
 OTHERS = ("validation", "test", "before")
@@ -36,6 +36,8 @@ class ImageRecord:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> ImageRecord:
         """Return the record of a document. Raises ValueError, TypeError or KeyError if it is damaged."""
+        if SHA256 not in document:
+            raise ValueError("it has no checksum")
         rest = without_sha256(document)
         trained, others = as_list(rest["images"]), [as_list(rest.get(name, [])) for name in OTHERS]
         if not all(value is None or isinstance(value, str) for value in trained) or not all(

@@ -367,7 +367,7 @@ def _check_best_by(recipe: Recipe, splits: Splits) -> None:
 
 def _check_same(folder: Path, config: RunConfig, facts: dict) -> None:
     """Compare a run's configuration with the one in its checkpoint."""
-    now, then = config.to_json(), facts["config"]
+    now, then = config.to_json(), RunConfig.from_json(facts["config"]).to_json()  # a newer option has its default
     pairs = [(name, then.get(name), value) for name, value in now.items() if name != "recipe"]
     pairs += [(name, then["recipe"].get(name), value) for name, value in now["recipe"].items()]
     changed = [f"{name}: {old!r} then, {value!r} now" for name, old, value in pairs if old != value]

@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from resnext import evaluate, predict, train
-from resnext.errors import ArgumentError
+from resnext.errors import ArgumentError, RunError
 from resnext.inference.evaluate import evaluate_examples
 from resnext.inference.model import Model
 from resnext.metrics.evaluation import Evaluation
@@ -417,3 +417,19 @@ def test_a_start_that_can_learn_nothing_is_refused(colours, tmp_path):
     ):
         train(colours, variant, tmp_path / "run", recipe=dataclasses.replace(QUICK, zero_gamma=True))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.once
+def test_a_checkpoint_of_an_earlier_version_lacks_only_newer_options(trained):
+    from resnext.training.train import _check_same
+
+    folder, config = trained[0], Run.open(trained[0]).config
+    then = config.to_json()
+    for name in ("chosen_classes", "keep_every", "form"):
+        del then[name]
+    for name in ("focal", "sampling", "patience", "blur"):
+        del then["recipe"][name]
+    _check_same(folder, config, {"config": then})
+    then["recipe"]["epochs"] += 1
+    with pytest.raises(RunError, match=r"its checkpoint belongs to another training \(epochs: 7 then, 6 now\)"):
+        _check_same(folder, config, {"config": then})
