@@ -45,7 +45,7 @@ def test_a_training_is_shown_unless_it_is_to_be_quiet(levels, photos, tmp_path, 
     run(photos, tmp_path / "shown")
     lines = capsys.readouterr().err.splitlines()
     assert [line.split()[0] for line in lines if not line.startswith("resnext: ")] == [
-        "labels:", "classes:", "device:", "data:", "network:", "recipe", "steps:", "images", "epoch", "epoch",
+        "labels:", "classes:", "always", "device:", "data:", "network:", "recipe", "steps:", "images", "epoch", "epoch",
     ]  # fmt: skip
     warnings = [line for line in lines if line.startswith("resnext: ")]
     assert [warning[:21] for warning in warnings] == ["resnext: few images: "] * 2

@@ -28,7 +28,7 @@ def test_tensorboard_events_hold_the_curves(run):
     for record in records:
         for tag, name in (("loss/validation", "validation_loss"), ("accuracy/train", "train_accuracy")):
             assert values[tag, record["epoch"]] == pytest.approx(record[name], rel=1e-6)
-    assert len(values) == 6 * len(records)
+    assert len(values) == 7 * len(records)
 
 
 def test_tensorboard_is_an_extra_and_does_not_bring_tensorflow(run, tmp_path, monkeypatch):
