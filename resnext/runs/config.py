@@ -42,6 +42,7 @@ class TrainingOptions:
         fold: the only one of the folds to train for, counted from 1.
         group_by: regular expression that finds the group of an image in its path; a group is never split.
         classes: classes to train on, in this order; the others are left out. By default all, sorted by name.
+        train_share: share of the training images of each class to train on; a smaller share is part of a larger one.
         tensorboard: write events for TensorBoard as well.
         checkpoint_every: steps between two checkpoints; by default one is written every five minutes.
         keep_every: epochs after which the weights are kept in a file of their own, epoch-0010.safetensors.
@@ -63,6 +64,7 @@ class TrainingOptions:
     fold: int | None = None
     group_by: str | None = None
     classes: tuple[str, ...] = ()
+    train_share: float | None = None
     tensorboard: bool = False
     checkpoint_every: int | None = None
     keep_every: int | None = None
@@ -77,6 +79,8 @@ class TrainingOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ArgumentError(f"`{name}` must be at least 1. Received: {value}")
+        if self.train_share is not None and not 0 < self.train_share <= 1:
+            raise ArgumentError(f"`train_share` must be above 0, at most 1. Received: {self.train_share}")
         if isinstance(self.classes, str) or len(self.classes) == 1 or len({*self.classes}) < len(self.classes):
             raise ArgumentError(f"`classes` must be two names or more, no two the same. Received: {self.classes}")
         object.__setattr__(self, "classes", tuple(self.classes))

@@ -77,6 +77,7 @@ class TrainingKeywords(TypedDict, total=False):
     fold: int | None
     group_by: str | None
     classes: tuple[str, ...]
+    train_share: float | None
     tensorboard: bool
     checkpoint_every: int | None
     keep_every: int | None

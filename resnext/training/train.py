@@ -21,6 +21,7 @@ from resnext.data.copies import sha256_of_images
 from resnext.data.examples import median_side, sample_sizes
 from resnext.data.seen import Seen
 from resnext.data.source import DataSource, open_data
+from resnext.data.train_share import with_train_share
 from resnext.distributed import Cluster, initialize, is_main, launched
 from resnext.errors import ArgumentError, DataError, RunError
 from resnext.files import user_path
@@ -112,7 +113,7 @@ def train(
     source = open_data(data, options.follow_links)
     with stop_on_signals() as stop, watch_files(stop.fail), contextlib.ExitStack() as locked:
         run = run_of_weights(start)
-        splits = source.splits(options.draw, run.seen if run else None, classes=options.classes)
+        splits = _splits_of(source, options, run.seen if run else None)
         if run and not named and not same_classes(run, splits.train.classes):
             recipe, _ = _chosen(default_recipe(start), options, keywords)
         sizes = sample_sizes(splits.train)
@@ -181,9 +182,9 @@ def resume(
         checkpoint = read_newest(folder / CHECKPOINTS) if is_main() else None
         if checkpoint:
             _check_same(folder, config, checkpoint.facts)
-        images, draw = run.images, config.options.draw
+        images = run.images
         seen = Seen(str(folder), trained=frozenset(images.before)) if images.before else None
-        splits = source.splits(draw, seen, run.held_out, config.options.classes)
+        splits = _splits_of(source, config.options, seen, run.held_out)
         splits = _check_splits(splits, config.recipe, config.options.skip_bad)
         if splits.train.classes != config.classes or [*splits.held_out] != run.held_out:
             raise DataError(other_images(str(source)))
@@ -231,6 +232,12 @@ def _choose_start(
 def _own_network(recipe: Recipe, name: str) -> Choice:
     variant = as_variant(name)
     return Choice(variant, recipe.image_size or variant.image_size, (f"chosen: {name}, of the recipe {recipe.name}",))
+
+
+def _splits_of(source: DataSource, options: TrainingOptions, seen: Seen | None, held_out: Sequence[str] = ()) -> Splits:
+    """Return the images of a run, the same again for the images that it held out."""
+    splits = source.splits(options.draw, seen, held_out, options.classes)
+    return with_train_share(splits, options.train_share, options.seed)
 
 
 def _complete(recipe: Recipe, splits: Splits, image_size: int, start: str | None) -> CompleteRecipe:

@@ -52,7 +52,7 @@ COMMANDS = {
     "train": ["DATA", "--resume", "--variant", "--out", "--workers", "--device", "--weights", "--seed", "--dtype",
               "--form", "--shortcut", "--remat", "--skip-bad", "--follow-links", "--held-out", "--folds", "--fold",
               "--group-by",
-              "--classes", "--tensorboard", "--checkpoint-every", "--keep-every", *SETTINGS],
+              "--classes", "--train-share", "--tensorboard", "--checkpoint-every", "--keep-every", *SETTINGS],
     "evaluate": ["MODEL", "DATA", "--weights", "--against", "--by", "--format", "--out", "--size", "--crop",
                  "--interpolation", "--crops", "--flip", "--only-data-classes", "--engine", "--batch-size",
                  "--follow-links", "--all"],
@@ -304,7 +304,8 @@ def test_configuration_of_a_run_is_frozen():
     assert list(document) == [
         "variant", "classes", "preprocessing", "recipe", "data", "chosen_classes", "weights", "seed", "dtype",
         "form", "shortcut",
-        "remat", "skip_bad", "follow_links", "held_out", "folds", "fold", "group_by", "tensorboard", "checkpoint_every",
+        "remat", "skip_bad", "follow_links", "held_out", "folds", "fold", "group_by", "train_share", "tensorboard",
+        "checkpoint_every",
         "keep_every", "versions",
     ]  # fmt: skip
     assert RunConfig.from_json(document) == config
