@@ -65,8 +65,11 @@ def calibration_of(export: Export, data: str | Path | None) -> Calibration:
 
 def training_images(model: Model, source: DataSource) -> Examples:
     """Return the images that a run was trained on; for other data, its training part or else all of it."""
+    run = model.run
     with contextlib.suppress(ArgumentError, DataError):
-        return source.splits(model.run.config.options.draw).train if model.run else source.splits().train
+        if run is None:
+            return source.splits().train
+        return source.splits(run.config.options.draw, held_out=run.held_out, classes=run.config.options.classes).train
     return examples_for(model, source)
 
 

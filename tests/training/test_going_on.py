@@ -1,14 +1,17 @@
 """Going on from a run: more photos, some of them copies; other classes; its own data, and all of it."""
 
+import dataclasses
 import hashlib
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from resnext import evaluate, train
 from resnext.errors import ArgumentError, DataError
+from resnext.exporting.calibration import training_images
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.evaluate import data_of, examples_for, open_data_for
 from resnext.inference.model import Model
@@ -175,3 +178,16 @@ def test_a_head_is_loaded_by_the_names_of_its_classes(tmp_path):
     assert np.abs(found[:, 1] - kernel[:, 1]).max() > 1e-3
     adopt_head(other, str(tmp_path / "a.safetensors"), ("cat", "dog", "owl"))  # the same: nothing to do
     assert other.get_layer("predictions").get_weights()[1].tolist() == [3, 0, 1]
+
+
+def test_int8_is_calibrated_on_what_a_grown_run_was_trained_on(first, tmp_path, configured):
+    """Not on another draw of its data, which would have images that it held out."""
+    run, photos = first
+    data = shutil.copytree(photos, tmp_path / "photos")
+    for file in write_photos(tmp_path / "more", COLOURS, 7).glob("*/*.png"):
+        file.rename(data / file.parent.name / f"new {file.name}")
+    config, splits = train(data, out=tmp_path / "grown", weights=run)
+    model = Model.open(run)
+    grown = SimpleNamespace(held_out=[*splits.held_out], config=config)
+    found = training_images(dataclasses.replace(model, run=grown), open_data_for(data, False))
+    assert list(found.images) == list(splits.train.images)
