@@ -30,7 +30,8 @@ class FocalLoss(keras.losses.Loss):
         binary: whether the terms are binary, with their mean over the classes, or those of a softmax, with their sum.
 
     >>> loss = FocalLoss(2.0)
-    >>> round(float(loss([[1.0, 0.0]], [[0.0, 0.0]])), 6)  # (1 - 0.5)**2 * log(2)
+    >>> even = keras.ops.zeros((1, 2))
+    >>> round(float(loss(keras.ops.array([[1.0, 0.0]]), even)), 6)  # (1 - 0.5)**2 * log(2)
     0.173287
     """
 
