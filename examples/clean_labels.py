@@ -6,8 +6,8 @@
 Every image gets its probabilities from a network that has not seen it: the data is divided into folds, and one network
 is trained for each. cleanlab (https://github.com/cleanlab/cleanlab, Northcutt et al. 2021) finds the labels that these
 probabilities speak against. Near-duplicates are images whose features in the first network point the same way. Run it
-again to go on where it was stopped. What it makes
-first is OUT/folds, as `resnext train DATA --folds 5 --out OUT/folds` does.
+again to go on where it was stopped. What it makes first is OUT/folds, as `resnext train DATA --folds 5 --out OUT/folds`
+does.
 """
 
 import argparse

@@ -128,7 +128,8 @@ def _against(evaluated: Evaluated, second: Model, other: Evaluated) -> dict[str,
 
 
 def _print_evaluation(document: dict[str, Any], model: Model, evaluated: Evaluated) -> None:
-    from resnext.inference.evaluation_files import NAMES, absent, baseline_text, metric_text
+    from resnext.inference.evaluation_files import absent, baseline_text, metric_text
+    from resnext.metrics.names import NAMES
     from resnext.metrics.remarks import imbalance
 
     names = absent(evaluated)

@@ -6,6 +6,8 @@ import functools
 
 import numpy as np
 
+from resnext.data.examples import by_class
+
 
 def class_weights(labels: np.ndarray, classes: int, power: float) -> np.ndarray:
     """Return the weight of each class, float32 (classes,): its inverse frequency to a power, 1 in the mean of images.
@@ -37,9 +39,7 @@ class BalancedOrder:
     """
 
     def __init__(self, labels: np.ndarray, seed: int):
-        order = np.argsort(labels, kind="stable")
-        _, firsts = np.unique(labels[order], return_index=True)
-        self.members, self.images, self.seed = np.split(order, firsts[1:]), len(labels), seed
+        self.members, self.images, self.seed = by_class(labels), len(labels), seed
         self.epoch = functools.lru_cache(maxsize=4)(self._epoch)
 
     def __getitem__(self, index: int) -> int:

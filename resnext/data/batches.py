@@ -128,8 +128,9 @@ def _batches(
     size = images_per_step(examples, recipe)
     sample, rows = Sampler(recipe, preprocessing), _rows(size, recipe.accumulate, share)
     source = hashes.source if hashes else examples.images.__getitem__
-    weights = class_weights(examples.labels, len(examples.classes), recipe.class_weights)
-    make = partial(_batch, examples, recipe, sample, rows, source, weights if recipe.class_weights else None)
+    power = recipe.class_weights
+    weights = class_weights(examples.labels, len(examples.classes), power) if power else None
+    make = partial(_batch, examples, recipe, sample, rows, source, weights)
     # If the order were repeated before batching, the last batch of an epoch would be filled from the next epoch.
     batches = _order(examples, recipe, seed).batch(size, drop_remainder=True).random_map(make).repeat()
     return batches.to_iter_dataset(_read_ahead(workers))

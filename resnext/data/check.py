@@ -73,7 +73,7 @@ def drop_unreadable(examples: Examples, limit: float) -> tuple[Examples, list[st
     lost = sorted({*examples.labels.tolist()} - {*examples.labels[kept].tolist()})
     if lost:
         raise DataError(f"no image of the class {examples.classes[lost[0]]!r} can be read: {_first(bad)}")
-    return Examples([examples.images[i] for i in kept], examples.labels[kept], examples.classes), bad
+    return examples.take(kept), bad
 
 
 def _faults(examples: Examples, read: Callable[[Path | Member], object]) -> list[str | None]:

@@ -35,8 +35,7 @@ def of_classes(examples: Examples, classes: Sequence[str], where: object) -> tup
     labels[[places[composed(name)] for name in classes]] = np.arange(len(classes))
     kept: list[int] = np.flatnonzero(labels[examples.labels] >= 0).tolist()
     names = tuple(examples.classes[places[composed(name)]] for name in classes)
-    images = examples.images[kept] if isinstance(examples.images, np.ndarray) else [examples.images[i] for i in kept]
-    return Examples(images, labels[examples.labels[kept]], names), kept
+    return Examples(examples.take(kept).images, labels[examples.labels[kept]], names), kept
 
 
 def splits_of_classes(splits: Splits, classes: Sequence[str], where: object) -> Splits:

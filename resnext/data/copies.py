@@ -40,7 +40,8 @@ def first_copies(images: Sequence[Path | Member] | np.ndarray) -> np.ndarray:
         return firsts  # a file that can't be read is reported when all are checked
     _, places, counts = np.unique(sizes, return_inverse=True, return_counts=True)
     alike = np.flatnonzero(counts[places] > 1)
-    return _firsts_of(firsts, alike, sha256_of_images([images[i] for i in alike.tolist()]))
+    firsts[alike] = alike[firsts_by_hash(sha256_of_images([images[i] for i in alike.tolist()]))]
+    return firsts
 
 
 def copies_in(examples: Sequence[Path | Member] | np.ndarray, train: Sequence[Path | Member] | np.ndarray) -> int:
@@ -56,13 +57,5 @@ def copies_in(examples: Sequence[Path | Member] | np.ndarray, train: Sequence[Pa
 
 def firsts_by_hash(hashes: Sequence[str]) -> np.ndarray:
     """Return the index of the first image with the same hash as each image, int (images,)."""
-    firsts = np.arange(len(hashes))
-    return _firsts_of(firsts, firsts, hashes)
-
-
-def _firsts_of(firsts: np.ndarray, of: np.ndarray, hashes: Sequence[str]) -> np.ndarray:
-    first: dict[str, int] = {}
-    firsts = firsts.copy()
-    for index, value in zip(of.tolist(), hashes, strict=True):
-        firsts[index] = first.setdefault(value, index)
-    return firsts
+    _, firsts, places = np.unique(np.array(hashes, dtype=str), return_index=True, return_inverse=True)
+    return firsts[places]

@@ -28,6 +28,24 @@ class Examples:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def take(self, indices: Sequence[int] | np.ndarray) -> Examples:
+        """Return some of the images, in the order of their indices."""
+        kept = np.asarray(indices, np.intp)
+        images = self.images
+        some = images[kept] if isinstance(images, np.ndarray) else [images[i] for i in kept.tolist()]
+        return Examples(some, self.labels[kept], self.classes)
+
+
+def by_class(labels: np.ndarray) -> list[np.ndarray]:
+    """Return the indices of the images of each class that has some.
+
+    >>> [indices.tolist() for indices in by_class(np.array([2, 0, 2]))]
+    [[1], [0, 2]]
+    """
+    order = np.argsort(labels, kind="stable")
+    _, firsts = np.unique(labels[order], return_index=True)
+    return np.split(order, firsts[1:])
+
 
 def sample_sizes(examples: Examples) -> list[tuple[int, int]]:
     """Return width and height in pixels of up to 200 images, evenly spread; those that can't be read are left out."""

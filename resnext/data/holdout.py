@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from resnext.data.copies import first_copies, firsts_by_hash
-from resnext.data.examples import Examples
+from resnext.data.examples import Examples, by_class
 from resnext.data.folders import composed
 from resnext.data.seen import FREE, HELD_OUT, TRAINED, Seen
 from resnext.data.splits import Splits
@@ -105,19 +105,22 @@ def drawn_splits(
         _check_seen(train, mask, kinds, holdout, seen)
     copies = len(train) - len(originals)
     _check_mask(train, mask, groups, holdout, copies)
-    parts = [np.flatnonzero(kept).tolist() for kept in (~mask, mask)]
-    kept, held_out = (Examples([train.images[i] for i in part], train.labels[part], train.classes) for part in parts)
     notes = _about_copies(train.classes, lone, copies) + (_about_seen(mask, kinds, seen) if seen else ())
-    return Splits(kept, held_out, held_out, tuple(paths[i] for i in parts[1]), notes)
+    return _parted(train, paths, mask, notes)
 
 
 def splits_of(train: Examples, paths: Sequence[str], held_out: Sequence[str]) -> Splits:
     """Return the splits in which the images with these paths are held out; those that are missing are left out."""
     wanted = {composed(path) for path in held_out}
     mask = np.array([composed(path) in wanted for path in paths])
-    parts = [np.flatnonzero(kept).tolist() for kept in (~mask, mask)]
-    kept, tested = (Examples([train.images[i] for i in part], train.labels[part], train.classes) for part in parts)
-    return Splits(kept, tested, tested, tuple(paths[i] for i in parts[1]))
+    return _parted(train, paths, mask)
+
+
+def _parted(train: Examples, paths: Sequence[str], mask: np.ndarray, notes: tuple[str, ...] = ()) -> Splits:
+    """Return the splits in which the images of a mask are held out."""
+    held_out = train.take(np.flatnonzero(mask))
+    names = tuple(paths[i] for i in np.flatnonzero(mask).tolist())
+    return Splits(train.take(np.flatnonzero(~mask)), held_out, held_out, names, notes)
 
 
 def _check_mask(train: Examples, mask: np.ndarray, groups: Sequence[str] | None, holdout: Holdout, copies: int) -> None:
@@ -173,7 +176,7 @@ def _apart(firsts: np.ndarray, labels: np.ndarray, kinds: np.ndarray) -> tuple[n
     Such a class could not be tested on. Copies of what was seen before never stand for themselves.
     """
     firsts, lone = firsts.copy(), []
-    for indices in _by_class(labels):
+    for indices in by_class(labels):
         if len(indices) > 1 and (firsts[indices] == indices).sum() < 2 and (kinds[indices] == FREE).all():
             firsts[indices] = indices
             lone.append(int(labels[indices[0]]))
@@ -233,7 +236,7 @@ def held_out_mask(
 def _hold_out_of_classes(labels: np.ndarray, holdout: Holdout, kinds: np.ndarray) -> np.ndarray:
     """Hold out a share of each class, drawn by its own generator, so that no class affects another's draw."""
     mask = kinds == HELD_OUT
-    for indices in _by_class(labels):
+    for indices in by_class(labels):
         order = indices[np.random.default_rng(holdout.seed).permutation(len(indices))]
         wanted = round(holdout.held_out * len(indices)) if holdout.held_out else len(indices) // TEST_SHARE
         count = min(max(wanted, 1), len(indices) - 1) - int(mask[indices].sum())
@@ -244,7 +247,7 @@ def _hold_out_of_classes(labels: np.ndarray, holdout: Holdout, kinds: np.ndarray
 def _hold_out_fold(labels: np.ndarray, holdout: Holdout) -> np.ndarray:
     """Hold out every K-th image of each class in a random order; each class begins with a different fold."""
     mask, folds, fold = np.zeros(len(labels), bool), holdout.folds or 1, holdout.fold or 1
-    for number, indices in enumerate(_by_class(labels)):
+    for number, indices in enumerate(by_class(labels)):
         if len(indices) > 1:
             order = np.random.default_rng(holdout.seed).permutation(len(indices))
             mask[indices[order[(fold - 1 - number) % folds :: folds]]] = True
@@ -292,10 +295,3 @@ def _shares(holdout: Holdout) -> np.ndarray:
         return np.full(holdout.folds, 1 / holdout.folds)
     share = holdout.held_out or 1 / TEST_SHARE
     return np.array([share, 1 - share])
-
-
-def _by_class(labels: np.ndarray) -> list[np.ndarray]:
-    """Return the indices of the images of each class that has some."""
-    order = np.argsort(labels, kind="stable")
-    _, firsts = np.unique(labels[order], return_index=True)
-    return np.split(order, firsts[1:])

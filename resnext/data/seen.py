@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,12 +64,7 @@ class Seen:
                 f"{self.run} was trained on all {count} of the {part} part, the first of them {first}. Pass other "
                 "images to test on, or start from other weights"
             )
-        return _taken(examples, np.flatnonzero(~np.array(trained))), [
+        return examples.take(np.flatnonzero(~np.array(trained))), [
             f"left out of the {part} part: {count} of {len(trained):,}, on which {self.run} was trained, the first "
             f"{first}"
         ]
-
-
-def _taken(examples: Examples, indices: Iterable[int]) -> Examples:
-    kept = [int(i) for i in indices]
-    return Examples([examples.images[i] for i in kept], examples.labels[kept], examples.classes)

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from resnext.data.examples import Examples
+from resnext.data.examples import by_class
 from resnext.data.splits import Splits
 
 
@@ -24,13 +24,8 @@ def with_train_share(splits: Splits, share: float | None, seed: int) -> Splits:
     if share is None:
         return splits
     train, kept = splits.train, []
-    for label in np.unique(train.labels):
-        indices = np.flatnonzero(train.labels == label)
+    for indices in by_class(train.labels):
         order = np.random.default_rng(seed).permutation(len(indices))
         kept += indices[order[: math.ceil(share * len(indices))]].tolist()
-    kept.sort()
-    images = train.images[kept] if isinstance(train.images, np.ndarray) else [train.images[i] for i in kept]
     line = f"training images: {len(kept):,} of {len(train):,}, by --train-share {share:g}"
-    return dataclasses.replace(
-        splits, train=Examples(images, train.labels[kept], train.classes), notes=(*splits.notes, line)
-    )
+    return dataclasses.replace(splits, train=train.take(sorted(kept)), notes=(*splits.notes, line))

@@ -16,6 +16,7 @@ from resnext.exporting.network import Export
 from resnext.exporting.options import ExportOptions
 from resnext.inference.evaluate import evaluate_examples, examples_for, open_data_for
 from resnext.inference.model import Model
+from resnext.runs.splits import splits_of_run
 
 IMAGES = 256  # for calibration
 BATCH_SIZE = 16
@@ -65,11 +66,8 @@ def calibration_of(export: Export, data: str | Path | None) -> Calibration:
 
 def training_images(model: Model, source: DataSource) -> Examples:
     """Return the images that a run was trained on; for other data, its training part or else all of it."""
-    run = model.run
     with contextlib.suppress(ArgumentError, DataError):
-        if run is None:
-            return source.splits().train
-        return source.splits(run.config.options.draw, held_out=run.held_out, classes=run.config.options.classes).train
+        return splits_of_run(source, model.run).train if model.run else source.splits().train
     return examples_for(model, source)
 
 

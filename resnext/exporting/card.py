@@ -6,8 +6,10 @@ from typing import Any
 
 from resnext.engines.description import Description
 from resnext.inference.evaluate import Evaluated
-from resnext.inference.evaluation_files import NAMES, baseline_text, metric_text, to_document
+from resnext.inference.evaluation_files import baseline_text, metric_text, to_document
 from resnext.inference.model import Model
+from resnext.metrics.names import NAMES
+from resnext.metrics.remarks import sentence
 from resnext.variants.complexity import complexity
 from resnext.variants.names import full_name
 
@@ -80,8 +82,7 @@ def _result(model: Model, evaluated: Evaluated | None) -> list[str]:
     if model.run and evaluated:
         return _metrics(model, to_document(model, model.run.config.data, evaluated), evaluated)
     if model.run and model.run.epochs_done:
-        words = model.run.history.best_in_words
-        return [f"{words[0].upper()}{words[1:]}."]
+        return [sentence(model.run.history.best_in_words)]
     if model.published:
         rows = [
             f"- top-1 {top1} %, top-5 {top5} % at {how.size} pixels"
@@ -101,7 +102,7 @@ def _metrics(model: Model, document: dict[str, Any], evaluated: Evaluated) -> li
     ]
     seen = evaluated.seen
     images = f"On {document['images']:,} images" + ("" if seen and seen.trained_on else " that it was not trained on")
-    remarks = [f"{words[0].upper()}{words[1:]}." for words in (seen.remarks if seen else [])]
+    remarks = [*map(sentence, seen.remarks if seen else [])]
     remarks.append("In parentheses: 95 % intervals, of shares by Wilson, of the others by a bootstrap.")
     metrics.append(f"| always the largest class | {baseline_text(document)} |")
     return [

@@ -192,7 +192,7 @@ def _everything_unseen(model: Model, source: DataSource) -> Examples:
     if not new:
         raise DataError(f"{model.name} was trained on all {len(examples):,} images of {source}. Pass others.")
     logger.info(f"left out: {len(examples) - len(new):,} of {len(examples):,} images, on which it was trained")
-    return Examples([examples.images[i] for i in new], examples.labels[new], examples.classes)
+    return examples.take(new)
 
 
 def _examples_of_run(source: DataSource, run: Run) -> Examples:

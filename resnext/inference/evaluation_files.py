@@ -17,6 +17,8 @@ from resnext.inference.csv_cells import CsvTable
 from resnext.inference.evaluate import Evaluated
 from resnext.inference.model import Model
 from resnext.metrics.calibration import calibration_error
+from resnext.metrics.names import NAMES
+from resnext.metrics.remarks import sentence
 from resnext.pages import plots
 from resnext.pages.html import classes_table, escape, pairs_table, picture, section, table, write_page
 
@@ -24,17 +26,6 @@ EVALUATION = "evaluation.json"
 METRICS = "metrics.csv"
 PREDICTIONS = "predictions.csv"
 PAGE = "index.html"
-NAMES = {
-    "top1": "top-1",
-    "top5": "top-5",
-    "macro_f1": "macro F1",
-    "macro_precision": "macro precision",
-    "macro_recall": "macro recall",
-    "balanced_accuracy": "balanced accuracy",
-    "log_loss": "log loss",
-    "ece": "calibration error",
-    "auc": "AUC",
-}
 
 
 def to_document(model: Model, data: str | Path, evaluated: Evaluated) -> dict[str, Any]:
@@ -141,7 +132,7 @@ def write_folder(folder: str | Path, document: dict[str, Any], model: Model, eva
         folder / PREDICTIONS, csv_text(("image", "class", "predicted", "probability", "loss", "rank"), _rows(evaluated))
     )
     drawn, missing = _draw(folder, model, evaluated)
-    remarks = [f"{words[0].upper()}{words[1:]}." for words in (evaluated.seen.remarks if evaluated.seen else [])]
+    remarks = map(sentence, evaluated.seen.remarks if evaluated.seen else [])
     facts = [(name, document[name]) for name in ("model", "data", "images", "views")]
     facts += [(NAMES[name], metric_text(name, entry)) for name, entry in document["metrics"].items()]
     facts.append(("always the largest class", baseline_text(document)))

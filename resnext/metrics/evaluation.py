@@ -115,7 +115,8 @@ class Evaluation:
             "log_loss": self.loss,
             "ece": calibration_error(self.probabilities, self.right),
         }
-        return values | ({} if self.auc is None else {"auc": self.auc})
+        auc = self.auc
+        return values | ({} if auc is None else {"auc": auc})
 
     @property
     def auc(self) -> float | None:

@@ -13,6 +13,15 @@ ON_THE_SAME = "on the images that chose it"
 IMBALANCED = 3  # times as many images of one class as of another
 
 
+def sentence(remark: str) -> str:
+    """Return a remark as a sentence of a page.
+
+    >>> sentence("these images also chose the epoch")
+    'These images also chose the epoch.'
+    """
+    return f"{remark[0].upper()}{remark[1:]}."
+
+
 def trained_on(count: int, images: int) -> str:
     """Return a remark on images that the network was trained on."""
     some = "all" if count == images else f"{count:,}"

@@ -11,26 +11,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from resnext.checksums import with_crc32, without_crc32
+from resnext.metrics.names import NAMES
 from resnext.recipes.recipe import BestBy
 
 ROW_METRICS = ("macro_f1", "macro_precision", "macro_recall", "balanced_accuracy", "auc")  # beside loss and accuracy
 TIMES = ("seconds", "images_per_second")  # never the same twice, so not in metrics.csv
 SHA256 = "weights_sha256"
-# The columns of the metrics by which an epoch can be the best.
-BY: dict[BestBy, str] = {
-    "top1": "validation_accuracy",
-    "macro_f1": "validation_macro_f1",
-    "balanced_accuracy": "validation_balanced_accuracy",
-    "log_loss": "validation_loss",
-    "auc": "validation_auc",
-}
-WORDS: dict[BestBy, str] = {
-    "top1": "top-1",
-    "macro_f1": "macro F1",
-    "balanced_accuracy": "balanced accuracy",
-    "log_loss": "log loss",
-    "auc": "AUC",
-}
+# The columns of metrics that are not called validation_NAME.
+COLUMNS = {"top1": "validation_accuracy", "log_loss": "validation_loss"}
 
 
 class EpochRow(NamedTuple):
@@ -69,7 +57,7 @@ class EpochRow(NamedTuple):
 
     def metric(self, name: BestBy) -> float | None:
         """Return a metric of the validation images, or None if the row does not have it."""
-        return getattr(self, BY[name])
+        return getattr(self, COLUMNS.get(name, f"validation_{name}"))
 
 
 @dataclass(frozen=True)
@@ -160,5 +148,5 @@ def metric_in_words(row: EpochRow, name: BestBy) -> str:
     """
     value = row.metric(name)
     if value is None:
-        return f"{WORDS[name]} unknown"
-    return f"{WORDS[name]} {value:.4f}" if name == "log_loss" else f"{WORDS[name]} {100 * value:.2f} %"
+        return f"{NAMES[name]} unknown"
+    return f"{NAMES[name]} {value:.4f}" if name == "log_loss" else f"{NAMES[name]} {100 * value:.2f} %"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnext.data.batches import read_image_of
-from resnext.metrics.remarks import ON_THE_SAME, always
+from resnext.metrics.remarks import ON_THE_SAME, always, sentence
 from resnext.pages import plots
 from resnext.pages.html import classes_table, escape, pairs_table, picture, section, table, write_page
 from resnext.recipes.recipe import changed
@@ -74,7 +74,7 @@ def write_report(
     """
     result = (
         f"{100 * test.top(1):.2f} % of {len(test.labels):,} test images after the last epoch; {history.best_in_words}"
-        f"{f', {ON_THE_SAME}' if chosen_on else ''}. {_sentence(always(test))}"
+        f"{f', {ON_THE_SAME}' if chosen_on else ''}. {sentence(always(test))}"
     )
     sections = [
         section("Network and data", pairs_table(_facts(config, history))),
@@ -87,10 +87,6 @@ def write_report(
     ]
     title = f"{config.network} on {Path(config.data).name}"
     write_page(path, title, result, sections)
-
-
-def _sentence(words: str) -> str:
-    return f"{words[0].upper()}{words[1:]}."
 
 
 def _facts(config: RunConfig, history: History) -> Iterable[tuple[str, object]]:

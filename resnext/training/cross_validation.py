@@ -19,15 +19,13 @@ from resnext.files import user_path, write_atomically
 from resnext.inference.evaluate import scores
 from resnext.inference.evaluation_files import csv_text
 from resnext.inference.model import Model
-from resnext.keywords import with_keywords
 from resnext.metrics.probabilities import log_softmax
-from resnext.recipes.names import get_recipe
 from resnext.recipes.recipe import Recipe
 from resnext.runs.config import TrainingOptions
 from resnext.runs.run import Run, is_run, list_folder
-from resnext.training.defaults import RUNS, choose_weights
+from resnext.training.defaults import choose_weights, default_folder
 from resnext.training.keywords import TrainingKeywords
-from resnext.training.train import resume, train
+from resnext.training.train import recipe_and_options, resume, train
 from resnext.variants.variant import Variant
 
 logger = logging.getLogger(__name__)
@@ -88,13 +86,11 @@ def cross_validate(
     >>> cross_validate("photos", folds=5).accuracies  # doctest: +SKIP
     (0.9167, 0.875, 0.9583, 0.9167, 0.875)
     """
-    words = {word: str(value) if isinstance(value, Path) else value for word, value in keywords.items()}
-    named = get_recipe(recipe) if isinstance(recipe, str) else recipe
-    _, chosen = with_keywords("cross_validate", words, named or get_recipe("photos"), options or TrainingOptions())
+    _, chosen = recipe_and_options("cross_validate", recipe, options, keywords)
     if not chosen.folds or chosen.fold:
         raise ArgumentError(f"`folds` must be given, and `fold` not. Received: {chosen.folds} and {chosen.fold}")
     source = open_data(data, chosen.follow_links)
-    folder = user_path(out) if out else _new_folder(source, chosen.folds)
+    folder = user_path(out) if out else default_folder(source, f"{chosen.folds}-folds")
     _check_folder(folder)
     settings: dict[str, Any] = {word: value for word, value in keywords.items() if word not in ("folds", "fold")}
     for fold in range(1, chosen.folds + 1):
@@ -104,7 +100,7 @@ def cross_validate(
         if is_run(place):
             _go_on(place, data, of_fold, settings, machine)
         else:
-            train(data, variant, place, recipe=named, options=of_fold, **machine, **settings)
+            train(data, variant, place, recipe=recipe, options=of_fold, **machine, **settings)
         _forget_networks()
     return _collected(folder, source, chosen.folds)
 
@@ -127,13 +123,6 @@ def _forget_networks() -> None:
     import keras
 
     keras.utils.clear_session(free_memory=True)
-
-
-def _new_folder(source: DataSource, folds: int) -> Path:
-    number = 1
-    while (folder := RUNS / f"{source.title}-{folds}-folds-{number}").exists():
-        number += 1
-    return folder
 
 
 def _check_folder(folder: Path) -> None:

@@ -92,7 +92,7 @@ class TrainingState:
             TrainingDiverged: the validation loss is not finite.
         """
         self.check_finite(plan, "validation loss", evaluation.loss)
-        last = self.next_evaluated(plan)
+        last, metrics = self.next_evaluated(plan), evaluation.metrics()
         row = EpochRow(
             epoch=last,
             learning_rate=max(float(plan.rate(each * plan.steps)) for each in range(self.history.epochs, last + 1)),
@@ -104,7 +104,7 @@ class TrainingState:
             images_per_second=(self.step - self.first) * plan.images / trained,
             temperature=evaluation.temperature,
             weights_sha256=weights_sha256,
-            **{f"validation_{name}": evaluation.metrics().get(name) for name in ROW_METRICS},
+            **{f"validation_{name}": metrics.get(name) for name in ROW_METRICS},
         )
         self.history = self.history.with_row(row)
         return row

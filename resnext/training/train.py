@@ -19,9 +19,7 @@ from resnext.data.check import check_images, drop_unreadable
 from resnext.data.class_folders import alike
 from resnext.data.copies import sha256_of_images
 from resnext.data.examples import median_side, sample_sizes
-from resnext.data.seen import Seen
 from resnext.data.source import DataSource, open_data
-from resnext.data.train_share import with_train_share
 from resnext.distributed import Cluster, initialize, is_main, launched
 from resnext.errors import ArgumentError, DataError, RunError
 from resnext.files import user_path
@@ -35,6 +33,7 @@ from resnext.runs.config import RunConfig, TrainingOptions, changes, network_nam
 from resnext.runs.images import ImageRecord
 from resnext.runs.lock import check_idle, lock
 from resnext.runs.run import CONFIG, Run, check_unused, command_to_resume, run_of_weights
+from resnext.runs.splits import splits_of_options, splits_of_run
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoint_name, other_images, read_checkpoint, read_newest
 from resnext.training.defaults import (
@@ -99,7 +98,7 @@ def train(
     0.9912
     """
     named = get_recipe(recipe) if isinstance(recipe, str) else recipe
-    recipe, options = _chosen(named, options, keywords)
+    recipe, options = recipe_and_options("train", named, options, keywords)
     _choose_machine(device, workers)
     folder = user_path(out) if out else None
     if folder and is_main():
@@ -108,14 +107,14 @@ def train(
     wanted = options.weights
     start, network = _choose_start(variant, recipe, wanted)
     if start != wanted and not named:
-        recipe, _ = _chosen(None, options, {**keywords, "weights": start})
+        recipe, _ = recipe_and_options("train", None, options, {**keywords, "weights": start})
     options = dataclasses.replace(options, weights=start)
     source = open_data(data, options.follow_links)
     with stop_on_signals() as stop, watch_files(stop.fail), contextlib.ExitStack() as locked:
         run = run_of_weights(start)
-        splits = _splits_of(source, options, run.seen if run else None)
+        splits = splits_of_options(source, options, run.seen if run else None)
         if run and not named and not same_classes(run, splits.train.classes):
-            recipe, _ = _chosen(default_recipe(start), options, keywords)
+            recipe, _ = recipe_and_options("train", default_recipe(start), options, keywords)
         sizes = sample_sizes(splits.train)
         network = network or choose_network(len(splits.train), median_side(sizes), recipe.image_size)
         network = network._replace(variant=options.shaped(network.variant))
@@ -183,9 +182,7 @@ def resume(
         if checkpoint:
             _check_same(folder, config, checkpoint.facts)
         images = run.images
-        seen = Seen(str(folder), trained=frozenset(images.before)) if images.before else None
-        splits = _splits_of(source, config.options, seen, run.held_out)
-        splits = _check_splits(splits, config.recipe, config.options.skip_bad)
+        splits = _check_splits(splits_of_run(source, run), config.recipe, config.options.skip_bad)
         if splits.train.classes != config.classes or [*splits.held_out] != run.held_out:
             raise DataError(other_images(str(source)))
         cluster = initialize()
@@ -202,14 +199,16 @@ def resume(
         return train_session(folder, config, splits, workers, stop, cluster, images, checkpoint)
 
 
-def _chosen(
-    recipe: Recipe | None, options: TrainingOptions | None, keywords: Mapping[str, Any]
+def recipe_and_options(
+    verb: str, recipe: Recipe | str | None, options: TrainingOptions | None, keywords: Mapping[str, Any]
 ) -> tuple[Recipe, TrainingOptions]:
-    """Return recipe and options with the keywords. Raises ArgumentError."""
+    """Return recipe and options with the keywords of a verb. Raises ArgumentError."""
     options = options or TrainingOptions()
+    if isinstance(recipe, str):
+        recipe = get_recipe(recipe)
     recipe = recipe or default_recipe_for(keywords.get("weights", options.weights))
     words = {word: str(value) if isinstance(value, Path) else value for word, value in keywords.items()}
-    changed, chosen = with_keywords("train", words, recipe, options)
+    changed, chosen = with_keywords(verb, words, recipe, options)
     follows = "batch_size" in keywords and "learning_rate" not in keywords
     return following_batch(changed, recipe) if follows else changed, chosen
 
@@ -232,12 +231,6 @@ def _choose_start(
 def _own_network(recipe: Recipe, name: str) -> Choice:
     variant = as_variant(name)
     return Choice(variant, recipe.image_size or variant.image_size, (f"chosen: {name}, of the recipe {recipe.name}",))
-
-
-def _splits_of(source: DataSource, options: TrainingOptions, seen: Seen | None, held_out: Sequence[str] = ()) -> Splits:
-    """Return the images of a run, the same again for the images that it held out."""
-    splits = source.splits(options.draw, seen, held_out, options.classes)
-    return with_train_share(splits, options.train_share, options.seed)
 
 
 def _complete(recipe: Recipe, splits: Splits, image_size: int, start: str | None) -> CompleteRecipe:

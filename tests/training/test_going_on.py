@@ -17,6 +17,7 @@ from resnext.inference.evaluate import data_of, examples_for, open_data_for
 from resnext.inference.model import Model
 from resnext.model.classifier import image_network
 from resnext.runs.config import TrainingOptions
+from resnext.runs.images import ImageRecord
 from resnext.runs.run import Run
 from resnext.training.build import adopt_head
 from resnext.weights.load import load_weights
@@ -188,6 +189,6 @@ def test_int8_is_calibrated_on_what_a_grown_run_was_trained_on(first, tmp_path, 
         file.rename(data / file.parent.name / f"new {file.name}")
     config, splits = train(data, out=tmp_path / "grown", weights=run)
     model = Model.open(run)
-    grown = SimpleNamespace(held_out=[*splits.held_out], config=config)
+    grown = SimpleNamespace(held_out=[*splits.held_out], config=config, images=ImageRecord(), folder=tmp_path / "grown")
     found = training_images(dataclasses.replace(model, run=grown), open_data_for(data, False))
     assert list(found.images) == list(splits.train.images)

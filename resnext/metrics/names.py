@@ -1,0 +1,13 @@
+"""The names of the metrics, in words."""
+
+NAMES = {
+    "top1": "top-1",
+    "top5": "top-5",
+    "macro_f1": "macro F1",
+    "macro_precision": "macro precision",
+    "macro_recall": "macro recall",
+    "balanced_accuracy": "balanced accuracy",
+    "log_loss": "log loss",
+    "ece": "calibration error",
+    "auc": "AUC",
+}
