@@ -42,6 +42,15 @@ def test_hand_signs_are_learned_by_the_network_and_the_recipe_of_the_seed(data_s
     assert top1(process) >= 60
 
 
+@pytest.mark.skipif(not TENSORFLOW, reason="ten minutes and more on the other backends")
+def test_hand_signs_are_learned_by_the_other_network_of_the_lineage_and_its_recipe(data_set, tmp_path):
+    """67 % after two of four epochs, and 98 % after all, when it was measured; seven minutes for two."""
+    process = resnext("train", data_set("sign-digits.tar.gz"), "--variant", "resnext29_taki", "--recipe",
+                      "taki0112-cifar10", "--batch-size", 32, "--epochs", 2, "--out", tmp_path / "run",
+                      timeout=1700)  # fmt: skip
+    assert top1(process) >= 60
+
+
 def test_full_size_photos_are_read(data_set, tmp_path):
     """100 ImageNet photos of all sizes, one of each class, sorted into two classes."""
     from resnext.data.check import check_images
