@@ -8,6 +8,7 @@ import functools
 import importlib
 import json
 import re
+import statistics
 import sys
 import textwrap
 import warnings
@@ -324,10 +325,26 @@ def over_timm(backend: str, mode: str = "train", compiled: bool = False) -> floa
     raise LookupError(f"gpu.json has no {backend} {mode} against timm")
 
 
+def of_small_set(name: str) -> list[str]:
+    """The accuracy of the five seeds, with the lowest and the highest, and their mean time."""
+    found = measured("small_sets")["sets"][name]
+    shares, seconds = [100 * share for share in found["top1"]], round(statistics.mean(found["seconds"]))
+    spread = f"{statistics.mean(shares):.1f} % ({min(shares):.1f} to {max(shares):.1f})"
+    return [spread, f"{seconds // 60} min {seconds % 60} s"]
+
+
 STEPS = ("train float32", "train bfloat16", "infer float32", "infer bfloat16")
 # A regular expression for README.md, in which a space is any white space and the groups are the numbers; and the
 # function that returns these from the JSON.
 NUMBERS_OF_README = {
+    "hand signs": (
+        r"^\| hand signs, 1,722 \+ 340 photos, five seeds \| `resnext train DATA` \| (.+?) \| (.+?) \|$",
+        lambda: of_small_set("all photos"),
+    ),
+    "20 photos of each sign": (
+        r"^\| the first 20 photos of each of the ten signs, likewise \| `resnext train DATA` \| (.+?) \| (.+?) \|$",
+        lambda: of_small_set("20 photos of each class"),
+    ),
     "TensorFlow": (
         r"^\| TensorFlow \| (\S+) \| (\S+) \| (\S+) \| (\S+) \|$",
         lambda: over_torchvision("resnext (TensorFlow)", *STEPS),
