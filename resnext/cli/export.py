@@ -32,7 +32,8 @@ def export(
     """Export a trained network with its classes and normalisation, and verify the file in its own runtime.
 
     Args:
-        model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network.
+        model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network; A+B
+            averages the logits of models A and B.
         out: file to write (.onnx, .xml, .tflite or .pt2, with labels.txt beside it), or new folder.
         network: what the file computes.
         weights: best or last, for a run; a file, hf:OWNER/NAME or a tag, for the name of a network.

@@ -59,7 +59,8 @@ def evaluate(
     """Evaluate a trained network on labelled images, with 95 % intervals.
 
     Args:
-        model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network.
+        model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network; A+B
+            averages the logits of models A and B.
         data: folder with test/, val/ or class folders, archive, CSV file, or digits, cifar10, cifar100; by default the
             data of the run.
         weights: best, last or a kept epoch, for a run; a file, hf:OWNER/NAME or a tag, for the name of a network.
@@ -209,7 +210,8 @@ def predict(
     """Classify images, one row for each, in order. An image that can't be read gets a row with its error.
 
     Args:
-        model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network.
+        model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network; A+B
+            averages the logits of models A and B.
         images: image files, folders, patterns such as 'photos/*.jpg', tar and zip archives, or - for a list of paths.
         weights: best or last, for a run; a file, hf:OWNER/NAME or a tag, for the name of a network.
         prediction: how images are classified.
@@ -281,7 +283,8 @@ def explain(
     """Show where a network looks, by class activation maps; or which paths of a block respond to which class.
 
     Args:
-        model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network.
+        model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network; A+B
+            averages the logits of models A and B.
         images: as in predict; for the paths, one DATA of labelled images as in evaluate.
         out: new folder for the pictures and a table.
         weights: best or last, for a run; a file, hf:OWNER/NAME or a tag, for the name of a network.

@@ -18,7 +18,19 @@ from resnext.weights.timm_config import checked_names
 
 InputKind = Literal["uint8", "normalised"]
 MAX_METADATA = 8_000_000  # characters
-FACTS = ("model", "resnext", "recipe", "data", "started_from", "versions", "weights", "licence", "quantisation")
+ENSEMBLE = "ensemble"  # the networks whose logits are averaged
+FACTS = (
+    "model",
+    "resnext",
+    "recipe",
+    "data",
+    "started_from",
+    "versions",
+    "weights",
+    "licence",
+    "quantisation",
+    ENSEMBLE,
+)
 DESCRIPTION_SHA256 = "description_sha256"  # of everything else in the description, SHA256 among it
 KNOWN = ("variant", "classes", "preprocessing", "input", *FACTS)  # names in the metadata of a file
 

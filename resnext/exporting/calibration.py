@@ -67,7 +67,7 @@ def calibration_of(export: Export, data: str | Path | None) -> Calibration:
 def training_images(model: Model, source: DataSource) -> Examples:
     """Return the images that a run was trained on; for other data, its training part or else all of it."""
     with contextlib.suppress(ArgumentError, DataError):
-        return splits_of_run(source, model.run).train if model.run else source.splits().train
+        return splits_of_run(source, model.runs[0]).train if model.runs else source.splits().train
     return examples_for(model, source)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
-from resnext.engines.description import Description
+from resnext.engines.description import ENSEMBLE, Description
 from resnext.errors import ArgumentError
 from resnext.exporting.calibration import Calibration, Cost, calibration_of, check_cost, cost_of
 from resnext.exporting.float16 import halved
@@ -23,6 +23,7 @@ from resnext.exporting.verify import largest_difference, sample, verify
 from resnext.files import sync_folder, temporary_folder, user_path
 from resnext.inference.model import Model
 from resnext.keywords import with_keywords
+from resnext.variants.names import full_name
 
 
 class Exported(NamedTuple):
@@ -95,7 +96,10 @@ def export(
 
 def describe(model: Model, options: ExportOptions) -> Description:
     """Return the description that the file contains."""
-    facts: dict[str, Any] = {"model": Path(model.name).resolve().name, "resnext": importlib.metadata.version("resnext")}
+    names = [Path(each.name).resolve().name for each in model.singles]
+    facts: dict[str, Any] = {"model": "+".join(names), "resnext": importlib.metadata.version("resnext")}
+    if model.members:
+        facts[ENSEMBLE] = [full_name(each.variant) for each in model.members]
     if model.run:
         config = model.run.config
         facts |= {"recipe": config.recipe.name, "data": Path(config.data).name, "started_from": config.options.weights}

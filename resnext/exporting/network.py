@@ -37,8 +37,8 @@ class Export:
     @cached_property
     def source(self) -> DataSource | None:
         """The data of the run, opened on demand; None for a model without a run. Raises DataError."""
-        run = self.model.run
-        return open_data_for(run.config.data, False, self.model) if run else None
+        known = {run.config.data for run in self.model.runs}
+        return open_data_for(known.pop(), False, self.model) if len(known) == 1 else None
 
     @cached_property
     def onnx(self) -> bytes:

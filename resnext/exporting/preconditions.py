@@ -39,6 +39,8 @@ def chosen_format(path: Path, options: ExportOptions) -> ExportFormat:
 
 def check_target(path: Path, format: ExportFormat, model: Model) -> None:
     """Refuse a target that cannot be written to, or that has files of another network. Raises ArgumentError."""
+    if format == "bundle":
+        model.check_single("a bundle holds the weights of one")
     if wrong := [name for name in model.classes if len(name.splitlines()) != 1]:
         raise ArgumentError(
             f"the class {wrong[0]!r} has more than one line, and {LABELS} has a class on each. Rename the class."

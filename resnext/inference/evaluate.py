@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Unpack
 
@@ -120,9 +120,11 @@ def data_of(model: Model, data: str | Path | None) -> str | Path:
     """Return the data, or that of the run. Raises ArgumentError if the model is not a run, or its data has moved."""
     if data is not None:
         return data
-    if model.run is None:
-        raise ArgumentError(f"{model.name}: is not a run, which would know its data. Pass DATA to evaluate it on.")
-    known = model.run.config.data
+    known = {run.config.data for run in model.runs}
+    if len(model.runs) < len(model.singles) or len(known) > 1:
+        what = "are not runs of the same data" if model.members else "is not a run, which would know its data"
+        raise ArgumentError(f"{model.name}: {what}. Pass DATA to evaluate on.")
+    (known,) = known
     if known not in BUILTIN and not Path(known).exists():
         raise ArgumentError(
             f"{printable(known)} does not exist. If the images of the run were moved, pass their folder."
@@ -140,13 +142,20 @@ def comparable_examples(
     """
     if {*first.classes} != {*second.classes}:
         raise ArgumentError(f"{first.name} and {second.name} have different classes. Pass models of the same classes.")
-    one, other = (examples_for(model, source, everything) for model in (first, second))
-    if _names(one) != _names(other):
-        raise ArgumentError(
-            f"{first.name} and {second.name} held out different images of this data. Pass images that neither was "
-            "trained on."
-        )
+    one, other = _same_examples((first, second), source, everything)
     return one, other
+
+
+def _same_examples(models: Sequence[Model], source: DataSource, everything: bool) -> list[Examples]:
+    """Return the images on which to evaluate models. Raises ArgumentError if they held out different ones."""
+    found = [examples_for(model, source, everything) for model in models]
+    for model, examples in zip(models, found, strict=True):
+        if _names(examples) != _names(found[0]):
+            raise ArgumentError(
+                f"{models[0].name} and {model.name} held out different images of this data. Pass images that neither "
+                "was trained on."
+            )
+    return found
 
 
 def _names(examples: Examples) -> list[str]:
@@ -155,7 +164,8 @@ def _names(examples: Examples) -> list[str]:
 
 def open_data_for(data: str | Path, follow_links: bool, *models: Model) -> DataSource:
     """Open the data for evaluating models; links are also followed if one of their runs followed them."""
-    return open_data(data, follow_links or any(model.run and model.run.config.options.follow_links for model in models))
+    runs = [run for model in models for run in model.runs]
+    return open_data(data, follow_links or any(run.config.options.follow_links for run in runs))
 
 
 def examples_for(model: Model, source: DataSource, everything: bool = False) -> Examples:
@@ -171,6 +181,8 @@ def examples_for(model: Model, source: DataSource, everything: bool = False) -> 
     """
     if everything:
         return _everything_unseen(model, source)
+    if model.members:
+        return _same_examples(model.members, source, everything)[0]
     if model.run:
         return _examples_of_run(source, model.run)
     if model.wordnet_ids is None:
@@ -185,7 +197,7 @@ def _everything_unseen(model: Model, source: DataSource) -> Examples:
     """Return all images of the data, without those that the run was trained on. Raises DataError if none is left."""
     examples = source.everything(model.classes)
     is_files = not isinstance(examples.images, np.ndarray)
-    seen = model.run.seen.trained if model.run and is_files else frozenset()
+    seen = frozenset().union(*(run.seen.trained for run in model.runs)) if is_files else frozenset()
     new = [i for i, value in enumerate(sha256_of_images(examples.images)) if value not in seen] if seen else None
     if new is None or len(new) == len(examples):
         return examples

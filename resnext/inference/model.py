@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from resnext.backend import import_keras
 from resnext.data.imagenet_classes import imagenet_classes
-from resnext.engines.description import Description
+from resnext.engines.description import ENSEMBLE, Description
 from resnext.engines.engine import Engine, EngineName, OutputName, check_installed
 from resnext.engines.exported_file import ExportedFile
 from resnext.engines.keras_engine import KerasEngine
@@ -18,9 +18,10 @@ from resnext.engines.open import CONVERTED, installed_engines, open_exported
 from resnext.errors import ArgumentError, WeightsError, did_you_mean
 from resnext.files import user_path
 from resnext.images.preprocessing import Preprocessing
+from resnext.inference.ensemble import names_of_members
 from resnext.runs.history import EpochRow
 from resnext.runs.run import WEIGHTS, Run, is_run, weights_of_epoch
-from resnext.variants.names import OTHER_NAMES, get_variant, list_variants
+from resnext.variants.names import OTHER_NAMES, full_name, get_variant, list_variants
 from resnext.variants.variant import Variant
 from resnext.weights.hub import HUB
 from resnext.weights.load import check_weights
@@ -53,6 +54,7 @@ class Model:
     published: PublishedWeights | None = None
     file: ExportedFile | None = None  # an exported file is its own engine
     engine: EngineName = "keras"  # what computes it, unless it is an exported file
+    members: tuple[Model, ...] = ()  # of several whose logits are averaged; the other fields are those of the first
 
     @classmethod
     def open(cls, model: str | Path | Model, weights: str | None = None) -> Model:
@@ -60,7 +62,7 @@ class Model:
 
         Args:
             model: run folder; tag of published weights; `hf:OWNER/NAME`; file of weights; or name of a network, whose
-                weights are the second argument.
+                weights are the second argument. `A+B+C` averages the logits of several.
             weights: "best" (the default), "last" or a kept epoch ("epoch-0010") for a run; a file, `hf:OWNER/NAME` or a
                 tag for the name of a network.
 
@@ -75,6 +77,8 @@ class Model:
             return model
         if is_run(user_path(model)):
             return _from_run(Run.open(model), weights)
+        if names := names_of_members(str(model)):
+            return _averaged(str(model), [Model.open(name, weights) for name in names])
         if weights in WEIGHTS:
             raise ArgumentError(f"{model}: not a run folder, and only a run has {weights} weights. {_ALLOWED}")
         name = str(model)
@@ -134,18 +138,45 @@ class Model:
             RunError, WeightsError: the weights cannot be used.
         """
         self.check_network()
-        if self.run:
-            self.run.check_weights(self.source)
+        for each in self.singles:
+            if each.run:
+                each.run.check_weights(each.source)
         import_keras()
-        from resnext.model.classifier import trained_classifiers
+        from resnext.model.classifier import Trained, trained_classifiers
 
         sizes = preprocessings or [self.preprocessing]
-        return trained_classifiers(self.variant, len(self.classes), sizes, self.source, self.dtype, outputs)
+        trained = [
+            Trained(each.variant, each.source, [each.classes.index(name) for name in self.classes])
+            for each in self.singles
+        ]
+        return trained_classifiers(trained, sizes, self.dtype, outputs)
 
     def check_network(self) -> None:
         """Refuse an exported file if a network is needed. Raises ArgumentError."""
         if self.file:
             raise ArgumentError(f"{self.name}: is exported already. Pass the model that it was exported from.")
+
+    def check_single(self, what: str) -> None:
+        """Refuse several models where one is needed. Raises ArgumentError."""
+        if self.members:
+            raise ArgumentError(f"{self.name}: averages {len(self.members)} models, and {what}. Pass one of them.")
+
+    @property
+    def singles(self) -> tuple[Model, ...]:
+        """The models that are averaged, or this one."""
+        return self.members or (self,)
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs among them."""
+        return tuple(each.run for each in self.singles if each.run)
+
+    @property
+    def network(self) -> str:
+        """The full name of its network, or the names of those that are averaged."""
+        known = self.file.description.facts.get(ENSEMBLE) if self.file else None
+        names = map(str, known) if isinstance(known, list) else [full_name(each.variant) for each in self.singles]
+        return " + ".join(names)
 
     def in_float32(self) -> Model:
         """Return the model as Keras computes it in float32, whatever its dtype and engine are."""
@@ -264,6 +295,45 @@ def _from_weights(name: str, source: str, variant: Variant | None) -> Model:
         ids, names = _class_names(file, classes)
         preprocessing = _as_published(file.preprocessing() or _usual(variant), file.known)
         return Model(name, variant, names, preprocessing, file.path, wordnet_ids=ids, published=file.known)
+
+
+def _averaged(name: str, members: list[Model]) -> Model:
+    """Return the model that averages the logits of others; its classes are in the order of the first.
+
+    Raises:
+        ArgumentError: a member is an exported file, or differs in classes, in how images are prepared, or in the
+            number of positions of its maps.
+    """
+    first = members[0]
+    _check_same(members, "is an exported file, which can't be averaged", lambda each: each.file is not None, False)
+    _check_same(
+        members, "has a classifier with weights for each position, which can't be averaged",
+        lambda each: each.variant.departures.keeps_positions, False,
+    )  # fmt: skip
+    facts: tuple[tuple[str, Callable[[Model], object]], ...] = (
+        ("has other classes than", lambda each: {*each.classes}),
+        ("prepares images in another way than", lambda each: each.preprocessing),
+        ("divides images into other positions than", lambda each: each.variant.stages[-1].output_stride),
+    )
+    for words, fact in facts:
+        _check_same(members, f"{words} {first.name}, so the two can't be averaged", fact, fact(first))
+    same_ids = {each.wordnet_ids for each in members} == {first.wordnet_ids}
+    return dataclasses.replace(
+        first,
+        name=name,
+        dtype=first.dtype if {each.dtype for each in members} == {first.dtype} else "float32",
+        temperature=1.0,
+        wordnet_ids=first.wordnet_ids if same_ids else None,
+        run=None,
+        published=None,
+        members=tuple(members),
+    )
+
+
+def _check_same(members: list[Model], words: str, fact: Callable[[Model], object], wanted: object) -> None:
+    for each in members:
+        if fact(each) != wanted:
+            raise ArgumentError(f"{each.name}: {words}. Pass models of the same classes and images, by run or weights.")
 
 
 def _class_names(file: WeightsFile, classes: int) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:

@@ -64,6 +64,7 @@ def path_strengths(
     (10, 8)
     """
     opened = Model.open(model, weights)
+    opened.check_single("paths belong to one network")
     variant, name = opened.variant, _block(opened.variant, block)
     examples = examples_for(opened, open_data_for(data, False, opened))
     check_images(examples)

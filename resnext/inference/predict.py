@@ -122,7 +122,7 @@ def _temperature(model: Model) -> float:
     """Return the number by which to divide the logits. Raises ArgumentError for a model that is not a run."""
     if model.run is None:
         raise ArgumentError(
-            f"{model.name}: has no temperature to calibrate by; only runs have one. Leave --calibrated out."
+            f"{model.name}: has no temperature to calibrate by; only a single run has one. Leave --calibrated out."
         )
     return model.temperature
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from resnext.data.copies import sha256_of_images
 from resnext.data.examples import Examples
 from resnext.inference.model import Model
 from resnext.metrics.remarks import CHOSEN_ON, trained_on
-from resnext.runs.run import WEIGHTS
+from resnext.runs.run import WEIGHTS, Run
 
 
 class SeenImages(NamedTuple):
-    """What a run did with the images on which it is evaluated, found by their content.
+    """What a run, or several that are averaged, did with the images on which it is evaluated, found by their content.
 
     `chosen_on` is whether some of them chose the epoch of the weights; `trained_on` is how many it was trained on.
     """
@@ -29,7 +30,7 @@ class SeenImages(NamedTuple):
 
 
 def seen_images(model: Model, examples: Examples) -> SeenImages | None:
-    """Return what a run has seen of the images; None for a model that is not a run.
+    """Return what a run, or any of several, has seen of the images; None for a model that is not a run.
 
     Of a run of an earlier version, which kept no hashes, the images that it held out are recognised by their paths.
 
@@ -37,14 +38,18 @@ def seen_images(model: Model, examples: Examples) -> SeenImages | None:
         RunError: its record is damaged.
         DataError: an image can't be read.
     """
-    if model.run is None:
+    if not model.runs:
         return None
-    record, hashes = model.run.images, sha256_of_images(examples.images)
-    trained = {value for value in (*record.trained, *record.before) if value}
-    count = sum(value in trained for value in hashes)
+    hashes = sha256_of_images(examples.images)
+    trained = {value for run in model.runs for value in (*run.images.trained, *run.images.before) if value}
+    chosen_on = any(_chosen_on(each, each.run, examples, hashes) for each in model.singles if each.run)
+    return SeenImages(len(examples), chosen_on, sum(value in trained for value in hashes))
+
+
+def _chosen_on(model: Model, run: Run, examples: Examples, hashes: Sequence[str]) -> bool:
     if model.source.name != WEIGHTS["best"]:
-        return SeenImages(len(examples), False, count)
-    if not record.validation:
-        held_out = tuple(f"/{path}" for path in model.run.held_out)
-        return SeenImages(len(examples), any(str(image).endswith(held_out) for image in examples.images), count)
-    return SeenImages(len(examples), not {*record.validation}.isdisjoint(hashes), count)
+        return False
+    if not run.images.validation:
+        held_out = tuple(f"/{path}" for path in run.held_out)
+        return any(str(image).endswith(held_out) for image in examples.images)
+    return not {*run.images.validation}.isdisjoint(hashes)

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -12,6 +12,7 @@ from resnext.errors import ArgumentError
 from resnext.images.preprocessing import Preprocessing
 from resnext.layers.initializer import filled_later
 from resnext.layers.normalise import Normalise
+from resnext.model.ensemble import joined
 from resnext.model.folding import fold
 from resnext.model.network import ResNeXt, ResNeXtModel
 from resnext.variants.variant import Variant
@@ -73,21 +74,25 @@ def image_network(
     return network
 
 
+class Trained(NamedTuple):
+    """A network, its file of weights, and the indices of its classes in the order of those wanted."""
+
+    variant: Variant
+    weights: str | Path
+    order: Sequence[int]
+
+
 def trained_classifiers(
-    variant: Variant,
-    classes: int,
+    trained: Sequence[Trained],
     preprocessings: Sequence[Preprocessing],
-    weights: str | Path,
     dtype: str,
     outputs: Sequence[str | Callable[[keras.Model], Any]] = ("logits",),
 ) -> list[keras.Model]:
     """Build a trained, folded network once, and a model around it for each image size.
 
     Args:
-        variant: network of the weights.
-        classes: number of classes.
+        trained: its weights; those of several networks, whose logits are averaged.
         preprocessings: sizes and normalisation of the images.
-        weights: file of weights.
         dtype: Keras dtype policy.
         outputs: "logits"; "embedding", the pooled features before the head; "maps", the features before the pool, from
             which class activation maps are made; or functions from the network to a tensor in it.
@@ -98,11 +103,24 @@ def trained_classifiers(
     first, *others = preprocessings
     size = first.size if all(other.size == first.size for other in others) else None
     with keras_config(dtype, "channels_last"):
-        with filled_later():
-            network = image_network(variant, classes, first, size=size or 0)
-        load_weights(network, weights)
-        network = _with_outputs(fold(network), outputs)
+        networks = [_folded(each, first, size or 0) for each in trained]
+        heads = [
+            _ordered(head_weights_of(network), each.order) for each, network in zip(trained, networks, strict=True)
+        ]
+        network = _with_outputs(joined(networks, heads) if len(networks) > 1 else networks[0], outputs)
         return [image_classifier(network, each) for each in preprocessings]
+
+
+def _folded(trained: Trained, preprocessing: Preprocessing, size: int) -> keras.Model:
+    with filled_later():
+        network = image_network(trained.variant, len(trained.order), preprocessing, size=size)
+    load_weights(network, trained.weights)
+    return fold(network)
+
+
+def _ordered(head: tuple[np.ndarray, np.ndarray], order: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    kernel, bias = head
+    return kernel[:, [*order]], bias[[*order]]
 
 
 def network_of(classifier: keras.Model) -> keras.Model:
@@ -112,7 +130,12 @@ def network_of(classifier: keras.Model) -> keras.Model:
 
 def head_weights(classifier: keras.Model) -> tuple[np.ndarray, np.ndarray]:
     """Return kernel (channels, classes) and bias (classes,) of the head of a model that `image_classifier` built."""
-    kernel, *bias = network_of(classifier).get_layer("predictions").get_weights()
+    return head_weights_of(network_of(classifier))
+
+
+def head_weights_of(network: keras.Model) -> tuple[np.ndarray, np.ndarray]:
+    """Return kernel (channels, classes) and bias (classes,) of the head of a network; without one, zeros."""
+    kernel, *bias = network.get_layer("predictions").get_weights()
     return kernel, bias[0] if bias else np.zeros(kernel.shape[1], kernel.dtype)
 
 

@@ -39,7 +39,6 @@ from resnext.serving.limits import MAX_IMAGES
 from resnext.serving.middleware import Guard, refused
 from resnext.serving.models import ServedModel
 from resnext.serving.service import Service
-from resnext.variants.names import full_name
 
 logger = logging.getLogger(__name__)
 
@@ -228,7 +227,7 @@ async def _models(request: Request) -> Response:
     for served in _service(request).models.by_name.values():
         model = served.loaded.model
         report = _report_of(model)
-        row = {"name": served.name, "variant": full_name(model.variant), "classes": len(model.classes)}
+        row = {"name": served.name, "variant": model.network, "classes": len(model.classes)}
         row |= {"size": model.preprocessing.size, "engine": model.engine_name, "maps": model.has_maps}
         # A link can't send the token, so only servers without one show the report.
         rows.append(row | {"report": report is not None and _service(request).options.token is None})

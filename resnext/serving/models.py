@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from resnext.errors import ArgumentError, one_line
+from resnext.inference.ensemble import names_of_members
 from resnext.inference.model import Model
 from resnext.serving.batcher import Batcher
 from resnext.serving.metrics import Metrics
@@ -126,6 +127,8 @@ def by_name(words: Iterable[str]) -> dict[str, str]:
 
     >>> by_name(["signs=runs/first", "runs/first/", "birds.onnx"])
     {'signs': 'runs/first', 'first': 'runs/first/', 'birds': 'birds.onnx'}
+    >>> by_name(["runs/first+runs/second"])
+    {'first-second': 'runs/first+runs/second'}
     """
     models: dict[str, str] = {}
     for name, source in map(_named, words):
@@ -147,17 +150,21 @@ def _named(word: str) -> tuple[str, str]:
             f"{word}: must be NAME=MODEL; a name has the letters a to z, digits, `_`, `.` and `-`, and begins with a "
             "letter or a digit."
         )
+    if names := names_of_members(word):
+        return "-".join(_named(each)[0] for each in names), word
     path = path.resolve() if path.name in ("", "..") else path  # otherwise a link keeps its own name
     stem = path.stem if path.suffix in (".onnx", ".xml", ".tflite", ".safetensors") else path.name
     return re.sub(r"[^\w.-]+|^\W+", "_", stem, flags=re.ASCII) or "model", word
 
 
+def _files(path: Path) -> list[Path]:
+    return [path, *path.rglob("*")] if path.is_dir() else [path, path.with_suffix(".bin")]
+
+
 def _signature(model: Model) -> Signature:
     """Return a signature that changes with the files of a model; an empty tuple while one of them is absent."""
-    path = model.source
     try:
-        files = [path, *path.rglob("*")] if path.is_dir() else [path, path.with_suffix(".bin")]
-        files = [file for file in files if file.is_file()]
+        files = [file for each in model.singles for file in _files(each.source) if file.is_file()]
         status = [file.stat() for file in files]
     except OSError:
         return ()

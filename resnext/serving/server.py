@@ -34,7 +34,6 @@ from resnext.serving.metrics import Metrics
 from resnext.serving.models import Models, by_name
 from resnext.serving.options import ServingOptions
 from resnext.serving.service import Service
-from resnext.variants.names import full_name
 
 PIECE = 4096  # bytes of a head that are read at once: the chunks of a body may follow it
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGHUP comes when a terminal closes
@@ -85,9 +84,7 @@ def _welcome(models: Models, options: ServingOptions, port: int, is_new: bool) -
     for name, served in models.by_name.items():
         model = served.loaded.model
         size = model.preprocessing.size
-        lines.append(
-            f"{name}: {full_name(model.variant)}, {len(model.classes):,} classes, {size} pixels, by {model.engine_name}"
-        )
+        lines.append(f"{name}: {model.network}, {len(model.classes):,} classes, {size} pixels, by {model.engine_name}")
     return "\n".join([*lines, f"serving at http://{host}:{port}{token} - stop with Ctrl-C"])
 
 
