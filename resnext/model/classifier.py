@@ -107,7 +107,7 @@ def trained_classifiers(
         heads = [
             _ordered(head_weights_of(network), each.order) for each, network in zip(trained, networks, strict=True)
         ]
-        network = _with_outputs(joined(networks, heads) if len(networks) > 1 else networks[0], outputs)
+        network = with_outputs(joined(networks, heads) if len(networks) > 1 else networks[0], outputs)
         return [image_classifier(network, each) for each in preprocessings]
 
 
@@ -156,7 +156,7 @@ def attention_scale(block: str, network: keras.Model) -> Any:
     return network.get_layer(next(f"{block}_{end}" for end in SCALES if f"{block}_{end}" in names)).output
 
 
-def _with_outputs(network: keras.Model, outputs: Sequence[str | Callable[[keras.Model], Any]]) -> keras.Model:
+def with_outputs(network: keras.Model, outputs: Sequence[str | Callable[[keras.Model], Any]]) -> keras.Model:
     """Return the network with other outputs: a tensor, or a list of them."""
     pool = network.get_layer("avg_pool")
     tensors = {"logits": network.output, "embedding": pool.output, "maps": pool.input}

@@ -9,7 +9,7 @@ from resnext.recipes.recipe import Recipe
 
 # Learning rates for steps of RATED images or more. The rate of SGD falls with the batch size, the others' with its
 # root.
-RATES = {"sgd": 0.1, "adamw": 1e-3, "lamb": 5e-3}
+RATES = {"sgd": 0.1, "adamw": 1e-3, "lamb": 5e-3, "lbfgs": 1.0}
 RATED = 64
 BATCHES = (8, 128)  # smallest and largest
 STEPS = 1000  # at least, from random weights
@@ -59,12 +59,15 @@ def complete(
     (16, 0.025, 84, 9, 4)
     """
     batch = recipe.batch_size or _batch_size(images, recipe.accumulate)
-    epochs = recipe.epochs or _epochs(images // min(batch, images) // recipe.repeats, pretrained)
+    is_fitted_once = recipe.optimizer == "lbfgs"
+    epochs = recipe.epochs or (
+        1 if is_fitted_once else _epochs(images // min(batch, images) // recipe.repeats, pretrained)
+    )
     values = {
         "batch_size": batch,
         "epochs": epochs,
         "learning_rate": _learning_rate(recipe, batch),
-        "warmup_epochs": 0 if recipe.schedule == "steps" else math.ceil(epochs / 10),
+        "warmup_epochs": 0 if recipe.schedule == "steps" or is_fitted_once else math.ceil(epochs / 10),
         "evaluate_every": max(1, round(epochs / EVALUATIONS), evaluated // images),
         "image_size": image_size,
     }

@@ -19,8 +19,8 @@ class Entry(NamedTuple):
 
 # Ordered by hand from general to special.
 NAMES = (
-    "photos", "finetune", "smoke", "cifar-short", "paper-imagenet", "paper-cifar", "torch-imagenet", "torch-cifar",
-    "seed-cifar10", "taki0112-cifar10", "torchvision-v2", "rsb-a1", "rsb-a2", "rsb-a3",
+    "photos", "finetune", "probe", "smoke", "cifar-short", "paper-imagenet", "paper-cifar", "torch-imagenet",
+    "torch-cifar", "seed-cifar10", "taki0112-cifar10", "torchvision-v2", "rsb-a1", "rsb-a2", "rsb-a3",
 )  # fmt: skip
 
 

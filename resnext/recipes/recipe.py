@@ -14,7 +14,7 @@ from resnext.images.preprocessing import MEAN, STD, Fit, Preprocessing
 # The floating-point dtype policies of Keras.
 Dtype = Literal["float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64"]
 DTYPES = get_args(Dtype)
-Optimizer = Literal["sgd", "adamw", "lamb"]
+Optimizer = Literal["sgd", "adamw", "lamb", "lbfgs"]
 Schedule = Literal["cosine", "cosine-from-start", "steps"]
 Loss = Literal["cross-entropy", "binary"]
 Crop = Literal["centre", "sized", "resized"]
@@ -61,7 +61,8 @@ class Recipe:
         warmup_epochs: epochs in which the learning rate rises linearly; at most half of a short training. None: a tenth
             of the epochs.
         warmup_start: share of the learning rate at which the warm-up starts.
-        optimizer: SGD as in PyTorch and Torch; AdamW (without decay it is Adam); or LAMB (You et al. 2019).
+        optimizer: SGD as in PyTorch and Torch; AdamW (without decay it is Adam); LAMB (You et al. 2019);
+            or L-BFGS (lbfgs), which fits only the head, once, to the features of the unchanged images.
         momentum: momentum of SGD.
         nesterov: Nesterov momentum in SGD.
         weight_decay: weight decay as the optimizer's authors define it; in SGD it is part of the gradient.
@@ -185,6 +186,11 @@ class Recipe:
                 "`sampling` 'balanced' draws images several times already. Leave `repeats` out. "
                 f"Received: {self.repeats}"
             )
+        if self.optimizer == "lbfgs" and (unused := _unused_by_lbfgs(self)):
+            raise ArgumentError(
+                "`optimizer` 'lbfgs' fits the head once, to the features of unchanged images. Leave out what belongs "
+                f"to other trainings, or pass the recipe probe. Received: {', '.join(unused)}"
+            )
         if (self.schedule == "steps") != bool(self.steps):
             raise ArgumentError(
                 "`steps` belong to the schedule 'steps', which needs at least one. "
@@ -224,6 +230,24 @@ def _preprocessing(recipe: Recipe, size: int, resize: int) -> Preprocessing:
 
 def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _unused_by_lbfgs(recipe: Recipe) -> list[str]:
+    """Return the fields of a recipe, with their values, that mean nothing if only the head is fitted, once."""
+    neutral: dict[str, object] = {"crop": "centre", "sampling": "uniform", "loss": "cross-entropy"}
+    neutral |= dict.fromkeys(("accumulate", "repeats"), 1)
+    neutral |= dict.fromkeys(_CHANGES, 0)
+    found = [name for name, value in neutral.items() if (getattr(recipe, name) or 0) != value]
+    epochs = ["epochs"] if recipe.epochs not in (None, 1) else []
+    return [f"{name} {getattr(recipe, name)}" for name in (*epochs, *found)]
+
+
+# Fields that are 0 or False if a recipe changes nothing in the images, the targets or the network.
+_CHANGES = (
+    "label_smoothing", "mixup", "cutmix", "pad", "flip", "vertical_flip", "rotate", "color_jitter", "hue", "lighting",
+    "greyscale", "blur", "rand_augment", "trivial_augment", "erasing", "focal", "ema", "drop_path", "zero_gamma",
+    "warmup_epochs", "patience", "clip_norm", "weight_decay",
+)  # fmt: skip
 
 
 def _is_whole(value) -> bool:

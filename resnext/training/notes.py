@@ -49,17 +49,21 @@ def about_imbalance(splits: Splits, recipe: Recipe) -> list[str]:
     return [f"{words}, to train on; --class-weights 1 weighs them equally, and --best-by macro_f1 compares epochs so"]
 
 
-def about_few(splits: Splits, is_tuning: bool) -> list[str]:
+def about_few(splits: Splits, recipe: Recipe, is_tuning: bool) -> list[str]:
     """Return notes about a set that is too small to learn from, or to evaluate on.
 
     Args:
         splits: images of the training.
+        recipe: its recipe.
         is_tuning: whether weights to start from were requested.
     """
     lines, train, validation = [], splits.train, splits.validation
     counts = np.bincount(train.labels, minlength=len(train.classes))
     if few := int((counts < FEW_TO_LEARN).sum()):
-        advice = "add photos" if is_tuning else "add photos, or start from published weights (--weights auto)"
+        advice = "add photos, or start from published weights (--weights auto)"
+        if is_tuning:
+            is_probe = recipe.optimizer == "lbfgs"
+            advice = "add photos" if is_probe else "add photos, or train only the head, in a pass (--recipe probe)"
         lines.append(
             f"few images: fewer than {FEW_TO_LEARN} to train on for {few:,} of {len(counts):,} classes, the fewest "
             f"{train.classes[counts.argmin()]!r} with {counts.min()}; {advice}"
@@ -140,6 +144,9 @@ def summary(config: RunConfig, splits: Splits, network: keras.Model) -> Iterator
     values = ", ".join(f"{name} {value}" for name, value in changed(recipe).items())
     yield f"recipe {recipe.name}: {values}"
     left_out = f"; each epoch leaves out {counted(rest, 'image')}, different ones each time" if rest else ""
+    if recipe.optimizer == "lbfgs":
+        yield "only the head is trained: logistic regression on the features of all images, which are computed once"
+        return
     yield f"steps: {recipe.epochs * steps:,} of {counted(per_step, 'image')} each, {steps:,} in each epoch{left_out}"
     yield from _about_rate(recipe)
     stride = config.variant.stages[-1].output_stride

@@ -288,6 +288,7 @@ def build_optimizer(recipe: Recipe, rates, network: keras.Model) -> keras.optimi
         "sgd": partial(SGD, momentum=recipe.momentum, nesterov=recipe.nesterov),
         "adamw": AdamW,
         "lamb": Lamb,
+        "lbfgs": partial(SGD, momentum=0.0),  # takes no step: `resnext.training.probe` fits the head
     }
     return kinds[recipe.optimizer](
         rates,

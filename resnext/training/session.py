@@ -38,6 +38,7 @@ from resnext.training.checkpoints import Checkpoint, checkpoints, other_contents
 from resnext.training.evaluation_weights import averaged_weights, corrected_statistics
 from resnext.training.failures import explained, keep_error
 from resnext.training.notes import summary
+from resnext.training.probe import fit_head
 from resnext.training.progress import TrainingProgress
 from resnext.training.recorder import Recorder
 from resnext.training.saving import Saving
@@ -179,6 +180,10 @@ class Session:
         left, failures = self.state.steps_left(self.plan), []
         if not left:
             return
+        if self.config.recipe.optimizer == "lbfgs":
+            self._fit_head(left)
+            progress.done = self.state.step
+            return
         try:
             self.classifier.fit(
                 keep_error(self.batches(self.state.step), failures),  # Keras accepts generators only
@@ -191,6 +196,16 @@ class Session:
             if failures:
                 raise failures[0] from None
             raise
+
+    def _fit_head(self, steps: int) -> None:
+        """Fit the head in the place of all steps."""
+        recipe, size = self.config.recipe, min(EVALUATION_BATCH, self.config.recipe.batch_size)
+        self.state.begin()
+        self.state.logs = fit_head(
+            self.network, self.splits.train, self.config.preprocessing, size, recipe.class_weights, self.check_stop,
+            self.cluster,
+        )  # fmt: skip
+        self.state.step += steps
 
     def evaluate_epoch(self) -> EpochRow:
         """Evaluate the network on the validation images, and save the results of the epoch.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib.util
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from resnext.data.copies import sha256_of_images
 from resnext.data.examples import median_side, sample_sizes
 from resnext.data.source import DataSource, open_data
 from resnext.distributed import Cluster, initialize, is_main, launched
-from resnext.errors import ArgumentError, DataError, RunError
+from resnext.errors import ArgumentError, DataError, RunError, missing_package
 from resnext.files import user_path
 from resnext.images.decode import read_image
 from resnext.images.watchdog import watch_files
@@ -253,7 +254,7 @@ def _log_data(
     """Log what is read as labels and classes, how images are held out, and what the user should know about them."""
     _log(logging.WARNING, *about_shapes(sizes, recipe.fit))
     _log(logging.INFO, *about_labels(source, splits), *splits.notes)
-    _log(logging.WARNING, *about_imbalance(splits, recipe), *about_few(splits, is_tuning))
+    _log(logging.WARNING, *about_imbalance(splits, recipe), *about_few(splits, recipe, is_tuning))
     _log(logging.WARNING, *source.left_out(), *alike(splits.train.classes))
 
 
@@ -341,6 +342,8 @@ def _check_recipe(variant: Variant, recipe: Recipe, weights: str | None) -> None
             "`freeze` keeps stages as they were loaded, and no weights are loaded: pass `weights`. "
             f"Received: freeze {recipe.freeze}"
         )
+    if recipe.optimizer == "lbfgs":
+        _check_probe(weights)
     last = variant.stages[-1].number
     if recipe.freeze and max(recipe.freeze) > last:
         raise ArgumentError(
@@ -353,6 +356,18 @@ def _check_recipe(variant: Variant, recipe: Recipe, weights: str | None) -> None
         )
     if recipe.zero_gamma and variant.shortcut == "none":
         raise ArgumentError("`zero_gamma` must be False without shortcuts: every block would start, and stay, at zero")
+
+
+def _check_probe(weights: str | None) -> None:
+    if weights is None:
+        raise ArgumentError(
+            "a probe fits the head to features of loaded weights, and no weights are loaded: pass `weights`, such as a "
+            "run or the tag of published weights"
+        )
+    if launched():
+        raise ArgumentError("a probe is fitted in one process: start it without a launcher")
+    if importlib.util.find_spec("sklearn") is None:
+        raise missing_package("a probe", "scikit-learn", "datasets")
 
 
 def _check_best_by(recipe: Recipe, splits: Splits) -> None:

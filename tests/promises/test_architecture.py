@@ -24,8 +24,8 @@ DOORS = {"__init__", "__main__"}  # the package's name and its command: they may
 # The only files that import Keras at the top: all others can be imported to parse a command or refuse an argument.
 KERAS_AT_THE_TOP = (
     "layers/", "lineage.py", "model/", "training/build.py", "training/evaluation_weights.py", "training/losses.py",
-    "training/optimizers.py", "training/progress.py", "training/recorder.py", "training/saving.py",
-    "training/schedules.py", "training/session.py", "training/variables.py",
+    "training/optimizers.py", "training/probe.py", "training/progress.py", "training/recorder.py",
+    "training/saving.py", "training/schedules.py", "training/session.py", "training/variables.py",
 )  # fmt: skip
 
 

@@ -71,7 +71,7 @@ def test_sizes_and_colours_follow_the_recipe():
         ("freeze", (1, 1), "distinct stages, numbered from 1"),
         ("flip", 1, "True or False"),
         ("vertical_flip", 1, "True or False"),
-        ("optimizer", "adam", "one of sgd, adamw, lamb"),
+        ("optimizer", "adam", "one of sgd, adamw, lamb, lbfgs"),
         ("schedule", "linear", "one of cosine, cosine-from-start, steps"),
         ("loss", "mse", "one of cross-entropy, binary"),
         ("crop", "random", "one of centre, sized, resized"),

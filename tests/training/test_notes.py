@@ -27,15 +27,18 @@ def test_small_sets_are_said():
         return Examples(np.zeros((len(labels), 8, 8, 3), np.uint8), labels, ("cat", "dog", "owl"))
 
     enough, few = examples((30, 30, 30)), examples((3, 30, 9))
-    assert notes.about_few(Splits(enough, enough, enough), is_tuning=False) == []
-    assert notes.about_few(Splits(few, few, few), is_tuning=False) == [
+    assert notes.about_few(Splits(enough, enough, enough), get_recipe("photos"), is_tuning=False) == []
+    assert notes.about_few(Splits(few, few, few), get_recipe("photos"), is_tuning=False) == [
         "few images: fewer than 10 to train on for 2 of 3 classes, the fewest 'cat' with 3; add photos, or start from "
         "published weights (--weights auto)",
         "few images: 42 to evaluate on, so one of them is 2.4 points of accuracy",
     ]
-    (last,) = notes.about_few(Splits(enough, examples((60, 0, 0)), enough), is_tuning=False)
+    (last,) = notes.about_few(Splits(enough, examples((60, 0, 0)), enough), get_recipe("photos"), is_tuning=False)
     assert last == "few images: none to evaluate on for 2 of 3 classes, the first 'dog'"
-    assert notes.about_few(Splits(few, enough, enough), is_tuning=True)[0].endswith("with 3; add photos")
+    for recipe, advice in (("finetune", "add photos, or train only the head, in a pass (--recipe probe)"),
+                           ("probe", "add photos")):  # fmt: skip
+        line = notes.about_few(Splits(few, enough, enough), get_recipe(recipe), is_tuning=True)[0]
+        assert line.endswith(f"with 3; {advice}")
 
 
 @pytest.mark.once
