@@ -123,7 +123,7 @@ def data_of(model: Model, data: str | Path | None) -> str | Path:
     known = {run.config.data for run in model.runs}
     if len(model.runs) < len(model.singles) or len(known) > 1:
         what = "are not runs of the same data" if model.members else "is not a run, which would know its data"
-        raise ArgumentError(f"{model.name}: {what}. Pass DATA to evaluate on.")
+        raise ArgumentError(f"{model.name}: {what}. Pass DATA to evaluate it on.")
     (known,) = known
     if known not in BUILTIN and not Path(known).exists():
         raise ArgumentError(

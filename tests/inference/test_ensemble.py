@@ -106,5 +106,5 @@ def test_what_cannot_be_averaged_is_refused(members, trained, weights, exported,
     assert "averages 2 models, and paths belong to one network" in refusal(
         resnext("explain", both, photos, "--out", tmp_path / "paths", "--paths")
     )
-    assert "are not runs of the same data. Pass DATA to evaluate on" in refusal(resnext("evaluate", both))
+    assert "are not runs of the same data. Pass DATA to evaluate it on" in refusal(resnext("evaluate", both))
     assert "only a single run has one" in refusal(resnext("predict", both, photos, "--calibrated"))

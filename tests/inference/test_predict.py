@@ -80,7 +80,7 @@ def test_below_the_threshold_the_answer_is_unknown(trained, colours):
 @pytest.mark.once
 def test_calibration_needs_a_temperature(weights, colours):
     assert refusal(resnext("predict", weights, colours, "--calibrated")) == (
-        f"{weights}: has no temperature to calibrate by; only runs have one. Leave --calibrated out."
+        f"{weights}: has no temperature to calibrate by; only a single run has one. Leave --calibrated out."
     )
 
 
