@@ -145,11 +145,13 @@ class Model:
         from resnext.model.classifier import Trained, trained_classifiers
 
         sizes = preprocessings or [self.preprocessing]
-        trained = [
-            Trained(each.variant, each.source, [each.classes.index(name) for name in self.classes])
-            for each in self.singles
-        ]
+        trained = [Trained(each.variant, each.source, each.places(self.classes)) for each in self.singles]
         return trained_classifiers(trained, sizes, self.dtype, outputs)
+
+    def places(self, classes: Sequence[str]) -> list[int]:
+        """Return the indices of its classes in another order."""
+        own = {name: place for place, name in enumerate(self.classes)}
+        return [own[name] for name in classes]
 
     def check_network(self) -> None:
         """Refuse an exported file if a network is needed. Raises ArgumentError."""

@@ -41,7 +41,7 @@ def seen_images(model: Model, examples: Examples) -> SeenImages | None:
     if not model.runs:
         return None
     hashes = sha256_of_images(examples.images)
-    trained = {value for run in model.runs for value in (*run.images.trained, *run.images.before) if value}
+    trained = frozenset().union(*(run.seen.trained for run in model.runs))
     chosen_on = any(_chosen_on(each, each.run, examples, hashes) for each in model.singles if each.run)
     return SeenImages(len(examples), chosen_on, sum(value in trained for value in hashes))
 
@@ -49,7 +49,8 @@ def seen_images(model: Model, examples: Examples) -> SeenImages | None:
 def _chosen_on(model: Model, run: Run, examples: Examples, hashes: Sequence[str]) -> bool:
     if model.source.name != WEIGHTS["best"]:
         return False
-    if not run.images.validation:
+    validation = run.images.validation
+    if not validation:
         held_out = tuple(f"/{path}" for path in run.held_out)
         return any(str(image).endswith(held_out) for image in examples.images)
-    return not {*run.images.validation}.isdisjoint(hashes)
+    return not {*validation}.isdisjoint(hashes)

@@ -104,10 +104,7 @@ def trained_classifiers(
     size = first.size if all(other.size == first.size for other in others) else None
     with keras_config(dtype, "channels_last"):
         networks = [_folded(each, first, size or 0) for each in trained]
-        heads = [
-            _ordered(head_weights_of(network), each.order) for each, network in zip(trained, networks, strict=True)
-        ]
-        network = with_outputs(joined(networks, heads) if len(networks) > 1 else networks[0], outputs)
+        network = with_outputs(networks[0] if len(networks) == 1 else _joined(networks, trained), outputs)
         return [image_classifier(network, each) for each in preprocessings]
 
 
@@ -118,9 +115,12 @@ def _folded(trained: Trained, preprocessing: Preprocessing, size: int) -> keras.
     return fold(network)
 
 
-def _ordered(head: tuple[np.ndarray, np.ndarray], order: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    kernel, bias = head
-    return kernel[:, [*order]], bias[[*order]]
+def _joined(networks: Sequence[keras.Model], trained: Sequence[Trained]) -> keras.Model:
+    heads = []
+    for network, each in zip(networks, trained, strict=True):
+        kernel, bias = head_weights_of(network)
+        heads.append((kernel[:, [*each.order]], bias[[*each.order]]))
+    return joined(networks, heads)
 
 
 def network_of(classifier: keras.Model) -> keras.Model:

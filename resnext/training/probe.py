@@ -22,7 +22,7 @@ from resnext.model.classifier import image_classifier, with_outputs
 logger = logging.getLogger(__name__)
 
 ITERATIONS = 1_000  # of L-BFGS, at most
-OUTPUTS: tuple[OutputName, ...] = ("logits", "embedding")
+OUTPUTS: tuple[OutputName, ...] = ("embedding",)
 
 
 def fit_head(
@@ -68,8 +68,8 @@ def _features(
     parts = []
     for images, valid in evaluation_batches(examples, preprocessing, batch_size, cluster.devices):
         check()
-        embedding = engine.outputs(images).embedding
-        parts.append(np.empty(0) if embedding is None else embedding[:valid])
+        (embedding,) = engine.arrays(images)
+        parts.append(embedding[:valid])
     return np.concatenate(parts)
 
 

@@ -199,10 +199,10 @@ class Session:
 
     def _fit_head(self, steps: int) -> None:
         """Fit the head in the place of all steps."""
-        recipe, size = self.config.recipe, min(EVALUATION_BATCH, self.config.recipe.batch_size)
+        power = self.config.recipe.class_weights
         self.state.begin()
         self.state.logs = fit_head(
-            self.network, self.splits.train, self.config.preprocessing, size, recipe.class_weights, self.check_stop,
+            self.network, self.splits.train, self.config.preprocessing, self._evaluation_batch, power, self.check_stop,
             self.cluster,
         )  # fmt: skip
         self.state.step += steps
@@ -231,8 +231,12 @@ class Session:
 
     def evaluate(self, examples: Examples) -> Evaluation:
         """Evaluate the network on examples, on all devices."""
-        batch = min(EVALUATION_BATCH, self.config.recipe.batch_size)
-        return evaluate_examples(self.engine, examples, self.config.preprocessing, batch, self.check_stop)
+        size = self._evaluation_batch
+        return evaluate_examples(self.engine, examples, self.config.preprocessing, size, self.check_stop)
+
+    @property
+    def _evaluation_batch(self) -> int:
+        return min(EVALUATION_BATCH, self.config.recipe.batch_size)
 
     def _files(self, row: EpochRow, weights: bytes) -> dict[str, bytes]:
         """Return the files of the run after an epoch, in the order of their writing.
