@@ -101,7 +101,7 @@ def bench_engines(model: str, data: str | None = None, batch_size: int = 16) -> 
             step()  # compiles, and prepares for a new number of images
             seconds[name, count].append(_seconds(step))
     options = [EvaluationOptions(engine=name) for name in names]
-    accuracies = [evaluate(opened, data, options=each).top(1) if data else None for each in options]
+    accuracies = [evaluate(opened, data, options=each).accuracy if data else None for each in options]
     return [
         EngineTiming(
             name,

@@ -116,16 +116,18 @@ def _by(evaluated: Evaluated, column: str, values: Sequence[str]) -> dict[str, A
     """Return the accuracy for each value of a column."""
     from resnext.metrics.groups import accuracy_by_group
 
-    groups = accuracy_by_group(evaluated.evaluation.right, values)
-    return {"column": column, "groups": [group._asdict() for group in groups]}
+    right = evaluated.evaluation.RIGHT
+    groups = [group._asdict() for group in accuracy_by_group(evaluated.evaluation.right, values)]
+    named = [{right if name == "top1" else name: value for name, value in group.items()} for group in groups]
+    return {"column": column, "metric": right, "groups": named}
 
 
 def _against(evaluated: Evaluated, second: Model, other: Evaluated) -> dict[str, Any]:
     """Return the comparison of two models on the same images."""
     from resnext.metrics.side_by_side import side_by_side
 
-    table = side_by_side(evaluated.evaluation.right, other.evaluation.right)
-    return {"model": second.name, "top1": other.evaluation.top(1), **table._asdict()}
+    table, right = side_by_side(evaluated.evaluation.right, other.evaluation.right), evaluated.evaluation.RIGHT
+    return {"model": second.name, right: other.evaluation.metrics()[right], **table._asdict()}
 
 
 def _print_evaluation(document: dict[str, Any], model: Model, evaluated: Evaluated) -> None:
@@ -138,8 +140,9 @@ def _print_evaluation(document: dict[str, Any], model: Model, evaluated: Evaluat
         print_line(f"no images of {len(names):,} of {len(evaluated.evaluation.classes):,} classes: {listed(names)}")
     for name, entry in document["metrics"].items():
         print_line(f"{NAMES[name]:18} {metric_text(name, entry)}")
-    print_line(f"{'always the largest':18} {baseline_text(document)}")
-    if model.temperature != 1:
+    is_several, right = document["labels"] == "several", evaluated.evaluation.RIGHT
+    print_line(f"{'mAP of a random order' if is_several else 'always the largest':18} {baseline_text(document)}")
+    if model.temperature != 1 and not is_several:
         error = 100 * document["calibration"]["ece_at_temperature"]
         print_line(f"{'':18} {error:.2f} % at the temperature of the run, {model.temperature:.3f}")
     if document["published"]:
@@ -153,10 +156,10 @@ def _print_evaluation(document: dict[str, Any], model: Model, evaluated: Evaluat
     print_line(f"{how}; 95 % intervals in parentheses")
     for words in evaluated.seen.remarks if evaluated.seen else ():
         print_line(words)
-    if words := imbalance(evaluated.evaluation.classes, evaluated.evaluation.labels):
+    if words := imbalance(evaluated.evaluation.classes, evaluated.evaluation.images):
         print_line(words)
     if against := document.get("against"):
-        print_line(f"against {against['model']}: top-1 {100 * against['top1']:.2f} %")
+        print_line(f"against {against['model']}: {NAMES[right]} {100 * against[right]:.2f} %")
         print_line(
             f"both right {against['both']:,}, only the first {against['only_first']:,}, only the second "
             f"{against['only_second']:,}, neither {against['neither']:,}; McNemar's exact test: p = {against['p']:.3g}"
@@ -167,14 +170,22 @@ def _print_classes(evaluated: Evaluated) -> None:
     """Print the classes, lowest F1 first, at most CLASSES of them."""
     from rich.table import Table
 
+    from resnext.metrics.evaluation import ClassMetrics
+    from resnext.metrics.several import LabelsEvaluation
+
     rows = sorted(evaluated.evaluation.class_metrics(), key=lambda row: row.f1)
     left_out = len(rows) - CLASSES
-    names = ("class", "images", "precision", "recall", "F1", "most often mistaken for")
+    is_several = isinstance(evaluated.evaluation, LabelsEvaluation)
+    more = ("average precision", "threshold") if is_several else ("most often mistaken for",)
+    names = ("class", "images", "precision", "recall", "F1", *more)
     table = Table(*names, box=None, title=f"the {CLASSES} lowest of {len(rows):,}" if left_out > 0 else None)
     for row in rows[:CLASSES]:
         shares = (f"{100 * share:.2f} %" for share in row[2:5])
-        mistaken = printable(row.mistaken_for).replace("[", r"\[") if row.mistaken_for else "-"
-        table.add_row(printable(row.name).replace("[", r"\["), f"{row.images:,}", *shares, mistaken)
+        if isinstance(row, ClassMetrics):
+            last = [printable(row.mistaken_for).replace("[", r"\[") if row.mistaken_for else "-"]
+        else:
+            last = [f"{100 * row.average_precision:.2f} %", f"{row.threshold:.3f}"]
+        table.add_row(printable(row.name).replace("[", r"\["), f"{row.images:,}", *shares, *last)
     print_table(table)
 
 
@@ -183,17 +194,19 @@ def _print_groups(document: dict[str, Any]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from resnext.metrics.names import NAMES
+
     if "by" not in document:
         return
-    groups = document["by"]["groups"]
+    groups, right = document["by"]["groups"], document["by"]["metric"]
     title = f"the {CLASSES} lowest of {len(groups):,}" if len(groups) > CLASSES else None
     table = Table(
-        escape(printable(document["by"]["column"])), "images", "top-1", "95 % interval", box=None, title=title
+        escape(printable(document["by"]["column"])), "images", NAMES[right], "95 % interval", box=None, title=title
     )
     for group in groups[:CLASSES]:
         low, high = (f"{100 * bound:.2f}" for bound in group["interval"])
         name = escape(printable(group["value"])) or "-"
-        table.add_row(name, f"{group['images']:,}", f"{100 * group['top1']:.2f} %", f"{low} to {high}")
+        table.add_row(name, f"{group['images']:,}", f"{100 * group[right]:.2f} %", f"{low} to {high}")
     print_table(table)
 
 

@@ -164,8 +164,8 @@ def _print_result(result: TrainingResult) -> None:
         return
     from resnext.metrics.remarks import ON_THE_SAME, always
 
-    test = f"{100 * result.test.top(1):.2f} % of {counted(len(result.test.labels), 'image')} (last epoch)"
-    print_line(f"test top-1 {test}; {always(result.test)}")
+    images = counted(len(result.test), "image")
+    print_line(f"test {result.test.headline} of {images} (last epoch); {always(result.test)}")
     same = f", {ON_THE_SAME}" if result.chosen_on else ""
     print_line(f"{result.history.best_in_words}{same}; saved in {result.folder}")
     for path in result.plots:
@@ -177,16 +177,19 @@ def _print_result(result: TrainingResult) -> None:
 def _print_folds(result: CrossValidation) -> None:
     """Print the accuracy of each fold, their mean and range, and that of all images."""
     from resnext.metrics.intervals import wilson
+    from resnext.metrics.names import NAMES
 
+    is_several = result.runs[0].config.several
+    metric, what = (NAMES["map"], "all labels right for ") if is_several else (NAMES["top1"], "")
     shares, right = [100 * share for share in result.accuracies], int(result.right.sum())
     for fold, (share, run) in enumerate(zip(shares, result.runs, strict=True), 1):
-        print_line(f"fold {fold}: test top-1 {share:.2f} % of {counted(len(run.held_out), 'image')} (last epoch)")
+        print_line(f"fold {fold}: test {metric} {share:.2f} % of {counted(len(run.held_out), 'image')} (last epoch)")
     low, high = (100 * bound for bound in wilson(right, len(result.right)))
     print_line(
         f"mean of {len(shares)} folds: {sum(shares) / len(shares):.2f} %, from {min(shares):.2f} to {max(shares):.2f}"
     )
     print_line(f"all {len(result.right):,} images, each by a network that was not trained on it: "
-          f"{100 * right / len(result.right):.2f} % (95 % interval {low:.2f} to {high:.2f})")  # fmt: skip
+          f"{what}{100 * right / len(result.right):.2f} % (95 % interval {low:.2f} to {high:.2f})")  # fmt: skip
     print_line(f"written: {result.predictions}")
 
 

@@ -6,7 +6,8 @@ import functools
 
 import numpy as np
 
-from resnext.data.examples import by_class
+from resnext.data.examples import Examples, by_class
+from resnext.errors import DataError
 
 
 def class_weights(labels: np.ndarray, classes: int, power: float) -> np.ndarray:
@@ -25,6 +26,27 @@ def class_weights(labels: np.ndarray, classes: int, power: float) -> np.ndarray:
     counts = np.bincount(labels, minlength=classes)
     weights = np.where(counts > 0, counts.clip(1) ** -float(power), 0)
     return (weights * len(labels) / (weights * counts).sum()).astype(np.float32)
+
+
+def image_weights(examples: Examples, power: float) -> np.ndarray | None:
+    """Return the weight of each image in training, float32 (images,), or None if all weigh the same.
+
+    Args:
+        examples: images to train on, with weights of their own or not.
+        power: as in `class_weights`; 0 weighs the classes by their images.
+
+    Raises:
+        DataError: all weights are 0.
+    """
+    weights = None
+    if examples.weights is not None:
+        if not examples.weights.any():
+            raise DataError("the weights of all images to train on are 0; write a number above 0 for some of them")
+        weights = examples.weights / examples.weights.mean()
+    if power:
+        of_class = class_weights(examples.labels, len(examples.classes), power)[examples.labels]
+        weights = of_class if weights is None else of_class * weights
+    return weights
 
 
 class BalancedOrder:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from resnext.data.balance import BalancedOrder, class_weights
+from resnext.data.balance import BalancedOrder, image_weights
 from resnext.data.examples import Examples
 from resnext.data.image_hashes import ImageHashes
 from resnext.errors import printable
@@ -24,6 +24,7 @@ from resnext.images.mixing import cutmix, mixup
 from resnext.images.policies import rand_augment, trivial_augment
 from resnext.images.preprocessing import Preprocessing
 from resnext.images.views import Views
+from resnext.metrics.labels import HALF
 from resnext.recipes.complete import CompleteRecipe
 from resnext.recipes.recipe import Recipe
 
@@ -72,9 +73,9 @@ def training_batches(
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """Yield batches endlessly: images uint8 (batch, size, size, 3) and targets float32 (batch, classes).
 
-    A row of the targets is 1 at the image's class and 0 elsewhere, unless the recipe mixes or smooths the targets. If
-    the recipe weighs the classes, weights of the images, float32 (batch,), come third. If it accumulates, each part
-    that is computed at once is one batch.
+    A row of the targets is 1 at the classes of the image and 0 elsewhere, unless these are shares, or the recipe mixes
+    or smooths the targets. If the recipe weighs the classes, or the data the images, weights of the images, float32
+    (batch,), come third. If the recipe accumulates, each part that is computed at once is one batch.
 
     Batch i depends only on `seed` and i, whatever the workers do. Every epoch is a new permutation, or a new draw of
     balanced classes; images that do not fill a batch are left out.
@@ -128,8 +129,7 @@ def _batches(
     size = images_per_step(examples, recipe)
     sample, rows = Sampler(recipe, preprocessing), _rows(size, recipe.accumulate, share)
     source = hashes.source if hashes else examples.images.__getitem__
-    power = recipe.class_weights
-    weights = class_weights(examples.labels, len(examples.classes), power) if power else None
+    weights = image_weights(examples, recipe.class_weights)
     make = partial(_batch, examples, recipe, sample, rows, source, weights)
     # If the order were repeated before batching, the last batch of an epoch would be filled from the next epoch.
     batches = _order(examples, recipe, seed).batch(size, drop_remainder=True).random_map(make).repeat()
@@ -140,9 +140,11 @@ def _batch(examples, recipe, sample, rows, source, weights, indices: np.ndarray,
     """Return the selected rows of the batch whose images have these indices. Every image has its own generator."""
     seeds, sorted_rows = rng.integers(2**63, size=len(indices)), np.sort(rows)
     images = [sample(source(indices[row]), np.random.default_rng(seeds[row])) for row in sorted_rows]
-    batch = np.stack(images), examples.labels[indices[sorted_rows]]
-    arrays = mixed(recipe, len(examples.classes), batch, rng, weights)
-    places = np.searchsorted(sorted_rows, rows)
+    chosen, places, classes = indices[sorted_rows], np.searchsorted(sorted_rows, rows), len(examples.classes)
+    shares = examples.targets(chosen)
+    values = shares if weights is None else np.column_stack([shares, weights[chosen]])
+    images, values = mixed(recipe, np.stack(images), values, rng)
+    arrays = images, as_targets(recipe, values[:, :classes], examples), *values[:, classes:].T
     return tuple(array[places] for array in arrays)
 
 
@@ -221,25 +223,24 @@ def augmentations(recipe: Recipe, preprocessing: Preprocessing) -> list[Augmenta
 
 
 def mixed(
-    recipe: Recipe, classes: int, batch, rng: np.random.Generator, weights: np.ndarray | None = None
-) -> tuple[np.ndarray, ...]:
-    """Return the images of a batch with the recipe's mixing, and its labels as targets float32 (batch, classes).
-
-    With weights of the classes, those of the images come third, float32 (batch,); a mixed image has the mean of its
-    classes', by their shares.
-    """
-    images, labels = batch
-    targets = (labels[:, None] == np.arange(classes)).astype(np.float32)
+    recipe: Recipe, images: np.ndarray, values: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images of a batch with the recipe's mixing, and values of them, float32 (batch, n), mixed likewise."""
     wanted = [name for name in MIXING if getattr(recipe, name)]
-    if wanted:
-        name = wanted[rng.integers(len(wanted))]
-        images, targets = MIXING[name](images, targets, getattr(recipe, name), rng)
-    of_images = () if weights is None else (targets @ weights,)
+    if not wanted:
+        return images, values
+    name = wanted[rng.integers(len(wanted))]
+    return MIXING[name](images, values, getattr(recipe, name), rng)
+
+
+def as_targets(recipe: Recipe, shares: np.ndarray, examples: Examples) -> np.ndarray:
+    """Return shares of the classes, float32 (batch, classes), as the targets of the loss: smoothed, or yes and no."""
     if recipe.label_smoothing:
-        targets = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / classes
-    if recipe.loss == "binary":
-        targets = targets > COUNTS_FROM
-    return images, targets.astype(np.float32, copy=False), *of_images
+        even = HALF if examples.several else 1 / len(examples.classes)
+        shares = shares * (1 - recipe.label_smoothing) + recipe.label_smoothing * even
+    if recipe.loss == "binary" and examples.shares is None:
+        shares = shares > COUNTS_FROM
+    return shares.astype(np.float32, copy=False)
 
 
 def _balanced(order: grain.MapDataset[int], balanced: BalancedOrder) -> grain.MapDataset[int]:

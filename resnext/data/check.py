@@ -70,8 +70,8 @@ def drop_unreadable(examples: Examples, limit: float) -> tuple[Examples, list[st
     if not bad:
         return examples, bad
     kept = [i for i, fault in enumerate(faults) if not fault]
-    lost = sorted({*examples.labels.tolist()} - {*examples.labels[kept].tolist()})
-    if lost:
+    lost = np.flatnonzero((examples.counts() > 0) & (examples.take(kept).counts() == 0))
+    if len(lost):
         raise DataError(f"no image of the class {examples.classes[lost[0]]!r} can be read: {_first(bad)}")
     return examples.take(kept), bad
 
@@ -192,12 +192,12 @@ class _Part:
         if isinstance(seen, str):
             self.bad.append(seen)
             return
-        labels = self.examples.labels
-        self.counts[int(labels[i])] += 1
+        examples = self.examples
+        self.counts.update(np.flatnonzero(examples.has([i])[0]).tolist())
         self.formats[seen.format] += 1
         self.sizes[seen.size] += 1
         first = self.first.setdefault(seen.digest, i)
-        if labels[first] != labels[i]:
+        if first != i and not np.array_equal(*examples.targets([first, i])):
             self.contradictions.append((self.image(first), self.image(i)))
         if self.train and seen.digest in self.train.first:
             self.in_train_too.append((self.image(i), self.train.image(self.train.first[seen.digest])))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from resnext.data.examples import Examples
+from resnext.data.examples import Examples, of_shares
 from resnext.data.folders import composed
 from resnext.data.splits import Splits
 from resnext.errors import DataError, did_you_mean, listed, printable
@@ -31,11 +31,19 @@ def of_classes(examples: Examples, classes: Sequence[str], where: object) -> tup
         raise DataError(
             f"{printable(where)} has no class {unknown[0]!r}.{hint} --classes must be among {listed(examples.classes)}"
         )
+    columns = [places[composed(name)] for name in classes]
+    names = tuple(examples.classes[place] for place in columns)
+    if examples.several and examples.shares is not None:  # an image without any of them has none
+        some = of_shares(examples.images, examples.shares[:, columns], names, several=True)
+        return dataclasses.replace(some, weights=examples.weights), [*range(len(examples))]
     labels = np.full(len(examples.classes), -1, np.int32)
-    labels[[places[composed(name)] for name in classes]] = np.arange(len(classes))
+    labels[columns] = np.arange(len(classes))
     kept: list[int] = np.flatnonzero(labels[examples.labels] >= 0).tolist()
-    names = tuple(examples.classes[places[composed(name)]] for name in classes)
-    return Examples(examples.take(kept).images, labels[examples.labels[kept]], names), kept
+    some = examples.take(kept)
+    shares = None if some.shares is None else some.shares[:, columns]
+    if shares is not None:
+        shares = shares / shares.sum(axis=1, keepdims=True)
+    return dataclasses.replace(some, labels=labels[some.labels], classes=names, shares=shares), kept
 
 
 def splits_of_classes(splits: Splits, classes: Sequence[str], where: object) -> Splits:

@@ -136,7 +136,8 @@ def _check_mask(train: Examples, mask: np.ndarray, groups: Sequence[str] | None,
             f"{f', apart from {copies:,} copies of the same bytes' if copies else ''}, which leaves none for testing; "
             "add images: at least one class needs two"
         )
-    if lost := sorted({*train.labels.tolist()} - {*train.labels[~mask].tolist()}):
+    lost = np.flatnonzero((train.counts() > 0) & (train.take(np.flatnonzero(~mask)).counts() == 0))
+    if len(lost):
         raise DataError(
             f"the class {train.classes[lost[0]]!r} would be held out completely, because its images are in few groups; "
             "draw by another --seed, or add images of other groups"
@@ -154,7 +155,7 @@ def _check_seen(train: Examples, mask: np.ndarray, kinds: np.ndarray, holdout: H
             f"{seen.run} was trained on {int((kinds == TRAINED).sum()):,} of these {len(kinds):,} images, which leaves "
             "none to test on. Add images that it has not seen, pass a test/, or start from other weights"
         )
-    for label in sorted({*train.labels[mask].tolist()} - {*train.labels[~mask].tolist()}):
+    for label in sorted({*train.labels[mask].tolist()} - {*train.labels[~mask].tolist(), len(train.classes)}):
         if (kinds[train.labels == label] == HELD_OUT).all():
             raise DataError(
                 f"{seen.run} held out all images of the class {train.classes[label]!r}, which leaves none to train on. "
@@ -186,7 +187,7 @@ def _apart(firsts: np.ndarray, labels: np.ndarray, kinds: np.ndarray) -> tuple[n
 def _about_copies(classes: Sequence[str], lone: Sequence[int], copies: int) -> tuple[str, ...]:
     """Return lines about copies that stay together, and about classes whose images are all copies."""
     lines = [f"copies: all images of {classes[label]!r} have the same bytes, so that its accuracy means nothing"
-             for label in lone]  # fmt: skip
+             for label in lone if label < len(classes)]  # fmt: skip
     if copies:
         images = counted(copies, "image")
         lines.append(f"copies: {images} with the same bytes as another; an image and its copies stay together")

@@ -20,8 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-import numpy as np
-
 from resnext.data.archives import ARCHIVES, archive_suffix, read_archive
 from resnext.data.builtin import BUILTIN, load_builtin, local_copy
 from resnext.data.chosen_classes import of_classes, splits_of_classes
@@ -31,6 +29,7 @@ from resnext.data.examples import Examples
 from resnext.data.folders import TABLES, DiskFolder, Folder, Member, composed, is_image_name, is_table, shown
 from resnext.data.holdout import Holdout, drawn_splits, groups_of, splits_of
 from resnext.data.labels.label_files import columns_read, find_label_file
+from resnext.data.labels.labelled_rows import about_reading, classes_of_rows, examples_of_rows, relabelled, together
 from resnext.data.labels.tables import Paths, Row, Table, images_below, read_column, read_table, relative
 from resnext.data.labels.unused import check_agrees, unused_tables
 from resnext.data.layout import (
@@ -136,6 +135,11 @@ class DataSource:
         parts = [] if self.layout is None else [part for part in self.layout.others if part in self._label_files]
         return "; ".join([self.origin("train"), *(f"{part}: {self.origin(part)}" for part in parts)])
 
+    @property
+    def about_labels(self) -> list[str]:
+        """Lines on how labels are read, unless each image has one."""
+        return about_reading(self.table)
+
     def origin(self, part: str) -> str:
         """Return where the labels of "train", "validation" or "test" come from, in words."""
         layout = self.layout
@@ -218,7 +222,7 @@ class DataSource:
 
     def _check_unused_tables(self, layout: Layout, part: str, examples: Examples) -> None:
         """Raise DataError if a table that is not read labels the images of a part otherwise."""
-        if self._unused_tables:
+        if self._unused_tables and examples.shares is None:
             pairs = zip(examples.images, examples.labels.tolist(), strict=True)
             labels = {relative(image, layout.root): examples.classes[label] for image, label in pairs}
             read = self.origin(part)
@@ -306,9 +310,7 @@ class DataSource:
         if layout is None or not self._has_training_images:
             return self.examples(classes)
         pool = self._pool(layout, Holdout())
-        parts = (pool.train, *pool.others.values())
-        labels = [labels_of(part.classes, classes, self)[part.labels] for part in parts]
-        return Examples([image for part in parts for image in part.images], np.concatenate(labels), tuple(classes))
+        return together([relabelled(part, classes, self) for part in (pool.train, *pool.others.values())])
 
     def examples_of_chosen(self, classes: Sequence[str]) -> tuple[Examples, int]:
         """Return what `examples` does for a training that chose its classes, and the number of images of others."""
@@ -334,12 +336,11 @@ class DataSource:
         """
         layout = self.layout
         if layout is None:
-            test = load_builtin(self.name).test
-            return Examples(test.images, labels_of(test.classes, classes, self.name)[test.labels], tuple(classes))
+            return relabelled(load_builtin(self.name).test, classes, self.name)
         by_part = _rows_by_part(layout.table, self.table.rows)
         name = self.evaluated
         if name in by_part:
-            examples = _examples_of_rows(by_part[name], classes, layout.table)
+            examples = examples_of_rows(self.table, by_part[name], classes, layout.table, classes)
         elif set(layout.parts) == {"train"}:
             raise DataError(f"{self} has train but neither test nor val; to evaluate on it pass {layout.train}")
         else:
@@ -355,16 +356,17 @@ class DataSource:
         layout = self.layout
         if layout is None or layout.others:
             return None
-        if layout.table:
-            folder, label_of = layout.root, {composed(row.path): row.label for row in self.table.rows}
-        else:
-            folder, label_of = layout.train, {composed(path): path.split("/")[0] for path in paths}
+        folder = layout.root if layout.table else layout.train
+        rows = {composed(row.path): row for row in self.table.rows}
         found_at = Paths(folder)
-        found = {path: found_at.find(path) if composed(path) in label_of else None for path in paths}
-        labels = labels_of([label_of[composed(path)] for path, file in found.items() if file], classes, layout.root)
-        images = [file for file in found.values() if file]
-        missing = [f"{folder}/{path}" for path, file in found.items() if not file]
-        return Examples(images, labels, tuple(classes)), missing
+        found = {path: found_at.find(path) for path in paths if not layout.table or composed(path) in rows}
+        missing = [f"{folder}/{path}" for path in paths if not found.get(path)]
+        kept = {path: file for path, file in found.items() if file}
+        if layout.table:
+            named = [rows[composed(path)] for path in kept]
+            return examples_of_rows(self.table, named, classes, layout.root, classes), missing
+        labels = labels_of([composed(path).split("/")[0] for path in kept], classes, layout.root)
+        return Examples([*kept.values()], labels, tuple(classes)), missing
 
     def _inside(self) -> str:
         """Return advice where the only class folder has folders, which may be the classes."""
@@ -392,16 +394,23 @@ class DataSource:
                 f"{printable(table)} assigns no images to training; write a row `file,label` for each and, in a "
                 "column split, train in some rows"
             )
-        classes = tuple(sorted({row.label for row in train}))
-        others = {part: _examples_of_rows(rows, classes, table) for part, rows in by_part.items()}
+        classes = classes_of_rows(self.table, train)
+        others = {part: examples_of_rows(self.table, rows, classes, table) for part, rows in by_part.items()}
+        examples = examples_of_rows(self.table, train, classes, table)
         beside = {part: folder for part, folder in layout.others.items() if part not in others}
+        if beside and examples.shares is not None:
+            folder = printable(next(iter(beside.values())))
+            raise DataError(
+                f"{printable(table)} has several labels, or shares, for an image, and {folder} has others. Name its "
+                "images in the table, with a column split"
+            )
         others |= {part: labelled(folder, layout.root, classes) for part, folder in beside.items()}
         _check_apart(table, [row.image for row in train], others)
         groups = [row.group or row.path for row in train] if any(row.group for row in self.table.rows) else None
         if groups and holdout.group_by:
             raise ArgumentError(f"--group-by: {printable(table)} already has a column of groups. Omit the option.")
         paths = [row.path for row in train]
-        return Pool(_examples_of_rows(train, classes, table), paths, groups or _groups(paths, holdout), others)
+        return Pool(examples, paths, groups or _groups(paths, holdout), others)
 
     def _count_unnamed(self, layout: Layout) -> int:
         """Return the number of images that the table does not name, in the folders of the images it names."""
@@ -514,7 +523,3 @@ def _rows_by_part(table: object, rows: Sequence[Row]) -> dict[str, list[Row]]:
                 "group must be in one part only"
             )
     return by_part
-
-
-def _examples_of_rows(rows: Sequence[Row], classes: Sequence[str], table: object) -> Examples:
-    return Examples([row.image for row in rows], labels_of([row.label for row in rows], classes, table), tuple(classes))

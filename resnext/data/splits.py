@@ -38,6 +38,8 @@ def fingerprint(splits: Splits) -> str:
             names = "\0".join(str(image).rsplit("/", 1)[-1] for image in part.images)
             digest.update(names.encode("utf-8", "surrogateescape"))
         digest.update(part.labels.tobytes() + repr(part.classes).encode("utf-8", "surrogateescape"))
+        for values in (part.shares, part.weights):
+            digest.update(b"" if values is None else values.tobytes())
     return digest.hexdigest()
 
 

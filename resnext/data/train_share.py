@@ -14,6 +14,8 @@ from resnext.data.splits import Splits
 def with_train_share(splits: Splits, share: float | None, seed: int) -> Splits:
     """Return splits with a share of the training images of each class, at least one; the other parts stay.
 
+    An image of several classes counts for the rarest of them.
+
     The images of a smaller share are among those of a larger one, if the seed is the same.
 
     Args:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from resnext.distributed import SINGLE, Cluster
 from resnext.errors import WeightsError, missing_package
-from resnext.metrics.probabilities import softmax
+from resnext.metrics.probabilities import sigmoid, softmax
 
 EngineName = Literal["openvino", "onnxruntime", "keras", "openvino-bfloat16"]  # those that can compute any network
 OutputName = Literal["logits", "embedding", "maps"]
@@ -37,6 +37,7 @@ class Outputs:
         features: float32 (images, rows, columns, channels), the features before the pool.
         kernel: float32 (channels, classes), the kernel of the head, which turns features into maps.
         maps: float32 (images, classes, rows, columns), class activation maps that a file computes itself.
+        several: whether an image may have any number of classes: the probability of each is a sigmoid's, by itself.
     """
 
     logits: np.ndarray
@@ -44,6 +45,7 @@ class Outputs:
     features: np.ndarray | None = None
     kernel: np.ndarray | None = None
     maps: np.ndarray | None = None
+    several: bool = False
 
     def finite(self, model: str) -> Outputs:
         """Return these outputs. Raises WeightsError, which names the model, if a logit is not finite."""
@@ -56,7 +58,8 @@ class Outputs:
 
     def probabilities(self, temperature: float = 1.0) -> np.ndarray:
         """Return float32 (images, classes), calibrated by a temperature if it is not 1."""
-        return softmax(self.logits / np.float32(temperature))
+        scaled = self.logits / np.float32(temperature)
+        return sigmoid(scaled) if self.several else softmax(scaled)
 
     @property
     def has_maps(self) -> bool:
@@ -76,9 +79,8 @@ class Outputs:
 
     def part(self, first: int, count: int) -> Outputs:
         """Return the outputs for some of the images, as copies: a view would keep the complete batch in memory."""
-        return Outputs(
-            **{name: array[first : first + count].copy() for name, array in self._arrays()}, kernel=self.kernel
-        )
+        arrays = {name: array[first : first + count].copy() for name, array in self._arrays()}
+        return replace(self, **arrays)
 
     @classmethod
     def joined(cls, parts: Sequence[Outputs]) -> Outputs:
@@ -86,13 +88,11 @@ class Outputs:
         if len(parts) == 1:
             return parts[0]
         arrays = [dict(part._arrays()) for part in parts]
-        return cls(
-            **{name: np.concatenate([each[name] for each in arrays]) for name in arrays[0]}, kernel=parts[0].kernel
-        )
+        return replace(parts[0], **{name: np.concatenate([each[name] for each in arrays]) for name in arrays[0]})
 
     def _arrays(self) -> list[tuple[str, np.ndarray]]:
-        known = [(field.name, getattr(self, field.name)) for field in fields(self) if field.name != "kernel"]
-        return [(name, array) for name, array in known if array is not None]
+        known = {"logits": self.logits, "embedding": self.embedding, "features": self.features, "maps": self.maps}
+        return [(name, array) for name, array in known.items() if array is not None]
 
 
 class Engine(ABC):

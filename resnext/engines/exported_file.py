@@ -13,6 +13,7 @@ import numpy as np
 from resnext.engines.description import Description
 from resnext.engines.engine import Engine, Outputs, check_installed
 from resnext.errors import WeightsError, one_line, printable
+from resnext.metrics.probabilities import logits_of
 
 
 class ExportedFile(Engine):
@@ -62,12 +63,9 @@ class ExportedFile(Engine):
         maps = arrays.get("maps")
         if maps is not None and self.channels_last:
             maps = maps.transpose(0, 3, 1, 2)
-        logits = arrays["logits"] if "logits" in arrays else _logarithms(arrays["probabilities"])
-        return Outputs(logits, maps=maps)
-
-
-def _logarithms(probabilities: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))  # smaller ones underflow to 0
+        several = self.description.several
+        logits = arrays["logits"] if "logits" in arrays else logits_of(arrays["probabilities"], several)
+        return Outputs(logits, maps=maps, several=several)
 
 
 @contextlib.contextmanager

@@ -22,12 +22,19 @@ class KerasEngine(Engine):
         classifier: model from uint8 images to its outputs, as `image_classifier` and `trained_classifiers` build it.
         names: names of its outputs, in order.
         cluster: processes and devices that compute together; each passes its own rows of a batch.
+        several: whether an image may have any number of classes.
     """
 
     name = "keras"
 
-    def __init__(self, classifier: keras.Model, names: Sequence[OutputName] = ("logits",), cluster: Cluster = SINGLE):
-        self.classifier, self.names, self.cluster = classifier, tuple(names), cluster
+    def __init__(
+        self,
+        classifier: keras.Model,
+        names: Sequence[OutputName] = ("logits",),
+        cluster: Cluster = SINGLE,
+        several: bool = False,
+    ):
+        self.classifier, self.names, self.cluster, self.several = classifier, tuple(names), cluster, several
         self.kernel = _kernel(classifier) if "maps" in names else None
         self._counts: set[int] = set()  # numbers of images that are compiled
 
@@ -47,7 +54,7 @@ class KerasEngine(Engine):
 
     def _outputs(self, arrays: list[np.ndarray]) -> Outputs:
         named = dict(zip(self.names, arrays, strict=True))
-        return Outputs(named["logits"], named.get("embedding"), named.get("maps"), self.kernel)
+        return Outputs(named["logits"], named.get("embedding"), named.get("maps"), self.kernel, several=self.several)
 
     def arrays(self, images: np.ndarray) -> list[np.ndarray]:
         """Return the classifier's outputs in order, as float32."""

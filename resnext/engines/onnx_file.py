@@ -41,7 +41,8 @@ def onnx_file(classifier: keras.Model, description: Description, maps: bool = Fa
     images = _normalised(graph, description.preprocessing) if inside else "images"
     scores, *features = add_network(graph, network_of(classifier), images)
     shape_of_answers = ["batch", len(description.classes)]
-    outputs = [("probabilities", graph.node("Softmax", [scores], "probabilities", axis=-1), shape_of_answers)]
+    kind, axis = ("Sigmoid", {}) if description.several else ("Softmax", {"axis": -1})
+    outputs = [("probabilities", graph.node(kind, [scores], "probabilities", **axis), shape_of_answers)]
     if logits:
         outputs.append(("logits", graph.node("Identity", [scores], "logits"), shape_of_answers))
     if maps:

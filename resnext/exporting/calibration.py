@@ -16,6 +16,7 @@ from resnext.exporting.network import Export
 from resnext.exporting.options import ExportOptions
 from resnext.inference.evaluate import evaluate_examples, examples_for, open_data_for
 from resnext.inference.model import Model
+from resnext.metrics.names import NAMES
 from resnext.runs.splits import splits_of_run
 
 IMAGES = 256  # for calibration
@@ -23,12 +24,13 @@ BATCH_SIZE = 16
 
 
 class Cost(NamedTuple):
-    """The cost of a smaller dtype: top-1 accuracy before and after, and the numbers of images."""
+    """The cost of a smaller dtype: top-1 accuracy, or mAP, before and after, and the numbers of images."""
 
     before: float
     after: float
     evaluated: int
     calibrated: int
+    metric: str = "top1"
 
 
 class Calibration(NamedTuple):
@@ -75,10 +77,11 @@ def cost_of(model: Model, before: Path, after: Path, calibration: Calibration) -
     """Evaluate a network in float32 and in a smaller dtype, both as exported files."""
     examples = calibration.examples
     first, second = (
-        evaluate_examples(Model.open(path).engines()[0], examples, model.preprocessing, BATCH_SIZE).top(1)
+        evaluate_examples(Model.open(path).engines()[0], examples, model.preprocessing, BATCH_SIZE)
         for path in (before, after)
     )
-    return Cost(first, second, len(examples), len(calibration.images))
+    name = "map" if model.several else "top1"
+    return Cost(first.metrics()[name], second.metrics()[name], len(examples), len(calibration.images), name)
 
 
 def check_cost(cost: Cost, options: ExportOptions, name: str) -> None:
@@ -86,9 +89,10 @@ def check_cost(cost: Cost, options: ExportOptions, name: str) -> None:
     if cost.before - cost.after <= options.max_drop:
         return
     fall = f"{100 * cost.before:.2f} % to {100 * cost.after:.2f} % on {cost.evaluated:,} images"
+    what = f"{options.dtype} {NAMES[cost.metric]}"
     ends = "" if options.keep_ends else "--keep-ends, "
     hint = f"{ends}another --calibration or a higher" if options.dtype == "int8" else "a higher"
     raise ExportError(
-        f"{name}: in {options.dtype} top-1 falls from {fall}, by more than {100 * options.max_drop:g} points; it was "
+        f"{name}: in {what} falls from {fall}, by more than {100 * options.max_drop:g} points; it was "
         f"not kept. Try {hint} --max-drop."
     )

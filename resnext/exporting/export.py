@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
-from resnext.engines.description import ENSEMBLE, Description
+from resnext.engines.description import ENSEMBLE, LABELS, THRESHOLDS, Description
 from resnext.errors import ArgumentError
 from resnext.exporting.calibration import Calibration, Cost, calibration_of, check_cost, cost_of
 from resnext.exporting.float16 import halved
@@ -104,6 +104,8 @@ def describe(model: Model, options: ExportOptions) -> Description:
         config = model.run.config
         facts |= {"recipe": config.recipe.name, "data": Path(config.data).name, "started_from": config.options.weights}
         facts |= {"versions": config.versions}
+    if model.several:
+        facts |= {LABELS: "several", THRESHOLDS: [*model.thresholds]}
     if model.published:
         facts |= {"weights": model.published.tag, "licence": model.published.licence}
     if options.dtype == "float16":

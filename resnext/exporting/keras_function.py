@@ -32,7 +32,7 @@ def exported_function(export: Export) -> tuple[keras.Model, Callable[[Any], dict
 
     def compute(images: Any) -> dict[str, Any]:
         logits, features = network(images)
-        outputs = {"probabilities": ops.softmax(logits)}
+        outputs = {"probabilities": ops.sigmoid(logits) if export.description.several else ops.softmax(logits)}
         return outputs | ({"maps": ops.conv(features, kernel[None, None])} if export.options.maps else {})
 
     return network, compute

@@ -14,8 +14,10 @@ import numpy as np
 from resnext.data.batches import evaluation_batches, name_of_image
 from resnext.data.builtin import BUILTIN
 from resnext.data.check import check_images
+from resnext.data.chosen_classes import of_classes
 from resnext.data.copies import sha256_of_images
 from resnext.data.examples import Examples
+from resnext.data.labels.labelled_rows import as_several
 from resnext.data.source import DataSource, open_data
 from resnext.engines.engine import Engine, Outputs
 from resnext.errors import ArgumentError, DataError, counted, printable
@@ -28,6 +30,7 @@ from resnext.inference.seen_images import SeenImages, seen_images
 from resnext.keywords import with_keywords
 from resnext.metrics.evaluation import Evaluation
 from resnext.metrics.probabilities import log_softmax
+from resnext.metrics.several import AnyEvaluation, LabelsEvaluation
 from resnext.runs.run import Run
 
 logger = logging.getLogger(__name__)
@@ -38,7 +41,7 @@ Check = Callable[[], None]
 class Evaluated(NamedTuple):
     """An evaluation, its images, their preprocessing, and what the model has seen of them."""
 
-    evaluation: Evaluation
+    evaluation: AnyEvaluation
     examples: Examples
     views: list[Views]
     engine: str
@@ -52,7 +55,7 @@ def evaluate(
     weights: str | None = None,
     options: EvaluationOptions | None = None,
     **keywords: Unpack[EvaluationKeywords],
-) -> Evaluation:
+) -> AnyEvaluation:
     """Evaluate a trained network on a folder of images: its test/ or val/, or the class folders themselves.
 
     Classes are matched by name, so that a folder with fewer classes, or in another order, is evaluated correctly. Of
@@ -94,10 +97,9 @@ def evaluate_model(
     """
     views = options.views(model.preprocessing)
     check_images(examples)
-    columns = np.unique(examples.labels) if options.only_data_classes else None
+    columns = np.flatnonzero(examples.counts()) if options.only_data_classes else None
     if columns is not None:
-        names = tuple(examples.classes[i] for i in columns)
-        examples = Examples(examples.images, np.searchsorted(columns, examples.labels).astype(np.int32), names)
+        examples, _ = of_classes(examples, [examples.classes[i] for i in columns], "the data")
     model = model.with_engine(options.engine, len(examples))
     engines = model.engines([each.preprocessing for each in views])
     readers = [each if len(each) > 1 else each.preprocessing for each in views]
@@ -108,11 +110,12 @@ def evaluate_model(
         images = 0
         for logits in zip(*streams, strict=True):
             mean = Outputs(np.mean(logits, axis=0)).finite(model.name).logits
-            yield log_softmax(mean if columns is None else mean[:, columns])
+            yield mean if columns is None else mean[:, columns]
             images += len(mean)
             done(images, len(examples))
 
-    evaluation = Evaluation.of(examples.classes, examples.labels, rows(), model.temperature)
+    thresholds = [threshold for i, threshold in enumerate(model.thresholds) if columns is None or i in columns]
+    evaluation = evaluation_of(examples, rows(), model.temperature, thresholds)
     return Evaluated(evaluation, examples, views, model.engine_name, seen_images(model, examples))
 
 
@@ -179,6 +182,10 @@ def examples_for(model: Model, source: DataSource, everything: bool = False) -> 
     Raises:
         DataError: images are missing, or belong to classes that the model does not have.
     """
+    return as_several(_examples_for(model, source, everything), model.several, model.name, source)
+
+
+def _examples_for(model: Model, source: DataSource, everything: bool) -> Examples:
     if everything:
         return _everything_unseen(model, source)
     if model.members:
@@ -254,7 +261,8 @@ def evaluate_examples(
     preprocessing: Preprocessing,
     batch_size: int,
     check: Check = lambda: None,
-) -> Evaluation:
+    thresholds: Sequence[float] = (),
+) -> AnyEvaluation:
     """Evaluate a network on examples, in order, on all of its engine's devices.
 
     Args:
@@ -263,9 +271,18 @@ def evaluate_examples(
         preprocessing: how the images are prepared.
         batch_size: images in a batch.
         check: called before each batch; it may raise.
+        thresholds: probability from which an image has each class, if it may have several; none: 0.5 for all.
     """
-    rows = map(log_softmax, scores(engine, examples, preprocessing, batch_size, check))
-    return Evaluation.of(examples.classes, examples.labels, rows)
+    return evaluation_of(examples, scores(engine, examples, preprocessing, batch_size, check), thresholds=thresholds)
+
+
+def evaluation_of(
+    examples: Examples, rows: Iterable[np.ndarray], temperature: float = 1.0, thresholds: Sequence[float] = ()
+) -> AnyEvaluation:
+    """Return the evaluation of logits, float32 (images, classes), part by part, by the kind of the labels."""
+    if examples.several:
+        return LabelsEvaluation.of(examples.classes, examples.targets(), rows, thresholds)
+    return Evaluation.of(examples.classes, examples.labels, map(log_softmax, rows), temperature)
 
 
 def scores(

@@ -11,14 +11,18 @@ from typing import Any
 import numpy as np
 
 from resnext.data.batches import name_of_image, read_image_of
+from resnext.data.examples import Examples
 from resnext.errors import ArgumentError, one_line, printable
 from resnext.files import to_json, user_path, write_atomically
 from resnext.inference.csv_cells import CsvTable
 from resnext.inference.evaluate import Evaluated
 from resnext.inference.model import Model
 from resnext.metrics.calibration import calibration_error
+from resnext.metrics.evaluation import Evaluation
 from resnext.metrics.names import NAMES
+from resnext.metrics.probabilities import sigmoid
 from resnext.metrics.remarks import sentence
+from resnext.metrics.several import AnyEvaluation, LabelsEvaluation
 from resnext.pages import plots
 from resnext.pages.html import classes_table, escape, pairs_table, picture, section, table, write_page
 
@@ -33,7 +37,7 @@ def to_document(model: Model, data: str | Path, evaluated: Evaluated) -> dict[st
 
     "chosen_on" is whether some of the images chose the epoch, and "trained_on" the number of those that the network was
     trained on; both are None for a model that is not a run. "baseline" is the class with the most images, and the
-    accuracy of always answering it.
+    accuracy of always answering it; of several labels, the mAP of a random order.
 
     Args:
         model: model that was evaluated.
@@ -41,6 +45,7 @@ def to_document(model: Model, data: str | Path, evaluated: Evaluated) -> dict[st
         evaluated: result of `evaluate_model`.
     """
     evaluation, views, seen = evaluated.evaluation, evaluated.views, evaluated.seen
+    is_several = isinstance(evaluation, LabelsEvaluation)
     values, intervals = evaluation.metrics(), evaluation.intervals()
     return {
         "model": model.name,
@@ -51,18 +56,31 @@ def to_document(model: Model, data: str | Path, evaluated: Evaluated) -> dict[st
         "engine": evaluated.engine,
         "chosen_on": seen and seen.chosen_on,
         "trained_on": seen and seen.trained_on,
-        "baseline": dict(zip(("class", "top1"), evaluation.baseline, strict=True)),
+        "labels": "several" if is_several else "one",
+        "baseline": _baseline(evaluation),
         "metrics": {name: {"value": values[name], "interval": intervals[name]} for name in values},
-        "calibration": {
-            "temperature": model.temperature,
-            "ece_at_temperature": calibration_error(evaluation.calibrated, evaluation.right),
-            "best_temperature": evaluation.temperature,
-        },
+        "calibration": _calibration(model, evaluation),
         "published": published(model, evaluated),
         "absent_classes": absent(evaluated),
         "classes": [row._asdict() for row in evaluation.class_metrics()],
-        "confusions": [*_confusions(evaluated)],
+        "confusions": [] if is_several else [*_confusions(evaluation)],
     }
+
+
+def _baseline(evaluation: AnyEvaluation) -> dict[str, str | float]:
+    """Return the largest class and the accuracy of always answering it; of several labels, a random order's mAP."""
+    if isinstance(evaluation, LabelsEvaluation):
+        return {"map": evaluation.baseline}
+    name, share = evaluation.baseline
+    return {"class": name, "top1": share}
+
+
+def _calibration(model: Model, evaluation: AnyEvaluation) -> dict[str, float]:
+    """Return the temperature of the model, the error with it if each image has one class, and the best temperature."""
+    known = {"temperature": model.temperature}
+    if isinstance(evaluation, Evaluation):
+        known["ece_at_temperature"] = calibration_error(evaluation.calibrated, evaluation.right)
+    return known | {"best_temperature": evaluation.temperature}
 
 
 def published(model: Model, evaluated: Evaluated) -> dict[str, float] | None:
@@ -81,14 +99,14 @@ def published(model: Model, evaluated: Evaluated) -> dict[str, float] | None:
 
 def absent(evaluated: Evaluated) -> list[str]:
     """Return the classes without images."""
-    shown = {*evaluated.evaluation.labels.tolist()}
-    return [name for i, name in enumerate(evaluated.evaluation.classes) if i not in shown]
+    counts = evaluated.evaluation.images
+    return [name for name, count in zip(evaluated.evaluation.classes, counts.tolist(), strict=True) if not count]
 
 
-def _confusions(evaluated: Evaluated) -> Iterator[dict[str, Any]]:
+def _confusions(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
     """Yield each pair of a true and another predicted class that occurs, the most frequent first."""
-    classes = evaluated.evaluation.classes
-    true, predicted, counts = evaluated.evaluation.confusions()
+    classes = evaluation.classes
+    true, predicted, counts = evaluation.confusions()
     for i in np.argsort(-counts, kind="stable"):
         yield {"true": classes[true[i]], "predicted": classes[predicted[i]], "images": int(counts[i])}
 
@@ -97,16 +115,18 @@ def to_csv(document: dict[str, Any]) -> str:
     """Return the metrics of `to_document` as CSV: a row for each, first over all classes, then for each class."""
     rows = [(name, "", entry["value"], *entry["interval"]) for name, entry in document["metrics"].items()]
     rows += [(name, "", value, "", "") for name, value in document["calibration"].items()]
-    rows.append(("baseline", document["baseline"]["class"], document["baseline"]["top1"], "", ""))
+    baseline = document["baseline"]
+    rows.append(("baseline", baseline.get("class", ""), baseline.get("top1", baseline.get("map")), "", ""))
     rows += [
         (name, "", int(document[name]), "", "") for name in ("chosen_on", "trained_on") if document[name] is not None
     ]
     for group in (document.get("by") or {"groups": []})["groups"]:
-        rows.append((f"top1_by_{document['by']['column']}", group["value"], group["top1"], *group["interval"]))
+        right = document["by"]["metric"]
+        rows.append((f"{right}_by_{document['by']['column']}", group["value"], group[right], *group["interval"]))
     against = document.get("against") or {}
     rows += [(f"against_{name}", "", value, "", "") for name, value in against.items()]
     for row in document["classes"]:
-        rows += [(name, row["name"], row[name], "", "") for name in ("images", "precision", "recall", "f1")]
+        rows += [(name, row["name"], row[name], "", "") for name in row if name not in ("name", "mistaken_for")]
     return csv_text(("metric", "class", "value", "low", "high"), rows)
 
 
@@ -128,14 +148,13 @@ def write_folder(folder: str | Path, document: dict[str, Any], model: Model, eva
     folder = new_folder(folder)
     write_text(folder / EVALUATION, to_json(document, indent=1) + "\n")
     write_text(folder / METRICS, to_csv(document))
-    write_text(
-        folder / PREDICTIONS, csv_text(("image", "class", "predicted", "probability", "loss", "rank"), _rows(evaluated))
-    )
+    write_text(folder / PREDICTIONS, _predictions(evaluated))
     drawn, missing = _draw(folder, model, evaluated)
+    main = main_metric(document)
     remarks = map(sentence, evaluated.seen.remarks if evaluated.seen else [])
     facts = [(name, document[name]) for name in ("model", "data", "images", "views")]
     facts += [(NAMES[name], metric_text(name, entry)) for name, entry in document["metrics"].items()]
-    facts.append(("always the largest class", baseline_text(document)))
+    facts.append((baseline_name(document), baseline_text(document)))
     if against := document.get("against"):
         facts += [(f"against: {name.replace('_', ' ')}", value) for name, value in against.items()]
     if document["published"]:
@@ -145,7 +164,7 @@ def write_folder(folder: str | Path, document: dict[str, Any], model: Model, eva
         folder / PAGE,
         f"{Path(model.name).name} on {Path(str(document['data'])).name}",
         ". ".join(
-            [f"top-1 {metric_text('top1', document['metrics']['top1'])}, {document['images']:,} images", *remarks]
+            [f"{NAMES[main]} {metric_text(main, document['metrics'][main])}, {document['images']:,} images", *remarks]
         ),
         [
             section("Result", pairs_table(facts)),
@@ -163,12 +182,13 @@ def _groups(document: dict[str, Any]) -> str:
     """Return the accuracy for each value of a column as a section of the page, or nothing."""
     if "by" not in document:
         return ""
+    right = document["by"]["metric"]
     rows = [
-        (printable(group["value"]), f"{group['images']:,}", metric_text("top1", {**group, "value": group["top1"]}))
+        (printable(group["value"]), f"{group['images']:,}", metric_text(right, {**group, "value": group[right]}))
         for group in document["by"]["groups"]
     ]
     column = printable(document["by"]["column"])
-    return section(f"By {column}", table((column, "images", "top-1"), rows, numbers=(1, 2)))
+    return section(f"By {column}", table((column, "images", NAMES[right]), rows, numbers=(1, 2)))
 
 
 def new_folder(folder: str | Path, option: str = "--out") -> Path:
@@ -197,22 +217,43 @@ def _mistakes(evaluated: Evaluated) -> str:
         )
         for each in evaluated.evaluation.mistakes()[: plots.MISTAKES]
     ]
-    return table(("image", "true class", "predicted class", "its probability (%)"), rows, numbers=(3,))
+    head = ("image", "true class", "predicted class", "its probability (%)")
+    if isinstance(evaluated.evaluation, LabelsEvaluation):
+        head = ("image", "true labels", "predicted labels", "probability of the worst (%)")
+    return table(head, rows, numbers=(3,))
 
 
 def _draw(folder: Path, model: Model, evaluated: Evaluated) -> tuple[dict[str, Path], str | None]:
     """Draw the plots; a failure here does not affect the numbers."""
     evaluation, examples, views = evaluated.evaluation, evaluated.examples, evaluated.views
     pictures, missing = plots.pictures_of(evaluation, partial(read_image_of, examples, views[0].preprocessing))
-    reliability = partial(plots.draw_reliability, evaluation, model.temperature)
-    pictures.insert(-1, ("Reliability", "reliability.png", reliability))
+    if isinstance(evaluation, Evaluation):
+        reliability = partial(plots.draw_reliability, evaluation, model.temperature)
+        pictures.insert(-1, ("Reliability", "reliability.png", reliability))
     drawn, failed = plots.draw_all(folder, pictures)
     return drawn, printable(failed) if failed else missing
 
 
-def _rows(evaluated: Evaluated) -> Iterator[tuple[object, ...]]:
+def _predictions(evaluated: Evaluated) -> str:
+    """Return the prediction for each image as CSV."""
+    evaluation, examples = evaluated.evaluation, evaluated.examples
+    if isinstance(evaluation, LabelsEvaluation):
+        head = ("image", "labels", "predicted", "loss", *(f"probability of {name}" for name in evaluation.classes))
+        return csv_text(head, _rows_of_labels(evaluation, examples))
+    return csv_text(("image", "class", "predicted", "probability", "loss", "rank"), _rows(evaluation, examples))
+
+
+def _rows_of_labels(evaluation: LabelsEvaluation, examples: Examples) -> Iterator[tuple[object, ...]]:
+    """Yield image, labels, predicted labels, loss, and the probability of each class."""
+    for i, (has, predicted, loss) in enumerate(
+        zip(evaluation.has, evaluation.predicted, evaluation.losses.tolist(), strict=True)
+    ):
+        probabilities = sigmoid(evaluation.logits[i]).tolist()
+        yield name_of_image(examples, i), evaluation.names(has), evaluation.names(predicted), loss, *probabilities
+
+
+def _rows(evaluation: Evaluation, examples: Examples) -> Iterator[tuple[object, ...]]:
     """Yield image, class, predicted class, its probability, and the loss and rank of the true class."""
-    evaluation, examples, *_ = evaluated
     columns = zip(
         evaluation.labels.tolist(),
         evaluation.predicted.tolist(),
@@ -236,13 +277,25 @@ def metric_text(name: str, entry: dict[str, Any]) -> str:
     return f"{value}{unit} ({low} to {high})"
 
 
+def main_metric(document: dict[str, Any]) -> str:
+    """Return the name of the metric that comes first."""
+    return next(iter(document["metrics"]))
+
+
+def baseline_name(document: dict[str, Any]) -> str:
+    """Return what the accuracy is compared with, in words."""
+    return "always the largest class" if "top1" in document["baseline"] else "mAP of a random order"
+
+
 def baseline_text(document: dict[str, Any]) -> str:
-    """Return the accuracy of always answering the largest class, and that class.
+    """Return the accuracy of always answering the largest class, and that class; or the mAP of a random order.
 
     >>> baseline_text({"baseline": {"class": "cat", "top1": 0.75}})
     '75.00 % (cat)'
     """
     baseline = document["baseline"]
+    if "map" in baseline:
+        return f"{100 * baseline['map']:.2f} %"
     return f"{100 * baseline['top1']:.2f} % ({printable(baseline['class'])})"
 
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+import numpy as np
+
 from resnext.backend import import_keras
 from resnext.data.imagenet_classes import imagenet_classes
-from resnext.engines.description import ENSEMBLE, Description
+from resnext.engines.description import ENSEMBLE, LABELS, Description
 from resnext.engines.engine import Engine, EngineName, OutputName, check_installed
 from resnext.engines.exported_file import ExportedFile
 from resnext.engines.keras_engine import KerasEngine
@@ -19,6 +21,8 @@ from resnext.errors import ArgumentError, WeightsError, did_you_mean
 from resnext.files import user_path
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.ensemble import names_of_members
+from resnext.metrics.labels import HALF
+from resnext.metrics.probabilities import most_probable
 from resnext.runs.history import EpochRow
 from resnext.runs.run import WEIGHTS, Run, is_run, weights_of_epoch
 from resnext.variants.names import OTHER_NAMES, full_name, get_variant, list_variants
@@ -54,6 +58,8 @@ class Model:
     published: PublishedWeights | None = None
     file: ExportedFile | None = None  # an exported file is its own engine
     engine: EngineName = "keras"  # what computes it, unless it is an exported file
+    several: bool = False  # whether an image may have any number of classes
+    thresholds: tuple[float, ...] = ()  # the probability from which it has each of them
     members: tuple[Model, ...] = ()  # of several whose logits are averaged; the other fields are those of the first
 
     @classmethod
@@ -107,13 +113,15 @@ class Model:
         if self.file:
             return [_checked(self.file, self.name, each, outputs) for each in sizes]
         if self.engine == "keras" or "embedding" in outputs:
-            return [KerasEngine(classifier, outputs) for classifier in self.build(sizes, outputs)]
+            built = self.build(sizes, outputs)
+            return [KerasEngine(classifier, outputs, several=self.several) for classifier in built]
         from resnext.engines.onnx_file import onnx_file
 
         engine, built = CONVERTED[self.engine], self.in_float32().build(sizes, ("logits", "maps"))
         engines = []
         for size, classifier in zip(sizes, built, strict=True):
-            description = Description(self.variant, self.classes, size, "uint8", {})
+            labels = {LABELS: "several"} if self.several else {}
+            description = Description(self.variant, self.classes, size, "uint8", labels)
             engines.append(engine(onnx_file(classifier, description, "maps" in outputs, logits=True), description))
         return engines
 
@@ -172,6 +180,17 @@ class Model:
     def runs(self) -> tuple[Run, ...]:
         """The runs among them."""
         return tuple(each.run for each in self.singles if each.run)
+
+    def labels(self, probabilities: np.ndarray, thresholds: Sequence[float] | None = None) -> tuple[str, ...]:
+        """Return the classes that an image has if it may have several, the most probable first.
+
+        Args:
+            probabilities: float32 (classes,).
+            thresholds: of the classes; None: those of the model.
+        """
+        order = most_probable(probabilities, len(probabilities))
+        least = self.thresholds if thresholds is None else thresholds
+        return tuple(self.classes[i] for i in order if probabilities[i] >= least[i])
 
     @property
     def network(self) -> str:
@@ -272,7 +291,14 @@ def _from_run(run: Run, weights: str | None) -> Model:
         config.options.dtype,
         row.temperature if row else 1.0,
         run=run,
+        several=config.several,
+        thresholds=_thresholds(config.several, config.classes, row.thresholds if row else None),
     )
+
+
+def _thresholds(several: bool, classes: Sequence[str], known: Sequence[float] | None = None) -> tuple[float, ...]:
+    """Return the threshold of each of several labels, 0.5 if unknown."""
+    return tuple(known or [HALF] * len(classes)) if several else ()
 
 
 def _row_of(run: Run, weights: Path) -> EpochRow:
@@ -284,7 +310,11 @@ def _row_of(run: Run, weights: Path) -> EpochRow:
 
 def _from_file(path: Path, file: ExportedFile) -> Model:
     known = file.description
-    return Model(str(path), known.variant, known.classes, known.preprocessing, path, file=file)
+    thresholds = _thresholds(known.several, known.classes, known.thresholds)
+    return Model(
+        str(path), known.variant, known.classes, known.preprocessing, path, file=file, several=known.several,
+        thresholds=thresholds,
+    )  # fmt: skip
 
 
 def _from_weights(name: str, source: str, variant: Variant | None) -> Model:
@@ -296,7 +326,10 @@ def _from_weights(name: str, source: str, variant: Variant | None) -> Model:
         check_weights(file, file.shapes_of(variant, channels=3), variant)
         ids, names = _class_names(file, classes)
         preprocessing = _as_published(file.preprocessing() or _usual(variant), file.known)
-        return Model(name, variant, names, preprocessing, file.path, wordnet_ids=ids, published=file.known)
+        return Model(
+            name, variant, names, preprocessing, file.path, wordnet_ids=ids, published=file.known, several=file.several,
+            thresholds=_thresholds(file.several, names),
+        )  # fmt: skip
 
 
 def _averaged(name: str, members: list[Model]) -> Model:
@@ -314,6 +347,7 @@ def _averaged(name: str, members: list[Model]) -> Model:
     )  # fmt: skip
     facts: tuple[tuple[str, Callable[[Model], object]], ...] = (
         ("has other classes than", lambda each: {*each.classes}),
+        ("predicts another number of labels for an image than", lambda each: each.several),
         ("prepares images in another way than", lambda each: each.preprocessing),
         ("divides images into other positions than", lambda each: each.variant.stages[-1].output_stride),
     )
@@ -328,6 +362,7 @@ def _averaged(name: str, members: list[Model]) -> Model:
         wordnet_ids=first.wordnet_ids if same_ids else None,
         run=None,
         published=None,
+        thresholds=_thresholds(first.several, first.classes),
         members=tuple(members),
     )
 

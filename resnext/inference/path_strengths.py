@@ -70,13 +70,11 @@ def path_strengths(
     check_images(examples)
     strengths_of = _StrengthsOf(opened, name)
     paths = variant.cardinality
-    totals, counts = (
-        np.zeros((len(examples.classes), paths)),
-        np.bincount(examples.labels, minlength=len(examples.classes)),
-    )
+    totals, counts = np.zeros((len(examples.classes), paths)), examples.counts()
     first = 0
     for images, valid in evaluation_batches(examples, opened.preprocessing, BATCH_SIZE):
-        np.add.at(totals, examples.labels[first : first + valid], strengths_of(images)[:valid])
+        has = examples.has(slice(first, first + valid)).astype(np.float64)
+        totals += has.T @ strengths_of(images)[:valid]
         first += valid
         done(first, len(examples))
     shown = np.flatnonzero(counts)

@@ -23,7 +23,8 @@ from resnext.inference.keywords import PredictionKeywords
 from resnext.inference.model import MANY, Model
 from resnext.inference.options import PredictionOptions
 from resnext.keywords import with_keywords
-from resnext.metrics.probabilities import most_probable
+from resnext.metrics.labels import joined
+from resnext.metrics.probabilities import logits_of, most_probable, sigmoid
 
 BATCH_SIZE = 16  # batches larger than 8 are not faster (docs/performance.md)
 UNKNOWN = "unknown"
@@ -40,12 +41,18 @@ class Prediction(NamedTuple):
     is_known: bool = True  # whether the most probable class reaches the threshold
     embedding: np.ndarray | None = None  # float32 (channels,)
     source: Path | Member | None = None  # where it was read
+    labels: tuple[str, ...] | None = None  # of a model that gives an image any number of classes
 
     @property
     def answer(self) -> str | None:
-        """The most probable class, "unknown" below the threshold, or None for an image that can't be read."""
+        """The most probable class, "unknown" below the threshold, or None for an image that can't be read.
+
+        Several labels are joined, "cat; dog", and "none" without one.
+        """
         if self.error is not None:
             return None
+        if self.labels is not None:
+            return joined(self.labels)
         return self.classes[0][0] if self.is_known else UNKNOWN
 
 
@@ -141,8 +148,16 @@ class Classifier:
 
     def __post_init__(self) -> None:
         self.temperature = _temperature(self.model) if self.options.calibrated else 1.0
+        self.thresholds = self._thresholds()
         outputs: Sequence[OutputName] = ("logits", "embedding") if self.options.embeddings else ("logits",)
         (self.engine,) = self.model.engines(outputs=outputs)
+
+    def _thresholds(self) -> Sequence[float]:
+        """Return the probability from which an image has each of several labels, at the temperature."""
+        if self.options.threshold is not None:
+            return [self.options.threshold] * len(self.model.classes)
+        logits = logits_of(np.array(self.model.thresholds), several=True)
+        return sigmoid(logits / self.temperature).tolist()
 
     def predict(self, images: Iterable[tuple[str, np.ndarray | str]]) -> Iterator[Prediction]:
         """Yield the prediction for each image, in order.
@@ -165,5 +180,8 @@ class Classifier:
     def _prediction(self, name: str, probabilities: np.ndarray, embedding: np.ndarray | None) -> Prediction:
         best = most_probable(probabilities, self.options.top)
         classes = [(self.model.classes[i], float(probabilities[i])) for i in best]
+        if self.model.several:
+            labels = self.model.labels(probabilities, self.thresholds)
+            return Prediction(name, classes, None, True, embedding, labels=labels)
         is_known = self.options.threshold is None or classes[0][1] >= self.options.threshold
         return Prediction(name, classes, None, is_known, embedding)

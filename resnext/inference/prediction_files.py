@@ -115,7 +115,7 @@ class TableRows(_TextRows):
         cells = [f"{100 * share:6.2f} % {printable(name)}" for name, share in prediction.classes]
         if prediction.error is not None:
             cells = [f"error: {printable(prediction.error)}"]
-        elif not prediction.is_known:
+        elif not prediction.is_known or prediction.labels is not None:
             cells = [prediction.answer or "", *cells]
         row = printable(prediction.image), cells
         if self.waiting is None:
@@ -150,6 +150,8 @@ class JsonRows(_TextRows):
         classes = [{"class": name, "probability": share} for name, share in prediction.classes]
         image, answer = valid_text(prediction.image), prediction.answer
         row = {"image": image, "class": answer, "classes": classes, "error": prediction.error}
+        if prediction.labels is not None:
+            row["labels"] = [*prediction.labels]
         self.text.write(json.dumps(row) + "\n")
 
 

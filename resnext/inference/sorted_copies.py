@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+from resnext.data.folders import Member
 from resnext.errors import ArgumentError, one_line, printable
 from resnext.files import write_atomically
 from resnext.inference.evaluation_files import new_folder
@@ -29,11 +30,14 @@ class SortedCopies:
         self.folders: dict[str, Path] = {}
 
     def write(self, prediction: Prediction) -> None:
-        """Copy an image; one that can't be read has no answer, and is left out."""
+        """Copy an image, of several labels to each; one that can't be read has no answer, and is left out."""
         if self.folder is None or prediction.answer is None or prediction.source is None:
             return
-        source = prediction.source
-        path = self._free(self._folder_of(self.folder, prediction.answer) / Path(str(source)).name)
+        for answer in prediction.labels or (prediction.answer,):
+            self._copy(prediction.source, self._folder_of(self.folder, answer))
+
+    def _copy(self, source: Path | Member, folder: Path) -> None:
+        path = self._free(folder / Path(str(source)).name)
         try:
             path.parent.mkdir(exist_ok=True)
             if isinstance(source, Path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,10 @@ class Evaluation:
     probabilities: np.ndarray  # float32 (images,): of the predicted class
     calibrated: np.ndarray  # float32 (images,): the same at the temperature passed
     losses_by_temperature: np.ndarray  # float64 (temperatures,): the mean loss at each of `calibration.TEMPERATURES`
+
+    # Among the metrics: the one by which networks are compared, and the share of the images that are right.
+    MAIN: ClassVar = "top1"
+    RIGHT: ClassVar = "top1"
 
     @classmethod
     def of(
@@ -76,6 +80,21 @@ class Evaluation:
         return float((self.ranks <= k).mean())
 
     @property
+    def accuracy(self) -> float:
+        """The share of the images that are classified correctly: top-1."""
+        return self.top(1)
+
+    @property
+    def headline(self) -> str:
+        """The metric by which networks are compared, in words."""
+        return f"top-1 {100 * self.top(1):.2f} %"
+
+    @property
+    def images(self) -> np.ndarray:
+        """The number of images of each class, int (classes,)."""
+        return np.bincount(self.labels, minlength=len(self.classes))
+
+    @property
     def loss(self) -> float:
         """The mean cross-entropy, in nats."""
         return float(self.losses.mean())
@@ -84,6 +103,10 @@ class Evaluation:
     def right(self) -> np.ndarray:
         """Whether each image is classified correctly, bool (images,)."""
         return self.predicted == self.labels
+
+    def answer(self, image: int) -> str:
+        """Return the predicted class of an image."""
+        return self.classes[self.predicted[image]]
 
     @property
     def temperature(self) -> float:
@@ -131,8 +154,7 @@ class Evaluation:
     @property
     def baseline(self) -> tuple[str, float]:
         """The class with the most images, and the top-1 accuracy of always answering it."""
-        counts = np.bincount(self.labels, minlength=len(self.classes))
-        return self.classes[counts.argmax()], float(counts.max() / len(self))
+        return self.classes[self.images.argmax()], float(self.images.max() / len(self))
 
     def _log_odds(self) -> np.ndarray:
         """Return the log-odds of the second of two classes, float64 (images,), exact also near 0 and 1."""

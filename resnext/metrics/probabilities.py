@@ -31,3 +31,21 @@ def most_probable(probabilities: np.ndarray, count: int) -> np.ndarray:
     [1, 0, 2]
     """
     return np.argsort(-probabilities, axis=-1, kind="stable")[..., :count]
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Return the probability of each class by itself, in the dtype of the logits, without overflow.
+
+    >>> sigmoid(np.array([0.0, -1000.0])).tolist()
+    [0.5, 0.0]
+    """
+    return np.exp(-np.logaddexp(0, -logits))
+
+
+def logits_of(probabilities: np.ndarray, several: bool) -> np.ndarray:
+    """Return logits that give probabilities, float32: of a sigmoid for each class if `several`, else of a softmax."""
+    tiny = np.finfo(np.float32).tiny  # smaller ones underflow to 0
+    logarithms = np.log(np.maximum(probabilities, tiny))
+    if not several:
+        return logarithms
+    return logarithms - np.log(np.maximum(1 - probabilities, np.finfo(np.float32).eps / 2))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from resnext.metrics.evaluation import Evaluation
+from resnext.metrics.several import AnyEvaluation, LabelsEvaluation
 
 CHOSEN_ON = "these images also chose the epoch, so the numbers are a little too good"
 ON_THE_SAME = "on the images that chose it"
@@ -28,24 +28,26 @@ def trained_on(count: int, images: int) -> str:
     return f"it was trained on {some} of these {images:,} images, so the numbers are too good"
 
 
-def always(evaluation: Evaluation) -> str:
-    """Return the accuracy of always answering the largest class, in words.
+def always(evaluation: AnyEvaluation) -> str:
+    """Return the accuracy of always answering the largest class, or the mAP of a random order, in words.
 
+    >>> from resnext.metrics.evaluation import Evaluation
     >>> evaluation = Evaluation.of(("a", "b"), np.array([0, 0, 1]), [np.log(np.full((3, 2), 0.5))])
     >>> always(evaluation)
     "always answering 'a', the largest class, would score 66.67 %"
     """
+    if isinstance(evaluation, LabelsEvaluation):
+        return f"a random order would score {100 * evaluation.baseline:.2f} % mAP"
     name, share = evaluation.baseline
     return f"always answering {name!r}, the largest class, would score {100 * share:.2f} %"
 
 
-def imbalance(classes: Sequence[str], labels: np.ndarray) -> str | None:
+def imbalance(classes: Sequence[str], counts: np.ndarray) -> str | None:
     """Return a remark on classes of very different numbers of images, or None.
 
-    >>> imbalance(("a", "b", "c"), np.array([0] * 92 + [1] * 19 + [2] * 19))
+    >>> imbalance(("a", "b", "c"), np.array([92, 19, 19]))
     "imbalance: 92 images of 'a', 19 of 'b', 4.8 times fewer"
     """
-    counts = np.bincount(labels, minlength=len(classes))
     most, least = int(counts.argmax()), int(np.where(counts > 0, counts, counts.max()).argmin())
     ratio = counts[most] / counts[least]
     if ratio < IMBALANCED:

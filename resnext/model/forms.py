@@ -6,7 +6,8 @@ from resnext.model.network import ResNeXt, ResNeXtModel
 from resnext.variants.layer_table import stage_of
 from resnext.weights.variables import get_weights, set_weights
 
-BESIDE = ("preprocessing", "class_names")  # the facts that a network remembers besides the arguments of `ResNeXt`
+# The facts that a network remembers besides the arguments of `ResNeXt`.
+BESIDE = ("preprocessing", "class_names", "labels")
 EQUAL_FORMS = ("a", "b", "c")
 
 

@@ -73,6 +73,16 @@ class ResNeXtModel(keras.Model):
     def class_names(self, names: Sequence[str]) -> None:
         self.arguments["class_names"] = list(names)
 
+    @property
+    def labels(self) -> str:
+        """The number of classes that an image has, "one" or "several", for the file of the weights."""
+        return self.arguments.get("labels", "one")
+
+    @labels.setter
+    def labels(self, labels: str) -> None:
+        if labels != "one":
+            self.arguments["labels"] = labels
+
     def quantize(self, mode=None, config=None, filters=None, **arguments):
         """Quantise the classifier: Keras quantises dense layers and has no quantised convolutions (docs/keras.md)."""
         with warnings.catch_warnings():

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from resnext.errors import visible
 from resnext.files import write_atomically
-from resnext.metrics.evaluation import Evaluation
+from resnext.metrics.evaluation import ClassMetrics, Evaluation
+from resnext.metrics.several import AnyEvaluation, LabelMetrics
 
 
 def escape(text: str) -> str:
@@ -86,14 +87,22 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequen
     return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def classes_table(evaluation: Evaluation) -> str:
+def classes_table(evaluation: AnyEvaluation) -> str:
     """Return a table of the classes, in %."""
+    head = ("class", "images", "precision (%)", "recall (%)", "F1 (%)")
     rows = [
-        (row.name, f"{row.images:,}", *(f"{100 * share:.2f}" for share in row[2:5]), row.mistaken_for or "-")
+        (row.name, f"{row.images:,}", *(f"{100 * share:.2f}" for share in row[2:5]), *_last_cells(row))
         for row in evaluation.class_metrics()
     ]
-    head = ("class", "images", "precision (%)", "recall (%)", "F1 (%)", "most often mistaken for")
-    return table(head, rows, numbers=(1, 2, 3, 4))
+    if isinstance(evaluation, Evaluation):
+        return table((*head, "most often mistaken for"), rows, numbers=(1, 2, 3, 4))
+    return table((*head, "average precision (%)", "threshold (%)"), rows, numbers=(1, 2, 3, 4, 5, 6))
+
+
+def _last_cells(row: ClassMetrics | LabelMetrics) -> tuple[str, ...]:
+    if isinstance(row, LabelMetrics):
+        return f"{100 * row.average_precision:.2f}", f"{100 * row.threshold:.2f}"
+    return (row.mistaken_for or "-",)
 
 
 def picture(name: str, path: Path) -> str:

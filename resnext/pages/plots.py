@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from resnext.errors import missing_package
 from resnext.metrics.calibration import calibration_error, reliability
+from resnext.metrics.evaluation import Evaluation
 from resnext.pages.fonts import families, legible
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from resnext.metrics.evaluation import Evaluation
+    from resnext.metrics.several import AnyEvaluation
 
 LEARNING_CURVES = "learning-curves.png"
 CONFUSION_MATRIX = "confusion-matrix.png"
 CLASS_ACCURACY = "class-accuracy.png"
+CLASS_PRECISION = "class-precision.png"
 WORST_MISTAKES = "worst-mistakes.png"
 
 MATRIX_CLASSES = 1_000  # most for which the matrix is still legible
@@ -30,17 +32,23 @@ CLASSES = 50  # in a plot of accuracies: half of them the best and half the wors
 Picture = tuple[str, str, Callable[[Path], None]]  # title, file name, and the function that draws it
 
 
-def pictures_of(evaluation: Evaluation, image: Callable[[int], np.ndarray]) -> tuple[list[Picture], str | None]:
+def pictures_of(evaluation: AnyEvaluation, image: Callable[[int], np.ndarray]) -> tuple[list[Picture], str | None]:
     """Return the available plots of an evaluation, and the reason why one is missing, if it is.
 
     Args:
         evaluation: evaluation of the images.
         image: as in `draw_worst_mistakes`.
     """
+    mistakes = ("Worst mistakes", WORST_MISTAKES, partial(draw_worst_mistakes, evaluation, image))
+    if not isinstance(evaluation, Evaluation):
+        precisions = [(row.name, row.images, row.average_precision) for row in evaluation.class_metrics() if row.images]
+        draw = partial(draw_classes, evaluation.classes, precisions, "average precision")
+        return [("Average precision of each class", CLASS_PRECISION, draw), mistakes], None
+    accuracies = [(row.name, row.images, row.recall) for row in evaluation.class_metrics() if row.images]
     pictures: list[Picture] = [
         ("Confusion matrix", CONFUSION_MATRIX, partial(draw_confusion_matrix, evaluation)),
-        ("Accuracy of each class", CLASS_ACCURACY, partial(draw_class_accuracy, evaluation)),
-        ("Worst mistakes", WORST_MISTAKES, partial(draw_worst_mistakes, evaluation, image)),
+        ("Accuracy of each class", CLASS_ACCURACY, partial(draw_classes, evaluation.classes, accuracies, "accuracy")),
+        mistakes,
     ]
     if len(evaluation.classes) > MATRIX_CLASSES:
         return pictures[1:], f"no confusion matrix of more than {MATRIX_CLASSES:,} classes"
@@ -111,20 +119,26 @@ def draw_confusion_matrix(evaluation: Evaluation, path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def draw_class_accuracy(evaluation: Evaluation, path: Path) -> None:
-    """Plot the accuracy of every class, best first; of many classes the best and the worst."""
-    rows = [row for row in evaluation.class_metrics() if row.images]
-    rows.sort(key=lambda row: (-row.recall, row.name))
-    names = dict(zip(evaluation.classes, legible(evaluation.classes), strict=True))
+def draw_classes(classes: tuple[str, ...], values: Iterable[tuple[str, int, float]], metric: str, path: Path) -> None:
+    """Plot a metric of every class, best first; of many classes the best and the worst.
+
+    Args:
+        classes: names of all classes.
+        values: name, number of images and metric, 0 to 1, of each class that has images.
+        metric: name of the metric.
+        path: plot to write.
+    """
+    rows = sorted(values, key=lambda row: (-row[2], row[0]))
+    names = dict(zip(classes, legible(classes), strict=True))
     left_out = len(rows) - CLASSES
     if left_out > 0:
         rows = rows[: CLASSES // 2] + rows[-CLASSES // 2 :]
     figure = _figure(width=8, height=1.2 + 0.24 * len(rows))
     axes = figure.subplots()
-    axes.barh(range(len(rows)), [100 * row.recall for row in rows], color="tab:blue")
-    labels = [f"{names[row.name]} ({row.images})" for row in rows]
+    axes.barh(range(len(rows)), [100 * value for _, _, value in rows], color="tab:blue")
+    labels = [f"{names[name]} ({images})" for name, images, _ in rows]
     axes.set_yticks(range(len(rows)), labels, **_plain(labels))
-    axes.set(xlabel="accuracy (%)", xlim=(0, 100), ylim=(len(rows) - 0.4, -0.6))
+    axes.set(xlabel=f"{metric} (%)", xlim=(0, 100), ylim=(len(rows) - 0.4, -0.6))
     axes.grid(axis="x", alpha=0.3)
     if left_out > 0:
         axes.axhline(CLASSES // 2 - 0.5, color="grey", linestyle=":")
@@ -159,7 +173,7 @@ def draw_reliability(evaluation: Evaluation, temperature: float, path: Path) -> 
     figure.savefig(path, dpi=120)
 
 
-def draw_worst_mistakes(evaluation: Evaluation, image: Callable[[int], np.ndarray], path: Path) -> None:
+def draw_worst_mistakes(evaluation: AnyEvaluation, image: Callable[[int], np.ndarray], path: Path) -> None:
     """Plot the misclassified images with the highest loss.
 
     Args:
@@ -167,9 +181,11 @@ def draw_worst_mistakes(evaluation: Evaluation, image: Callable[[int], np.ndarra
         image: function from an index to the image as the network saw it, uint8 (size, size, 3).
         path: plot to write.
     """
-    names = dict(zip(evaluation.classes, legible(evaluation.classes), strict=True))
+    mistakes = evaluation.mistakes()[:MISTAKES]
+    texts = tuple({name for mistake in mistakes for name in (mistake.true, mistake.predicted)})
+    names = dict(zip(texts, legible(texts), strict=True))
     pictures = []
-    for mistake in evaluation.mistakes()[:MISTAKES]:
+    for mistake in mistakes:
         true, predicted = (shorten(names[name], 16) for name in (mistake.true, mistake.predicted))
         text = f"true {true}\npredicted {predicted} ({100 * mistake.probability:.0f} %)"
         pictures.append((text, image(mistake.number)))

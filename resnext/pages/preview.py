@@ -63,8 +63,7 @@ def preview(
     for column in range(COLUMNS):
         rngs = [np.random.default_rng([seed, column, row]) for row in range(len(images))]
         samples = np.stack([sample(image, rng) for image, rng in zip(images, rngs, strict=True)])
-        labels = examples.labels[picked]
-        columns.append(mixed(recipe, len(examples.classes), (samples, labels), rngs[0])[0])
+        columns.append(mixed(recipe, samples, examples.targets(picked), rngs[0])[0])
     _save(columns, out)
     return out
 

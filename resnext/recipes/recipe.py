@@ -20,7 +20,7 @@ Loss = Literal["cross-entropy", "binary"]
 Crop = Literal["centre", "sized", "resized"]
 Interpolation = Literal["bilinear", "bicubic"]
 Sampling = Literal["uniform", "balanced"]
-BestBy = Literal["top1", "macro_f1", "balanced_accuracy", "log_loss", "auc"]
+BestBy = Literal["top1", "macro_f1", "balanced_accuracy", "log_loss", "auc", "map", "micro_f1"]
 CIFAR10_MEAN = (0.4914, 0.4824, 0.4467)  # 125.3, 123.0, 113.9 of 255 (the Torch code's datasets/cifar10.lua)
 CIFAR10_STD = (0.2471, 0.2435, 0.2616)
 

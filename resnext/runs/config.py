@@ -20,6 +20,7 @@ from resnext.variants.names import full_name, get_variant
 from resnext.variants.variant import Shortcut, Variant
 
 FormName = Literal["a", "b", "c", "sliced"]
+Labels = Literal["one", "several"]
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,11 @@ class RunConfig:
     data: str
     options: TrainingOptions
     versions: dict[str, str]  # of this library, Keras and the backend, whose name is under "backend"
+    labels: Labels = "one"  # of an image: one class, or any number of them
 
     def __post_init__(self):
+        if self.labels not in get_args(Labels):
+            raise ArgumentError(f"`labels` must be one of {', '.join(get_args(Labels))}. Received: {self.labels!r}")
         are_names = all(isinstance(name, str) and name for name in self.classes)
         if not (self.classes and are_names and len(set(self.classes)) == len(self.classes)):
             raise ArgumentError(f"`classes` must be one or more names, no two the same. Received: {self.classes}")
@@ -131,8 +135,14 @@ class RunConfig:
             "chosen_classes": options.pop("classes"),
             **options,
             "versions": self.versions,
+            "labels": self.labels,
         }
         return json.loads(json.dumps(document))
+
+    @property
+    def several(self) -> bool:
+        """Whether an image may have any number of the classes."""
+        return self.labels == "several"
 
     @property
     def network(self) -> str:

@@ -14,9 +14,13 @@ from resnext.checksums import with_crc32, without_crc32
 from resnext.metrics.names import NAMES
 from resnext.recipes.recipe import BestBy
 
-ROW_METRICS = ("macro_f1", "macro_precision", "macro_recall", "balanced_accuracy", "auc")  # beside loss and accuracy
+# Beside loss and accuracy.
+ROW_METRICS = (
+    "macro_f1", "macro_precision", "macro_recall", "balanced_accuracy", "auc", "map", "micro_f1", "exact_match",
+)  # fmt: skip
 TIMES = ("seconds", "images_per_second")  # never the same twice, so not in metrics.csv
 SHA256 = "weights_sha256"
+THRESHOLDS = "thresholds"
 # The columns of metrics that are not called validation_NAME.
 COLUMNS = {"top1": "validation_accuracy", "log_loss": "validation_loss"}
 
@@ -42,18 +46,25 @@ class EpochRow(NamedTuple):
     validation_macro_recall: float | None = None
     validation_balanced_accuracy: float | None = None
     validation_auc: float | None = None  # for two classes
+    validation_map: float | None = None  # this and the rest for several labels an image
+    validation_micro_f1: float | None = None
+    validation_exact_match: float | None = None
+    thresholds: tuple[float, ...] | None = None  # probabilities from which an image has each class
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> EpochRow:
         """Return the row of a line of `metrics.jsonl`. Raises ValueError or TypeError if it is damaged."""
         row = cls(**without_crc32(document))
+        if row.thresholds is not None:
+            row = row._replace(thresholds=tuple(map(_share, row.thresholds)))
         if any(isinstance(value, bool) or not isinstance(value, int | float) for value in row.numbers().values()):
             raise ValueError("a row must contain only numbers, and a checksum")
         return row
 
     def numbers(self) -> dict[str, int | float]:
-        """Return the row without the checksum of its weights, and without the metrics that it does not have."""
-        return {name: value for name, value in self._asdict().items() if name != SHA256 and value is not None}
+        """Return the row without its checksum and its thresholds, and without the metrics that it does not have."""
+        others = (SHA256, THRESHOLDS)
+        return {name: value for name, value in self._asdict().items() if name not in others and value is not None}
 
     def metric(self, name: BestBy) -> float | None:
         """Return a metric of the validation images, or None if the row does not have it."""
@@ -136,8 +147,19 @@ class History:
 
     def to_jsonl(self) -> str:
         """Return `metrics.jsonl`: one line for each row, times included."""
-        rows = [row.numbers() | {SHA256: row.weights_sha256} for row in self.rows]
+        rows = [row.numbers() | _thresholds(row) | {SHA256: row.weights_sha256} for row in self.rows]
         return "".join(json.dumps(with_crc32(row)) + "\n" for row in rows)
+
+
+def _thresholds(row: EpochRow) -> dict[str, tuple[float, ...]]:
+    return {} if row.thresholds is None else {THRESHOLDS: row.thresholds}
+
+
+def _share(value: object) -> float:
+    """Return a number from 0 to 1 unchanged. Raises ValueError if it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError("thresholds must be numbers from 0 to 1")
+    return float(value)
 
 
 def metric_in_words(row: EpochRow, name: BestBy) -> str:

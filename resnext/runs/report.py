@@ -19,12 +19,12 @@ from resnext.runs.run import REPORT
 
 if TYPE_CHECKING:
     from resnext.data.examples import Examples
-    from resnext.metrics.evaluation import Evaluation
+    from resnext.metrics.several import AnyEvaluation
     from resnext.runs.config import RunConfig
 
 
 def draw_report(
-    folder: Path, config: RunConfig, history: History, test: Evaluation, examples: Examples, chosen_on: bool
+    folder: Path, config: RunConfig, history: History, test: AnyEvaluation, examples: Examples, chosen_on: bool
 ) -> tuple[tuple[Path, ...], str | None]:
     """Draw the plots of a run and write its page. A failure here does not affect the result.
 
@@ -56,7 +56,7 @@ def write_report(
     path: Path,
     config: RunConfig,
     history: History,
-    test: Evaluation,
+    test: AnyEvaluation,
     chosen_on: bool,
     images: dict[str, Path],
     missing: str | None = None,
@@ -73,7 +73,7 @@ def write_report(
         missing: reason why plots are missing, if they are.
     """
     result = (
-        f"{100 * test.top(1):.2f} % of {len(test.labels):,} test images after the last epoch; {history.best_in_words}"
+        f"{test.headline} on {len(test):,} test images after the last epoch; {history.best_in_words}"
         f"{f', {ON_THE_SAME}' if chosen_on else ''}. {sentence(always(test))}"
     )
     sections = [

@@ -138,13 +138,16 @@ async def _classify(request: Request, served: ServedModel, body: bytes, started:
     top, with_maps = _number(request, "top", TOP), _flag(request, "maps")
     service = _service(request)
     model, seen, outputs = await service.compute(served, [body], started)
-    classes = await service.in_thread(service.writer, _rows, model, outputs, top, with_maps)
+    found = await service.in_thread(service.writer, _answer, model, outputs, top, with_maps)
     milliseconds = round(1000 * (time.monotonic() - started), 1)
-    return JSONResponse({"model": served.name, "classes": classes, "seen": seen.part, "milliseconds": milliseconds})
+    return JSONResponse({"model": served.name, **found, "seen": seen.part, "milliseconds": milliseconds})
 
 
-def _rows(model: Model, outputs: Outputs, top: int, with_maps: bool) -> list[dict[str, Any]]:
-    """Return the most probable classes of the first image, with their activation maps if available."""
+def _answer(model: Model, outputs: Outputs, top: int, with_maps: bool) -> dict[str, Any]:
+    """Return the most probable classes of the first image, with their activation maps if available.
+
+    A model that gives an image any number of classes answers with these labels as well.
+    """
     (probabilities,) = outputs.probabilities()
     best = most_probable(probabilities, top)
     rows: list[dict[str, Any]] = [
@@ -153,7 +156,7 @@ def _rows(model: Model, outputs: Outputs, top: int, with_maps: bool) -> list[dic
     if outputs.has_maps and with_maps:
         for label, row in zip(best[:MAPS], rows, strict=False):
             row["map"] = np.round(outputs.activation_map(0, int(label)), 4).tolist()
-    return rows
+    return {"classes": rows} | ({"labels": model.labels(probabilities)} if model.several else {})
 
 
 async def _infer(request: Request, served: ServedModel, body: bytes, started: float) -> Response:
@@ -228,6 +231,7 @@ async def _models(request: Request) -> Response:
         model = served.loaded.model
         report = _report_of(model)
         row = {"name": served.name, "variant": model.network, "classes": len(model.classes)}
+        row |= {"labels": "several" if model.several else "one"}
         row |= {"size": model.preprocessing.size, "engine": model.engine_name, "maps": model.has_maps}
         # A link can't send the token, so only servers without one show the report.
         rows.append(row | {"report": report is not None and _service(request).options.token is None})

@@ -67,7 +67,7 @@ def average_weights(sources: Sequence[str | Path], out: str | Path, data: str | 
         network = image_network(
             config.variant, len(config.classes), config.preprocessing, size=config.recipe.image_size
         )
-        network.class_names = config.classes
+        network.class_names, network.labels = config.classes, config.labels
         for name, variables in variables_by_name(network).items():
             assign_weight(name, variables, _mean(sources, runs, name))
         classifier = image_classifier(network, training_preprocessing(config.recipe))

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
+from keras import ops
 
 from resnext.data.folders import composed
 from resnext.errors import ArgumentError, listed
 from resnext.layers.initializer import GlorotUniform
+from resnext.metrics.labels import HALF
 from resnext.model.classifier import image_network
 from resnext.model.features import freeze
 from resnext.model.network import ResNeXtModel
@@ -45,11 +47,13 @@ def build_network(config: RunConfig, weights: str | None) -> ResNeXtModel:
     network = image_network(variant, classes, config.preprocessing, weights, size, config.options.form)
     if weights:
         adopt_head(network, weights, config.classes)
-    network.class_names = config.classes
+    network.class_names, network.labels = config.classes, config.labels
     return freeze(network, recipe.freeze)
 
 
-def compile_classifier(classifier: keras.Model, network: keras.Model, recipe: Recipe, rates) -> None:
+def compile_classifier(
+    classifier: keras.Model, network: keras.Model, recipe: Recipe, rates, several: bool = False
+) -> None:
     """Compile a classifier for a recipe.
 
     Args:
@@ -57,9 +61,24 @@ def compile_classifier(classifier: keras.Model, network: keras.Model, recipe: Re
         network: network in it, whose layers may have their own learning rates.
         recipe: training recipe to use.
         rates: schedule of the learning rate.
+        several: whether an image may have any number of classes: the accuracy is then the share of right answers.
     """
     optimizer = build_optimizer(recipe, rates, network)
-    classifier.compile(optimizer, build_loss(recipe), metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")])
+    accuracy = LabelsAccuracy() if several else keras.metrics.CategoricalAccuracy(name="accuracy")
+    classifier.compile(optimizer, build_loss(recipe), metrics=[accuracy])
+
+
+class LabelsAccuracy(keras.metrics.MeanMetricWrapper):
+    """The share of right answers, yes or no for each class; targets that are mixed or smoothed are yes above 0.5."""
+
+    def __init__(self):
+        super().__init__(_right_answers, name="accuracy")
+
+
+def _right_answers(y_true, y_pred):
+    """Return the share of right answers for each image (batch,) from targets and logits (batch, classes)."""
+    right = ops.equal(y_true > HALF, y_pred > 0)
+    return ops.mean(ops.cast(right, "float32"), axis=-1)
 
 
 def adopt_head(network: ResNeXtModel, source: str, classes: Sequence[str]) -> None:

@@ -13,13 +13,14 @@ import numpy as np
 
 from resnext.data.batches import name_of_image
 from resnext.data.examples import Examples
+from resnext.data.labels.labelled_rows import as_several
 from resnext.data.source import DataSource, open_data
+from resnext.engines.engine import Outputs
 from resnext.errors import ArgumentError, DataError, RunError
 from resnext.files import user_path, write_atomically
-from resnext.inference.evaluate import scores
+from resnext.inference.evaluate import evaluation_of, scores
 from resnext.inference.evaluation_files import csv_text
 from resnext.inference.model import Model
-from resnext.metrics.probabilities import log_softmax
 from resnext.recipes.recipe import Recipe
 from resnext.runs.config import TrainingOptions
 from resnext.runs.run import Run, is_run, list_folder
@@ -41,8 +42,9 @@ class CrossValidation:
     Args:
         folder: its folder, with a run for each fold and the predictions.
         runs: the runs, in the order of the folds.
-        accuracies: top-1 accuracy of each on its own images.
-        right: whether each image of the data is classified correctly, bool (images,), fold by fold.
+        accuracies: top-1 accuracy of each on its own images; mAP of several labels.
+        right: whether each image of the data is classified correctly, bool (images,), fold by fold; of several labels,
+            whether all are right.
         predictions: table of the probabilities of each image.
     """
 
@@ -139,14 +141,14 @@ def _collected(folder: Path, source: DataSource, folds: int) -> CrossValidation:
     runs = tuple(Run.open(folder / f"fold-{fold}") for fold in range(1, folds + 1))
     rows, right, accuracies = [], [], []
     for fold, run in enumerate(runs, 1):
-        examples = _held_out(source, run)
-        probabilities = _probabilities(Model.open(run.folder, "last"), examples)
-        predicted = probabilities.argmax(axis=1)
-        right.append(predicted == examples.labels)
-        accuracies.append(float(right[-1].mean()))
-        names = examples.classes
-        for i, (label, best, shares) in enumerate(zip(examples.labels, predicted, probabilities.tolist(), strict=True)):
-            rows.append((name_of_image(examples, i), names[label], names[best], fold, *shares))
+        model, examples = Model.open(run.folder, "last"), _held_out(source, run)
+        outputs = _outputs(model, examples)
+        evaluation = evaluation_of(examples, [outputs.logits], thresholds=model.thresholds)
+        right.append(evaluation.right)
+        accuracies.append(evaluation.metrics()[evaluation.MAIN])
+        for i, shares in enumerate(outputs.probabilities().tolist()):
+            answer = evaluation.answer(i)
+            rows.append((name_of_image(examples, i), examples.name_of_labels(i), answer, fold, *shares))
     head = ("image", "class", "predicted", "fold", *(f"probability of {name}" for name in runs[0].config.classes))
     text = csv_text(head, rows)
     write_atomically(folder / PREDICTIONS, text.encode("utf-8", "surrogateescape"))
@@ -154,14 +156,14 @@ def _collected(folder: Path, source: DataSource, folds: int) -> CrossValidation:
 
 
 def _held_out(source: DataSource, run: Run) -> Examples:
-    found = source.held_out(run.held_out, run.config.classes)
+    config = run.config
+    found = source.held_out(run.held_out, config.classes)
     if found is None or found[1]:
         raise DataError(f"{source}: its images are not those of {run.folder}. Restore them, or choose another --out.")
-    return found[0]
+    return as_several(found[0], config.several, str(run.folder), source)
 
 
-def _probabilities(model: Model, examples: Examples) -> np.ndarray:
-    """Return the probabilities of the classes, float32 (images, classes)."""
+def _outputs(model: Model, examples: Examples) -> Outputs:
     (engine,) = model.engines()
     logits: Sequence[np.ndarray] = [*scores(engine, examples, model.preprocessing, BATCH_SIZE)]
-    return np.exp(log_softmax(np.concatenate(logits)))
+    return Outputs(np.concatenate(logits), several=model.several)

@@ -43,7 +43,9 @@ def about_shapes(sizes: Sequence[tuple[int, int]], fit: str) -> list[str]:
 
 def about_imbalance(splits: Splits, recipe: Recipe) -> list[str]:
     """Return a note about classes of very different sizes, unless the recipe makes up for them."""
-    words = imbalance(splits.train.classes, splits.train.labels)
+    words = imbalance(splits.train.classes, splits.train.counts())
+    if words and splits.train.several:
+        return [f"{words}, to train on; --best-by macro_f1 counts all classes equally"]
     if words is None or recipe.class_weights or recipe.sampling == "balanced":
         return []
     return [f"{words}, to train on; --class-weights 1 weighs them equally, and --best-by macro_f1 compares epochs so"]
@@ -58,7 +60,7 @@ def about_few(splits: Splits, recipe: Recipe, is_tuning: bool) -> list[str]:
         is_tuning: whether weights to start from were requested.
     """
     lines, train, validation = [], splits.train, splits.validation
-    counts = np.bincount(train.labels, minlength=len(train.classes))
+    counts = train.counts()
     if few := int((counts < FEW_TO_LEARN).sum()):
         advice = "add photos, or start from published weights (--weights auto)"
         if is_tuning:
@@ -73,7 +75,7 @@ def about_few(splits: Splits, recipe: Recipe, is_tuning: bool) -> list[str]:
             f"few images: {len(validation)} to evaluate on, so one of them is {100 / len(validation):.1f} points of "
             "accuracy"
         )
-    without = np.flatnonzero(np.bincount(validation.labels, minlength=len(validation.classes)) == 0)
+    without = np.flatnonzero(validation.counts() == 0)
     if len(without):
         lines.append(
             f"few images: none to evaluate on for {len(without):,} of {len(counts):,} classes, the first "
@@ -84,10 +86,13 @@ def about_few(splits: Splits, recipe: Recipe, is_tuning: bool) -> list[str]:
 
 def about_labels(source: DataSource, splits: Splits) -> list[str]:
     """Return lines: where the labels come from, the names of the classes, ten at most, and the share of the largest."""
-    classes = splits.train.classes
-    counts = np.bincount(splits.validation.labels, minlength=len(classes))
+    classes, counts = splits.train.classes, splits.validation.counts()
+    lines = [f"labels: {source.labels_from}", *source.about_labels, f"classes: {listed(classes)}"]
+    if splits.validation.several:
+        each = counts.sum() / len(splits.validation)
+        most = classes[counts.argmax()]
+        return [*lines, f"an image to evaluate on has {each:.2f} labels in the mean, most often {most!r}"]
     share = f"{100 * counts.max() / len(splits.validation):.2f} % of the images to evaluate on"
-    lines = [f"labels: {source.labels_from}", f"classes: {listed(classes)}"]
     return [*lines, f"always answering {classes[counts.argmax()]!r}, the largest class, would be right for {share}"]
 
 

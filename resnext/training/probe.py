@@ -9,7 +9,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from resnext.data.balance import class_weights
+from resnext.data.balance import image_weights
 from resnext.data.batches import evaluation_batches
 from resnext.data.examples import Examples
 from resnext.distributed import Cluster
@@ -47,7 +47,7 @@ def fit_head(
     """
     features = _features(network, examples, preprocessing, batch_size, check, cluster)
     head = network.get_layer("predictions")
-    weights = class_weights(examples.labels, len(examples.classes), power)[examples.labels] if power else None
+    weights = image_weights(examples, power)
     kernel, bias = _logistic_regression(features, examples.labels, weights, len(head.weights) > 1)
     head.set_weights([kernel, bias][: len(head.weights)])
     scores = log_softmax((features @ kernel + bias).astype(np.float32))

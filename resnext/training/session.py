@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from resnext.ending import at_any_end
 from resnext.engines.keras_engine import KerasEngine
 from resnext.errors import DataError, RunError, counted
 from resnext.inference.evaluate import evaluate_examples
-from resnext.metrics.evaluation import Evaluation
+from resnext.metrics.several import AnyEvaluation
 from resnext.model.classifier import image_classifier, keras_config
 from resnext.model.recompute import recompute
 from resnext.recipes.recipe import training_preprocessing
@@ -62,7 +62,7 @@ class TrainingResult:
     """The result of a training."""
 
     folder: Path
-    test: Evaluation  # of the last weights, on the test images
+    test: AnyEvaluation  # of the last weights, on the test images
     chosen_on: bool  # whether these images also chose the best epoch
     best_epoch: int
     best_validation_accuracy: float
@@ -134,7 +134,7 @@ class Session:
         if config.preprocessing.size != recipe.image_size:
             evaluated = image_classifier(self.network, config.preprocessing)
         self.engine = KerasEngine(evaluated, cluster=self.cluster)
-        compile_classifier(self.classifier, self.network, recipe, self.plan.rate)
+        compile_classifier(self.classifier, self.network, recipe, self.plan.rate, config.several)
         build(self.classifier, len(config.classes))
 
     def _restored(self, checkpoint: Checkpoint, facts: dict) -> TrainingState:
@@ -229,10 +229,10 @@ class Session:
         self.saving.save(self.classifier, files)
         return row
 
-    def evaluate(self, examples: Examples) -> Evaluation:
-        """Evaluate the network on examples, on all devices."""
+    def evaluate(self, examples: Examples, thresholds: Sequence[float] = ()) -> AnyEvaluation:
+        """Evaluate the network on examples, on all devices; thresholds are those of several labels."""
         size = self._evaluation_batch
-        return evaluate_examples(self.engine, examples, self.config.preprocessing, size, self.check_stop)
+        return evaluate_examples(self.engine, examples, self.config.preprocessing, size, self.check_stop, thresholds)
 
     @property
     def _evaluation_batch(self) -> int:
@@ -258,7 +258,8 @@ class Session:
     def result(self) -> TrainingResult:
         """Evaluate the last weights on the test images, and draw the report."""
         load_weights(self.network, Run(self.folder, self.config).weights("last"))  # averaged, if the recipe averages
-        test, history = self.evaluate(self.splits.test), self.state.history
+        history = self.state.history
+        test = self.evaluate(self.splits.test, history.last.thresholds or ())
         same = self.splits.validation is self.splits.test
         plots, missing = (), None
         if self.cluster.is_main:

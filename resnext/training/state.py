@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from resnext.errors import TrainingDiverged
-from resnext.metrics.evaluation import Evaluation
+from resnext.metrics.several import AnyEvaluation, LabelsEvaluation
 from resnext.recipes.recipe import BestBy
 from resnext.runs.history import ROW_METRICS, EpochRow, History
 
@@ -79,7 +79,7 @@ class TrainingState:
         """Return the seconds that this session's part of the epoch has taken."""
         return time.monotonic() - self.started
 
-    def add_row(self, plan: Plan, evaluation: Evaluation, trained: float, weights_sha256: str) -> EpochRow:
+    def add_row(self, plan: Plan, evaluation: AnyEvaluation, trained: float, weights_sha256: str) -> EpochRow:
         """Add the row of an epoch to the history, and return it.
 
         Args:
@@ -99,11 +99,12 @@ class TrainingState:
             train_loss=self.logs["loss"],
             train_accuracy=self.logs["accuracy"],
             validation_loss=evaluation.loss,
-            validation_accuracy=evaluation.top(1),
+            validation_accuracy=evaluation.accuracy,
             seconds=self.seconds(),
             images_per_second=(self.step - self.first) * plan.images / trained,
             temperature=evaluation.temperature,
             weights_sha256=weights_sha256,
+            thresholds=_thresholds(evaluation),
             **{f"validation_{name}": metrics.get(name) for name in ROW_METRICS},
         )
         self.history = self.history.with_row(row)
@@ -138,3 +139,7 @@ class TrainingState:
         """Return the state that `to_facts` described, of a training whose best epoch is that by a metric."""
         history = History((EpochRow.from_json(row) for row in facts["rows"]), best_by)
         return cls(facts["step"], history, facts["logs"], facts["spent"], time.monotonic(), facts["step"])
+
+
+def _thresholds(evaluation: AnyEvaluation) -> tuple[float, ...] | None:
+    return tuple(evaluation.best_thresholds()) if isinstance(evaluation, LabelsEvaluation) else None

@@ -45,6 +45,7 @@ from resnext.training.defaults import (
     same_classes,
 )
 from resnext.training.keywords import TrainingKeywords
+from resnext.training.labels import kind_of, recipe_for_labels
 from resnext.training.notes import about_few, about_imbalance, about_labels, about_shapes, about_start, about_weights
 from resnext.training.signals import stop_on_signals
 from resnext.variants.choose import Choice, choose_network
@@ -124,14 +125,14 @@ def train(
         _check_outside(folder, source)
         locked.enter_context(_lock(folder))
         splits = _check_splits(splits, recipe, options.skip_bad)
-        recipe = _complete(recipe, splits, network.image_size, start)
+        recipe = _complete(recipe_for_labels(recipe, splits, keywords), splits, network.image_size, start)
         _log_start(network, run, recipe, splits)
         _log_data(source, splits, recipe, sizes, wanted is not None)
         cluster = initialize()
         from resnext.training.session import train_session
 
-        versions, images = _machine(cluster), evaluation_preprocessing(recipe)
-        config = RunConfig(network.variant, splits.train.classes, images, recipe, source.name, options, versions)
+        versions, images, kind = _machine(cluster), evaluation_preprocessing(recipe), kind_of(splits.train)
+        config = RunConfig(network.variant, splits.train.classes, images, recipe, source.name, options, versions, kind)
         return train_session(folder, config, splits, workers, stop, cluster, _image_record(splits, run))
 
 
@@ -236,7 +237,6 @@ def _own_network(recipe: Recipe, name: str) -> Choice:
 
 def _complete(recipe: Recipe, splits: Splits, image_size: int, start: str | None) -> CompleteRecipe:
     images, evaluated = len(splits.train), len(splits.validation)
-    _check_best_by(recipe, splits)
     return complete(recipe, images=images, evaluated=evaluated, image_size=image_size, pretrained=start is not None)
 
 
@@ -368,16 +368,6 @@ def _check_probe(weights: str | None) -> None:
         raise ArgumentError("a probe is fitted in one process: start it without a launcher")
     if importlib.util.find_spec("sklearn") is None:
         raise missing_package("a probe", "scikit-learn", "datasets")
-
-
-def _check_best_by(recipe: Recipe, splits: Splits) -> None:
-    """Raise DataError if the metric of the best epoch does not exist for these images."""
-    classes, shown = splits.train.classes, len({*splits.validation.labels.tolist()})
-    if recipe.best_by == "auc" and not len(classes) == shown == 2:
-        raise DataError(
-            f"--best-by auc needs two classes that both have images to evaluate on; here are {len(classes):,} classes, "
-            f"{shown:,} of them with images. Pass another metric, such as macro_f1"
-        )
 
 
 def _check_same(folder: Path, config: RunConfig, facts: dict) -> None:

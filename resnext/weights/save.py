@@ -76,7 +76,8 @@ def to_bytes(weights: Mapping[str, np.ndarray], metadata: dict[str, str]) -> byt
 def _metadata_of(model: keras.Model) -> dict[str, str]:
     variant, preprocessing = getattr(model, "variant", None), getattr(model, "preprocessing", None)
     facts = facts_of(variant) if variant else {}
-    return file_metadata(facts, preprocessing, class_names=getattr(model, "class_names", None))
+    names, several = getattr(model, "class_names", None), getattr(model, "labels", "one") == "several"
+    return file_metadata(facts, preprocessing, class_names=names, several=several)
 
 
 def file_metadata(
@@ -84,6 +85,7 @@ def file_metadata(
     preprocessing: Preprocessing | None,
     known: PublishedWeights | None = None,
     class_names: Sequence[str] | None = None,
+    several: bool = False,
 ) -> dict[str, str]:
     """Return the metadata of a file: facts about the network, its images and classes, and its tag."""
     metadata = {"format": "resnext"}
@@ -95,6 +97,8 @@ def file_metadata(
         metadata["weights"] = known.tag
     if class_names:
         metadata["classes"] = json.dumps(class_names)
+    if several:
+        metadata["labels"] = "several"
     return metadata
 
 

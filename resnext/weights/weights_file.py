@@ -136,6 +136,11 @@ class WeightsFile(NamedTuple):
             raise WeightsError(f"{self.path}: its description of the images is damaged ({error}).") from error
         return self.config.preprocessing or (self.known.preprocessing if self.known else None)
 
+    @property
+    def several(self) -> bool:
+        """Whether its network gives an image any number of classes."""
+        return self.layout is OURS and self.tensors.metadata.get("labels") == "several"
+
     def class_names(self) -> tuple[str, ...] | None:
         """Return the names of its classes, from the file or a configuration beside it; None if they are unknown."""
         names = self.config.class_names

@@ -58,8 +58,8 @@ def test_what_the_largest_class_is_worth():
     given = Evaluation.of(("a", "b"), labels, [np.log(np.full((4, 2), 0.5))])
     assert given.baseline == ("b", 0.75)
     assert always(given) == "always answering 'b', the largest class, would score 75.00 %"
-    assert imbalance(("a", "b"), labels) == "imbalance: 3 images of 'b', 1 of 'a', 3.0 times fewer"
-    assert imbalance(("a", "b", "c"), np.array([0, 1, 1])) is None
+    assert imbalance(("a", "b"), np.array([1, 3])) == "imbalance: 3 images of 'b', 1 of 'a', 3.0 times fewer"
+    assert imbalance(("a", "b", "c"), np.array([1, 2, 0])) is None
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say():

@@ -306,7 +306,7 @@ def test_configuration_of_a_run_is_frozen():
         "form", "shortcut",
         "remat", "skip_bad", "follow_links", "held_out", "folds", "fold", "group_by", "train_share", "tensorboard",
         "checkpoint_every",
-        "keep_every", "versions",
+        "keep_every", "versions", "labels",
     ]  # fmt: skip
     assert RunConfig.from_json(document) == config
     fields = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Recipe)]

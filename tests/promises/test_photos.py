@@ -51,6 +51,30 @@ def test_hand_signs_are_learned_by_the_other_network_of_the_lineage_and_its_reci
     assert top1(process) >= 60
 
 
+SHARE = {"train": 200, "test": 50}  # of the images of each class
+
+
+@pytest.mark.skipif(not TENSORFLOW, reason="ten minutes and more on the other backends")
+@pytest.mark.parametrize(
+    ("options", "least"),
+    [
+        (("--recipe", "seed-cifar10", "--pad", 0.125, "--epochs", 8), 20),
+        (("--variant", "resnext29_taki", "--recipe", "taki0112-cifar10", "--batch-size", 32, "--epochs", 2), 18),
+    ],
+)
+def test_a_share_of_cifar_10_is_learned_by_the_networks_of_the_lineage(data_set, tmp_path, options, least):
+    """27 % in eight epochs of 28 s, and 27 % after two of four epochs of 2 minutes (37 % after all), once."""
+    whole = data_set("cifar10.tar.gz")
+    for part, images in SHARE.items():
+        for folder in (whole / part).iterdir():
+            shared = tmp_path / "share" / part / folder.name
+            shared.mkdir(parents=True)
+            for photo in sorted(folder.iterdir())[:images]:
+                photo.rename(shared / photo.name)
+    process = resnext("train", tmp_path / "share", *options, "--out", tmp_path / "run", timeout=1700)
+    assert top1(process) >= least  # ten classes: 10 % by chance
+
+
 def test_full_size_photos_are_read(data_set, tmp_path):
     """100 ImageNet photos of all sizes, one of each class, sorted into two classes."""
     from resnext.data.check import check_images

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from resnext.data.folders import Member, is_image_name
+from resnext.data.labels.class_columns import ClassColumns, find_class_columns, find_weights
 from resnext.data.labels.rows import TextRow
 from resnext.data.parts import part_of
 from resnext.errors import DataError, printable
@@ -56,17 +57,25 @@ class Split(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """The positions of the columns that are read, or None."""
+    """The positions of the columns that are read, or None; there are labels or class columns."""
 
     file: int
-    label: int
+    label: int | None
     split: Split | None = None
     group: int | None = None
+    classes: ClassColumns = ClassColumns()
+    weight: int | None = None
+    weights: dict[int, float] = {}  # by the numbers of the rows  # noqa: RUF012 - never changed
 
     def read(self) -> set[int]:
         """Return all positions."""
-        split = self.split.places if self.split else ()
-        return {self.file, self.label, *split, *([] if self.group is None else [self.group])}
+        single = {self.file, self.label, self.group, self.weight} - {None}
+        return {place for place in single if place is not None} | {*self.split_places, *self.classes.places}
+
+    @property
+    def split_places(self) -> tuple[int, ...]:
+        """The positions of the columns of parts."""
+        return self.split.places if self.split else ()
 
 
 def word(name: str) -> str:
@@ -102,11 +111,19 @@ def find_columns(
     """
     words = [word(name) for name in header]
     image, label = find_file_and_label(file, header, rows, find)
-    if image is None or label is None:
+    if image is None and label is None and (classes := find_class_columns(file, header, rows, set()).places):
+        image = _file_column(file, header, rows, find, {*classes})  # under any name
+    if image is None:
         raise missing_column(file, header, image, label)
-    split = find_split(file, header, rows, {image, label})
+    split = find_split(file, header, rows, {image} if label is None else {image, label})
     group = _same_column(file, header, rows, _called(words, GROUPS), str.lower, "groups")
-    return Columns(image, label, split, group)
+    weight, weights = find_weights(file, words, rows)
+    found = Columns(image, label, split, group, ClassColumns(), weight, weights)
+    if label is None:
+        found = found._replace(classes=find_class_columns(file, header, rows, {*found.read()}))
+        if not found.classes.places:
+            raise missing_column(file, header, image, label)
+    return found
 
 
 def find_file_and_label(
@@ -274,5 +291,6 @@ def missing_column(
     missing = [kind for kind, place in (("file", image), ("label", label)) if place is None]
     return DataError(
         f"{printable(file)} has the columns {', '.join(map(printable, header))} in its first line, and none for "
-        f"{' or '.join(missing)}; call one file (or image, path, id, ...) and one label (or class, category, ...)"
+        f"{' or '.join(missing)}; call one file (or image, path, id, ...) and one label (or class, category, ...), or "
+        "write a column of 0 and 1 for each class"
     )

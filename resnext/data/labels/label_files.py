@@ -135,9 +135,15 @@ def _read_columns(file: Path | Member, text: str, known: Mapping[str, str]) -> t
     if not has_files(header.fields) and not has_labels(header.fields):
         return [], [row.fields[:2] for row in rows]
     columns = find_columns(file, header.fields, others, lambda name: _image(name, known))
+    label = columns.label
+    if label is None:
+        raise DataError(
+            f"{printable(file)} has a column for each class, which only a table of all parts may have: one with the "
+            "images to train on, and a column split"
+        )
 
     def both(row: TextRow) -> list[str]:
-        return [row.fields[columns.file], row.fields[columns.label]]
+        return [row.fields[columns.file], row.fields[label]]
 
     return both(header), [both(row) for row in others]
 

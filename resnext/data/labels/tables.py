@@ -3,6 +3,8 @@
 file,label,split,group
 photos/0001.jpg,cat,train,anna
 photos/0002.jpg,dog,test,berta
+
+An image may have several labels, "cat;dog", or a column of 0 and 1 for each class.
 """
 
 from __future__ import annotations
@@ -11,12 +13,14 @@ import functools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from resnext.data.archives import read_text
 from resnext.data.folders import Folder, Member, caseless, composed, is_image_name, is_table, shown
+from resnext.data.labels.class_columns import find_class_columns, in_words
 from resnext.data.labels.columns import Columns, find_columns, has_files, has_labels, missing_column
 from resnext.data.labels.rows import LINE_END, TextRow, read_rows
+from resnext.data.labels.several import ALWAYS, separator_of
 from resnext.data.parts import part_named, part_within
 from resnext.errors import DataError, did_you_mean, listed, printable
 
@@ -34,9 +38,11 @@ class Row(NamedTuple):
 
     image: Path | Member
     path: str  # below the folder of the data
-    label: str
+    label: str  # as written; of class columns, the name of the only or the largest one
     part: str  # "train", "validation" or "test"; "train" without such a column
     group: str  # as written in the table; "" without such a column
+    shares: tuple[float, ...] = ()  # of the class columns, unless each image has one class
+    weight: float = 1.0  # of the image in training
 
 
 class Table(NamedTuple):
@@ -47,6 +53,9 @@ class Table(NamedTuple):
     labels: str  # likewise
     parts: str | None = None  # likewise; None if the folders of the images are the parts, or if there are none
     unused: Sequence[str] = ()  # names of the other columns
+    classes: tuple[str, ...] = ()  # names of the class columns, if the rows have shares of them
+    several: bool = False  # whether an image may have any number of them
+    weights: str | None = None  # name of the column of weights
 
 
 def find_table(folder: Folder) -> Path | Member | None:
@@ -60,21 +69,34 @@ def find_table(folder: Folder) -> Path | Member | None:
         name for wanted in NAMES for name in found if PurePosixPath(name.lower()).with_suffix(".csv").name == wanted
     ]
     for name in named or (found if len(found) == 1 else []):
-        if has_labels(header_of(folder.file(name))):
+        if _is_labelled(folder.file(name)):
             return folder.file(name)
     return None
 
 
 def names_only(file: Path | Member) -> bool:
     """Return whether a file is a table with a column for files but none for labels, as for a competition's test/."""
-    header = header_of(file) if is_table(str(file)) else []
-    return has_files(header) and not has_labels(header)
+    return is_table(str(file)) and has_files(header_of(file)) and not _is_labelled(file)
+
+
+def _is_labelled(file: Path | Member) -> bool:
+    """Return whether a table has a column for labels, or a column for files and columns that are classes."""
+    header, *rows = _top(file) or [TextRow(1, [])]
+    if has_labels(header.fields) or not has_files(header.fields):
+        return has_labels(header.fields)
+    named = {place for place, name in enumerate(header.fields) if has_files([name])}
+    return bool(find_class_columns(file, header.fields, rows, {*named}).places)
 
 
 def header_of(file: Path | Member) -> list[str]:
     """Return the names of the columns of a table. Raises DataError if it can't be read as one."""
-    rows = read_rows(file, "\n".join(LINE_END.split(read_text(file), maxsplit=TOP)[:TOP]))
+    rows = _top(file)
     return rows[0].fields if rows else []
+
+
+def _top(file: Path | Member) -> list[TextRow]:
+    """Return the header of a table and its first rows."""
+    return read_rows(file, "\n".join(LINE_END.split(read_text(file), maxsplit=TOP)[:TOP]))
 
 
 def read_table(file: Path | Member, root: Folder, folders: Sequence[Folder]) -> Table:
@@ -97,15 +119,19 @@ def read_table(file: Path | Member, root: Folder, folders: Sequence[Folder]) -> 
     columns = find_columns(file, header, rows, images.find)
     found: dict[str, Row] = {}
     missing = []
+    labelled = _Labelled(file, header, rows, columns)
     for row in rows:
-        name, label, part, group = _fields(file, row, columns)
+        name, part, group = _fields(file, row, columns)
         place = images.find(name)
         if place is None:
             missing.append(name)
             continue
-        new = Row(place[1], place[0], label, part, group)
+        new = Row(place[1], place[0], part=part, group=group, **labelled.of(row))
         if found.setdefault(new.path, new) != new:
-            raise DataError(f"{printable(file)} has two different rows for {printable(new.path)}; keep one")
+            raise DataError(
+                f"{printable(file)} has two different rows for {printable(new.path)}; keep one, and write several "
+                "labels of an image as cat;dog"
+            )
     if missing:
         raise DataError(
             f"{printable(file)}: {len(missing):,} of {len(rows):,} rows name an image that does not exist or is not "
@@ -115,7 +141,7 @@ def read_table(file: Path | Member, root: Folder, folders: Sequence[Folder]) -> 
     named = [found[path] for path in sorted(found)]
     split = columns.split.names if columns.split else None
     unused = [name for place, name in enumerate(header) if name and place not in columns.read()]
-    return Table(_in_parts(file, named, split), header[columns.file], header[columns.label], split, unused)
+    return Table(_in_parts(file, named, split), header[columns.file], parts=split, unused=unused, **labelled.facts)
 
 
 def read_column(file: Path | Member, root: Folder, folders: Sequence[Folder], name: str) -> dict[str, str]:
@@ -180,13 +206,45 @@ def split_header(file: Path | Member, text: str) -> tuple[list[str], list[TextRo
 
 
 def _fields(file: Path | Member, row: TextRow, columns: Columns) -> list[str]:
-    """Return file, label, part and group of a row. Raises DataError if one that must be there is not."""
-    name, label = row.fields[columns.file], row.fields[columns.label]
+    """Return file, part and group of a row. Raises DataError if it has no file."""
     group = "" if columns.group is None else row.fields[columns.group]
-    for value, kind in ((name, "file"), (label, "label")):
-        if not value:
-            raise DataError(f"{printable(file)}: row {row.number} has no {kind}; complete it")
-    return [name, label, columns.split.parts[row.number] if columns.split else "train", group]
+    if not row.fields[columns.file]:
+        raise DataError(f"{printable(file)}: row {row.number} has no file; complete it")
+    return [row.fields[columns.file], columns.split.parts[row.number] if columns.split else "train", group]
+
+
+class _Labelled:
+    """The labels of the rows of a table: those of its column of labels, or the class columns."""
+
+    def __init__(self, file: Path | Member, header: Sequence[str], rows: Sequence[TextRow], columns: Columns):
+        self.file, self.place, found = file, columns.label, columns.classes
+        names = tuple(header[place] for place in found.places)
+        name = in_words(names, found.several) if columns.label is None else header[columns.label]
+        self.shares, self.names = found.shares, names
+        # Where each image has exactly one class, this is a table of labels that is written in another way.
+        is_one = all(max(shares) == 1 == sum(shares) for shares in found.shares.values())
+        self.classes = () if is_one else names
+        self.weights = columns.weights
+        self.facts = {
+            "labels": name,
+            "classes": self.classes,
+            "several": found.several and not is_one,
+            "weights": None if columns.weight is None else header[columns.weight],
+        }
+        self.may_be_empty = columns.label is not None and any(
+            separator_of({row.fields[columns.label]}, "") in ALWAYS for row in rows
+        )
+
+    def of(self, row: TextRow) -> dict[str, Any]:
+        """Return label, shares and weight of a row by their names. Raises DataError if it has no label."""
+        weight = self.weights.get(row.number, 1.0)
+        if self.place is None:
+            shares = self.shares[row.number]
+            label = self.names[shares.index(max(shares))]
+            return {"label": label, "shares": shares if self.classes else (), "weight": weight}
+        if not row.fields[self.place] and not self.may_be_empty:
+            raise DataError(f"{printable(self.file)}: row {row.number} has no label; complete it")
+        return {"label": row.fields[self.place], "weight": weight}
 
 
 class Paths:

@@ -168,10 +168,14 @@ function show(item, photo, answer) {
   const bars = item.querySelector(".bars");
   const best = answer.classes[0];
   bars.replaceChildren();
+  const labels = answer.labels && (answer.labels.join("; ") || "none of the classes");
+  const line = item.querySelector(".labels");
+  line.hidden = labels === undefined;
+  line.textContent = labels ?? "";
   const hasMaps = photo !== null && best.map !== undefined;
   for (const each of answer.classes) {
     const row = document.createElement(hasMaps ? "button" : "div");
-    row.className = "bar";
+    row.className = answer.labels?.includes(each.class) ? "bar has" : "bar";
     const percent = `${(100 * each.probability).toFixed(1)} %`;
     row.append(bar(each.probability), text(each.class), text(percent));
     if (hasMaps) {
@@ -183,7 +187,7 @@ function show(item, photo, answer) {
     bars.append(entry);
   }
   item.querySelector(".time").textContent = `${models.length > 1 ? `${answer.model}, ` : ""}${answer.milliseconds} ms`;
-  item.summary = `${item.name}: ${best.class}, ${(100 * best.probability).toFixed(1)} %`;
+  item.summary = `${item.name}: ${labels ?? `${best.class}, ${(100 * best.probability).toFixed(1)} %`}`;
   item.querySelector("canvas").setAttribute("aria-label", item.summary);
   if (hasMaps) choose(item, photo, answer, best, bars.querySelector("button"));
 }
