@@ -1,4 +1,4 @@
-"""What the networks of the lineage learn of a share of CIFAR-10 in minutes: the seed's and taki0112's, by their recipes.
+"""What the networks of the lineage learn of a share of CIFAR-10: the seed's and taki0112's, by their own recipes.
 
     python benchmarks/lineage.py cifar10 --out runs/lineage
 

@@ -14,7 +14,7 @@ from resnext.checksums import CHANGED, SHA256, digest_of
 from resnext.errors import WeightsError, one_line
 from resnext.images.preprocessing import Preprocessing
 from resnext.variants.variant import Variant
-from resnext.weights.timm_config import checked_names
+from resnext.weights.timm_config import LabelsOfImage, checked_names
 
 InputKind = Literal["uint8", "normalised"]
 MAX_METADATA = 8_000_000  # characters
@@ -59,12 +59,12 @@ class Description:
     @property
     def several(self) -> bool:
         """Whether an image may have any number of classes: the probabilities are sigmoids, not a softmax."""
-        return self.facts.get(LABELS) == "several"
+        return LabelsOfImage.of(self.facts, len(self.classes)).several
 
     @property
     def thresholds(self) -> tuple[float, ...]:
         """The probability from which an image has each class, if it may have several; else none."""
-        return tuple(self.facts.get(THRESHOLDS) or ()) if self.several else ()
+        return LabelsOfImage.of(self.facts, len(self.classes)).thresholds
 
     def to_document(self) -> dict[str, Any]:
         """Return the description, ready for `json.dumps`."""
@@ -98,7 +98,7 @@ class Description:
             if kind not in ("uint8", "normalised"):
                 raise ValueError(f"input {kind!r}")
             names = checked_names(document.pop("classes"))
-            _check_labels(document, len(names))
+            LabelsOfImage.of(document, len(names))
             return cls(
                 Variant.from_json(document.pop("variant")),
                 names,
@@ -124,18 +124,6 @@ class Description:
                 f"{path}: its network takes images {[*images[1:]]} and returns {[*probabilities[1:]]} probabilities; "
                 f"its description has {expected} and {len(self.classes)}. Export it again."
             )
-
-
-def _check_labels(document: Mapping[str, Any], classes: int) -> None:
-    """Raise ValueError unless the kind of the labels is known, and the thresholds are shares, one for each class."""
-    if document.get(LABELS) not in (None, "one", "several"):
-        raise ValueError(f"labels {document[LABELS]!r}")
-    thresholds = document.get(THRESHOLDS)
-    if thresholds is None:
-        return
-    is_fitting = isinstance(thresholds, list) and len(thresholds) == classes
-    if not is_fitting or not all(type(each) in (int, float) and 0 <= each <= 1 for each in thresholds):
-        raise ValueError(f"thresholds that are not {classes} numbers from 0 to 1")
 
 
 def check_sha256(metadata: Mapping[str, str], content: bytes | memoryview) -> None:

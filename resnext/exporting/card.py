@@ -6,7 +6,7 @@ from typing import Any
 
 from resnext.engines.description import Description
 from resnext.inference.evaluate import Evaluated
-from resnext.inference.evaluation_files import baseline_text, metric_text, to_document
+from resnext.inference.evaluation_files import baseline_name, baseline_text, metric_text, to_document
 from resnext.inference.model import Model
 from resnext.metrics.names import NAMES
 from resnext.metrics.remarks import sentence
@@ -14,6 +14,10 @@ from resnext.variants.complexity import complexity
 from resnext.variants.names import full_name
 
 SHOWN = 50  # classes
+SEVERAL = (
+    "An image may have any number of them: the probability of each is the sigmoid of its logit, and an image has the "
+    "class from the threshold in config.json."
+)
 
 
 def model_card(model: Model, description: Description, evaluated: Evaluated | None, trained_on: int | None) -> str:
@@ -39,6 +43,7 @@ def model_card(model: Model, description: Description, evaluated: Evaluated | No
         f"{cost.parameters:,} parameters, {cost.multiply_adds:,} multiply-adds at {size} x {size}.",
         "## Classes",
         f"{len(model.classes):,}: {classes}",
+        *([SEVERAL] if model.several else []),
         "## Images",
         _images(model),
         "## Training",
@@ -104,7 +109,7 @@ def _metrics(model: Model, document: dict[str, Any], evaluated: Evaluated) -> li
     images = f"On {document['images']:,} images" + ("" if seen and seen.trained_on else " that it was not trained on")
     remarks = [*map(sentence, seen.remarks if seen else [])]
     remarks.append("In parentheses: 95 % intervals, of shares by Wilson, of the others by a bootstrap.")
-    metrics.append(f"| always the largest class | {baseline_text(document)} |")
+    metrics.append(f"| {baseline_name(document)} | {baseline_text(document)} |")
     return [
         " ".join([f"{images}.", *remarks]),
         "\n".join(["| metric | value |", "|---|---|", *metrics]),

@@ -327,8 +327,8 @@ def _from_weights(name: str, source: str, variant: Variant | None) -> Model:
         ids, names = _class_names(file, classes)
         preprocessing = _as_published(file.preprocessing() or _usual(variant), file.known)
         return Model(
-            name, variant, names, preprocessing, file.path, wordnet_ids=ids, published=file.known, several=file.several,
-            thresholds=_thresholds(file.several, names),
+            name, variant, names, preprocessing, file.path, wordnet_ids=ids, published=file.known,
+            several=file.labels.several, thresholds=_thresholds(file.labels.several, names, file.labels.thresholds),
         )  # fmt: skip
 
 

@@ -83,7 +83,7 @@ def convert(
         for note in file.notes:
             logger.warning(note)
         facts = facts_of(named) if named else file.facts()
-        metadata = file_metadata(facts, file.preprocessing(), file.known, file.class_names(), file.several)
+        metadata = file_metadata(facts, file.preprocessing(), file.known, file.class_names(), file.labels.several)
         classes = file.classes
     if to == "resnext":
         write_weights(out, weights, metadata)

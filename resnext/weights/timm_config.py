@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,12 +31,33 @@ FUNCTIONS = {
 CROP_MODES = {fit: mode for mode, fit in FITS.items()}
 
 
+class LabelsOfImage(NamedTuple):
+    """Whether an image may have any number of classes, and the probability from which it has each of them."""
+
+    several: bool = False
+    thresholds: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any], classes: int) -> LabelsOfImage:
+        """Return what a document says under "labels" and "thresholds". Raises ValueError if it is damaged."""
+        labels, thresholds = document.get("labels"), document.get("thresholds")
+        if labels not in (None, "one", "several"):
+            raise ValueError(f"labels {labels!r}")
+        if thresholds is None:
+            return cls(labels == "several")
+        is_fitting = isinstance(thresholds, list) and len(thresholds) == classes
+        if not is_fitting or not all(type(each) in (int, float) and 0 <= each <= 1 for each in thresholds):
+            raise ValueError(f"thresholds that are not {classes} numbers from 0 to 1")
+        return cls(labels == "several", tuple(thresholds) if labels == "several" else ())
+
+
 class TimmConfig(NamedTuple):
     """The contents of a configuration; None for anything absent or unknown to resnext."""
 
     variant: Variant | None
     preprocessing: Preprocessing | None
     class_names: tuple[str, ...] | None = None
+    labels: LabelsOfImage = LabelsOfImage()
 
 
 def read_timm_config(weights: Path) -> TimmConfig:
@@ -62,6 +83,7 @@ def read_timm_config(weights: Path) -> TimmConfig:
             Variant.from_json(own["variant"]) if own else _variant(document["architecture"]),
             _preprocessing(document.get("pretrained_cfg")),
             checked_names(names) if names else None,
+            LabelsOfImage.of(own, len(names)) if own and names else LabelsOfImage(),
         )
     except (OSError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
         raise WeightsError(f"{path}: damaged ({one_line(error)}). Restore it, or move {weights.name} away.") from error

@@ -39,7 +39,7 @@ from resnext.weights.heads import belongs_to_head, head_names
 from resnext.weights.hub import find_file, report_licence
 from resnext.weights.published import PublishedWeights, published_weights
 from resnext.weights.readers import Tensors, open_tensors
-from resnext.weights.timm_config import TimmConfig, checked_names, read_timm_config
+from resnext.weights.timm_config import LabelsOfImage, TimmConfig, checked_names, read_timm_config
 
 
 class WeightsFile(NamedTuple):
@@ -137,9 +137,10 @@ class WeightsFile(NamedTuple):
         return self.config.preprocessing or (self.known.preprocessing if self.known else None)
 
     @property
-    def several(self) -> bool:
-        """Whether its network gives an image any number of classes."""
-        return self.layout is OURS and self.tensors.metadata.get("labels") == "several"
+    def labels(self) -> LabelsOfImage:
+        """Whether its network gives an image any number of classes, and their thresholds if they are known."""
+        is_told = self.layout is OURS and self.tensors.metadata.get("labels") == "several"
+        return LabelsOfImage(several=True) if is_told else self.config.labels
 
     def class_names(self) -> tuple[str, ...] | None:
         """Return the names of its classes, from the file or a configuration beside it; None if they are unknown."""

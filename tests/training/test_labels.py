@@ -324,3 +324,17 @@ def test_folds_of_several_labels_predict_every_image_once(squares, tmp_path):
     for row in rows[1:]:
         name, given, *_ = row.split(",")
         assert sorted(given.replace("none", "").split("; ")) == sorted(labels[name.rsplit("/", 1)[-1]])
+
+
+def test_a_bundle_keeps_labels_and_thresholds(squares, tmp_path):
+    result = train(squares, out=tmp_path / "run", **SMALL | {"variant": "resnext14_2x4d", "epochs": 1})
+    export(tmp_path / "run", tmp_path / "bundle", format="bundle")
+    model = Model.open(tmp_path / "bundle")
+    assert (model.several, model.thresholds) == (True, result.history.best.thresholds)
+    images = [squares / "000.png", squares / "001.png"]
+    for one, other in zip(*(predict(each, images) for each in (tmp_path / "run", tmp_path / "bundle")), strict=True):
+        assert one.labels == other.labels
+        assert dict(one.classes) == pytest.approx(dict(other.classes), abs=1e-5)
+    card = (tmp_path / "bundle" / "README.md").read_text()
+    assert "An image may have any number of them: the probability of each is the sigmoid of its logit" in card
+    assert "| mAP of a random order |" in card
