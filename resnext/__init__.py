@@ -25,6 +25,7 @@ _HOMES = {
     "BatchPredictor": "inference.batch_predictor",
     "EvaluationOptions": "inference.options",
     "ExportOptions": "exporting.options",
+    "ImageSource": "data.memory",
     "GroupedConv2D": "layers.convolution",
     "Model": "inference.model",
     "PredictionOptions": "inference.options",
@@ -65,6 +66,7 @@ __all__ = [
     "EvaluationOptions",
     "ExportOptions",
     "GroupedConv2D",
+    "ImageSource",
     "Model",
     "PredictionOptions",
     "Preprocessing",
@@ -105,6 +107,7 @@ if TYPE_CHECKING:
     from resnext import errors, lineage
     from resnext.data.check import check_data
     from resnext.data.imagenet_classes import decode_predictions
+    from resnext.data.memory import ImageSource
     from resnext.exporting.export import export
     from resnext.exporting.options import ExportOptions
     from resnext.images.preprocessing import Preprocessing, preprocess_input

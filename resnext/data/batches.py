@@ -15,6 +15,7 @@ import numpy as np
 from resnext.data.balance import BalancedOrder, image_weights
 from resnext.data.examples import Examples
 from resnext.data.image_hashes import ImageHashes
+from resnext.data.pixels import are_files
 from resnext.errors import printable
 from resnext.images.blurring import random_blur
 from resnext.images.colours import color_jitter, lighting, random_greyscale, shift_hue
@@ -114,9 +115,8 @@ def images_of_batch(examples: Examples, recipe: CompleteRecipe, seed: int, numbe
 
 
 def name_of_image(examples: Examples, index: int) -> str:
-    """Return the path of an image, or its index if the images are an array."""
-    image = examples.images[index]
-    return f"image {index}" if isinstance(image, np.ndarray) else str(image)
+    """Return the path of an image, or its index if the images are no files."""
+    return str(examples.images[index]) if are_files(examples.images) else f"image {index}"
 
 
 def _batches(

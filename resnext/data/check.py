@@ -18,7 +18,8 @@ from resnext.data.batches import reading_threads
 from resnext.data.class_folders import alike
 from resnext.data.examples import Examples
 from resnext.data.folders import Member
-from resnext.data.source import open_data
+from resnext.data.memory import Data, open_source
+from resnext.data.pixels import are_files
 from resnext.data.splits import Splits
 from resnext.errors import DataError, ImageError
 from resnext.images.decode import check_header, read_image, read_with_format
@@ -78,7 +79,7 @@ def drop_unreadable(examples: Examples, limit: float) -> tuple[Examples, list[st
 
 def _faults(examples: Examples, read: Callable[[Path | Member], object]) -> list[str | None]:
     """Return for each image the reason why it can't be read, or None; an empty list for an array."""
-    if isinstance(examples.images, np.ndarray):
+    if not are_files(examples.images):
         return []
     with ThreadPool(reading_threads()) as pool:
         return list(pool.imap(partial(_fault, read), examples.images, chunksize=16))
@@ -125,7 +126,7 @@ class DataReport:
 
 
 def check_data(
-    data: str | Path, *, follow_links: bool = False, done: Callable[[int, int], None] = lambda images, total: None
+    data: Data, *, follow_links: bool = False, done: Callable[[int, int], None] = lambda images, total: None
 ) -> DataReport:
     """Read every image of a data set once, completely.
 
@@ -133,7 +134,7 @@ def check_data(
     digest of 20 bytes is kept of each image.
 
     Args:
-        data: folder, archive or built-in data set, as for `train`.
+        data: as for `train`.
         follow_links: as for `train`.
         done: called with the number of images read and the total.
 
@@ -147,7 +148,7 @@ def check_data(
     ()
     """
     train, parts, read = None, [], 0
-    source = open_data(data, follow_links)
+    source = open_source(data, follow_links)
     examples_of = _named_parts(source.splits())
     total = sum(map(len, examples_of.values()))
     for name, examples in examples_of.items():
@@ -204,7 +205,7 @@ class _Part:
 
     def image(self, i: int) -> str:
         images = self.examples.images
-        return f"{self.name}[{i}]" if isinstance(images, np.ndarray) else str(images[i])
+        return str(images[i]) if are_files(images) else f"{self.name}[{i}]"
 
     def report(self) -> PartReport:
         counts = {name: self.counts[label] for label, name in enumerate(self.examples.classes)}

@@ -9,15 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from resnext.data.folders import Member, file_size, sha256_of
+from resnext.data.pixels import Pixels, are_files
 from resnext.errors import DataError, one_line
 
+Images = Sequence[Path | Member] | np.ndarray | Pixels
 THREADS = 8  # that wait for files
 MAX_COMPARED = 50_000  # images; in larger sets most sizes occur several times, and comparing them reads all files
 
 
-def sha256_of_images(images: Sequence[Path | Member] | np.ndarray) -> list[str]:
+def sha256_of_images(images: Images) -> list[str]:
     """Return the SHA-256 of each file in hexadecimal; none for an array. Raises DataError if one can't be read."""
-    if isinstance(images, np.ndarray):
+    if not are_files(images):
         return []
     with ThreadPool(THREADS) as pool:
         try:
@@ -26,13 +28,13 @@ def sha256_of_images(images: Sequence[Path | Member] | np.ndarray) -> list[str]:
             raise DataError(f"an image can't be read: {one_line(error)}") from error
 
 
-def first_copies(images: Sequence[Path | Member] | np.ndarray) -> np.ndarray:
+def first_copies(images: Images) -> np.ndarray:
     """Return the index of the first image with the same bytes as each image, int (images,).
 
     Only files of equal size are read. Of more than 50,000 images, none are compared.
     """
     firsts = np.arange(len(images))
-    if isinstance(images, np.ndarray) or len(images) > MAX_COMPARED:
+    if not are_files(images) or len(images) > MAX_COMPARED:
         return firsts
     try:
         sizes = np.array([file_size(image) for image in images])
@@ -44,12 +46,12 @@ def first_copies(images: Sequence[Path | Member] | np.ndarray) -> np.ndarray:
     return firsts
 
 
-def copies_in(examples: Sequence[Path | Member] | np.ndarray, train: Sequence[Path | Member] | np.ndarray) -> int:
+def copies_in(examples: Images, train: Images) -> int:
     """Return the number of images that have the same bytes as one of the training images.
 
     Only files of equal size are read. If there are more than 50,000 images together, none are compared.
     """
-    if isinstance(examples, np.ndarray) or isinstance(train, np.ndarray):
+    if not are_files(examples) or not are_files(train):
         return 0
     firsts = first_copies([*train, *examples])
     return int((firsts[len(train) :] < len(train)).sum())

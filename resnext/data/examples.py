@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from resnext.data.folders import Member
+from resnext.data.pixels import Pixels
 from resnext.errors import ImageError
 from resnext.images.decode import read_size
 from resnext.metrics.labels import HALF, joined
@@ -21,10 +22,10 @@ SAMPLED = 200  # images at most
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Labelled images: files or an array uint8 (N, H, W, 3); `labels`, int32 (N,), index `classes`.
+    """Labelled images: files, an array uint8 (N, H, W, 3) or `Pixels`; `labels`, int32 (N,), index `classes`.
 
     Args:
-        images: files or array.
+        images: files, array or pixels.
         labels: class of each image; of several, the rarest, by which images are drawn, and len(classes) without any.
         classes: names of the classes.
         shares: float32 (N, classes), 0 to 1, for images that have several classes or shares of one; else None.
@@ -32,7 +33,7 @@ class Examples:
         weights: weight of each image in training, float32 (N,), with the mean 1; None: all weigh the same.
     """
 
-    images: Sequence[Path | Member] | np.ndarray
+    images: Sequence[Path | Member] | np.ndarray | Pixels
     labels: np.ndarray
     classes: tuple[str, ...]
     shares: np.ndarray | None = None
@@ -72,13 +73,16 @@ class Examples:
         """Return some of the images, in the order of their indices."""
         kept = np.asarray(indices, np.intp)
         images = self.images
-        some = images[kept] if isinstance(images, np.ndarray) else [images[i] for i in kept.tolist()]
+        if isinstance(images, Pixels):
+            some = images.take(kept)
+        else:
+            some = images[kept] if isinstance(images, np.ndarray) else [images[i] for i in kept.tolist()]
         shares, weights = (each if each is None else each[kept] for each in (self.shares, self.weights))
         return dataclasses.replace(self, images=some, labels=self.labels[kept], shares=shares, weights=weights)
 
 
 def of_shares(
-    images: Sequence[Path | Member] | np.ndarray, shares: np.ndarray, classes: Sequence[str], several: bool
+    images: Sequence[Path | Member] | np.ndarray | Pixels, shares: np.ndarray, classes: Sequence[str], several: bool
 ) -> Examples:
     """Return examples with shares of the classes, float32 (images, classes); `labels` follow from them."""
     if not several:

@@ -14,6 +14,7 @@ import numpy as np
 
 from resnext.data.examples import Examples
 from resnext.data.folders import Member, open_file, sha256_of
+from resnext.data.pixels import are_files
 
 
 class ImageHashes:
@@ -26,7 +27,7 @@ class ImageHashes:
 
     def __init__(self, examples: Examples, known: Sequence[str | None] = ()):
         self.images = examples.images
-        self.known = list(known) or [None] * (0 if isinstance(self.images, np.ndarray) else len(self.images))
+        self.known = list(known) or [None] * (len(self.images) if are_files(self.images) else 0)
         self.is_new = False  # whether some were added since `saved`
         self._read = bytearray(len(self.known))  # 1 for each image that this process has read
 

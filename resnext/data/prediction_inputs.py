@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from PIL import Image
 
 from resnext.data.archives import ZIP, archive_suffix
-from resnext.data.folders import DROPPINGS, DiskFolder, Folder, Member, is_image_name, shown
+from resnext.data.folders import DROPPINGS, DiskFolder, Folder, is_image_name, shown
 from resnext.data.layout import LINKS, kind_of
 from resnext.data.tar_archive import tar_members
 from resnext.data.zip_archive import zip_members
@@ -30,7 +33,7 @@ class Input(NamedTuple):
     """An image: its name as the user sees it, and its location or the reason why it is unavailable."""
 
     name: str
-    source: Path | Member | None
+    source: Any  # path, member of an archive, or an image in memory; None if it is unavailable
     error: str | None = None
 
 
@@ -42,7 +45,7 @@ class Inputs(Iterator[Input]):
     as an image, whatever its suffix.
 
     Args:
-        arguments: paths and patterns; "-" for the list.
+        arguments: paths and patterns; "-" for the list; images in memory.
         stream: list of paths, each on its own line or ended by a zero byte.
         follow_links: whether links may lead out of a folder.
 
@@ -51,7 +54,7 @@ class Inputs(Iterator[Input]):
 
     def __init__(
         self,
-        arguments: Iterable[str | Path],
+        arguments: Iterable[Any],
         stream: BufferedReader | BytesIO | None = None,
         follow_links: bool = False,
     ):
@@ -63,13 +66,15 @@ class Inputs(Iterator[Input]):
 
 
 def _found(
-    arguments: Iterable[str | Path],
+    arguments: Iterable[Any],
     left_out: Counter[str],
     stream: BufferedReader | BytesIO | None,
     follow_links: bool,
 ) -> Iterator[Input]:
-    for argument in arguments:
-        if str(argument) == STREAM:
+    for number, argument in enumerate(arguments):
+        if not isinstance(argument, str | Path):
+            yield Input(f"image {number}", argument)
+        elif str(argument) == STREAM:
             for name in _listed(stream):
                 yield from _named(name, left_out, follow_links)
         elif _is_pattern(argument):
@@ -84,11 +89,18 @@ def _found(
             yield from _named(str(argument), left_out, follow_links)
 
 
-def check_inputs(arguments: Sequence[str | Path]) -> None:
+def arguments_of(images: Any) -> list[Any]:
+    """Return what is to be predicted as a list: paths and patterns, or images in memory, one or several."""
+    is_one = isinstance(images, str | Path | Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4)
+    return [images] if is_one else [*images]
+
+
+def check_inputs(arguments: Sequence[Any]) -> None:
     """Refuse arguments if none of them exists, before anything slow begins. Raises ArgumentError."""
     if not arguments:
         raise ArgumentError("no image was passed. Pass image files, folders, patterns, archives, or - for a list.")
-    missing = [str(each) for each in arguments if str(each) != STREAM and not _exists(each)]
+    paths = [each for each in arguments if isinstance(each, str | Path)]
+    missing = [str(each) for each in paths if str(each) != STREAM and not _exists(each)]
     if len(missing) == len(arguments):
         more = f", nor do the other {len(missing) - 1}" if len(missing) > 1 else ""
         raise ArgumentError(f"{missing[0]}: does not exist{more}. Pass image files, folders, patterns or archives.")

@@ -252,27 +252,18 @@ class DataSource:
             DataError: the data cannot be used; the message lists the layouts that can.
         """
         if self.layout is None:
-            self._check_holdout(holdout, has_others=True)
+            self.check_holdout(holdout, has_others=True)
             return splits_of_classes(load_builtin(self.name), classes, self) if classes else load_builtin(self.name)
         pool = self._pool(self.layout, holdout)
         if classes:
-            pool = _pool_of_classes(pool, classes, self)
-        self._check_holdout(holdout, has_others=bool(pool.others))
+            pool = pool_of_classes(pool, classes, self)
+        self.check_holdout(holdout, has_others=bool(pool.others))
         if len(pool.train.classes) < 2:
             only = "".join(pool.train.classes)
             raise DataError(f"{self} has only one class, {only!r}; training needs two or more{self._inside()}")
         for part, examples in {"train": pool.train, **pool.others}.items():
             self._check_unused_tables(self.layout, part, examples)
-        parts = {name: pool.others[name] for name in ("validation", "test") if name in pool.others}
-        if parts:
-            kept = {name: seen.without_trained(name, part) if seen else (part, []) for name, part in parts.items()}
-            others = {name: examples for name, (examples, _) in kept.items()}
-            notes = [note for _, notes in kept.values() for note in notes] + _about_copies(pool.train, others)
-            evaluated = [*others.values()]
-            return Splits(pool.train, evaluated[0], evaluated[-1], notes=tuple(notes))
-        if held_out:
-            return splits_of(pool.train, pool.paths, held_out)
-        return drawn_splits(pool.train, pool.paths, pool.groups, holdout, seen)
+        return splits_of_pool(pool, holdout, seen, held_out)
 
     @property
     def _has_training_images(self) -> bool:
@@ -375,7 +366,8 @@ class DataSource:
         inside = len(folders) == 1 and any(shown(folders[0]).values())
         return f". If the folders in it are the classes, pass {printable(folders[0])}" if inside else ""
 
-    def _check_holdout(self, holdout: Holdout, has_others: bool) -> None:
+    def check_holdout(self, holdout: Holdout, has_others: bool) -> None:
+        """Raise ArgumentError if test images are to be drawn although there are some."""
         if has_others and holdout.is_given:
             raise ArgumentError(
                 f"--held-out, --folds and --group-by draw images to test on, and {self} already has some. Leave them "
@@ -484,7 +476,21 @@ def _about_copies(train: Examples, others: Mapping[str, Examples]) -> list[str]:
     ]
 
 
-def _pool_of_classes(pool: Pool, classes: Sequence[str], where: object) -> Pool:
+def splits_of_pool(pool: Pool, holdout: Holdout, seen: Seen | None, held_out: Sequence[str]) -> Splits:
+    """Return the parts of images; without parts to evaluate on, those that are drawn, or were drawn before."""
+    parts = {name: pool.others[name] for name in ("validation", "test") if name in pool.others}
+    if parts:
+        kept = {name: seen.without_trained(name, part) if seen else (part, []) for name, part in parts.items()}
+        others = {name: examples for name, (examples, _) in kept.items()}
+        notes = [note for _, notes in kept.values() for note in notes] + _about_copies(pool.train, others)
+        evaluated = [*others.values()]
+        return Splits(pool.train, evaluated[0], evaluated[-1], notes=tuple(notes))
+    if held_out:
+        return splits_of(pool.train, pool.paths, held_out)
+    return drawn_splits(pool.train, pool.paths, pool.groups, holdout, seen)
+
+
+def pool_of_classes(pool: Pool, classes: Sequence[str], where: object) -> Pool:
     """Return the images of some classes. Raises DataError if the data does not have one of them."""
     train, kept = of_classes(pool.train, classes, where)
     paths, groups = [pool.paths[i] for i in kept], pool.groups and [pool.groups[i] for i in kept]

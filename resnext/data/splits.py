@@ -9,6 +9,7 @@ import numpy as np
 
 from resnext.data.examples import Examples
 from resnext.data.folders import file_size, sha256_of
+from resnext.data.pixels import Pixels, are_files
 from resnext.errors import DataError, one_line
 
 SAMPLED = 200  # files whose bytes are compared before a training is resumed
@@ -34,7 +35,7 @@ def fingerprint(splits: Splits) -> str:
     for part in (splits.train, splits.validation, splits.test):
         if isinstance(part.images, np.ndarray):
             digest.update(np.asarray(part.images).tobytes())
-        else:
+        elif are_files(part.images):
             names = "\0".join(str(image).rsplit("/", 1)[-1] for image in part.images)
             digest.update(names.encode("utf-8", "surrogateescape"))
         digest.update(part.labels.tobytes() + repr(part.classes).encode("utf-8", "surrogateescape"))
@@ -49,14 +50,22 @@ def contents_sha256(splits: Splits, seed: int) -> str:
     Raises:
         DataError: a file can't be read.
     """
-    files = [image for part in dict.fromkeys((splits.train, splits.validation, splits.test)) for image in part.images]
-    files = [file for file in files if not isinstance(file, np.ndarray)]  # `fingerprint` has those of arrays
+    parts = dict.fromkeys((splits.train, splits.validation, splits.test))
+    files = [image for part in parts if are_files(part.images) for image in part.images]
     digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part.images, Pixels):  # `fingerprint` has those of arrays
+            for index in _drawn(len(part), seed):
+                digest.update(np.ascontiguousarray(part.images[index]).data)
     try:
         digest.update(np.array([file_size(file) for file in files], "<i8").tobytes())
-        drawn = np.random.default_rng(seed).choice(len(files), min(SAMPLED, len(files)), replace=False)
-        for index in sorted(drawn.tolist()):
+        for index in _drawn(len(files), seed):
             digest.update(sha256_of(files[index]))
     except (OSError, ValueError) as error:
         raise DataError(f"an image can't be read: {one_line(error)}") from error
     return digest.hexdigest()
+
+
+def _drawn(count: int, seed: int) -> list[int]:
+    """Return the indices of some of the images, in order."""
+    return sorted(np.random.default_rng(seed).choice(count, min(SAMPLED, count), replace=False).tolist())

@@ -18,7 +18,9 @@ from resnext.data.chosen_classes import of_classes
 from resnext.data.copies import sha256_of_images
 from resnext.data.examples import Examples
 from resnext.data.labels.labelled_rows import as_several
-from resnext.data.source import DataSource, open_data
+from resnext.data.memory import MEMORY, Data, open_source
+from resnext.data.pixels import are_files
+from resnext.data.source import DataSource
 from resnext.engines.engine import Engine, Outputs
 from resnext.errors import ArgumentError, DataError, counted, printable
 from resnext.images.preprocessing import Preprocessing
@@ -50,7 +52,7 @@ class Evaluated(NamedTuple):
 
 def evaluate(
     model: str | Path | Model,
-    data: str | Path | None = None,
+    data: Data | None = None,
     *,
     weights: str | None = None,
     options: EvaluationOptions | None = None,
@@ -63,7 +65,8 @@ def evaluate(
 
     Args:
         model: run folder, tag of published weights, `hf:OWNER/NAME`, file of weights, or name of a network.
-        data: folder of images, archive or built-in data set, as `train` accepts them; by default that of the run.
+        data: folder of images, archive, built-in data set or images in Python, as `train` accepts them; by default that
+            of the run.
         weights: as in `Model.open`: "best" or "last" for a run; the weights themselves for the name of a network.
         options: complete `EvaluationOptions`.
         keywords: any of their fields by name, such as `size=288`.
@@ -119,7 +122,7 @@ def evaluate_model(
     return Evaluated(evaluation, examples, views, model.engine_name, seen_images(model, examples))
 
 
-def data_of(model: Model, data: str | Path | None) -> str | Path:
+def data_of(model: Model, data: Data | None) -> Data:
     """Return the data, or that of the run. Raises ArgumentError if the model is not a run, or its data has moved."""
     if data is not None:
         return data
@@ -128,6 +131,8 @@ def data_of(model: Model, data: str | Path | None) -> str | Path:
         what = "are not runs of the same data" if model.members else "is not a run, which would know its data"
         raise ArgumentError(f"{model.name}: {what}. Pass DATA to evaluate it on.")
     (known,) = known
+    if known == MEMORY:
+        raise ArgumentError(f"{model.name}: its images were passed from Python. Pass them again, as DATA.")
     if known not in BUILTIN and not Path(known).exists():
         raise ArgumentError(
             f"{printable(known)} does not exist. If the images of the run were moved, pass their folder."
@@ -165,10 +170,10 @@ def _names(examples: Examples) -> list[str]:
     return [name_of_image(examples, i) for i in range(len(examples))]
 
 
-def open_data_for(data: str | Path, follow_links: bool, *models: Model) -> DataSource:
+def open_data_for(data: Data, follow_links: bool, *models: Model) -> DataSource:
     """Open the data for evaluating models; links are also followed if one of their runs followed them."""
     runs = [run for model in models for run in model.runs]
-    return open_data(data, follow_links or any(run.config.options.follow_links for run in runs))
+    return open_source(data, follow_links or any(run.config.options.follow_links for run in runs))
 
 
 def examples_for(model: Model, source: DataSource, everything: bool = False) -> Examples:
@@ -203,8 +208,8 @@ def _examples_for(model: Model, source: DataSource, everything: bool) -> Example
 def _everything_unseen(model: Model, source: DataSource) -> Examples:
     """Return all images of the data, without those that the run was trained on. Raises DataError if none is left."""
     examples = source.everything(model.classes)
-    is_files = not isinstance(examples.images, np.ndarray)
-    seen = frozenset().union(*(run.seen.trained for run in model.runs)) if is_files else frozenset()
+    runs = model.runs if are_files(examples.images) else ()
+    seen = frozenset().union(*(run.seen.trained for run in runs))
     new = [i for i, value in enumerate(sha256_of_images(examples.images)) if value not in seen] if seen else None
     if new is None or len(new) == len(examples):
         return examples
@@ -223,7 +228,7 @@ def _examples_of_run(source: DataSource, run: Run) -> Examples:
             _tell_of_others(source, run, len(examples))
             return examples
         moved = 2 * len(missing) < len(held_out)  # other folders may have a few files with the same names
-        if moved or source.name == run.config.data:
+        if moved or source.name == run.config.data != MEMORY:
             raise DataError(
                 f"{len(missing)} of the {len(held_out)} images that the training held out are gone, the first of them "
                 f"{printable(missing[0])}; put them back, or pass a folder that the run was not trained on"

@@ -12,21 +12,22 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from resnext.data.batches import reading_threads
 from resnext.data.folders import Member
-from resnext.data.prediction_inputs import Input, Inputs, check_inputs, read_ahead
+from resnext.data.prediction_inputs import Input, Inputs, arguments_of, check_inputs, read_ahead
 from resnext.engines.engine import Engine, Outputs
 from resnext.errors import ArgumentError, did_you_mean
 from resnext.images.decode import read_image
+from resnext.images.pixels import as_pixels
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.answers import Answers
 from resnext.inference.model import Model
-from resnext.inference.predict import read_input
+from resnext.inference.predict import load_or_apply, read_input
 
 BATCH_SIZE = 8
 LONGEST = 1_024  # pixels of the longer side of a photo that is drawn
@@ -45,7 +46,7 @@ class Explanation(NamedTuple):
 
 def explain(
     model: str | Path | Model,
-    images: str | Path | Iterable[str | Path],
+    images: Any,
     *,
     weights: str | None = None,
     class_name: str | None = None,
@@ -69,7 +70,7 @@ def explain(
     >>> next(explain("runs/signs", "hand.jpg")).map.shape  # doctest: +SKIP
     (2, 2)
     """
-    arguments = [images] if isinstance(images, str | Path) else list(images)
+    arguments = arguments_of(images)
     opened = Model.open(model, weights)
     chosen = None if class_name is None else class_index(opened, class_name)
     check_inputs(arguments)
@@ -118,7 +119,8 @@ class _Seen(NamedTuple):
     photo: np.ndarray
 
 
-def _seen(preprocessing: Preprocessing, source: Path | Member) -> _Seen:
-    small = Image.fromarray(read_image(source, at_least=LONGEST))
+def _seen(preprocessing: Preprocessing, source: Any) -> _Seen:
+    is_file = isinstance(source, Path | Member)
+    small = Image.fromarray(read_image(source, at_least=LONGEST) if is_file else as_pixels(source))
     small.thumbnail((LONGEST, LONGEST))
-    return _Seen(preprocessing.load(source), np.asarray(small))
+    return _Seen(load_or_apply(preprocessing, source), np.asarray(small))

@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar, Unpack
+from typing import Any, NamedTuple, TypeVar, Unpack
 
 import numpy as np
 
 from resnext.data.batches import reading_threads
 from resnext.data.folders import Member
-from resnext.data.prediction_inputs import Input, Inputs, check_inputs, read_ahead
+from resnext.data.prediction_inputs import Input, Inputs, arguments_of, check_inputs, read_ahead
 from resnext.engines.engine import OutputName
 from resnext.errors import ArgumentError, ImageError, printable
+from resnext.images.pixels import as_pixels
+from resnext.images.preprocessing import Preprocessing
 from resnext.inference.answers import Answers
 from resnext.inference.keywords import PredictionKeywords
 from resnext.inference.model import MANY, Model
@@ -58,7 +60,7 @@ class Prediction(NamedTuple):
 
 def predict(
     model: str | Path | Model,
-    images: str | Path | Iterable[str | Path],
+    images: Any,
     *,
     weights: str | None = None,
     options: PredictionOptions | None = None,
@@ -71,7 +73,7 @@ def predict(
     Args:
         model: run folder, tag of published weights, `hf:OWNER/NAME`, file of weights, or name of a network.
         images: image files, folders, patterns such as "photos/*.jpg", tar and zip archives, or "-" for a list of paths
-            on standard input.
+            on standard input; and Pillow images and arrays, uint8 (height, width, channels), one or several.
         weights: as in `Model.open`: "best" or "last" for a run; the weights themselves for the name of a network.
         options: complete `PredictionOptions`.
         keywords: any of their fields by name, such as `top=3`.
@@ -86,7 +88,7 @@ def predict(
     [('7', 0.98)]
     """
     (chosen,) = with_keywords("predict", keywords, options or PredictionOptions())
-    arguments = [images] if isinstance(images, str | Path) else list(images)
+    arguments = arguments_of(images)
     opened = Model.open(model, weights)
     check_inputs(arguments)
     inputs = Inputs(arguments, getattr(sys.stdin, "buffer", None), chosen.follow_links)
@@ -96,7 +98,7 @@ def predict(
     opened = opened.with_engine(chosen.engine, 0 if chosen.embeddings else len(first))
     classifier = Classifier(opened, chosen)
     threads = reading_threads()
-    read = partial(read_input, opened.preprocessing.load)
+    read = partial(read_input, partial(load_or_apply, opened.preprocessing))
     images_read = read_ahead(chain(first, inputs), read, threads, ahead=BATCH_SIZE * 2 + threads)
     sources: deque[Path | Member | None] = deque()
 
@@ -109,18 +111,24 @@ def predict(
     return Answers(predictions, opened.engine_name, inputs.left_out)
 
 
+def load_or_apply(preprocessing: Preprocessing, source: Any) -> np.ndarray:
+    """Return an image as the network sees it, uint8 (size, size, 3): a file, or an image in memory."""
+    return preprocessing.load(source) if isinstance(source, Path | Member) else preprocessing.apply(as_pixels(source))
+
+
 def read_input(read: Callable[[Path | Member], T], image: Input) -> T | str:
     """Return the result of reading an image, or the reason why it can't be read."""
     if image.source is None:
         return image.error or "can't be read"
-    return or_reason(partial(read, image.source), str(image.source))
+    name = str(image.source) if isinstance(image.source, Path | Member) else image.name
+    return or_reason(partial(read, image.source), name)
 
 
 def or_reason(read: Callable[[], T], name: str) -> T | str:
     """Return the result of a reading function, or the reason why the image can't be read, without its name."""
     try:
         return read()
-    except ImageError as error:
+    except (ImageError, ArgumentError) as error:
         _, found, reason = str(error).partition(f"{printable(name)}: ")
         return reason if found else str(error)
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from resnext.data.batches import Sampler, mixed
 from resnext.data.holdout import Holdout
-from resnext.data.source import open_data
+from resnext.data.memory import open_source
 from resnext.errors import ArgumentError
 from resnext.files import user_path, write_atomically
 from resnext.images.decode import read_image
@@ -51,7 +51,7 @@ def preview(
     out = user_path(out)
     if out.suffix.lower() not in (".png", ".jpg") or not out.parent.is_dir():
         raise ArgumentError(f"{out}: can't be written; pass a .png or .jpg file in a folder that exists")
-    examples = open_data(data, follow_links).splits(Holdout(seed)).train
+    examples = open_source(data, follow_links).splits(Holdout(seed)).train
     picked = np.linspace(0, len(examples) - 1, min(IMAGES, len(examples))).round().astype(int)
     images = [examples.images[index] for index in picked]
     images = [image if isinstance(image, np.ndarray) else read_image(image) for image in images]

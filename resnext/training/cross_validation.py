@@ -14,7 +14,8 @@ import numpy as np
 from resnext.data.batches import name_of_image
 from resnext.data.examples import Examples
 from resnext.data.labels.labelled_rows import as_several
-from resnext.data.source import DataSource, open_data
+from resnext.data.memory import Data, open_source
+from resnext.data.source import DataSource
 from resnext.engines.engine import Outputs
 from resnext.errors import ArgumentError, DataError, RunError
 from resnext.files import user_path, write_atomically
@@ -56,7 +57,7 @@ class CrossValidation:
 
 
 def cross_validate(
-    data: str | Path,
+    data: Data,
     variant: str | Variant | None = None,
     out: str | Path | None = None,
     *,
@@ -91,7 +92,7 @@ def cross_validate(
     _, chosen = recipe_and_options("cross_validate", recipe, options, keywords)
     if not chosen.folds or chosen.fold:
         raise ArgumentError(f"`folds` must be given, and `fold` not. Received: {chosen.folds} and {chosen.fold}")
-    source = open_data(data, chosen.follow_links)
+    source = open_source(data, chosen.follow_links)
     folder = user_path(out) if out else default_folder(source, f"{chosen.folds}-folds")
     _check_folder(folder)
     settings: dict[str, Any] = {word: value for word, value in keywords.items() if word not in ("folds", "fold")}
@@ -108,7 +109,7 @@ def cross_validate(
 
 
 def _go_on(
-    place: Path, data: str | Path, options: TrainingOptions, settings: dict[str, Any], machine: dict[str, Any]
+    place: Path, data: Data, options: TrainingOptions, settings: dict[str, Any], machine: dict[str, Any]
 ) -> None:
     """Resume a fold, unless it is finished. Raises RunError if it was trained otherwise."""
     run = Run.open(place)

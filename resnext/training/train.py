@@ -20,7 +20,8 @@ from resnext.data.check import check_images, drop_unreadable
 from resnext.data.class_folders import alike
 from resnext.data.copies import sha256_of_images
 from resnext.data.examples import median_side, sample_sizes
-from resnext.data.source import DataSource, open_data
+from resnext.data.memory import MEMORY, Data, open_source
+from resnext.data.source import DataSource
 from resnext.distributed import Cluster, initialize, is_main, launched
 from resnext.errors import ArgumentError, DataError, RunError, missing_package
 from resnext.files import user_path
@@ -63,7 +64,7 @@ HINT = "Repair or remove them; train leaves them out with --skip-bad {bad}"
 
 
 def train(
-    data: str | Path,
+    data: Data,
     variant: str | Variant | None = None,
     out: str | Path | None = None,
     *,
@@ -77,7 +78,8 @@ def train(
 
     Args:
         data: folder, tar or zip archive `train/<class>/*` with `test/` or `val/` beside it, or `<class>/*`; a CSV file
-            with the columns file and label; or one of the built-in data sets `digits`, `cifar10`, `cifar100`.
+            with the columns file and label; one of the built-in data sets `digits`, `cifar10`, `cifar100`; or images
+            in Python: `(images, labels)`, a data set of Keras, TensorFlow or Hugging Face, or an `ImageSource`.
         variant: name such as `"resnext50_32x4d"`, or a `Variant`; by default that of the weights or, without weights,
             that of the recipe, or one that suits the images.
         out: run folder, new or empty; by default `runs/DATA-VARIANT-N` with the next number.
@@ -111,7 +113,7 @@ def train(
     if start != wanted and not named:
         recipe, _ = recipe_and_options("train", None, options, {**keywords, "weights": start})
     options = dataclasses.replace(options, weights=start)
-    source = open_data(data, options.follow_links)
+    source = open_source(data, options.follow_links)
     with stop_on_signals() as stop, watch_files(stop.fail), contextlib.ExitStack() as locked:
         run = run_of_weights(start)
         splits = splits_of_options(source, options, run.seen if run else None)
@@ -139,7 +141,7 @@ def train(
 def resume(
     folder: str | Path,
     *,
-    data: str | Path | None = None,
+    data: Data | None = None,
     workers: int | None = None,
     device: str | None = None,
     variant: Variant | None = None,
@@ -300,10 +302,14 @@ def check_options(
         )
 
 
-def _open_again(folder: Path, config: RunConfig, data: str | Path | None) -> DataSource:
+def _open_again(folder: Path, config: RunConfig, data: Data | None) -> DataSource:
     """Open the data of a run at its original or current place."""
-    if data or config.data in BUILTIN or Path(config.data).exists():
-        return open_data(data or config.data, config.options.follow_links)
+    if data is None and config.data == MEMORY:
+        raise DataError(
+            f"{folder}: its images were passed from Python; pass them again: resume({str(folder)!r}, data=...)"
+        )
+    if data is not None or config.data in BUILTIN or Path(config.data).exists():
+        return open_source(config.data if data is None else data, config.options.follow_links)
     raise DataError(
         f"{config.data} does not exist. If the images have moved, pass their new folder: {command_to_resume(folder)} "
         "NEW-FOLDER"
