@@ -29,6 +29,10 @@ def main():
     parser.add_argument("--similarity", type=float, default=0.995, help="cosine from which two images are duplicates")
     given = parser.parse_args()
     found = cross_validate(given.data, out=given.out / "folds", folds=given.folds)
+    if found.runs[0].config.several:
+        raise SystemExit(
+            f"{given.data} has several labels for an image, and wrong ones are found among single labels only"
+        )
     labels = write_label_errors(found.predictions, found.runs[0].config.classes, given.out / "label-errors.csv")
     pairs = write_near_duplicates(given.data, found.runs[0], given.similarity, given.out / "near-duplicates.csv")
     print(f"{labels} labels to look at, {pairs} pairs of near-duplicates: {given.out}")

@@ -101,7 +101,8 @@ def bench_engines(model: str, data: str | None = None, batch_size: int = 16) -> 
             step()  # compiles, and prepares for a new number of images
             seconds[name, count].append(_seconds(step))
     options = [EvaluationOptions(engine=name) for name in names]
-    accuracies = [evaluate(opened, data, options=each).accuracy if data else None for each in options]
+    evaluations = [evaluate(opened, data, options=each) if data else None for each in options]
+    accuracies = [None if each is None else each.metrics()[each.MAIN] for each in evaluations]
     return [
         EngineTiming(
             name,

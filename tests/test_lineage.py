@@ -266,7 +266,7 @@ def test_weights_of_lineage_are_opened_explained_and_converted(tmp_path, variant
         assert outputs.activation_map(0, 1).shape == maps
         means = [[outputs.activation_map(image, label).mean() for label in range(3)] for image in range(2)]
         np.testing.assert_allclose(means + bias, outputs.logits, rtol=1e-4, atol=1e-4)
-    with pytest.raises(ArgumentError, match=rf"timm has no {variant.name} .*Allowed: --to resnext"):
+    with pytest.raises(ArgumentError, match=rf"timm has no network like {variant.name}: .*Use --to resnext"):
         convert(path, tmp_path / "theirs.safetensors", "timm")
     copy = convert(path, tmp_path / "copy.safetensors")
     assert copy.variant == variant

@@ -14,6 +14,7 @@ from resnext.cli.tables import print_line
 from resnext.errors import printable
 from resnext.exporting.formats import LABELS
 from resnext.exporting.options import ExportOptions
+from resnext.metrics.names import NAMES
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,5 @@ def export(
     )
     if cost := done.cost:
         how = f"; calibrated by {chosen.calibration} on {cost.calibrated:,}" if dtype == "int8" else ""
-        print_line(
-            f"{dtype}: top-1 {100 * cost.before:.2f} % before, {100 * cost.after:.2f} % after, on {cost.evaluated:,} "
-            f"images{how}"
-        )
+        before, after = (f"{100 * share:.2f} %" for share in (cost.before, cost.after))
+        print_line(f"{dtype}: {NAMES[cost.metric]} {before} before, {after} after, on {cost.evaluated:,} images{how}")

@@ -184,7 +184,8 @@ def _print_classes(evaluated: Evaluated) -> None:
         if isinstance(row, ClassMetrics):
             last = [printable(row.mistaken_for).replace("[", r"\[") if row.mistaken_for else "-"]
         else:
-            last = [f"{100 * row.average_precision:.2f} %", f"{row.threshold:.3f}"]
+            precision = "-" if row.average_precision is None else f"{100 * row.average_precision:.2f} %"
+            last = [precision, f"{row.threshold:.3f}"]
         table.add_row(printable(row.name).replace("[", r"\["), f"{row.images:,}", *shares, *last)
     print_table(table)
 

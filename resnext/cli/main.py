@@ -42,7 +42,8 @@ def commands(line: CommandLine) -> dict[str, Callable[..., None]]:
     """Return all commands; their options default to the values of the recipe, or of the run to resume."""
     named, run = line.value_of("--recipe"), line.value_of("--resume")
     recipe = get_recipe(named) if named else _default_recipe(line)
-    passed = ["learning_rate"] if line.value_of("--learning-rate") else []
+    options = ("learning_rate", "loss", "best_by")  # whose default may be another one for these images
+    passed = [name for name in options if line.value_of(f"--{name.replace('_', '-')}")]
     return {
         "list": list_,
         "info": info,

@@ -59,7 +59,7 @@ def bench(
             table.add_row(*shape, route, *(f"{value:.1f}" for value in r.milliseconds))
     elif what == "engines":
         results = bench.bench_engines(*on, batch_size=batch_size)
-        table = Table("engine", "ms, one image", f"images/s, {batch_size} at once", "top-1", box=None)
+        table = Table("engine", "ms, one image", f"images/s, {batch_size} at once", "top-1 or mAP", box=None)
         for r in results:
             timings = (r.milliseconds, r.images_per_second)
             speeds = (f"{each.median:.1f} ({each.lowest:.1f} to {each.highest:.1f})" for each in timings)

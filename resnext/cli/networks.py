@@ -11,6 +11,7 @@ from tyro.conf import Positional
 from resnext.cli.tables import print_line, print_table
 from resnext.errors import ArgumentError, listed, printable
 from resnext.files import user_path
+from resnext.runs.history import metric_in_words
 from resnext.runs.lock import owner
 from resnext.runs.run import Run, command_to_resume, is_run
 from resnext.variants.complexity import complexity, stage_complexities
@@ -115,7 +116,7 @@ def _info_of_run(run: Run) -> None:
     print_line(f"versions       {', '.join(f'{name} {version}' for name, version in config.versions.items())}")
     if run.epochs_done:
         for name, row in (("best", run.history.best), ("last", run.history.last)):
-            print_line(f"{name}           validation top-1 {100 * row.validation_accuracy:.2f} % (epoch {row.epoch})")
+            print_line(f"{name}           validation {metric_in_words(row, config.recipe.best_by)} (epoch {row.epoch})")
     if not run.is_finished and not process:
         print_line(f"to resume      {command_to_resume(run.folder)}")
 
@@ -153,9 +154,7 @@ def _info_of_variant(variant: str) -> None:
     )
     print_line(f"multiply-adds  {cost.multiply_adds:,}")
     print_line(f"activations    {cost.activations:,}")
-    slices = ["each path sees its slice of the input"] if network.sliced else []
-    departures = [*slices, *network.departures.in_words()]
-    if departures:
+    if departures := _departures(network):
         print_line("departs from the paper:")
         for departure in departures:
             print_line(f"- {departure}")
@@ -164,6 +163,14 @@ def _info_of_variant(variant: str) -> None:
     for error in PUBLISHED.get(network.name, ()):
         top5 = "" if error.top5 is None else f", top-5 {error.top5} %"
         print_line(f"published error on {error.dataset}: top-1 {error.top1} %{top5}  ({error.source})")
+
+
+def _departures(network: Variant) -> list[str]:
+    """Return where a network departs from the paper."""
+    slices = ["each path sees its slice of the input"] if network.sliced else []
+    is_other = network.block == "bottleneck" and network.shortcut != "B" and not network.lineage
+    shortcut = [f"shortcut {network.shortcut}, not B"] if is_other else []
+    return [*slices, *shortcut, *network.departures.in_words()]
 
 
 def _descriptions(network: Variant) -> list[str]:

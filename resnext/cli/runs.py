@@ -10,6 +10,7 @@ from tyro.conf import Positional
 
 from resnext.cli.tables import print_line, print_table
 from resnext.errors import RunError
+from resnext.runs.history import metric_in_words
 from resnext.runs.run import Run
 
 
@@ -40,8 +41,8 @@ def compare(
             f"{run.parameters / 1e6:.2f} M",
             run.recipe,
             f"{run.history.epochs}",
-            f"{100 * best.validation_accuracy:.2f} % (epoch {best.epoch})",
-            f"{100 * last.validation_accuracy:.2f} %",
+            f"{metric_in_words(best, run.history.best_by)} (epoch {best.epoch})",
+            metric_in_words(last, run.history.best_by),
             f"{run.history.seconds:.0f}",
         )
     print_table(table)

@@ -180,7 +180,7 @@ def _print_folds(result: CrossValidation) -> None:
     from resnext.metrics.names import NAMES
 
     is_several = result.runs[0].config.several
-    metric, what = (NAMES["map"], "all labels right for ") if is_several else (NAMES["top1"], "")
+    metric, what = (NAMES["map"], "all labels right at 0.5 for ") if is_several else (NAMES["top1"], "")
     shares, right = [100 * share for share in result.accuracies], int(result.right.sum())
     for fold, (share, run) in enumerate(zip(shares, result.runs, strict=True), 1):
         print_line(f"fold {fold}: test {metric} {share:.2f} % of {counted(len(run.held_out), 'image')} (last epoch)")

@@ -16,7 +16,7 @@ import numpy as np
 from resnext.data.examples import Examples
 from resnext.data.folders import Folder, Member, caseless, composed, is_image_name, shown
 from resnext.data.labels.label_files import find_label_file, listed_classes, read_labels
-from resnext.data.labels.tables import images_below
+from resnext.data.labels.named_images import images_below
 from resnext.data.layout import IMAGES, LAYOUTS, has_images, images_of_flat_part
 from resnext.data.parts import part_named
 from resnext.errors import DataError, printable

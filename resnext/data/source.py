@@ -30,7 +30,8 @@ from resnext.data.folders import TABLES, DiskFolder, Folder, Member, composed, i
 from resnext.data.holdout import Holdout, drawn_splits, groups_of, splits_of
 from resnext.data.labels.label_files import columns_read, find_label_file
 from resnext.data.labels.labelled_rows import about_reading, classes_of_rows, examples_of_rows, relabelled, together
-from resnext.data.labels.tables import Paths, Row, Table, images_below, read_column, read_table, relative
+from resnext.data.labels.named_images import Paths, images_below, relative
+from resnext.data.labels.tables import Row, Table, read_column, read_table
 from resnext.data.labels.unused import check_agrees, unused_tables
 from resnext.data.layout import (
     IMAGES,
@@ -119,7 +120,8 @@ class DataSource:
         if other := self._other_files(layout, [folder for folder, count in beside if not count]):
             lines.append(f"not used: {listed(other)}, beside the images")
         if self.table.unused:
-            lines.append(f"not used: the columns {listed(self.table.unused)} of {printable(layout.table)}")
+            columns = "column" if len(self.table.unused) == 1 else "columns"
+            lines.append(f"not used: the {columns} {listed(self.table.unused)} of {printable(layout.table)}")
         if not layout.table and (inner := folders_in_classes(layout.train)) and {*inner} - {*IMAGES}:
             some = " and ".join(map(printable, inner[:2]))
             lines.append(f"folders inside the class folders, such as {some}, are not used as classes")
@@ -386,7 +388,7 @@ class DataSource:
                 f"{printable(table)} assigns no images to training; write a row `file,label` for each and, in a "
                 "column split, train in some rows"
             )
-        classes = classes_of_rows(self.table, train)
+        classes = classes_of_rows(self.table, train, table)
         others = {part: examples_of_rows(self.table, rows, classes, table) for part, rows in by_part.items()}
         examples = examples_of_rows(self.table, train, classes, table)
         beside = {part: folder for part, folder in layout.others.items() if part not in others}

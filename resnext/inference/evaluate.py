@@ -231,7 +231,8 @@ def _examples_of_run(source: DataSource, run: Run) -> Examples:
         if moved or source.name == run.config.data != MEMORY:
             raise DataError(
                 f"{len(missing)} of the {len(held_out)} images that the training held out are gone, the first of them "
-                f"{printable(missing[0])}; put them back, or pass a folder that the run was not trained on"
+                f"{printable(missing[0])}; put them back (a table must name them), or pass a folder that the run was "
+                "not trained on"
             )
         others = _of_its_classes(source, run)
         here = f"{len(held_out) - len(missing)} of the" if len(missing) < len(held_out) else "none of the"

@@ -96,7 +96,7 @@ def _explanations(model: Model, engine: Engine, inputs: Iterable[Input], chosen:
     )
     while part := list(islice(images, BATCH_SIZE)):
         seen = [each.pixels for _, each in part if not isinstance(each, str)]
-        answers = _answers(engine.outputs(np.stack(seen)).finite(model.name), chosen) if seen else iter(())
+        answers = _answers(model, engine.outputs(np.stack(seen)).finite(model.name), chosen) if seen else iter(())
         for image, each in part:
             if isinstance(each, str):
                 yield Explanation(image.name, error=each)
@@ -105,10 +105,12 @@ def _explanations(model: Model, engine: Engine, inputs: Iterable[Input], chosen:
             yield Explanation(image.name, model.classes[label], share, activation, each.photo)
 
 
-def _answers(outputs: Outputs, chosen: int | None) -> Iterator[tuple[int, float, np.ndarray]]:
+def _answers(model: Model, outputs: Outputs, chosen: int | None) -> Iterator[tuple[int, float, np.ndarray]]:
     """Yield the explained class of each image, its probability and its activation map."""
     for number, probabilities in enumerate(outputs.probabilities()):
-        label = int(probabilities.argmax()) if chosen is None else chosen
+        labels = model.labels(probabilities) if model.several else ()
+        predicted = model.classes.index(labels[0]) if labels else int(probabilities.argmax())
+        label = predicted if chosen is None else chosen
         yield label, float(probabilities[label]), outputs.activation_map(number, label)
 
 

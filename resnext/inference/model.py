@@ -22,7 +22,7 @@ from resnext.files import user_path
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.ensemble import names_of_members
 from resnext.metrics.labels import HALF
-from resnext.metrics.probabilities import most_probable
+from resnext.metrics.probabilities import logits_of, most_probable, sigmoid
 from resnext.runs.history import EpochRow
 from resnext.runs.run import WEIGHTS, Run, is_run, weights_of_epoch
 from resnext.variants.names import OTHER_NAMES, full_name, get_variant, list_variants
@@ -362,9 +362,18 @@ def _averaged(name: str, members: list[Model]) -> Model:
         wordnet_ids=first.wordnet_ids if same_ids else None,
         run=None,
         published=None,
-        thresholds=_thresholds(first.several, first.classes),
+        thresholds=_mean_thresholds(members),
         members=tuple(members),
     )
+
+
+def _mean_thresholds(members: list[Model]) -> tuple[float, ...]:
+    """Return the thresholds of several labels at the mean of the members' logits, in the order of the first."""
+    first = members[0]
+    if not first.several:
+        return ()
+    rows = [[each.thresholds[place] for place in each.places(first.classes)] for each in members]
+    return tuple(sigmoid(logits_of(np.array(rows), several=True).mean(axis=0)).tolist())
 
 
 def _check_same(members: list[Model], words: str, fact: Callable[[Model], object], wanted: object) -> None:

@@ -8,25 +8,27 @@ from typing import NamedTuple
 from resnext.data.copies import sha256_of_images
 from resnext.data.examples import Examples
 from resnext.inference.model import Model
-from resnext.metrics.remarks import CHOSEN_ON, trained_on
+from resnext.metrics.remarks import CHOSEN_ON, FITTED_ON, trained_on
 from resnext.runs.run import WEIGHTS, Run
 
 
 class SeenImages(NamedTuple):
     """What a run, or several that are averaged, did with the images on which it is evaluated, found by their content.
 
-    `chosen_on` is whether some of them chose the epoch of the weights; `trained_on` is how many it was trained on.
+    `chosen_on` is whether some of them chose the epoch of the weights or, if `several`, the thresholds of labels;
+    `trained_on` is how many it was trained on.
     """
 
     images: int
     chosen_on: bool
     trained_on: int
+    several: bool = False
 
     @property
     def remarks(self) -> list[str]:
         """What must stand beside the numbers."""
         lines = [trained_on(self.trained_on, self.images)] if self.trained_on else []
-        return lines + ([CHOSEN_ON] if self.chosen_on else [])
+        return lines + ([FITTED_ON if self.several else CHOSEN_ON] if self.chosen_on else [])
 
 
 def seen_images(model: Model, examples: Examples) -> SeenImages | None:
@@ -43,11 +45,11 @@ def seen_images(model: Model, examples: Examples) -> SeenImages | None:
     hashes = sha256_of_images(examples.images)
     trained = frozenset().union(*(run.seen.trained for run in model.runs))
     chosen_on = any(_chosen_on(each, each.run, examples, hashes) for each in model.singles if each.run)
-    return SeenImages(len(examples), chosen_on, sum(value in trained for value in hashes))
+    return SeenImages(len(examples), chosen_on, sum(value in trained for value in hashes), model.several)
 
 
 def _chosen_on(model: Model, run: Run, examples: Examples, hashes: Sequence[str]) -> bool:
-    if model.source.name != WEIGHTS["best"]:
+    if model.source.name != WEIGHTS["best"] and not model.several:
         return False
     validation = run.images.validation
     if not validation:

@@ -9,6 +9,7 @@ import numpy as np
 from resnext.metrics.several import AnyEvaluation, LabelsEvaluation
 
 CHOSEN_ON = "these images also chose the epoch, so the numbers are a little too good"
+FITTED_ON = "these images also chose the epoch or the thresholds, so the numbers are a little too good"
 ON_THE_SAME = "on the images that chose it"
 IMBALANCED = 3  # times as many images of one class as of another
 

@@ -160,12 +160,19 @@ class LabelsEvaluation:
         """Return the threshold of each class that gives it the highest F1 on these images; 0.5 without images."""
         return self._ranking.thresholds(sigmoid(self.logits))
 
+    def fitted(self) -> LabelsEvaluation:
+        """Return the same evaluation at the best thresholds."""
+        return LabelsEvaluation(self.classes, self.has, self.logits, np.array(self.best_thresholds()))
+
     def class_metrics(self) -> list[LabelMetrics]:
         """Return the metrics of each class that has images or predictions, in the order of the classes."""
         ones = np.ones(len(self))
         counts, precisions = _Counts.of(self.has, self.predicted, ones), self._ranking.precisions(ones)
-        columns = (counts.precision, counts.recall, counts.f1, np.nan_to_num(precisions), self.thresholds)
-        rows = zip(self.classes, counts.images.astype(int).tolist(), *(each.tolist() for each in columns), strict=True)
+        known = [None if np.isnan(precision) else float(precision) for precision in precisions]
+        columns = (*(each.tolist() for each in (counts.precision, counts.recall, counts.f1)), known)
+        rows = zip(
+            self.classes, counts.images.astype(int).tolist(), *columns, self.thresholds.tolist(), strict=True
+        )  # fmt: skip
         shown = counts.images + counts.predictions > 0
         return [LabelMetrics(*row) for row, is_shown in zip(rows, shown, strict=True) if is_shown]
 
@@ -190,6 +197,11 @@ class LabelsEvaluation:
 AnyEvaluation = Evaluation | LabelsEvaluation
 
 
+def fitted(evaluation: AnyEvaluation) -> AnyEvaluation:
+    """Return an evaluation; that of several labels at the thresholds that suit its own images best."""
+    return evaluation.fitted() if isinstance(evaluation, LabelsEvaluation) else evaluation
+
+
 class LabelMetrics(NamedTuple):
     """The metrics of one class; a share of nothing is 0."""
 
@@ -198,7 +210,7 @@ class LabelMetrics(NamedTuple):
     precision: float  # at the threshold, as the next two
     recall: float
     f1: float
-    average_precision: float
+    average_precision: float | None  # None without images
     threshold: float
 
 

@@ -101,7 +101,8 @@ def classes_table(evaluation: AnyEvaluation) -> str:
 
 def _last_cells(row: ClassMetrics | LabelMetrics) -> tuple[str, ...]:
     if isinstance(row, LabelMetrics):
-        return f"{100 * row.average_precision:.2f}", f"{100 * row.threshold:.2f}"
+        precision = "-" if row.average_precision is None else f"{100 * row.average_precision:.2f}"
+        return precision, f"{100 * row.threshold:.2f}"
     return (row.mistaken_for or "-",)
 
 

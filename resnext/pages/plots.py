@@ -41,7 +41,9 @@ def pictures_of(evaluation: AnyEvaluation, image: Callable[[int], np.ndarray]) -
     """
     mistakes = ("Worst mistakes", WORST_MISTAKES, partial(draw_worst_mistakes, evaluation, image))
     if not isinstance(evaluation, Evaluation):
-        precisions = [(row.name, row.images, row.average_precision) for row in evaluation.class_metrics() if row.images]
+        precisions = [
+            (row.name, row.images, row.average_precision or 0.0) for row in evaluation.class_metrics() if row.images
+        ]
         draw = partial(draw_classes, evaluation.classes, precisions, "average precision")
         return [("Average precision of each class", CLASS_PRECISION, draw), mistakes], None
     accuracies = [(row.name, row.images, row.recall) for row in evaluation.class_metrics() if row.images]

@@ -73,8 +73,9 @@ class Recipe:
         drop_path: probability of dropping the last block; linearly lower for earlier blocks.
         zero_gamma: start of each block as the identity: the scale of its last batch norm begins at 0.
         loss: cross-entropy over the classes, or binary for each class with target 1 for every class of a mixed image.
-        label_smoothing: share of the target that is distributed over all classes. With the binary loss, whose targets
-            are 0 and 1, it only moves the share from which a class of a mixed image counts, as in timm.
+        label_smoothing: share of the target that is distributed over all classes; of several labels, toward one half.
+            With the binary loss of one label, whose targets are 0 and 1, it only moves the share from which a class of
+            a mixed image counts, as in timm.
         mixup: alpha of its beta distribution; 0: none. With cutmix as well, each batch gets either one, equally often.
         cutmix: alpha of its beta distribution; 0: none.
         crop: complete centre, or box of random area and aspect ratio as in Torch (sized) or torchvision (resized).

@@ -178,12 +178,21 @@ class RunConfig:
 
 
 def network_name(variant: Variant, form: FormName) -> str:
-    """Return the full name of a network, with the form of its blocks if that is a or b.
+    """Return the full name of a network, with the form of its blocks if that is not c.
+
+    Form b of a network whose paths see only their slice is the sliced form.
 
     >>> network_name(get_variant("resnext29_8x64d"), "a")
     'resnext29_8x64d-form-a'
+    >>> network_name(get_variant("resnext50_wenga"), "b")
+    'resnext50_wenga-form-sliced'
     """
-    return f"{full_name(variant)}-form-{form}" if form in ("a", "b") else full_name(variant)
+    if form == "c":
+        return full_name(variant)
+    if not variant.sliced or form == "a":
+        return f"{full_name(variant)}-form-{form}"
+    named = variant if variant.lineage else dataclasses.replace(variant, sliced=False)
+    return f"{full_name(named)}-form-sliced"
 
 
 def changes(before: RunConfig, **now: Variant | Recipe | TrainingOptions | None) -> list[str]:

@@ -45,7 +45,7 @@ def build_network(config: RunConfig, weights: str | None) -> ResNeXtModel:
     )
     classes, size = len(config.classes), recipe.image_size
     network = image_network(variant, classes, config.preprocessing, weights, size, config.options.form)
-    if weights:
+    if weights and recipe.optimizer != "lbfgs":  # which fits all of it
         adopt_head(network, weights, config.classes)
     network.class_names, network.labels = config.classes, config.labels
     return freeze(network, recipe.freeze)

@@ -45,7 +45,7 @@ class CrossValidation:
         runs: the runs, in the order of the folds.
         accuracies: top-1 accuracy of each on its own images; mAP of several labels.
         right: whether each image of the data is classified correctly, bool (images,), fold by fold; of several labels,
-            whether all are right.
+            whether all are right at 0.5.
         predictions: table of the probabilities of each image.
     """
 
@@ -144,13 +144,14 @@ def _collected(folder: Path, source: DataSource, folds: int) -> CrossValidation:
     for fold, run in enumerate(runs, 1):
         model, examples = Model.open(run.folder, "last"), _held_out(source, run)
         outputs = _outputs(model, examples)
-        evaluation = evaluation_of(examples, [outputs.logits], thresholds=model.thresholds)
+        evaluation = evaluation_of(examples, [outputs.logits])  # fitted thresholds would be those of the same images
         right.append(evaluation.right)
         accuracies.append(evaluation.metrics()[evaluation.MAIN])
         for i, shares in enumerate(outputs.probabilities().tolist()):
             answer = evaluation.answer(i)
             rows.append((name_of_image(examples, i), examples.name_of_labels(i), answer, fold, *shares))
-    head = ("image", "class", "predicted", "fold", *(f"probability of {name}" for name in runs[0].config.classes))
+    label = "labels" if runs[0].config.several else "class"
+    head = ("image", label, "predicted", "fold", *(f"probability of {name}" for name in runs[0].config.classes))
     text = csv_text(head, rows)
     write_atomically(folder / PREDICTIONS, text.encode("utf-8", "surrogateescape"))
     return CrossValidation(folder, runs, tuple(accuracies), np.concatenate(right), folder / PREDICTIONS)

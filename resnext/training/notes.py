@@ -88,12 +88,20 @@ def about_labels(source: DataSource, splits: Splits) -> list[str]:
     """Return lines: where the labels come from, the names of the classes, ten at most, and the share of the largest."""
     classes, counts = splits.train.classes, splits.validation.counts()
     lines = [f"labels: {source.labels_from}", *source.about_labels, f"classes: {listed(classes)}"]
-    if splits.validation.several:
+    if splits.train.several:
+        lines += _about_none(splits)
         each = counts.sum() / len(splits.validation)
         most = classes[counts.argmax()]
         return [*lines, f"an image to evaluate on has {each:.2f} labels in the mean, most often {most!r}"]
     share = f"{100 * counts.max() / len(splits.validation):.2f} % of the images to evaluate on"
     return [*lines, f"always answering {classes[counts.argmax()]!r}, the largest class, would be right for {share}"]
+
+
+def _about_none(splits: Splits) -> list[str]:
+    """Return a line on the images that have none of the classes, if there are some."""
+    parts = dict.fromkeys((splits.train, splits.validation, splits.test))
+    without = sum(int((~part.has().any(axis=1)).sum()) for part in parts)
+    return [f"labels: {without:,} of {sum(map(len, parts)):,} images have none of the classes"] if without else []
 
 
 def about_weights(run: Run, recipe: Recipe) -> list[str]:

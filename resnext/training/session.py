@@ -23,7 +23,7 @@ from resnext.ending import at_any_end
 from resnext.engines.keras_engine import KerasEngine
 from resnext.errors import DataError, RunError, counted
 from resnext.inference.evaluate import evaluate_examples
-from resnext.metrics.several import AnyEvaluation
+from resnext.metrics.several import AnyEvaluation, fitted
 from resnext.model.classifier import image_classifier, keras_config
 from resnext.model.recompute import recompute
 from resnext.recipes.recipe import training_preprocessing
@@ -216,7 +216,7 @@ class Session:
         trained = self.state.seconds_of_steps()
         try:
             with self._as_evaluated():
-                evaluation = self.evaluate(self.splits.validation)
+                evaluation = fitted(self.evaluate(self.splits.validation))
                 weights = weights_to_bytes(self.network)
                 row = self.state.add_row(self.plan, evaluation, trained, sha256_in(weights))
                 files = self._files(row, weights)

@@ -142,4 +142,4 @@ class TrainingState:
 
 
 def _thresholds(evaluation: AnyEvaluation) -> tuple[float, ...] | None:
-    return tuple(evaluation.best_thresholds()) if isinstance(evaluation, LabelsEvaluation) else None
+    return tuple(evaluation.thresholds.tolist()) if isinstance(evaluation, LabelsEvaluation) else None

@@ -118,8 +118,11 @@ def _check_target(variant: Variant, to: str) -> None:
     """Refuse a network that the other library lacks: it could not load the file, or would compute another function."""
     if TARGETS[to](variant):
         return
-    options = [variant.stem, variant.stem_channels, f"shortcut {variant.shortcut}", variant.attention]
-    options += [variant.anti_aliasing and "anti-aliasing", variant.activation, "sliced" if variant.sliced else None]
+    widths = " and ".join(map(str, variant.stem_channels))
+    options = [f"a stem for {'CIFAR' if variant.stem == 'cifar' else 'ImageNet'} of {widths} channels"]
+    options += [f"shortcut {variant.shortcut}", variant.attention, variant.anti_aliasing and "anti-aliasing"]
+    options += [variant.activation, "sliced paths" if variant.sliced else None]
+    options += [*variant.departures.in_words()][:1] if variant.lineage else []
     facts = ", ".join(str(option) for option in options if option)
-    allowed = ", ".join(f"--to {target}" for target, fits in TARGETS.items() if fits(variant))
-    raise ArgumentError(f"{to} has no {variant.name} ({facts}). Allowed: {allowed}.")
+    allowed = " or ".join(f"--to {target}" for target, fits in TARGETS.items() if fits(variant))
+    raise ArgumentError(f"{to} has no network like {variant.name}: {facts}. Use {allowed}.")

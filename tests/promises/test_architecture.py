@@ -30,8 +30,9 @@ KERAS_AT_THE_TOP = (
 
 
 PUBLIC = {
-    "BatchPredictor", "EvaluationOptions", "ExportOptions", "GroupedConv2D", "ImageSource", "Model", "PredictionOptions",
-    "Preprocessing", "Recipe", "ResNeXt", "Run", "TrainingOptions", "Variant", "backbone", "errors", "lineage",
+    "BatchPredictor", "EvaluationOptions", "ExportOptions", "GroupedConv2D", "ImageSource", "Model",
+    "PredictionOptions", "Preprocessing", "Recipe", "ResNeXt", "Run", "TrainingOptions",
+    "Variant", "backbone", "errors", "lineage",
     "check_data", "compare", "complexity", "convert", "cross_validate", "decode_predictions",
     "evaluate", "explain", "export", "fold", "freeze", "get_recipe", "get_variant", "list_variants", "list_weights",
     "load_weights", "predict", "preprocess_input", "preview", "resume", "save_weights", "to_form", "train",

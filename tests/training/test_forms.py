@@ -20,7 +20,7 @@ NETWORK = "resnext11_2x4d"  # the smallest with more than one path
 
 def test_a_sliced_network_without_shortcuts_is_trained_and_used(colours, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    name = f"{NETWORK}-shortcut-none-sliced"
+    name, network = f"{NETWORK}-shortcut-none-form-sliced", f"{NETWORK}-shortcut-none-sliced"
     options = ("--recipe", "smoke", "--image-size", 24, "--form", "sliced", "--shortcut", "none", "--seed", 1)
     process = resnext("train", colours, "--variant", NETWORK, *options)
     assert process.returncode == 0, process.stderr
@@ -41,11 +41,13 @@ def test_a_sliced_network_without_shortcuts_is_trained_and_used(colours, tmp_pat
         strict=True,
     ):
         assert mine == theirs
-    assert Model.open(folder / "best.safetensors").variant.name == name
-    with pytest.raises(ArgumentError, match=rf"^timm has no {name} \(.*sliced\). Allowed: --to resnext.$"):
+    assert Model.open(folder / "best.safetensors").variant.name == network
+    with pytest.raises(
+        ArgumentError, match=rf"^timm has no network like {network}: .*sliced paths. Use --to resnext.$"
+    ):
         convert(folder, tmp_path / "w.safetensors", to="timm")
     started = train(colours, weights=folder, out=tmp_path / "next", recipe=ONE)
-    assert Run.open(started.folder).config.variant.name == name
+    assert Run.open(started.folder).config.variant.name == network
 
 
 def test_the_forms_train_the_same_network(colours, tmp_path):

@@ -64,6 +64,8 @@ def test_a_run_learns_several_labels_and_says_so(run):
     assert all(len(row["thresholds"]) == 3 for row in rows)
     assert "thresholds" not in (run.folder / "metrics.csv").read_text()
     assert run.history.best.validation_map == max(row["validation_map"] for row in rows)
+    evaluation = evaluate(run.folder, weights="last").metrics()  # by the fitted thresholds, as the rows
+    assert evaluation["macro_f1"] == pytest.approx(run.history.last.validation_macro_f1, abs=1e-5)
     assert run.test.metrics()["map"] > 1.2 * run.test.baseline
     assert rows[-1]["train_loss"] < rows[0]["train_loss"]
     page = (run.folder / "report.html").read_text()
@@ -126,6 +128,11 @@ def test_the_command_says_what_it_reads_and_writes_every_number(run, squares, tm
     assert lines[0] == "image,labels,predicted,loss,probability of blue,probability of green,probability of red"
     assert len(lines) == 17
     assert "probability of the worst (%)" in (tmp_path / "page" / "index.html").read_text()
+    assert "thresholds, so the numbers are a little too good" in (tmp_path / "page" / "index.html").read_text()
+    assert "validation mAP " in resnext("info", run.folder).stdout
+    assert "mAP " in resnext("compare", run.folder).stdout
+    for options in (("--best-by", "top1"), ("--loss", "cross-entropy")):
+        assert "is for one label an image" in refusal(resnext("train", squares, "--out", tmp_path / "no", *options))
     text = resnext("evaluate", run.folder, "--against", run.folder).stdout
     for words in ("mAP    ", "all labels right  ", "mAP of a random order", "threshold", "against "):
         assert words in text, words
@@ -170,6 +177,9 @@ def test_an_exported_file_has_sigmoids_and_thresholds(run, squares, tmp_path):
 def test_an_average_of_two_has_the_mean_of_their_logits(run, squares, tmp_path):
     last = run.folder / "last.safetensors"
     both = next(predict(f"{run.folder}+{last}", squares / "000.png")).classes
+    logits = [np.log(t) - np.log1p(-t) for t in map(np.array, (Model.open(run.folder).thresholds, (0.5, 0.5, 0.5)))]
+    wanted = 1 / (1 + np.exp(-np.mean(logits, axis=0)))
+    assert Model.open(f"{run.folder}+{last}").thresholds == pytest.approx(wanted.tolist(), abs=1e-5)
     logits = [Model.open(each).engines()[0].outputs(np.stack([Preprocessing(24, 24).load(squares / "000.png")])).logits
               for each in (run.folder, last)]  # fmt: skip
     mean = np.mean(logits, axis=0)[0]
@@ -316,9 +326,9 @@ def test_folds_of_several_labels_predict_every_image_once(squares, tmp_path):
                       "--folds", 2, "--out", tmp_path / "folds")  # fmt: skip
     assert process.returncode == 0, process.stderr
     assert "fold 1: test mAP " in process.stdout
-    assert "all labels right for " in process.stdout
+    assert "all labels right at 0.5 for " in process.stdout
     rows = (tmp_path / "folds" / "predictions.csv").read_text().splitlines()
-    assert rows[0] == "image,class,predicted,fold,probability of blue,probability of green,probability of red"
+    assert rows[0] == "image,labels,predicted,fold,probability of blue,probability of green,probability of red"
     assert len(rows) == 65
     labels = {line.split(",")[0]: line.split(",")[1].split(";") for line in text.splitlines()[1:]}
     for row in rows[1:]:

@@ -56,11 +56,16 @@ def test_convert_refuses_what_nobody_could_load(theirs, tmp_path):
         variant = dataclasses.replace(get_variant(SMALL), **option)
         save_weights(network(variant=variant), tmp_path / f"{name}.safetensors")
     for source, out, to, words in [
-        ("cifar", "x.safetensors", "timm", r"timm has no resnext11_4x4d \(cifar, .*\). Allowed: --to resnext.$"),
-        ("se", "x.safetensors", "torchvision", r"no seresnext14_4x4d \(.* se, .*Allowed: --to resnext, --to timm.$"),
-        ("silu", "x.safetensors", "torchvision", r"no resnext14_4x4d \(.* silu\). Allowed: --to resnext, --to timm.$"),
-        ("narrow", "x.safetensors", "torchvision", r"\(imagenet, \(32,\), .*\). Allowed: --to resnext.$"),
-        ("ceil", "x.safetensors", "timm", r"timm has no legacy_resnext14_4x4d .* Allowed: --to resnext.$"),
+        (
+            "cifar",
+            "x.safetensors",
+            "timm",
+            r"timm has no network like resnext11_4x4d: a stem for CIFAR of .*. Use --to resnext.$",
+        ),
+        ("se", "x.safetensors", "torchvision", r"like seresnext14_4x4d: .* se, .*Use --to resnext or --to timm.$"),
+        ("silu", "x.safetensors", "torchvision", r"like resnext14_4x4d: .* silu. Use --to resnext or --to timm.$"),
+        ("narrow", "x.safetensors", "torchvision", r"a stem for ImageNet of 32 channels, .*. Use --to resnext.$"),
+        ("ceil", "x.safetensors", "timm", r"timm has no network like legacy_resnext14_4x4d: .* Use --to resnext.$"),
         ("se", "x.pth", "resnext", r"weights for resnext are written as .safetensors. Choose such a name.$"),
         ("se", "x.h5", "timm", r"weights for timm are written as .safetensors, .pth, .pt, .bin. Choose such a name.$"),
         ("se", "no/x.pth", "timm", r"no/x.pth: its folder does not exist. Pass a file in an existing folder.$"),

@@ -17,8 +17,8 @@ from resnext.data.labels.rows import TextRow
 from resnext.errors import DataError, listed, printable
 
 WEIGHTS = ("sample_weight", "image_weight")  # `weight` alone may be an animal's
-YES, NO = "1", "0"
-CLOSE = 0.01  # distance from 1 of the sum of the shares of an image
+CLOSE = 0.0101  # distance from 1 of the sum of the shares of an image: three times 0.33 is close
+WORDS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
 
 
 class ClassColumns(NamedTuple):
@@ -44,7 +44,9 @@ def find_class_columns(
     free = [place for place, name in enumerate(header) if name and place not in taken]
     values = {place: [_number(row.fields[place]) for row in rows] for place in free}
     shares = [place for place in free if all(_is_share(value) for value in values[place])]
-    flags = [place for place in free if _is_flag({*values[place]})]
+    signs, flags = ([place for place in free if {*values[place]} <= allowed] for allowed in ({-1.0, 1.0}, {0.0, 1.0}))
+    if not any(0.0 in values[place] for place in flags):
+        flags = signs
     if len(shares) > 1 and rows:
         sums = [sum(values[place][i] for place in shares) for i in range(len(rows))]
         if all(abs(total - 1) <= CLOSE for total in sums):
@@ -96,9 +98,9 @@ def in_words(names: Sequence[str], several: bool) -> str:
 
 
 def _number(value: str) -> float:
-    """Return the number that a field is, or NaN."""
+    """Return the number that a field is, 1 or 0 for yes or no, or NaN."""
     try:
-        return float(value)
+        return WORDS[value.lower()] if value.lower() in WORDS else float(value)
     except ValueError:
         return math.nan
 
@@ -107,13 +109,9 @@ def _is_share(value: float) -> bool:
     return 0 <= value <= 1
 
 
-def _is_flag(values: set[float]) -> bool:
-    return values <= {0.0, 1.0} or values == {-1.0, 1.0}
-
-
 def _has_unknown(values: Sequence[str]) -> bool:
     numbers = {_number(value) if value else None for value in values}
-    return {0.0, 1.0} <= numbers <= {None, -1.0, 0.0, 1.0} or {None, 1.0} == numbers
+    return {1.0} < numbers <= {None, -1.0, 0.0, 1.0}
 
 
 def _strange(rows: Sequence[TextRow], place: int) -> str:

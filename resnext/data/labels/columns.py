@@ -26,7 +26,7 @@ LABELS = (
     "category_name", "target", "species", "breed", "variety", "genus", "diagnosis", "dx", "disease", "finding",
     "findings", "finding_label", "finding_labels", "ground_truth", "groundtruth", "gt", "fine_label", "coarse_label",
     "sublabel", "subclass", "superclass", "tag", "class_id", "label_id", "category_id", "class_index",
-    "label_index",
+    "label_index", "tags", "categories", "targets", "label_ids", "class_ids",
 )  # fmt: skip
 SPLITS = (
     "split", "set", "subset", "part", "phase", "usage", "partition", "data_split", "data_set", "dataset", "purpose",
@@ -292,5 +292,5 @@ def missing_column(
     return DataError(
         f"{printable(file)} has the columns {', '.join(map(printable, header))} in its first line, and none for "
         f"{' or '.join(missing)}; call one file (or image, path, id, ...) and one label (or class, category, ...), or "
-        "write a column of 0 and 1 for each class"
+        "write a column of 0 and 1 for each class, or of shares that sum to 1"
     )

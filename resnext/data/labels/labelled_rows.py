@@ -22,8 +22,17 @@ def separator_in(table: Table, known: Sequence[str] = ()) -> str | None:
     return separator_of({row.label for row in table.rows}, word(table.labels), known)
 
 
-def classes_of_rows(table: Table, rows: Sequence[Row]) -> tuple[str, ...]:
-    """Return the classes of some rows of a table, sorted by name; class columns are classes without images, too."""
+def classes_of_rows(table: Table, rows: Sequence[Row], where: object) -> tuple[str, ...]:
+    """Return the classes of some rows of a table, sorted by name; class columns are classes without images, too.
+
+    Raises:
+        DataError: each image has one label, and one has none.
+    """
+    if table.incomplete:
+        raise DataError(
+            f"{printable(where)}: row {table.incomplete} has no label; complete it, or separate labels by ; if images "
+            "may have several, or none"
+        )
     separator = separator_in(table)
     names = table.classes or {part for row in rows for part in parts_of(row.label, separator)}
     return tuple(sorted(names))
@@ -49,7 +58,7 @@ def examples_of_rows(
         shares = np.zeros((len(rows), len(classes)), np.float32)
         shares[:, labels_of(table.classes, classes, where)] = [row.shares for row in rows]
         examples = of_shares(images, shares, classes, table.several)
-    elif separator:
+    elif separator or (table.incomplete and known):  # a network for several labels may have images without any
         examples = of_shares(images, _has_each(rows, separator, classes, where), classes, several=True)
     else:
         examples = Examples(images, labels_of([row.label for row in rows], classes, where), tuple(classes))
@@ -57,7 +66,7 @@ def examples_of_rows(
     return dataclasses.replace(examples, weights=weights)
 
 
-def _has_each(rows: Sequence[Row], separator: str, classes: Sequence[str], where: object) -> np.ndarray:
+def _has_each(rows: Sequence[Row], separator: str | None, classes: Sequence[str], where: object) -> np.ndarray:
     """Return 1 for each label of each row, float32 (rows, classes)."""
     names = [parts_of(row.label, separator) for row in rows]
     places = np.repeat(np.arange(len(rows)), [len(each) for each in names])
@@ -76,8 +85,6 @@ def about_reading(table: Table) -> list[str]:
         lines.append("labels: several for an image, 1 in the column of each class that it has")
     elif table.classes:
         lines.append("labels: shares of the classes, which sum to 1 for each image")
-    if separator and (without := sum(not row.label for row in table.rows)):
-        lines.append(f"labels: {without:,} of {len(table.rows):,} images have none of the classes")
     if table.weights:
         lines.append(f"weights: those of the images in training are in the column {printable(table.weights)}")
     return lines
@@ -89,12 +96,12 @@ def as_several(examples: Examples, several: bool, who: str, data: object) -> Exa
     Raises:
         DataError: images have several labels, or shares of classes, for a network that predicts one.
     """
-    if several and not examples.several:
-        return of_shares(examples.images, examples.targets(), examples.classes, several=True)
+    if several and not examples.several:  # of shares, the largest is the class
+        return of_shares(examples.images, examples.has().astype(np.float32), examples.classes, several=True)
     if examples.several and not several:
         raise DataError(
-            f"{printable(data)} has several labels for an image, and {printable(who)} predicts one class. Pass data "
-            "with one, or a model that was trained on several"
+            f"{printable(data)} has images with several labels, or without one, and {printable(who)} predicts one "
+            "class. Pass data with one label each, or a model that was trained on several"
         )
     return examples
 

@@ -8,7 +8,7 @@ from resnext.data.folders import composed
 
 ALWAYS = (";", "|")  # no name of a class has them
 PERHAPS = (",", " ")
-PLURALS = {"labels", "classes", "tags", "findings", "finding_labels", "categories", "targets"}
+PLURALS = {"labels", "classes", "tags", "findings", "finding_labels", "categories", "targets", "label_ids", "class_ids"}
 
 
 def separator_of(values: Collection[str], column: str, known: Collection[str] = ()) -> str | None:

@@ -9,18 +9,17 @@ An image may have several labels, "cat;dog", or a column of 0 and 1 for each cla
 
 from __future__ import annotations
 
-import functools
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from resnext.data.archives import read_text
-from resnext.data.folders import Folder, Member, caseless, composed, is_image_name, is_table, shown
+from resnext.data.folders import Folder, Member, caseless, is_table, shown
 from resnext.data.labels.class_columns import find_class_columns, in_words
-from resnext.data.labels.columns import Columns, find_columns, has_files, has_labels, missing_column
+from resnext.data.labels.columns import Columns, find_columns, has_files, has_labels, missing_column, word
+from resnext.data.labels.named_images import NamedImages
 from resnext.data.labels.rows import LINE_END, TextRow, read_rows
-from resnext.data.labels.several import ALWAYS, separator_of
+from resnext.data.labels.several import separator_of
 from resnext.data.parts import part_named, part_within
 from resnext.errors import DataError, did_you_mean, listed, printable
 
@@ -28,9 +27,6 @@ from resnext.errors import DataError, did_you_mean, listed, printable
 NAMES = ("train.csv", "train_labels.csv", "labels.csv", "metadata.csv")
 SUBMISSION = "submission"  # in the name of a table with made-up labels, an example for a competition
 TOP = 50  # lines of a file among which its header is
-
-
-T = TypeVar("T")
 
 
 class Row(NamedTuple):
@@ -56,6 +52,7 @@ class Table(NamedTuple):
     classes: tuple[str, ...] = ()  # names of the class columns, if the rows have shares of them
     several: bool = False  # whether an image may have any number of them
     weights: str | None = None  # name of the column of weights
+    incomplete: int | None = None  # number of the first row without a label, in a table of one label an image
 
 
 def find_table(folder: Folder) -> Path | Member | None:
@@ -115,7 +112,7 @@ def read_table(file: Path | Member, root: Folder, folders: Sequence[Folder]) -> 
             folder of its image.
     """
     header, rows = split_header(file, read_text(file))
-    images = _Images(root, folders)
+    images = NamedImages(root, folders)
     columns = find_columns(file, header, rows, images.find)
     found: dict[str, Row] = {}
     missing = []
@@ -164,7 +161,7 @@ def read_column(file: Path | Member, root: Folder, folders: Sequence[Folder], na
             f"{printable(file)} has no column {printable(name)}.{did_you_mean(name, named)} Its columns are "
             f"{listed(named)}"
         )
-    images = _Images(root, folders)
+    images = NamedImages(root, folders)
     columns = find_columns(file, header, rows, images.find)
     found = [(images.find(row.fields[columns.file]), row.fields[places[0]]) for row in rows]
     return {image[0]: value for image, value in found if image}
@@ -217,98 +214,40 @@ class _Labelled:
     """The labels of the rows of a table: those of its column of labels, or the class columns."""
 
     def __init__(self, file: Path | Member, header: Sequence[str], rows: Sequence[TextRow], columns: Columns):
-        self.file, self.place, found = file, columns.label, columns.classes
-        names = tuple(header[place] for place in found.places)
-        name = in_words(names, found.several) if columns.label is None else header[columns.label]
-        self.shares, self.names = found.shares, names
+        self.columns, found = columns, columns.classes
+        self.names = tuple(header[place] for place in found.places)
         # Where each image has exactly one class, this is a table of labels that is written in another way.
-        is_one = all(max(shares) == 1 == sum(shares) for shares in found.shares.values())
-        self.classes = () if is_one else names
-        self.weights = columns.weights
+        self.is_one = all(max(shares) == 1 == sum(shares) for shares in found.shares.values())
+        name = in_words(self.names, found.several) if columns.label is None else header[columns.label]
         self.facts = {
             "labels": name,
-            "classes": self.classes,
-            "several": found.several and not is_one,
+            "classes": () if self.is_one else self.names,
+            "several": found.several and not self.is_one,
             "weights": None if columns.weight is None else header[columns.weight],
+            "incomplete": None if columns.label is None else _first_without_label(file, name, columns.label, rows),
         }
-        self.may_be_empty = columns.label is not None and any(
-            separator_of({row.fields[columns.label]}, "") in ALWAYS for row in rows
-        )
 
     def of(self, row: TextRow) -> dict[str, Any]:
-        """Return label, shares and weight of a row by their names. Raises DataError if it has no label."""
-        weight = self.weights.get(row.number, 1.0)
-        if self.place is None:
-            shares = self.shares[row.number]
-            label = self.names[shares.index(max(shares))]
-            return {"label": label, "shares": shares if self.classes else (), "weight": weight}
-        if not row.fields[self.place] and not self.may_be_empty:
-            raise DataError(f"{printable(self.file)}: row {row.number} has no label; complete it")
-        return {"label": row.fields[self.place], "weight": weight}
+        """Return label, shares and weight of a row by their names."""
+        weight, place = self.columns.weights.get(row.number, 1.0), self.columns.label
+        if place is not None:
+            return {"label": row.fields[place], "weight": weight}
+        shares = self.columns.classes.shares[row.number]
+        label = self.names[shares.index(max(shares))]
+        return {"label": label, "shares": () if self.is_one else shares, "weight": weight}
 
 
-class Paths:
-    """The images below a folder by their paths, in whatever Unicode form they are stored."""
+def _first_without_label(file: Path | Member, name: str, place: int, rows: Sequence[TextRow]) -> int | None:
+    """Return the number of the first row without a label in a table of one label an image, or None.
 
-    def __init__(self, folder: Folder):
-        self.folder = folder
-
-    def find(self, path: str) -> Path | Member | None:
-        """Return the image at a path below the folder, or None if it does not exist."""
-        return self.folder.find(path) or (None if path.isascii() else self._composed.get(composed(path)))
-
-    @functools.cached_property
-    def _composed(self) -> dict[str, Path | Member]:
-        return {composed(relative(image, self.folder)): image for image in images_below(self.folder)}
-
-
-class _Images:
-    """The images that a table may name; a folder is searched for names only when a path is not found."""
-
-    def __init__(self, root: Folder, folders: Sequence[Folder]):
-        self.root, self.folders, self.paths = root, folders, Paths(root)
-        self.find = functools.cache(self._find)
-
-    def _find(self, name: str) -> tuple[str, Path | Member] | None:
-        """Return the path and the file of an image, or None if it does not exist."""
-        path = PurePosixPath(name.replace("\\", "/"))
-        if path.is_absolute() and path.is_relative_to(str(self.root)):
-            path = path.relative_to(str(self.root))
-        is_inside = not path.is_absolute() and ".." not in path.parts
-        if is_inside and is_image_name(path.name) and (image := self.paths.find(path.as_posix())):
-            return relative(image, self.root), image
-        image = self.by_name.get(composed(path.name)) if len(path.parts) == 1 else None
-        return (relative(image, self.root), image) if image else None  # in another folder it is another image
-
-    @functools.cached_property
-    def by_name(self) -> dict[str, Path | Member]:
-        """The images by name, with and without suffix, that is unique in the first folder that has it."""
-        by_name = {}
-        for folder in self.folders:
-            images = [(PurePosixPath(str(image)), image) for image in images_below(folder)]
-            names = unique((name, image) for path, image in images for name in {path.name, path.stem})
-            by_name = names | by_name
-        return by_name
-
-
-def unique(pairs: Iterable[tuple[str, T]]) -> dict[str, T]:
-    """Return values by their names, which are composed, without the names that occur several times."""
-    named = [(composed(name), value) for name, value in pairs]
-    counts = Counter(name for name, _ in named)
-    return {name: value for name, value in named if counts[name] == 1}
-
-
-def images_below(folder: Folder) -> list[Path | Member]:
-    """Return the images below a folder. Links to folders are not followed, so the search terminates."""
-    found = []
-    for name, entry in shown(folder).items():
-        if entry is None and is_image_name(name):
-            found.append(folder.file(name))
-        elif entry and not entry.is_link:
-            found += images_below(entry)
-    return found
-
-
-def relative(image: Path | Member, root: Folder) -> str:
-    """Return the path of an image below a folder, with slashes."""
-    return PurePosixPath(str(image)).relative_to(str(root)).as_posix()
+    Raises:
+        DataError: the labels are lists as Python or JSON writes them.
+    """
+    values = {row.fields[place] for row in rows} - {""}
+    if values and all(value.startswith("[") and value.endswith("]") for value in values):
+        raise DataError(
+            f"{printable(file)}: its labels look like lists, such as {printable(min(values))}; write several labels of "
+            "an image as cat;dog"
+        )
+    without = next((row.number for row in rows if not row.fields[place]), None)
+    return without if separator_of(values, word(name)) is None else None

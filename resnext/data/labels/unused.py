@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 from resnext.data.archives import read_text
 from resnext.data.folders import Folder, Member, caseless, composed, is_image_name, is_table, shown
 from resnext.data.labels.columns import find_file_and_label, find_split, has_files, has_labels
-from resnext.data.labels.tables import SUBMISSION, header_of, split_header, unique
+from resnext.data.labels.named_images import unique
+from resnext.data.labels.tables import SUBMISSION, header_of, split_header
 from resnext.data.parts import part_of
 from resnext.errors import DataError, printable
 

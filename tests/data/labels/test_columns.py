@@ -132,7 +132,7 @@ def test_a_column_of_another_meaning_is_none_of_parts(tmp_path, column, values):
         tmp_path, f"file,label,{column}", lambda n, i, label: f"{i:02}.png,{label},{values[n % len(values)]}"
     )
     assert named == RIGHT
-    assert source.left_out() == [f"not used: the columns {column} of {tmp_path / 'labels.csv'}"]
+    assert source.left_out() == [f"not used: the column {column} of {tmp_path / 'labels.csv'}"]
 
 
 def test_one_table_may_name_the_images_of_flat_parts(tmp_path):

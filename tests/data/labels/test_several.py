@@ -41,7 +41,6 @@ def test_a_separator_makes_several_labels(tmp_path, mark):
     assert [splits.train.name_of_labels(i) for i in range(4)] == ["cat; dog", "cat", "none", "cat; owl"]
     assert open_data(folder).about_labels == [
         f"labels: several for an image, separated by {mark!r} in the column label",
-        "labels: 1 of 5 images have none of the classes",
     ]
 
 
@@ -53,12 +52,38 @@ def test_columns_of_0_and_1_are_classes(tmp_path):
     assert targets == {"a": [0, 1, 1], "b": [0, 0, 0], "c": [1, 0, 0]}
     source = open_data(folder)
     assert source.labels_from == "labels.csv, columns file and owl, cat, dog (0 or 1); parts: column split"
-    assert "not used: the columns age of " + str(folder / "labels.csv") in source.left_out()
+    assert "not used: the column age of " + str(folder / "labels.csv") in source.left_out()
 
 
 def test_minus_one_means_no_where_there_is_no_0(tmp_path):
-    folder = table(tmp_path, "image_id,Smiling,Young,split", "a.png,-1,1,train", "b.png,1,1,train", "c.png,1,-1,test")
-    assert train_part(folder)[0] == {"a": [0, 1], "b": [1, 1]}
+    rows = ("a.png,-1,1,-1,train", "b.png,1,1,-1,train", "c.png,1,-1,-1,test")
+    folder = table(tmp_path, "image_id,Smiling,Young,Hat,split", *rows)
+    targets, splits = train_part(folder)
+    assert splits.train.classes == ("Hat", "Smiling", "Young")
+    assert targets == {"a": [0, 0, 1], "b": [0, 1, 1]}
+
+
+@pytest.mark.parametrize("words", [("True", "False"), ("yes", "no")])
+def test_yes_and_no_are_1_and_0(tmp_path, words):
+    yes, no = words
+    folder = table(
+        tmp_path, "file,cat,dog,split", f"a.png,{yes},{yes},train", f"b.png,{no},{yes},train", f"c.png,{no},{no},test"
+    )
+    assert train_part(folder)[0] == {"a": [1, 1], "b": [0, 1]}
+
+
+def test_a_comma_leaves_room_for_images_without_a_label(tmp_path):
+    rows = ('a.png,"cat,dog",train', "b.png,cat,train", "c.png,,train", "d.png,dog,test")
+    targets, splits = train_part(table(tmp_path, "file,tags,split", *rows))
+    assert targets == {"a": [1, 1], "b": [1, 0], "c": [0, 0]}
+    assert splits.train.several
+
+
+def test_a_network_of_several_labels_reads_a_table_in_which_no_image_has_two(tmp_path):
+    source = open_data(table(tmp_path, "file,label,split", "a.png,cat,train", "b.png,dog,test", "c.png,,test"))
+    assert source.examples(("cat", "dog")).targets().tolist() == [[0, 1], [0, 0]]
+    with pytest.raises(DataError, match="row 4 has no label; complete it, or separate labels by ; if images may have"):
+        source.splits()
 
 
 def test_exactly_one_1_in_each_row_is_one_label(tmp_path):
@@ -76,6 +101,10 @@ def test_shares_that_sum_to_1_are_soft_labels_of_one_class(tmp_path):
     assert not splits.train.several
     assert splits.train.labels.tolist() == [0, 1]
     assert open_data(folder).about_labels == ["labels: shares of the classes, which sum to 1 for each image"]
+    thirds = table(
+        tmp_path / "thirds", "file,a,b,c,split", "a.png,0.33,0.33,0.33,train", "b.png,0,1,0,train", "c.png,0,1,0,test"
+    )
+    assert load_splits(thirds).train.targets()[0].tolist() == pytest.approx([1 / 3] * 3)
 
 
 @pytest.mark.parametrize(
@@ -116,6 +145,7 @@ def test_a_comma_and_a_blank_separate_labels_only_where_that_is_clear(values, co
         (("file,label,sample_weight", "a.png,cat,x", "b.png,dog,1"), "row 2 has the weight 'x'; write a number from 0"),
         (("file,label,sample_weight", "a.png,cat,0", "b.png,dog,0"), "all weights are 0; write a number above 0"),
         (("file,label", "a.png,cat", "b.png,"), "row 3 has no label; complete it"),
+        (("file,label", "a.png,['cat']", "b.png,[]"), r"its labels look like lists, such as \['cat'\]; write several"),
     ],
 )
 def test_what_is_not_clear_is_refused(tmp_path, lines, message):
@@ -130,7 +160,7 @@ def test_weights_of_images_are_read_and_a_weight_is_not_theirs(tmp_path):
     assert load_splits(folder).train.weights.tolist() == [2, 1]
     source = open_data(folder)
     assert source.about_labels == ["weights: those of the images in training are in the column Sample Weight"]
-    assert any("columns weight of" in line for line in source.left_out())
+    assert any("column weight of" in line for line in source.left_out())
 
 
 def test_images_are_held_out_of_each_label(tmp_path):
@@ -177,7 +207,9 @@ def test_a_network_of_one_label_does_not_read_several(tmp_path):
     folder = table(tmp_path, "file,label,split", *ROWS)
     examples = open_data(folder).examples(("cat", "dog", "owl"))
     assert as_several(examples, True, "runs/a", folder) is examples
-    with pytest.raises(DataError, match="has several labels for an image, and runs/a predicts one class"):
+    with pytest.raises(
+        DataError, match="has images with several labels, or without one, and runs/a predicts one class"
+    ):
         as_several(examples, False, "runs/a", folder)
     one = open_data(table(tmp_path / "one", "file,label,split", "a.png,cat,train", "b.png,dog,test"))
     assert as_several(one.examples(("cat", "dog")), True, "runs/a", one).targets().tolist() == [[0, 1]]
