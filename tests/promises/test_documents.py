@@ -389,6 +389,41 @@ def test_readmes_numbers_are_those_of_the_json(name):
     assert list(found.groups()) == numbers()
 
 
+def rows_of_small_sets() -> list[str]:
+    """The accuracy and the seconds of each set, as docs/results.md has them."""
+    rows = []
+    for found in measured("small_sets")["sets"].values():
+        shares, seconds = [100 * share for share in found["top1"]], found["seconds"]
+        rows.append(
+            f"| {statistics.mean(shares):.1f} % ({min(shares):.1f} to {max(shares):.1f}) | "
+            f"{statistics.mean(seconds):.0f} ({min(seconds):.0f} to {max(seconds):.0f}) |"
+        )
+    return rows
+
+
+def rows_of_lineage() -> list[str]:
+    """The rows of the networks on a share of CIFAR-10."""
+    networks = measured("lineage")["networks"]
+    return [f"| {100 * each['top1']:.2f} % | {each['seconds']:.0f} |" for each in networks.values()]
+
+
+def rows_of_forms() -> list[str]:
+    """The cells of the table of forms: images per second over those of form c."""
+    return [
+        "**{:.2f}** ({:.2f}, {:.2f})".format(*duel["ratio"])
+        for backend in ("tensorflow", "torch", "jax")
+        for duel in measured(f"forms_{backend}")["duels"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("page", "rows"), [("results", rows_of_small_sets), ("results", rows_of_lineage), ("forms", rows_of_forms)]
+)
+def test_tables_of_pages_are_those_of_the_json(page, rows):
+    text = (REPOSITORY / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    assert [row for row in rows() if row not in text] == []
+
+
 # The guards themselves
 
 BROKEN = """# A page
