@@ -52,6 +52,8 @@ def export(
         f"checked in its runtime{in_float32} on {done.images} images ({printable(done.source)}): largest difference of "
         f"a probability {done.difference:.1e}"
     )
+    if done.address:
+        print_line(f"pushed: {printable(done.address)}")
     if cost := done.cost:
         how = f"; calibrated by {chosen.calibration} on {cost.calibrated:,}" if dtype == "int8" else ""
         before, after = (f"{100 * share:.2f} %" for share in (cost.before, cost.after))

@@ -23,6 +23,7 @@ EXTRAS = {
     "ai_edge_litert": "litert",
     "tensorflow": "cpu",
     "torch": "torch",
+    "huggingface_hub": "hub",
 }
 
 

@@ -19,6 +19,7 @@ from resnext.exporting.keywords import ExportKeywords
 from resnext.exporting.network import Export, writer_of
 from resnext.exporting.options import ExportOptions
 from resnext.exporting.preconditions import check_backend, check_target, chosen_format, labels_text, place_of_labels
+from resnext.exporting.push import check_push, push
 from resnext.exporting.verify import largest_difference, sample, verify
 from resnext.files import sync_folder, temporary_folder, user_path
 from resnext.inference.model import Model
@@ -34,6 +35,7 @@ class Exported(NamedTuple):
     images: int
     source: str  # of the images
     cost: Cost | None = None  # of half precision or int8
+    address: str | None = None  # where it was uploaded
 
 
 def export(
@@ -76,6 +78,8 @@ def export(
     opened = Model.open(model, weights)
     opened.check_network()
     check_target(path, kind, opened)
+    if chosen.push is not None:
+        check_push(chosen.push, kind)
     check_backend(kind)
     prepared, write = Export(opened, describe(opened, chosen), chosen), writer_of(kind)
     calibration = None if chosen.dtype == "float32" else calibration_of(prepared, data)
@@ -91,7 +95,8 @@ def export(
         for file in sorted(folder.iterdir(), key=lambda file: file == written):  # the network's file last
             os.replace(file, path.with_name(file.name))
     sync_folder(path.parent)
-    return Exported(path, difference, count, source, cost)
+    address = push(path, chosen.push) if chosen.push is not None else None
+    return Exported(path, difference, count, source, cost, address)
 
 
 def describe(model: Model, options: ExportOptions) -> Description:

@@ -17,3 +17,4 @@ class ExportKeywords(TypedDict, total=False):
     calibration: CalibrationMethod
     keep_ends: bool
     max_drop: float
+    push: str | None

@@ -28,7 +28,8 @@ class ExportOptions:
             activations in eight bits: smaller, and faster if the CPU supports it.
         calibration: how the range of activations is chosen for int8: "minmax", "entropy" or "percentile".
         keep_ends: whether the first and the last layer stay in float32.
-        max_drop: share by which top-1 may fall with float16 or int8 before the export is refused.
+        max_drop: share by which top-1, or mAP, may fall with float16 or int8 before the export is refused.
+        push: repository OWNER/NAME on huggingface.co to upload a bundle to; a new one is private.
 
     Raises:
         ArgumentError: a value that is not allowed.
@@ -41,6 +42,7 @@ class ExportOptions:
     calibration: CalibrationMethod = "minmax"
     keep_ends: bool = False
     max_drop: float = 0.01
+    push: str | None = None
 
     def __post_init__(self) -> None:
         kinds = {"normalisation": Normalisation, "dtype": ExportDtype, "calibration": CalibrationMethod}

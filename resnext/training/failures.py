@@ -30,11 +30,17 @@ def explained(error: Exception, folder: Path, cluster: Cluster, images: int, siz
             "leaves them out"
         )
     if is_out_of_memory(error):
-        return OutOfMemoryError(
-            f"not enough memory for steps of {images} images of {size} pixels. Use a lower --batch-size or "
-            "--image-size, --accumulate, or --remat."
-        )
+        return out_of_memory(images, size)
     return None
+
+
+def out_of_memory(images: int, size: int, parts: int | None = None) -> OutOfMemoryError:
+    """Return the error for a step that does not fit; `parts` are those into which it fitted in a trial, if in any."""
+    fits = f"--accumulate {parts} fits: a trial of the same steps in parts had enough. Or use" if parts else "Use"
+    return OutOfMemoryError(
+        f"not enough memory for steps of {images} images of {size} pixels. {fits} a lower --batch-size or "
+        f"--image-size, {'' if parts else '--accumulate, '}or --remat."
+    )
 
 
 def keep_error(batches, failures: list[BaseException]):

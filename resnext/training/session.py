@@ -21,7 +21,7 @@ from resnext.data.splits import Splits, contents_sha256, fingerprint
 from resnext.distributed import Cluster, shutdown
 from resnext.ending import at_any_end
 from resnext.engines.keras_engine import KerasEngine
-from resnext.errors import DataError, RunError, counted
+from resnext.errors import DataError, OutOfMemoryError, RunError, counted
 from resnext.inference.evaluate import evaluate_examples
 from resnext.metrics.several import AnyEvaluation, fitted
 from resnext.model.classifier import image_classifier, keras_config
@@ -36,7 +36,8 @@ from resnext.training.build import build_network, check_precision, compile_class
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoints, other_contents, other_images
 from resnext.training.evaluation_weights import averaged_weights, corrected_statistics
-from resnext.training.failures import explained, keep_error
+from resnext.training.failures import explained, keep_error, out_of_memory
+from resnext.training.fitting_steps import fitting_accumulate
 from resnext.training.notes import summary
 from resnext.training.probe import fit_head
 from resnext.training.progress import TrainingProgress
@@ -337,7 +338,11 @@ def train_session(
             result = session.result()
         except Exception as error:
             at_once = _plan(config, splits).images
-            if known := explained(error, folder, cluster, at_once, config.recipe.image_size):
+            known = explained(error, folder, cluster, at_once, config.recipe.image_size)
+            if isinstance(known, OutOfMemoryError) and cluster.processes == 1:
+                parts = fitting_accumulate(config, at_once * config.recipe.accumulate, error)
+                known = known if parts is None else out_of_memory(at_once, config.recipe.image_size, parts)
+            if known:
                 raise known from error
             raise
     shutdown(cluster)

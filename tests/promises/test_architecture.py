@@ -23,8 +23,9 @@ DOORS = {"__init__", "__main__"}  # the package's name and its command: they may
 
 # The only files that import Keras at the top: all others can be imported to parse a command or refuse an argument.
 KERAS_AT_THE_TOP = (
-    "layers/", "lineage.py", "model/", "training/build.py", "training/evaluation_weights.py", "training/losses.py",
-    "training/optimizers.py", "training/probe.py", "training/progress.py", "training/recorder.py",
+    "layers/", "lineage.py", "model/", "training/build.py", "training/evaluation_weights.py",
+    "training/fitting_steps.py", "training/losses.py", "training/optimizers.py",
+    "training/probe.py", "training/progress.py", "training/recorder.py",
     "training/saving.py", "training/schedules.py", "training/session.py", "training/variables.py",
 )  # fmt: skip
 
@@ -63,7 +64,7 @@ COMMANDS = {
     "explain": ["MODEL", "INPUT...", "--out", "--weights", "--class", "--follow-links", "--raw", "--paths",
                 "--block"],
     "export": ["MODEL", "--out", "--weights", "--data", "--images", "--format", "--normalisation", "--maps", "--dtype",
-               "--calibration", "--keep-ends", "--max-drop"],
+               "--calibration", "--keep-ends", "--max-drop", "--push"],
     "serve": ["[NAME=]MODEL", "--host", "--port", "--token", "--batch-size", "--queue", "--deadline"],
     "check-data": ["DATA", "--follow-links"],
     "convert": ["SOURCE...", "--out", "--to", "--variant", "--key", "--data"],

@@ -442,8 +442,8 @@ def test_too_little_memory_is_one_line(photos, tmp_path):
     process = faulty(STEP, 4, "memory", "train", photos, *ARGUMENTS, "--out", run)
     assert process.returncode == 71, process.stderr
     assert ours(process)[-1:] == [
-        "not enough memory for steps of 8 images of 24 pixels. Use a lower --batch-size or --image-size, --accumulate, "
-        "or --remat."
+        "not enough memory for steps of 8 images of 24 pixels. --accumulate 2 fits: a trial of the same steps in parts "
+        "had enough. Or use a lower --batch-size or --image-size, or --remat."
     ]
     assert read_newest(run / FOLDER).facts["step"] == 3
 
