@@ -53,7 +53,7 @@ lint: $(VENV)/installed-tensorflow
 
 # Every package is pinned, those that build this one as well: the environment of today can be made next year.
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.txt
-EXTRAS = plots,datasets,heic,hub,onnx,openvino,litert,serve,parquet,tensorboard,dev
+EXTRAS = plots,datasets,heic,dicom,hub,onnx,openvino,litert,serve,parquet,tensorboard,dev
 
 $(VENV)/installed-%: pyproject.toml requirements.txt | $(VENV)/bin/python
 	$(PIP) hatchling editables

@@ -50,7 +50,9 @@ from resnext.data.seen import Seen
 from resnext.data.splits import Splits
 from resnext.errors import ArgumentError, DataError, counted, listed, printable
 from resnext.files import user_path
-from resnext.images.heif import HEIF_SUFFIXES, HOW
+from resnext.images import dicom, heif
+
+HOW_TO_READ = ((heif.HEIF_SUFFIXES, heif.HOW), (dicom.DICOM_SUFFIXES, dicom.HOW))
 
 
 class Pool(NamedTuple):
@@ -112,8 +114,8 @@ class DataSource:
         if layout.table:
             files += Counter({f"without a label in {Path(str(layout.table)).name}": self._count_unnamed(layout)})
         if files:
-            how = f" ({HOW})" if any(kind in HEIF_SUFFIXES for kind in files) else ""
-            lines.append(f"left out: {kinds_in_words(files)}{how}")
+            how = "; ".join(words for suffixes, words in HOW_TO_READ if any(kind in suffixes for kind in files))
+            lines.append(f"left out: {kinds_in_words(files)}{f' ({how})' if how else ''}")
         beside = [(folder, len(images_below(folder))) for folder in self._beside()]
         lines += [f"not used: {printable(folder)}, with {counted(count, 'image')}" for folder, count in beside if count]
         lines += [f"not used: {printable(table)}, a table" for table in self._unused_tables]

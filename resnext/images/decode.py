@@ -16,6 +16,8 @@ from PIL import ExifTags, Image, ImageOps, JpegImagePlugin
 
 from resnext.errors import ArgumentError, ImageError, one_line, printable
 from resnext.images.colour_profiles import to_srgb
+from resnext.images.dicom import DICOM_SUFFIXES, HAS_DICOM, dicom_formats
+from resnext.images.dicom import HOW as HOW_DICOM
 from resnext.images.heif import HAS_HEIF, HEIF_SUFFIXES, HOW, heif_formats
 from resnext.images.jpeg_scans import has_all_scans
 from resnext.images.streams import BoundedStream, Openable, open_bounded
@@ -23,7 +25,8 @@ from resnext.images.streams import BoundedStream, Openable, open_bounded
 # Pillow recognises 40 formats by their first bytes; some of them start external programs, some have had memory bugs.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "PPM")
 SUFFIXES = ".jpg .jpeg .jpe .jfif .jif .mpo .png .apng .webp .bmp .dib .gif .tif .tiff .avif .ppm .pgm .pbm .pnm"
-IMAGE_SUFFIXES = frozenset((*SUFFIXES.split(), *(HEIF_SUFFIXES if HAS_HEIF else ())))
+EXTRA_SUFFIXES = (*(HEIF_SUFFIXES if HAS_HEIF else ()), *(DICOM_SUFFIXES if HAS_DICOM else ()))
+IMAGE_SUFFIXES = frozenset((*SUFFIXES.split(), *EXTRA_SUFFIXES))
 MAX_PIXELS = 64_000_000  # once decoded, when they take 192 MB
 MAX_JPEG_PIXELS = 256_000_000  # of a JPEG, which can be decoded at 1/2, 1/4 or 1/8 of its size; phones have 200 million
 SCALES = (1, 2, 4, 8)
@@ -160,8 +163,10 @@ def _opened(source: str | Path | BinaryIO | Openable, name: str | None = None) -
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(f"{name}: more than {MAX_PIXELS:,} pixels; save it smaller, or as a JPEG") from error
     except Image.UnidentifiedImageError as error:
-        *formats, last = *FORMATS, *heif_formats()
+        is_dicom = name.lower().endswith(DICOM_SUFFIXES)
+        *formats, last = *FORMATS, *heif_formats(), *(dicom_formats() if is_dicom else ())
         more = "" if HAS_HEIF or not name.lower().endswith(HEIF_SUFFIXES) else f" ({HOW})"
+        more = f" ({HOW_DICOM})" if is_dicom and not HAS_DICOM else more
         raise ImageError(f"{name}: not a {', '.join(formats)} or {last} image{more}") from error
     except Exception as error:  # damaged files make Pillow raise OSError, ValueError, SyntaxError, struct.error, ...
         raise ImageError(f"{name}: {one_line(error)}") from error
@@ -180,7 +185,7 @@ def _header(stream: BoundedStream) -> Image.Image:
     stream.seek(0)
     stream.bound(MAX_READS)
     if not is_jpeg:
-        image = Image.open(stream, formats=(*FORMATS, *heif_formats()))
+        image = Image.open(stream, formats=(*FORMATS, *heif_formats(), *dicom_formats()))
         if image.width * image.height > MAX_PIXELS:
             raise Image.DecompressionBombError
         return image
