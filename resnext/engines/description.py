@@ -118,7 +118,8 @@ class Description:
     ) -> None:
         """Refuse a file whose network differs from its description. Raises WeightsError."""
         size = self.preprocessing.size
-        expected = [size, size, 3] if self.input == "uint8" or channels_last else [3, size, size]
+        channels = 3 if self.input == "uint8" else self.preprocessing.channel_count
+        expected = [size, size, channels] if self.input == "uint8" or channels_last else [channels, size, size]
         if [*images[1:]] != expected or [*probabilities[1:]] != [len(self.classes)]:
             raise WeightsError(
                 f"{path}: its network takes images {[*images[1:]]} and returns {[*probabilities[1:]]} probabilities; "

@@ -53,8 +53,7 @@ class ExportedFile(Engine):
     def outputs(self, images: np.ndarray) -> Outputs:
         """Compute uint8 (images, size, size, 3): logits, and class activation maps if the file has them."""
         if self.description.input == "normalised":
-            scale, offset = self.description.preprocessing.scale_and_offset()
-            images = images * scale.astype(np.float32) + offset.astype(np.float32)
+            images = self.description.preprocessing.normalised(images)
             images = images if self.channels_last else images.transpose(0, 3, 1, 2)
         try:
             arrays = self.run(images)

@@ -8,7 +8,7 @@ import numpy as np
 
 from resnext.engines.description import Description
 from resnext.engines.engine import check_installed
-from resnext.images.preprocessing import Preprocessing
+from resnext.images.preprocessing import LUMA, Preprocessing
 
 if TYPE_CHECKING:
     import keras
@@ -50,7 +50,7 @@ def onnx_file(classifier: keras.Model, description: Description, maps: bool = Fa
         outputs.append(
             ("maps", _maps(graph, kernel, features[0]), ["batch", len(description.classes), "height", "width"])
         )
-    shape = ["batch", size, size, 3] if inside else ["batch", 3, size, size]
+    shape = ["batch", size, size, 3] if inside else ["batch", description.preprocessing.channel_count, size, size]
     kind = TensorProto.UINT8 if inside else TensorProto.FLOAT
     made = helper.make_graph(
         graph.nodes,
@@ -68,12 +68,15 @@ def onnx_file(classifier: keras.Model, description: Description, maps: bool = Fa
 
 
 def _normalised(graph, preprocessing: Preprocessing) -> str:
-    """Add the steps from uint8 (batch, height, width, 3) to normalised float32 (batch, 3, height, width)."""
+    """Add the steps from uint8 (batch, height, width, 3) to normalised float32 (batch, channels, height, width)."""
     from onnx import TensorProto
 
-    scale, offset = (values.astype(np.float32).reshape(1, 3, 1, 1) for values in preprocessing.scale_and_offset())
+    scale, offset = (values.astype(np.float32).reshape(1, -1, 1, 1) for values in preprocessing.scale_and_offset())
     numbers = graph.node("Cast", ["images"], "images/float", to=TensorProto.FLOAT)
     turned = graph.node("Transpose", [numbers], "images/channels_first", perm=[0, 3, 1, 2])
+    if preprocessing.channels == "grey":
+        shares = graph.weight(np.array(LUMA, np.float32).reshape(1, 3, 1, 1), "normalise/luma")
+        turned = graph.node("Conv", [turned, shares], "images/grey", kernel_shape=[1, 1])
     scaled = graph.node("Mul", [turned, graph.weight(scale, "normalise/scale")], "normalise/scaled")
     return graph.node("Add", [scaled, graph.weight(offset, "normalise/offset")], "normalise")
 

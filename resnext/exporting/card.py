@@ -31,7 +31,7 @@ def model_card(model: Model, description: Description, evaluated: Evaluated | No
     """
     facts = description.facts
     size = model.preprocessing.size
-    cost = complexity(model.variant, (size, size, 3), len(model.classes))
+    cost = complexity(model.variant, (size, size, model.preprocessing.channel_count), len(model.classes))
     head = ["---", f"license: {facts.get('licence', 'other')}", "library_name: timm", "tags:", "- image-classification"]
     head += ["- resnext", "- keras", "---"]
     classes = ", ".join(model.classes[:SHOWN]) + (", ..." if len(model.classes) > SHOWN else "")

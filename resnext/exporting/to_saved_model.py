@@ -21,7 +21,8 @@ def write(export: Export, path: Path) -> Path:
     import tensorflow as tf
 
     size, kind = export.model.preprocessing.size, tf.uint8 if export.description.input == "uint8" else tf.float32
-    images = tf.TensorSpec((None, size, size, 3), kind, name="images")
+    channels = 3 if kind == tf.uint8 else export.model.preprocessing.channel_count
+    images = tf.TensorSpec((None, size, size, channels), kind, name="images")
     with silent():
         constant, names = _with_constant_weights(export, images)
         module: Any = tf.Module()

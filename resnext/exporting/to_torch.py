@@ -42,7 +42,8 @@ def write(export: Export, path: Path) -> Path:
                 outputs = compute(images if inside else images.permute(0, 2, 3, 1))
             return outputs | ({"maps": outputs["maps"].permute(0, 3, 1, 2)} if maps else {})
 
-    shape, kind = ((2, size, size, 3), torch.uint8) if inside else ((2, 3, size, size), torch.float32)
+    channels = export.model.preprocessing.channel_count
+    shape, kind = ((2, size, size, 3), torch.uint8) if inside else ((2, channels, size, size), torch.float32)
     batch = {"images": {0: torch.export.Dim("batch")}}
     program = torch.export.export(Network().eval(), (torch.zeros(shape, dtype=kind),), dynamic_shapes=batch)
     for node in program.graph.nodes:

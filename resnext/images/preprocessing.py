@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, get_args
 
@@ -28,6 +28,8 @@ from resnext.images.decode import (
 from resnext.images.streams import Openable
 
 Fit = Literal["crop", "squash", "pad"]
+Channels = Literal["rgb", "grey"]
+LUMA = (0.299, 0.587, 0.114)  # shares of red, green and blue in grey (ITU-R BT.601), as in Pillow's mode L
 ChooseBox = Callable[[int, int], Box]
 MAX_SIDE = math.isqrt(MAX_PIXELS)  # longest shorter side that an image is resized to, pixels
 
@@ -52,6 +54,7 @@ class Preprocessing:
         std: standard deviations of the three channels, on the scale 0..1; by default those of ImageNet.
         fit: how a non-square image is handled: "crop" keeps its centre; "squash" and "pad" keep the complete image,
             distorted or with bars of the mean colour.
+        channels: "rgb", or "grey" for a network of one channel: every image is converted by the shares in LUMA.
 
     Raises:
         ArgumentError: a value is not allowed.
@@ -66,6 +69,7 @@ class Preprocessing:
     mean: tuple[float, float, float] = MEAN
     std: tuple[float, float, float] = STD
     fit: Fit = "crop"
+    channels: Channels = "rgb"
 
     def __post_init__(self) -> None:
         if not (_is_length(self.size) and _is_length(self.resize) and self.size <= self.resize <= MAX_SIDE):
@@ -81,6 +85,13 @@ class Preprocessing:
             raise ArgumentError(f"got std={self.std!r}; pass three numbers above 0, at most 1")
         if self.fit not in get_args(Fit):
             raise ArgumentError(f"got fit={self.fit!r}; allowed: {', '.join(get_args(Fit))}")
+        if self.channels not in get_args(Channels):
+            raise ArgumentError(f"got channels={self.channels!r}; allowed: {', '.join(get_args(Channels))}")
+
+    @property
+    def channel_count(self) -> int:
+        """The number of channels that the network receives: 3, or 1 for grey images."""
+        return 1 if self.channels == "grey" else 3
 
     def apply(self, image: np.ndarray | Image.Image) -> np.ndarray:
         """Return `image`, a uint8 array (H, W, 3) or a Pillow image, as uint8 (size, size, 3)."""
@@ -142,19 +153,22 @@ class Preprocessing:
 
     def to_json(self) -> dict[str, Any]:
         """Return the values, ready for `json.dumps`."""
-        return asdict(self) | {"mean": list(self.mean), "std": list(self.std)}
+        document = asdict(self) | {"mean": list(self.mean), "std": list(self.std)}
+        if self.channels == "rgb":  # as in older files
+            del document["channels"]
+        return document
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Preprocessing:
         """Invert `to_json`. Raises ArgumentError for a missing (-) or unknown (+) key, or a value that is not allowed.
 
-        `fit` may be missing, as it is in older files.
+        `fit` and `channels` may be missing, as they are in older files.
 
         >>> Preprocessing.from_json(Preprocessing(64, 72).to_json()) == Preprocessing(64, 72)
         True
         """
         names = {field.name for field in fields(cls)}
-        wrong = [f"-{key}" for key in sorted(names - {*document, "fit"})]
+        wrong = [f"-{key}" for key in sorted(names - {*document, "fit", "channels"})]
         wrong += [f"+{key}" for key in sorted(set(document) - names)]
         if wrong:
             raise ArgumentError(f"preprocessing has the wrong keys (- missing, + unknown): {', '.join(wrong)}")
@@ -162,13 +176,24 @@ class Preprocessing:
         return cls(**{**document, **triples})
 
     def scale_and_offset(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the normalisation as `image * scale + offset`, float64 (3,) each, for values from 0 to 255.
+        """Return the normalisation as `image * scale + offset`, float64 (channels,) each, for values from 0 to 255.
+
+        A grey image has the mean of the three means and of the three deviations, as in timm.
 
         >>> Preprocessing(32, 32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)).scale_and_offset()[1].tolist()
         [-1.0, -1.0, -1.0]
         """
         mean, std = np.array(self.mean, np.float64), np.array(self.std, np.float64)
+        if self.channels == "grey":
+            mean, std = mean.mean(keepdims=True), std.mean(keepdims=True)
         return 1 / (255 * std), -mean / std
+
+    def normalised(self, images: np.ndarray) -> np.ndarray:
+        """Return uint8 (..., height, width, 3) as the network receives it, float32 (..., height, width, channels)."""
+        if self.channels == "grey":
+            images = images.astype(np.float32) @ np.array(LUMA, np.float32)[:, None]
+        scale, offset = self.scale_and_offset()
+        return images * scale.astype(np.float32) + offset.astype(np.float32)
 
     def _without_long_ends(self, picture: Image.Image) -> Image.Image:
         # Resized to 256 on its shorter side, a 1 x 10,000 image would take 2 GB, and the crop would keep one part in
@@ -199,14 +224,15 @@ def preprocess_input(images, data_format: str | None = None, preprocessing: Prep
     """Normalise images from 0..255 as the published ResNeXts expect; `ResNeXt` accepts the result.
 
     Args:
-        images: NumPy array or tensor of Keras's backend, (..., height, width, 3) or channels first, RGB, 0..255.
-            Integers become `keras.config.floatx()`; floats keep their dtype.
+        images: NumPy array or tensor of Keras's backend, (..., height, width, 3) or channels first, RGB, 0..255; or
+            grey, with one channel. Integers become `keras.config.floatx()`; floats keep their dtype.
         data_format: "channels_last" or "channels_first"; by default `keras.config.image_data_format()`.
         preprocessing: preprocessing that belongs to the weights (`network.preprocessing`); by default ImageNet's mean
             and standard deviation, with which all published weights except MXNet's (qubvel's files) were trained.
 
     Raises:
-        ArgumentError: the data format is unknown, or the images do not have three channels.
+        ArgumentError: the data format is unknown, or the images have neither one nor three channels, or three for a
+            network of one.
 
     >>> preprocess_input(np.full((1, 1, 3), 255.0), "channels_last").round(2).tolist()
     [[[2.25, 2.43, 2.64]]]
@@ -217,12 +243,17 @@ def preprocess_input(images, data_format: str | None = None, preprocessing: Prep
     if data_format not in CHANNELS:
         raise ArgumentError(f"`data_format` must be one of {', '.join(CHANNELS)}. Received: {data_format!r}")
     shape = CHANNELS[data_format]
+    known = preprocessing or Preprocessing(1, 1)
     tensor = images if isinstance(images, np.ndarray) else keras.ops.convert_to_tensor(images)
-    if len(tensor.shape) < 3 or tensor.shape[-len(shape)] != 3:
-        raise ArgumentError(f"`images` must have 3 channels, {data_format}. Received: shape {tuple(tensor.shape)}")
+    channels = tensor.shape[-len(shape)] if len(tensor.shape) >= 3 else 0
+    if channels == 1:
+        known = replace(known, channels="grey")
+    if channels != known.channel_count:
+        allowed = "1 channel" if known.channels == "grey" else "1 or 3 channels"
+        raise ArgumentError(f"`images` must have {allowed}, {data_format}. Received: shape {tuple(tensor.shape)}")
+    shape = (channels, *shape[1:])
     dtype = keras.backend.standardize_dtype(tensor.dtype)
     dtype = dtype if "float" in dtype else keras.config.floatx()
-    known = preprocessing or Preprocessing(1, 1)
     cast = np.asarray if isinstance(images, np.ndarray) else keras.ops.cast
     scale, offset = (cast(np.reshape(value, shape), dtype) for value in known.scale_and_offset())
     return cast(tensor, dtype) * scale + offset

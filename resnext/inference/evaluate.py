@@ -229,10 +229,10 @@ def _examples_of_run(source: DataSource, run: Run) -> Examples:
             return examples
         moved = 2 * len(missing) < len(held_out)  # other folders may have a few files with the same names
         if moved or source.name == run.config.data != MEMORY:
+            how = " (a table must name them)" if source.table.rows else ""
             raise DataError(
                 f"{len(missing)} of the {len(held_out)} images that the training held out are gone, the first of them "
-                f"{printable(missing[0])}; put them back (a table must name them), or pass a folder that the run was "
-                "not trained on"
+                f"{printable(missing[0])}; put them back{how}, or pass a folder that the run was not trained on"
             )
         others = _of_its_classes(source, run)
         here = f"{len(held_out) - len(missing)} of the" if len(missing) < len(held_out) else "none of the"

@@ -323,9 +323,9 @@ def _from_weights(name: str, source: str, variant: Variant | None) -> Model:
         classes = file.classes
         if classes is None:
             raise WeightsError(f"{file.path}: has no head, so it cannot classify. Pass weights with a head.")
-        check_weights(file, file.shapes_of(variant, channels=3), variant)
-        ids, names = _class_names(file, classes)
         preprocessing = _as_published(file.preprocessing() or _usual(variant), file.known)
+        check_weights(file, file.shapes_of(variant, channels=preprocessing.channel_count), variant)
+        ids, names = _class_names(file, classes)
         return Model(
             name, variant, names, preprocessing, file.path, wordnet_ids=ids, published=file.known,
             several=file.labels.several, thresholds=_thresholds(file.labels.several, names, file.labels.thresholds),

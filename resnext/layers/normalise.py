@@ -17,22 +17,31 @@ class Normalise(keras.layers.Layer):
     Args:
         scale: factor of each channel.
         offset: number added to each channel.
+        weights: shares of the channels in one grey channel, to which they are added before; None: they stay.
 
     >>> ops.convert_to_numpy(Normalise([0.5, 2.0], [0.0, 1.0])(np.ones((1, 1, 1, 2)))).tolist()
     [[[[0.5, 3.0]]]]
     """
 
-    def __init__(self, scale: Sequence[float], offset: Sequence[float], **arguments):
+    def __init__(
+        self, scale: Sequence[float], offset: Sequence[float], weights: Sequence[float] | None = None, **arguments
+    ):
         super().__init__(**arguments)
         self.scale, self.offset = list(scale), list(offset)
+        self.shares = None if weights is None else list(weights)
 
     def call(self, inputs):
         dtype = self.compute_dtype
         scale, offset = (ops.convert_to_tensor(np.array(each), dtype) for each in (self.scale, self.offset))
-        return ops.cast(inputs, dtype) * scale + offset
+        values = ops.cast(inputs, dtype)
+        if self.shares is not None:
+            shares = ops.convert_to_tensor(np.array(self.shares), dtype)
+            values = ops.sum(values * shares, axis=-1, keepdims=True)
+        return values * scale + offset
 
     def compute_output_spec(self, inputs):
-        return keras.KerasTensor(inputs.shape, self.compute_dtype)
+        channels = inputs.shape[-1] if self.shares is None else 1
+        return keras.KerasTensor((*inputs.shape[:-1], channels), self.compute_dtype)
 
     def get_config(self):
-        return {**super().get_config(), "scale": self.scale, "offset": self.offset}
+        return {**super().get_config(), "scale": self.scale, "offset": self.offset, "weights": self.shares}

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from resnext.errors import ArgumentError
-from resnext.images.preprocessing import Preprocessing
+from resnext.images.preprocessing import LUMA, Preprocessing
 from resnext.layers.initializer import filled_later
 from resnext.layers.normalise import Normalise
 from resnext.model.ensemble import joined
@@ -62,8 +62,9 @@ def image_network(
     """
     side = preprocessing.size if size in (None, preprocessing.size) else None
     network = ResNeXt(
-        variant, weights=weights, input_shape=(side, side, 3), classes=classes, classifier_activation=None, form=form
-    )
+        variant, weights=weights, input_shape=(side, side, preprocessing.channel_count), classes=classes,
+        classifier_activation=None, form=form,
+    )  # fmt: skip
     known = network.preprocessing
     if known and (known.mean, known.std) != (preprocessing.mean, preprocessing.std):
         raise ArgumentError(
@@ -172,5 +173,6 @@ def image_classifier(network: keras.Model, preprocessing: Preprocessing) -> kera
     size = preprocessing.size
     images = keras.Input((size, size, 3), dtype="uint8", name="images")
     scale, offset = (values.tolist() for values in preprocessing.scale_and_offset())
-    normalised = Normalise(scale, offset, dtype="float32", name="normalise")(images)
+    shares = LUMA if preprocessing.channels == "grey" else None
+    normalised = Normalise(scale, offset, shares, dtype="float32", name="normalise")(images)
     return keras.Model(images, network(normalised), name="image_classifier")

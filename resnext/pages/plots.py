@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from resnext.errors import missing_package
 from resnext.metrics.calibration import calibration_error, reliability
-from resnext.metrics.evaluation import Evaluation
+from resnext.metrics.evaluation import ClassMetrics, Evaluation
 from resnext.pages.fonts import families, legible
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from resnext.metrics.several import AnyEvaluation
+    from resnext.metrics.several import AnyEvaluation, LabelMetrics
 
 LEARNING_CURVES = "learning-curves.png"
 CONFUSION_MATRIX = "confusion-matrix.png"
@@ -40,16 +40,12 @@ def pictures_of(evaluation: AnyEvaluation, image: Callable[[int], np.ndarray]) -
         image: as in `draw_worst_mistakes`.
     """
     mistakes = ("Worst mistakes", WORST_MISTAKES, partial(draw_worst_mistakes, evaluation, image))
+    of_classes = partial(draw_class_accuracy, evaluation)
     if not isinstance(evaluation, Evaluation):
-        precisions = [
-            (row.name, row.images, row.average_precision or 0.0) for row in evaluation.class_metrics() if row.images
-        ]
-        draw = partial(draw_classes, evaluation.classes, precisions, "average precision")
-        return [("Average precision of each class", CLASS_PRECISION, draw), mistakes], None
-    accuracies = [(row.name, row.images, row.recall) for row in evaluation.class_metrics() if row.images]
+        return [("Average precision of each class", CLASS_PRECISION, of_classes), mistakes], None
     pictures: list[Picture] = [
         ("Confusion matrix", CONFUSION_MATRIX, partial(draw_confusion_matrix, evaluation)),
-        ("Accuracy of each class", CLASS_ACCURACY, partial(draw_classes, evaluation.classes, accuracies, "accuracy")),
+        ("Accuracy of each class", CLASS_ACCURACY, of_classes),
         mistakes,
     ]
     if len(evaluation.classes) > MATRIX_CLASSES:
@@ -121,17 +117,15 @@ def draw_confusion_matrix(evaluation: Evaluation, path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def draw_classes(classes: tuple[str, ...], values: Iterable[tuple[str, int, float]], metric: str, path: Path) -> None:
-    """Plot a metric of every class, best first; of many classes the best and the worst.
+def draw_class_accuracy(evaluation: AnyEvaluation, path: Path) -> None:
+    """Plot the accuracy of every class, best first; of several labels, the average precision.
 
-    Args:
-        classes: names of all classes.
-        values: name, number of images and metric, 0 to 1, of each class that has images.
-        metric: name of the metric.
-        path: plot to write.
+    Of many classes, the best and the worst are plotted.
     """
+    metric = "accuracy" if isinstance(evaluation, Evaluation) else "average precision"
+    values = [(row.name, row.images, _of_class(row)) for row in evaluation.class_metrics() if row.images]
     rows = sorted(values, key=lambda row: (-row[2], row[0]))
-    names = dict(zip(classes, legible(classes), strict=True))
+    names = dict(zip(evaluation.classes, legible(evaluation.classes), strict=True))
     left_out = len(rows) - CLASSES
     if left_out > 0:
         rows = rows[: CLASSES // 2] + rows[-CLASSES // 2 :]
@@ -146,6 +140,11 @@ def draw_classes(classes: tuple[str, ...], values: Iterable[tuple[str, int, floa
         axes.axhline(CLASSES // 2 - 0.5, color="grey", linestyle=":")
         axes.set_title(f"the best and the worst of {left_out + CLASSES} classes")
     figure.savefig(path, dpi=120)
+
+
+def _of_class(row: ClassMetrics | LabelMetrics) -> float:
+    """Return the accuracy of a class, or its average precision."""
+    return row.recall if isinstance(row, ClassMetrics) else row.average_precision or 0.0
 
 
 def draw_reliability(evaluation: Evaluation, temperature: float, path: Path) -> None:

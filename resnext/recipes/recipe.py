@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Self, get_args
 
 from resnext.errors import ArgumentError
-from resnext.images.preprocessing import MEAN, STD, Fit, Preprocessing
+from resnext.images.preprocessing import MEAN, STD, Channels, Fit, Preprocessing
 
 # The floating-point dtype policies of Keras.
 Dtype = Literal["float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64"]
@@ -51,6 +51,8 @@ class Recipe:
             squash and pad crop nothing.
         fit: how non-square images are handled, in training and evaluation: crop keeps a part; squash and pad keep the
             complete image, distorted or with bars of the mean colour.
+        channels: rgb, or grey for a network of one channel, to which every image is converted; weights for three
+            channels are added up.
         interpolation: interpolation of resized images, in training and evaluation.
         mean: means of the three channels (0..1) for normalising; this colour also fills empty areas.
         std: standard deviations of the three channels (0..1) for normalising.
@@ -117,6 +119,7 @@ class Recipe:
     test_size: int | None = None
     test_crop: float = 1.0
     fit: Fit = "crop"
+    channels: Channels = "rgb"
     interpolation: Interpolation = "bilinear"
     mean: tuple[float, float, float] = MEAN
     std: tuple[float, float, float] = STD
@@ -226,7 +229,7 @@ def training_preprocessing(recipe: Recipe) -> Preprocessing:
 
 
 def _preprocessing(recipe: Recipe, size: int, resize: int) -> Preprocessing:
-    return Preprocessing(size, resize, recipe.interpolation, recipe.mean, recipe.std, recipe.fit)
+    return Preprocessing(size, resize, recipe.interpolation, recipe.mean, recipe.std, recipe.fit, recipe.channels)
 
 
 def _tuples(value: Any) -> Any:
@@ -314,6 +317,7 @@ _RULES: list[tuple[str, str, Callable[[Any], bool]]] = [
     ("loss", *_one_of(Loss)),
     ("crop", *_one_of(Crop)),
     ("fit", *_one_of(Fit)),
+    ("channels", *_one_of(Channels)),
     ("interpolation", *_one_of(Interpolation)),
     ("sampling", *_one_of(Sampling)),
     ("best_by", *_one_of(BestBy)),

@@ -157,7 +157,8 @@ class RunConfig:
     @property
     def cost(self) -> Complexity:
         """The parameters of its network, and what one image of the training costs."""
-        return complexity(self.variant, (self.image_size, self.image_size, 3), len(self.classes))
+        channels = self.preprocessing.channel_count
+        return complexity(self.variant, (self.image_size, self.image_size, channels), len(self.classes))
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> RunConfig:

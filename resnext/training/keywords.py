@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypedDict
 
-from resnext.recipes.recipe import BestBy, Crop, Fit, Interpolation, Loss, Optimizer, Sampling, Schedule
+from resnext.recipes.recipe import BestBy, Channels, Crop, Fit, Interpolation, Loss, Optimizer, Sampling, Schedule
 from resnext.runs.config import Dtype, FormName, Shortcut
 
 
@@ -20,6 +20,7 @@ class TrainingKeywords(TypedDict, total=False):
     test_size: int | None
     test_crop: float
     fit: Fit
+    channels: Channels
     interpolation: Interpolation
     mean: tuple[float, float, float]
     std: tuple[float, float, float]

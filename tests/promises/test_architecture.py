@@ -40,7 +40,7 @@ PUBLIC = {
 }  # fmt: skip
 SETTINGS = [
     "--recipe", "--epochs", "--batch-size", "--learning-rate", "--evaluate-every", "--image-size", "--test-size",
-    "--test-crop", "--fit", "--interpolation", "--mean", "--std", "--schedule", "--final-rate", "--steps",
+    "--test-crop", "--fit", "--channels", "--interpolation", "--mean", "--std", "--schedule", "--final-rate", "--steps",
     "--warmup-epochs", "--warmup-start", "--optimizer", "--momentum", "--nesterov", "--weight-decay", "--decay-all",
     "--accumulate", "--clip-norm", "--ema", "--drop-path", "--zero-gamma", "--loss", "--label-smoothing", "--mixup",
     "--cutmix", "--crop", "--crop-area", "--pad", "--flip", "--vertical-flip", "--rotate", "--color-jitter", "--hue",

@@ -79,7 +79,7 @@ def test_sizes_and_colours_follow_the_recipe():
         ("focal", -1.0, "finite and at least 0"),
         ("class_weights", 1.5, "from 0 to 1"),
         ("sampling", "weighted", "one of uniform, balanced"),
-        ("best_by", "f1", "one of top1, macro_f1, balanced_accuracy, log_loss, auc"),
+        ("best_by", "f1", "one of top1, macro_f1, balanced_accuracy, log_loss, auc, map, micro_f1"),
         ("patience", 0, "a whole number, at least 1"),
     ],
 )
