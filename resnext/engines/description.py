@@ -20,6 +20,7 @@ InputKind = Literal["uint8", "normalised"]
 MAX_METADATA = 8_000_000  # characters
 ENSEMBLE = "ensemble"  # the networks whose logits are averaged
 LABELS, THRESHOLDS = "labels", "thresholds"  # of an image with any number of classes
+SIZE = "size"  # "any" if the file takes images of any size
 FACTS = (
     "model",
     "resnext",
@@ -33,6 +34,7 @@ FACTS = (
     ENSEMBLE,
     LABELS,
     THRESHOLDS,
+    SIZE,
 )
 DESCRIPTION_SHA256 = "description_sha256"  # of everything else in the description, SHA256 among it
 KNOWN = ("variant", "classes", "preprocessing", "input", *FACTS)  # names in the metadata of a file
@@ -65,6 +67,11 @@ class Description:
     def thresholds(self) -> tuple[float, ...]:
         """The probability from which an image has each class, if it may have several; else none."""
         return LabelsOfImage.of(self.facts, len(self.classes)).thresholds
+
+    @property
+    def any_size(self) -> bool:
+        """Whether the file takes images of any size; the preprocessing has the one of the training."""
+        return self.facts.get(SIZE) == "any"
 
     def to_document(self) -> dict[str, Any]:
         """Return the description, ready for `json.dumps`."""
@@ -119,6 +126,9 @@ class Description:
         """Refuse a file whose network differs from its description. Raises WeightsError."""
         size = self.preprocessing.size
         channels = 3 if self.input == "uint8" else self.preprocessing.channel_count
+        if self.any_size:  # whatever the runtime calls them, the sides of these images are open
+            size = "any"
+            images = [side if isinstance(side, int) and side in (1, 3) else size for side in images]
         expected = [size, size, channels] if self.input == "uint8" or channels_last else [channels, size, size]
         if [*images[1:]] != expected or [*probabilities[1:]] != [len(self.classes)]:
             raise WeightsError(

@@ -50,7 +50,8 @@ def onnx_file(classifier: keras.Model, description: Description, maps: bool = Fa
         outputs.append(
             ("maps", _maps(graph, kernel, features[0]), ["batch", len(description.classes), "height", "width"])
         )
-    shape = ["batch", size, size, 3] if inside else ["batch", description.preprocessing.channel_count, size, size]
+    sides = ["rows", "columns"] if description.any_size else [size, size]
+    shape = ["batch", *sides, 3] if inside else ["batch", description.preprocessing.channel_count, *sides]
     kind = TensorProto.UINT8 if inside else TensorProto.FLOAT
     made = helper.make_graph(
         graph.nodes,

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
-from resnext.engines.description import ENSEMBLE, LABELS, THRESHOLDS, Description
+import numpy as np
+
+from resnext.engines.description import ENSEMBLE, LABELS, SIZE, THRESHOLDS, Description
 from resnext.errors import ArgumentError
 from resnext.exporting.calibration import Calibration, Cost, calibration_of, check_cost, cost_of
 from resnext.exporting.float16 import halved
@@ -18,9 +20,16 @@ from resnext.exporting.int8 import quantise
 from resnext.exporting.keywords import ExportKeywords
 from resnext.exporting.network import Export, writer_of
 from resnext.exporting.options import ExportOptions
-from resnext.exporting.preconditions import check_backend, check_target, chosen_format, labels_text, place_of_labels
+from resnext.exporting.preconditions import (
+    check_backend,
+    check_size,
+    check_target,
+    chosen_format,
+    labels_text,
+    place_of_labels,
+)
 from resnext.exporting.push import check_push, push
-from resnext.exporting.verify import largest_difference, sample, verify
+from resnext.exporting.verify import differences_at_sizes, largest_difference, sample, verify
 from resnext.files import sync_folder, temporary_folder, user_path
 from resnext.inference.model import Model
 from resnext.keywords import with_keywords
@@ -78,6 +87,7 @@ def export(
     opened = Model.open(model, weights)
     opened.check_network()
     check_target(path, kind, opened)
+    check_size(opened, chosen)
     if chosen.push is not None:
         check_push(chosen.push, kind)
     check_backend(kind)
@@ -88,7 +98,8 @@ def export(
         written = folder / path.name
         network = write(prepared, written)
         pixels, count, source = sample(prepared, images)
-        difference = verify(largest_difference(opened, network, pixels), path)
+        differences = [largest_difference(opened, network, pixels), *differences_at_sizes(opened, network, chosen)]
+        difference = verify(float(np.max(differences)), path)
         if calibration:
             cost = _made_smaller(prepared, calibration, write, network, written)
         place_of_labels(kind, written, network).write_bytes(labels_text(opened.classes))
@@ -111,6 +122,8 @@ def describe(model: Model, options: ExportOptions) -> Description:
         facts |= {"versions": config.versions}
     if model.several:
         facts |= {LABELS: "several", THRESHOLDS: [*model.thresholds]}
+    if options.size:
+        facts[SIZE] = options.size
     if model.published:
         facts |= {"weights": model.published.tag, "licence": model.published.licence}
     if options.dtype == "float16":

@@ -17,4 +17,5 @@ class ExportKeywords(TypedDict, total=False):
     calibration: CalibrationMethod
     keep_ends: bool
     max_drop: float
+    size: int | tuple[int, ...]
     push: str | None

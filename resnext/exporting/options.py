@@ -29,6 +29,7 @@ class ExportOptions:
         calibration: how the range of activations is chosen for int8: "minmax", "entropy" or "percentile".
         keep_ends: whether the first and the last layer stay in float32.
         max_drop: share by which top-1, or mAP, may fall with float16 or int8 before the export is refused.
+        size: "any" for a file (onnx or openvino) that takes images of any size; by default only the model's own.
         push: repository OWNER/NAME on huggingface.co to upload a bundle to; a new one is private.
 
     Raises:
@@ -42,6 +43,7 @@ class ExportOptions:
     calibration: CalibrationMethod = "minmax"
     keep_ends: bool = False
     max_drop: float = 0.01
+    size: Literal["any"] | None = None
     push: str | None = None
 
     def __post_init__(self) -> None:
@@ -50,6 +52,10 @@ class ExportOptions:
             if getattr(self, name) not in get_args(kind):
                 allowed = ", ".join(get_args(kind))
                 raise ArgumentError(f"`{name}` must be one of {allowed}. Received: {getattr(self, name)!r}")
+        if self.size not in (None, "any"):
+            raise ArgumentError(f"`size` must be any, or left out. Received: {self.size!r}")
+        if self.size and self.dtype != "float32":
+            raise ArgumentError(f"--size any is for float32, and --dtype is {self.dtype}. Leave one of them out.")
         if not 0 <= self.max_drop <= 1:
             raise ArgumentError(f"`max_drop` must be from 0 to 1. Received: {self.max_drop}")
         if self.dtype != "int8" and (self.calibration != "minmax" or self.keep_ends):

@@ -11,6 +11,8 @@ from resnext.exporting.formats import FORMATS, LABELS, ExportFormat, format_of
 from resnext.exporting.options import ExportOptions
 from resnext.inference.model import Model
 
+ANY_SIZE = ("onnx", "openvino")  # formats whose files may take images of any size
+
 
 def chosen_format(path: Path, options: ExportOptions) -> ExportFormat:
     """Return the format that is requested or that the suffix names. Raises ArgumentError."""
@@ -29,12 +31,22 @@ def chosen_format(path: Path, options: ExportOptions) -> ExportFormat:
     if options.dtype != "float32" and not FORMATS[chosen].all_dtypes:
         others = ", ".join(name for name, known in FORMATS.items() if known.all_dtypes)
         raise ArgumentError(f"{chosen} is in float32. Leave --dtype out, or pass --format {others}.")
+    if options.size and chosen not in ANY_SIZE:
+        raise ArgumentError(
+            f"{chosen} files take images of one size. Leave --size out, or export {' or '.join(ANY_SIZE)}."
+        )
     if chosen == "bundle" and (options.maps or options.normalisation == "outside"):
         raise ArgumentError(
             "a bundle contains unchanged weights, from which other programs build the network. Leave out --maps and "
             "--normalisation."
         )
     return chosen
+
+
+def check_size(model: Model, options: ExportOptions) -> None:
+    """Refuse any size for a network whose classifier has weights for each position. Raises ArgumentError."""
+    if options.size and model.variant.departures.keeps_positions:
+        raise ArgumentError(f"{model.name}: its classifier has weights for each position. Leave --size any out.")
 
 
 def check_target(path: Path, format: ExportFormat, model: Model) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,7 @@ from resnext.engines.torch_program import TorchProgram
 from resnext.errors import ArgumentError, DataError, ExportError, ImageError, printable
 from resnext.exporting.formats import FORMATS
 from resnext.exporting.network import Export
+from resnext.exporting.options import ExportOptions
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.evaluate import examples_for
 from resnext.inference.model import Model
@@ -68,6 +70,21 @@ def largest_difference(model: Model, path: Path, pixels: np.ndarray) -> float:
         theirs = file.outputs(pixels[:batch])
         differences.append(np.abs(ours.probabilities() - theirs.probabilities()).max())
     return float(np.max(differences))  # NaN if one of them is
+
+
+def differences_at_sizes(model: Model, path: Path, options: ExportOptions) -> list[float]:
+    """Return the largest differences at two other sizes, one of them odd, for a file that takes images of any size."""
+    if options.size is None:
+        return []
+    found, rng = [], np.random.default_rng(0)
+    for more in (15, 32):
+        side = model.preprocessing.size + more
+        other = dataclasses.replace(model.preprocessing, size=side, resize=max(side, model.preprocessing.resize))
+        pixels = rng.integers(0, 256, (2, side, side, 3), np.uint8)
+        (file,), (network,) = Model.open(path).engines([other]), model.in_float32().engines([other])
+        ours, theirs = (engine.outputs(pixels).probabilities() for engine in (network, file))
+        found.append(float(np.abs(ours - theirs).max()))
+    return found
 
 
 def verify(difference: float, path: Path) -> float:

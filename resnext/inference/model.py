@@ -245,7 +245,7 @@ def _checked(file: ExportedFile, name: str, preprocessing: Preprocessing, output
     if file.has_maps:
         del missing["maps"]
     lacks = [missing[output] for output in outputs if output in missing]
-    if preprocessing.size != file.description.preprocessing.size:
+    if preprocessing.size != file.description.preprocessing.size and not file.description.any_size:
         lacks.append("other sizes")
     if lacks:
         raise ArgumentError(

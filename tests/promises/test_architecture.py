@@ -64,7 +64,7 @@ COMMANDS = {
     "explain": ["MODEL", "INPUT...", "--out", "--weights", "--class", "--follow-links", "--raw", "--paths",
                 "--block"],
     "export": ["MODEL", "--out", "--weights", "--data", "--images", "--format", "--normalisation", "--maps", "--dtype",
-               "--calibration", "--keep-ends", "--max-drop", "--push"],
+               "--calibration", "--keep-ends", "--max-drop", "--size", "--push"],
     "serve": ["[NAME=]MODEL", "--host", "--port", "--token", "--batch-size", "--queue", "--deadline"],
     "check-data": ["DATA", "--follow-links"],
     "convert": ["SOURCE...", "--out", "--to", "--variant", "--key", "--data"],
