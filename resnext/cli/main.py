@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import io
@@ -12,8 +13,6 @@ import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import tyro
-
 from resnext.backend import BACKENDS, installed_backend
 from resnext.cli.command_line import CommandLine
 from resnext.cli.data import check_data, preview_command
@@ -22,8 +21,10 @@ from resnext.cli.inference import evaluate, explain, predict
 from resnext.cli.interrupts import Interrupts
 from resnext.cli.measure import bench
 from resnext.cli.networks import info, list_
+from resnext.cli.overview import SYNONYMS, overview
 from resnext.cli.runs import compare
 from resnext.cli.serve import serve
+from resnext.cli.slips import parsed
 from resnext.cli.spectator import Spectator
 from resnext.cli.training import recipes, resume_command, train_command
 from resnext.cli.weights import convert
@@ -36,6 +37,8 @@ from resnext.recipes.recipe import Recipe
 from resnext.runs.run import Run
 from resnext.training.defaults import default_recipe_for
 from resnext.training.signals import exit_code
+
+DESCRIPTION = "ResNeXt for Keras 3: build, train, evaluate and use it."
 
 
 def commands(line: CommandLine) -> dict[str, Callable[..., None]]:
@@ -76,15 +79,13 @@ def main() -> None:
     interrupts = Interrupts()
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))  # see `_ask_for_huge_pages`
+        if sys.argv[1:2] == ["help"]:  # as git has it
+            sys.argv[1:] = [*sys.argv[2:3], "--help"] if sys.argv[2:] else []
         line = CommandLine(sys.argv[1:])
         _prepare(line)
         available = commands(line)
         _check_words(line, available)
-        tyro.extras.subcommand_cli_from_dict(
-            available,
-            prog="resnext",
-            description="ResNeXt for Keras 3: build, train, evaluate and use it.",
-        )
+        parsed(available, line.command, DESCRIPTION)
         sys.stdout.flush()
     except KeyboardInterrupt as error:
         interrupts.leave(getattr(error, "exit_code", 130), str(error) or "interrupted")
@@ -124,9 +125,15 @@ def _prepare(line: CommandLine) -> None:
 
 def _check_words(line: CommandLine, available: Mapping[str, object]) -> None:
     """Exit with status 2 for a misspelt command or comma-separated values, explaining them; or print the version."""
-    if line.words == ["--version"]:
-        print(f"resnext {importlib.metadata.version('resnext')}")
+    if not line.words:
+        print(overview(), end="")
         sys.exit()
+    if line.words in (["--version"], ["-V"], ["version"]):
+        print(_versions())
+        sys.exit()
+    if line.command in SYNONYMS:
+        logger.error(f"no command {line.command!r}: here it is resnext {SYNONYMS[line.command]}")
+        sys.exit(2)
     if line.command and line.command not in available:
         hint = did_you_mean(line.command, list(available))
         logger.error(f"no command {line.command!r}.{hint} The commands are {', '.join(available)}.")
@@ -135,6 +142,19 @@ def _check_words(line: CommandLine, available: Mapping[str, object]) -> None:
         option, values = joined
         logger.error(f"{option} {values}: separate values by spaces. Pass {option} {values.replace(',', ' ')}")
         sys.exit(2)
+
+
+def _versions() -> str:
+    """Return the versions of resnext, Keras and the backend, without importing them."""
+    backend = os.environ["KERAS_BACKEND"]
+    packages = {"resnext": ("resnext",), "Keras": ("keras",), backend: (backend, f"{backend}-cpu")}
+    found = []
+    for name, candidates in packages.items():
+        for package in candidates:
+            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+                found.append(f"{name} {importlib.metadata.version(package)}")
+                break
+    return ", ".join(found)
 
 
 def _backend_of_run(line: CommandLine) -> str | None:

@@ -119,14 +119,21 @@ def about_weights(run: Run, recipe: Recipe) -> list[str]:
     return lines
 
 
-def about_start(run: Run, recipe: Recipe, classes: Sequence[str]) -> list[str]:
-    """Return lines that state how the training continues that of the run that its weights come from."""
+def about_start(run: Run, recipe: Recipe, classes: Sequence[str], is_named: bool = False) -> list[str]:
+    """Return lines that state how the training continues that of the run that its weights come from.
+
+    Args:
+        run: run of the weights.
+        recipe: recipe of the training.
+        classes: its classes.
+        is_named: whether the user chose the recipe.
+    """
     before, name = run.config.classes, run.config.recipe.name
     new, gone = [each for each in classes if each not in before], [each for each in before if each not in classes]
     if new or gone:
         words = [f"{word} {listed(names)}" for word, names in (("new:", new), ("gone:", gone)) if names]
-        lines = [f"weights: the recipe is {recipe.name}, because the classes are not those of {run.folder}; "
-                 f"{'; '.join(words)}"]  # fmt: skip
+        why = "" if is_named else f"the recipe is {recipe.name}, because "
+        lines = [f"weights: {why}the classes are not those of {run.folder}; {'; '.join(words)}"]
     elif recipe.name == name:
         lines = [f"weights: {run.folder} is continued by its own recipe, {name}, because its classes are the same"]
     else:

@@ -128,7 +128,7 @@ def train(
         locked.enter_context(_lock(folder))
         splits = _check_splits(splits, recipe, options.skip_bad)
         recipe = _complete(recipe_for_labels(recipe, splits, keywords), splits, network.image_size, start)
-        _log_start(network, run, recipe, splits)
+        _log_start(network, run, recipe, splits, bool(named))
         _log_data(source, splits, recipe, sizes, wanted is not None)
         cluster = initialize()
         from resnext.training.session import train_session
@@ -242,12 +242,12 @@ def _complete(recipe: Recipe, splits: Splits, image_size: int, start: str | None
     return complete(recipe, images=images, evaluated=evaluated, image_size=image_size, pretrained=start is not None)
 
 
-def _log_start(network: Choice, run: Run | None, recipe: Recipe, splits: Splits) -> None:
+def _log_start(network: Choice, run: Run | None, recipe: Recipe, splits: Splits, is_named: bool) -> None:
     """Log why the network was chosen, and how the training continues that of the run that its weights come from."""
     _log(logging.INFO, *network.reason)
     if run:
         _log(logging.WARNING, *about_weights(run, recipe))
-        _log(logging.INFO, *about_start(run, recipe, splits.train.classes))
+        _log(logging.INFO, *about_start(run, recipe, splits.train.classes, is_named))
 
 
 def _log_data(

@@ -21,7 +21,7 @@ def test_a_reader_that_has_seen_enough_is_no_error():
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("arguments", [[], ["trian"], ["train"], ["train", "digits", "--variant"]])
+@pytest.mark.parametrize("arguments", [["trian"], ["train"], ["train", "digits", "--variant"]])
 def test_misused_command_exits_with_2(arguments):
     process = resnext(*arguments)
     assert process.returncode == 2
@@ -76,7 +76,8 @@ def test_a_slip_of_the_keys_is_explained(arguments, words):
 @pytest.mark.once
 def test_the_version_is_told():
     process = resnext("--version")
-    assert (process.returncode, process.stdout) == (0, f"resnext {__version__}\n")
+    assert process.returncode == 0
+    assert process.stdout.startswith(f"resnext {__version__}, Keras ")
 
 
 @pytest.mark.once

@@ -1,0 +1,76 @@
+"""The first contact: what `resnext` says alone, and to people who type what other programs call it."""
+
+import re
+
+import pytest
+
+from resnext.cli.overview import GROUPS, SYNONYMS
+from support.command import resnext
+
+pytestmark = pytest.mark.once
+
+
+def test_alone_it_shows_examples_and_all_commands():
+    process = resnext()
+    assert process.returncode == 0
+    assert len(re.findall(r"^  resnext ", process.stdout, re.MULTILINE)) == 4
+    helped = resnext("--help").stdout
+    for command in (name for names in GROUPS.values() for name in names):
+        assert command in process.stdout
+        assert command in helped
+    listed = resnext("no-such-command").stderr.split("The commands are ")[1].strip(" .\n").split(", ")
+    assert sorted(listed) == sorted(name for names in GROUPS.values() for name in names)
+
+
+def test_help_and_version_as_other_programs_have_them():
+    assert resnext("help", "train").stdout == resnext("train", "--help").stdout
+    assert resnext("help").stdout == resnext().stdout
+    for words in (["-V"], ["--version"], ["version"]):
+        assert re.fullmatch(r"resnext [\d.]+, Keras [\d.]+, (tensorflow|jax|torch) [\d.+\w]+\n", resnext(*words).stdout)
+
+
+@pytest.mark.parametrize("word", SYNONYMS)
+def test_commands_of_other_programs_are_translated(word):
+    process = resnext(word, "something")
+    assert process.returncode == 2
+    assert process.stderr == f"resnext: no command {word!r}: here it is resnext {SYNONYMS[word]}\n"
+    assert SYNONYMS[word].split()[0] in {name for names in GROUPS.values() for name in names}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ("train d --lr 0.1", "train has no option '--lr'. Did you mean --learning-rate?"),
+        ("train d -b 8", "train has no option '-b'. Did you mean --batch-size?"),
+        ("train d -o x", "train has no option '-o'. Did you mean --out?"),
+        ("train d --model x", "train has no option '--model'. Did you mean --variant?"),
+        ("train d --imgsz 64", "train has no option '--imgsz'. Did you mean --image-size?"),
+        ("train d --pretrained", "train has no option '--pretrained'. Did you mean --weights auto? resnext"),
+        ("train d --gpu 0", "train has no option '--gpu'. Did you mean --device gpu:0?"),
+        ("train d --epohcs 3", "train has no option '--epohcs'. Did you mean --epochs?"),
+        ("predict m a --qqqq", "predict has no option '--qqqq'. resnext predict --help lists them."),
+        ("predict m a --lr 1", "predict has no option '--lr'. resnext predict --help lists them."),
+        ("train d epochs=5", "epochs=5: options begin with two hyphens. Pass --epochs 5"),
+        ("train d more", "more is a word too many for train; options begin with two hyphens. resnext"),
+        ("train d --epochs five", "--epochs takes a whole number. Received: 'five'."),
+        ("train d --momentum much", "--momentum takes a number. Received: 'much'."),
+        ("train d --form x", "--form must be one of a, b, c, sliced. Received: 'x'."),
+        ("train d --fit sqash", "--fit must be one of crop, squash, pad. Received: 'sqash'. Did you mean squash?"),
+        ("train d --epochs", "--epochs needs a value."),
+        ("train", "train needs DATA: folder or archive (train/<class>/* with test/ or val/, or <class>/*), CSV file"),
+        ("evaluate", "evaluate needs MODEL: run folder, file of weights, hf:OWNER/NAME, tag of published weights"),
+        ("export m net.onnx", "export needs --out PATH (net.onnx stands without it): file to write (.onnx"),
+    ],
+)  # fmt: skip
+def test_a_slip_of_the_keys_is_one_line(arguments, line):
+    process = resnext(*arguments.split())
+    assert process.returncode == 2
+    (said,) = process.stderr.splitlines()
+    assert said.startswith(f"resnext: {line}")
+    assert process.stdout == ""
+
+
+def test_what_a_command_itself_says_is_let_through(tmp_path):
+    process = resnext("train", tmp_path / "none")
+    assert process.returncode != 2
+    assert process.stderr.startswith(f"resnext: {tmp_path}/none does not exist")
