@@ -10,6 +10,27 @@ from collections.abc import Sequence
 LISTS = "freeze|steps|crop-area|mean|std"
 
 
+# American spellings, which are accepted: of options, and of the values of an option.
+OPTIONS = {"--normalization": "--normalisation", "--grayscale": "--greyscale", "--colour-jitter": "--color-jitter"}
+VALUES = {("--crop", "center"): "centre", ("--channels", "gray"): "grey"}
+
+
+def in_our_spelling(words: Sequence[str]) -> list[str]:
+    """Return the words with options and values as they are spelt here.
+
+    >>> in_our_spelling(["train", "photos", "--crop", "center", "--grayscale=0.1"])
+    ['train', 'photos', '--crop', 'centre', '--greyscale=0.1']
+    """
+    spelt: list[str] = []
+    for word in words:
+        option, separator, value = word.partition("=")
+        option = OPTIONS.get(option, option)
+        value = VALUES.get((option, value), value)
+        before = spelt[-1] if spelt else ""
+        spelt.append(f"{option}={value}" if separator else VALUES.get((before, option), option))
+    return spelt
+
+
 class CommandLine:
     """The words after `resnext`.
 

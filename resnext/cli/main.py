@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from resnext.backend import BACKENDS, installed_backend
-from resnext.cli.command_line import CommandLine
+from resnext.cli.command_line import CommandLine, in_our_spelling
 from resnext.cli.data import check_data, preview_command
 from resnext.cli.export import export
 from resnext.cli.inference import evaluate, explain, predict
@@ -81,6 +81,7 @@ def main() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))  # see `_ask_for_huge_pages`
         if sys.argv[1:2] == ["help"]:  # as git has it
             sys.argv[1:] = [*sys.argv[2:3], "--help"] if sys.argv[2:] else []
+        sys.argv[1:] = in_our_spelling(sys.argv[1:])
         line = CommandLine(sys.argv[1:])
         _prepare(line)
         available = commands(line)

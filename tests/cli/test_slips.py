@@ -70,6 +70,14 @@ def test_a_slip_of_the_keys_is_one_line(arguments, line):
     assert process.stdout == ""
 
 
+def test_american_spellings_are_accepted(tmp_path):
+    for words in (["train", "--crop", "center"], ["train", "--grayscale=0.5"], ["train", "--channels", "gray"]):
+        command, *options = words
+        assert f"{tmp_path}/none does not exist" in resnext(command, tmp_path / "none", *options).stderr
+    said = resnext("export", "none", "--out", tmp_path / "a.onnx", "--normalization", "outside").stderr
+    assert said.startswith("resnext: none: no such model")
+
+
 def test_what_a_command_itself_says_is_let_through(tmp_path):
     process = resnext("train", tmp_path / "none")
     assert process.returncode != 2
