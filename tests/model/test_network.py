@@ -220,8 +220,8 @@ def test_preprocess_input_follows_the_layout_of_keras_and_refuses_others():
         np.testing.assert_array_equal(preprocess_input(images), preprocess_input(images, "channels_first"))
     symbolic = preprocess_input(keras.Input((4, 5, 3), dtype="uint8"))
     assert (symbolic.shape, symbolic.dtype) == ((None, 4, 5, 3), "float32")
-    for shape in ((2, 3, 4, 5), (3,), (4, 5), (4, 5, 1)):
-        with pytest.raises(ValueError, match=r"`images` must have 3 channels, channels_last. Received: shape \("):
+    for shape in ((2, 3, 4, 5), (3,), (4, 5), (4, 5, 2)):
+        with pytest.raises(ValueError, match=r"`images` must have 1 or 3 channels, channels_last. Received: shape \("):
             preprocess_input(np.zeros(shape), "channels_last")
     with pytest.raises(
         ValueError, match=r"^`data_format` must be one of channels_last, channels_first. Received: 'N'$"
