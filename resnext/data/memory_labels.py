@@ -9,9 +9,8 @@ import numpy as np
 
 from resnext.data.class_folders import labels_of
 from resnext.data.examples import Examples, of_shares
+from resnext.data.labels.class_columns import CLOSE
 from resnext.errors import DataError
-
-CLOSE = 0.01  # distance from 1 of the sum of the shares of an image
 
 
 def examples_of_labels(images: Any, labels: Any, classes: Sequence[str] | None = None) -> Examples:

@@ -37,7 +37,7 @@ class ExportedFile(Engine):
         with _opening(self.source, self.title):
             metadata, shapes = self.open(source)
         self.description = description or Description.from_metadata(metadata, source)
-        self.has_maps = "maps" in shapes
+        self.has_maps, self.several = "maps" in shapes, self.description.several
         if description is None:
             images, probabilities = shapes.get("images", []), shapes.get("probabilities", [])
             self.description.check_shapes(images, probabilities, source, self.channels_last)
@@ -62,9 +62,8 @@ class ExportedFile(Engine):
         maps = arrays.get("maps")
         if maps is not None and self.channels_last:
             maps = maps.transpose(0, 3, 1, 2)
-        several = self.description.several
-        logits = arrays["logits"] if "logits" in arrays else logits_of(arrays["probabilities"], several)
-        return Outputs(logits, maps=maps, several=several)
+        logits = arrays["logits"] if "logits" in arrays else logits_of(arrays["probabilities"], self.several)
+        return Outputs(logits, maps=maps, several=self.several)
 
 
 @contextlib.contextmanager

@@ -76,12 +76,12 @@ def differences_at_sizes(model: Model, path: Path, options: ExportOptions) -> li
     """Return the largest differences at two other sizes, one of them odd, for a file that takes images of any size."""
     if options.size is None:
         return []
-    found, rng = [], np.random.default_rng(0)
-    for more in (15, 32):
-        side = model.preprocessing.size + more
-        other = dataclasses.replace(model.preprocessing, size=side, resize=max(side, model.preprocessing.resize))
+    found, rng, known = [], np.random.default_rng(0), model.preprocessing
+    sides = [known.size + more for more in (15, 32)]
+    others = [dataclasses.replace(known, size=side, resize=max(side, known.resize)) for side in sides]
+    files, networks = Model.open(path).engines(others), model.in_float32().engines(others)
+    for side, file, network in zip(sides, files, networks, strict=True):
         pixels = rng.integers(0, 256, (2, side, side, 3), np.uint8)
-        (file,), (network,) = Model.open(path).engines([other]), model.in_float32().engines([other])
         ours, theirs = (engine.outputs(pixels).probabilities() for engine in (network, file))
         found.append(float(np.abs(ours - theirs).max()))
     return found

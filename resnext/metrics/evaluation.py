@@ -127,7 +127,7 @@ class Evaluation:
         `balanced_accuracy` is the mean recall of those that have images, `ece` the expected calibration error in 15
         bins (Guo et al. 2017). `auc`, only for two classes that both have images, is the area under the ROC curve.
         """
-        counts = _Counts.of(len(self.classes), self.labels, self.predicted)
+        counts = Counts.of(len(self.classes), self.labels, self.predicted)
         values = {"top1": self.top(1)} | ({"top5": self.top(5)} if len(self.classes) > 5 else {})
         some = counts.images + counts.predictions > 0
         values |= {
@@ -185,7 +185,7 @@ class Evaluation:
         return bounds | {name: each for name, each in self._intervals_of_shares().items() if name in bounds}
 
     def _intervals_of_shares(self) -> dict[str, tuple[float, float]]:
-        counts = _Counts.of(len(self.classes), self.labels, self.predicted)
+        counts = Counts.of(len(self.classes), self.labels, self.predicted)
         total, some = len(self), counts.images > 0
         return {
             "top1": wilson(round(self.top(1) * total), total),
@@ -200,7 +200,7 @@ class Evaluation:
 
     def class_metrics(self) -> list[ClassMetrics]:
         """Return the metrics of each class that has images or predictions, in the order of the classes."""
-        counts, mistaken_for = _Counts.of(len(self.classes), self.labels, self.predicted), self._mistaken_for()
+        counts, mistaken_for = Counts.of(len(self.classes), self.labels, self.predicted), self._mistaken_for()
         columns = (counts.images, counts.precision, counts.recall, counts.f1)
         images, precision, recall, f1 = (column.tolist() for column in columns)
         return [
@@ -255,15 +255,15 @@ class Mistake(NamedTuple):
     probability: float
 
 
-class _Counts(NamedTuple):
-    """Counts of each class, int64 (classes,)."""
+class Counts(NamedTuple):
+    """Counts of each class, (classes,): whole numbers."""
 
     images: np.ndarray
     predictions: np.ndarray
     right: np.ndarray
 
     @classmethod
-    def of(cls, classes: int, labels: np.ndarray, predicted: np.ndarray) -> _Counts:
+    def of(cls, classes: int, labels: np.ndarray, predicted: np.ndarray) -> Counts:
         chosen = (labels, predicted, labels[labels == predicted])
         return cls(*(np.bincount(values, minlength=classes) for values in chosen))
 

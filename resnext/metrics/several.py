@@ -11,7 +11,7 @@ import numpy as np
 
 from resnext.metrics.average_precision import Ranking
 from resnext.metrics.calibration import TEMPERATURES, best_temperature
-from resnext.metrics.evaluation import RESAMPLES, Evaluation, Mistake
+from resnext.metrics.evaluation import RESAMPLES, Counts, Evaluation, Mistake
 from resnext.metrics.intervals import CONFIDENCE
 from resnext.metrics.labels import HALF, joined
 from resnext.metrics.probabilities import sigmoid
@@ -122,7 +122,7 @@ class LabelsEvaluation:
 
     def _metrics(self, weights: np.ndarray) -> dict[str, float]:
         """Return the metrics with a weight for each image, float (images,): the times that it counts."""
-        counts = _Counts.of(self.has, self.predicted, weights)
+        counts = _counts(self.has, self.predicted, weights)
         precisions, some = self._ranking.precisions(weights), counts.images + counts.predictions > 0
         f1, precision, recall = (
             float(each[some].mean()) if some.any() else 0.0 for each in (counts.f1, counts.precision, counts.recall)
@@ -167,7 +167,7 @@ class LabelsEvaluation:
     def class_metrics(self) -> list[LabelMetrics]:
         """Return the metrics of each class that has images or predictions, in the order of the classes."""
         ones = np.ones(len(self))
-        counts, precisions = _Counts.of(self.has, self.predicted, ones), self._ranking.precisions(ones)
+        counts, precisions = _counts(self.has, self.predicted, ones), self._ranking.precisions(ones)
         known = [None if np.isnan(precision) else float(precision) for precision in precisions]
         columns = (*(each.tolist() for each in (counts.precision, counts.recall, counts.f1)), known)
         rows = zip(
@@ -214,29 +214,9 @@ class LabelMetrics(NamedTuple):
     threshold: float
 
 
-class _Counts(NamedTuple):
-    """Counts of each class, float64 (classes,)."""
-
-    images: np.ndarray
-    predictions: np.ndarray
-    right: np.ndarray
-
-    @classmethod
-    def of(cls, has: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> _Counts:
-        return cls(weights @ has, weights @ predicted, weights @ (has & predicted))
-
-    @property
-    def precision(self) -> np.ndarray:
-        return self.right / np.where(self.predictions > 0, self.predictions, 1)
-
-    @property
-    def recall(self) -> np.ndarray:
-        return self.right / np.where(self.images > 0, self.images, 1)
-
-    @property
-    def f1(self) -> np.ndarray:
-        total = self.images + self.predictions
-        return 2 * self.right / np.where(total > 0, total, 1)
+def _counts(has: np.ndarray, predicted: np.ndarray, times: np.ndarray) -> Counts:
+    """Return the counts of images that count several times each, whole numbers (images,)."""
+    return Counts(times @ has, times @ predicted, times @ (has & predicted))
 
 
 def _losses(logits: np.ndarray, has: np.ndarray) -> np.ndarray:
