@@ -18,9 +18,7 @@ from resnext.data.labels.labelled_rows import relabelled, together
 from resnext.data.memory_labels import examples_of_labels
 from resnext.data.parts import part_of
 from resnext.data.pixels import Pixels, are_files
-from resnext.data.seen import Seen
-from resnext.data.source import DataSource, Pool, open_data, pool_of_classes, splits_of_pool
-from resnext.data.splits import Splits
+from resnext.data.source import DataSource, Pool, open_data
 from resnext.errors import ArgumentError, DataError, counted, listed
 from resnext.images.pixels import scaled_to_bytes
 
@@ -102,29 +100,18 @@ class MemorySource(DataSource):
         """Return where the labels of a part come from, in words."""
         return f"{self.kind}, {part}" if self.pool.others else self.kind
 
-    def splits(
-        self,
-        holdout: Holdout = Holdout(),  # noqa: B008 - frozen
-        seen: Seen | None = None,
-        held_out: Sequence[str] = (),
-        classes: Sequence[str] = (),
-    ) -> Splits:
-        """Return the parts, as `DataSource.splits` does."""
-        pool = pool_of_classes(self.pool, classes, self) if classes else self.pool
-        self.check_holdout(holdout, has_others=bool(pool.others))
+    def _all_images(self, holdout: Holdout = Holdout()) -> Pool:  # noqa: B008 - frozen
+        return self.pool
+
+    def _check_pool(self, pool: Pool, holdout: Holdout) -> None:
         if holdout.group_by:
             raise ArgumentError("`group_by` finds groups in paths, and these images have none. Leave it out.")
         if len(pool.train.classes) < 2:
             raise DataError(f"{self} has only one class; training needs two or more")
-        return splits_of_pool(pool, holdout, None, held_out)
 
     def column(self, name: str, examples: Examples) -> list[str]:
         """Refuse, because there is no table. Raises DataError."""
         raise DataError(f"--by needs a table with the column {name}, but {self} has none")
-
-    def count(self) -> int:
-        """Return the number of images in all parts."""
-        return len(self.pool.train) + sum(map(len, self.pool.others.values()))
 
     def everything(self, classes: Sequence[str]) -> Examples:
         """Return the images of all parts, labelled by `classes`."""

@@ -46,6 +46,7 @@ from resnext.data.layout import (
     unwrapped,
 )
 from resnext.data.parts import PARTS
+from resnext.data.pixels import are_files
 from resnext.data.seen import Seen
 from resnext.data.splits import Splits
 from resnext.errors import ArgumentError, DataError, counted, listed, printable
@@ -255,19 +256,28 @@ class DataSource:
             ArgumentError: the data has test images, and `holdout` asks for different ones.
             DataError: the data cannot be used; the message lists the layouts that can.
         """
-        if self.layout is None:
-            self.check_holdout(holdout, has_others=True)
+        pool = self._all_images(holdout)
+        if pool is None:
+            self._check_holdout(holdout, has_others=True)
             return splits_of_classes(load_builtin(self.name), classes, self) if classes else load_builtin(self.name)
-        pool = self._pool(self.layout, holdout)
         if classes:
-            pool = pool_of_classes(pool, classes, self)
-        self.check_holdout(holdout, has_others=bool(pool.others))
+            pool = _pool_of_classes(pool, classes, self)
+        self._check_holdout(holdout, has_others=bool(pool.others))
+        self._check_pool(pool, holdout)
+        return _splits_of_pool(pool, holdout, seen if are_files(pool.train.images) else None, held_out)
+
+    def _all_images(self, holdout: Holdout = Holdout()) -> Pool | None:  # noqa: B008 - frozen
+        """Return the images before some are held out; None for a built-in data set without a local copy."""
+        return None if self.layout is None else self._pool(self.layout, holdout)
+
+    def _check_pool(self, pool: Pool, holdout: Holdout) -> None:
+        """Raise DataError if the images can't be trained on, or a table that is not read labels them otherwise."""
         if len(pool.train.classes) < 2:
             only = "".join(pool.train.classes)
             raise DataError(f"{self} has only one class, {only!r}; training needs two or more{self._inside()}")
-        for part, examples in {"train": pool.train, **pool.others}.items():
-            self._check_unused_tables(self.layout, part, examples)
-        return splits_of_pool(pool, holdout, seen, held_out)
+        if layout := self.layout:
+            for part, examples in {"train": pool.train, **pool.others}.items():
+                self._check_unused_tables(layout, part, examples)
 
     @property
     def _has_training_images(self) -> bool:
@@ -289,11 +299,8 @@ class DataSource:
 
     def count(self) -> int:
         """Return the number of images in all parts."""
-        layout = self.layout
-        if layout is None:
-            return 0
-        pool = self._pool(layout, Holdout())
-        return len(pool.train) + sum(map(len, pool.others.values()))
+        pool = self._all_images()
+        return 0 if pool is None else len(pool.train) + sum(map(len, pool.others.values()))
 
     def everything(self, classes: Sequence[str]) -> Examples:
         """Return the images of all parts, labelled by `classes`; of a built-in data set only its test part.
@@ -370,7 +377,7 @@ class DataSource:
         inside = len(folders) == 1 and any(shown(folders[0]).values())
         return f". If the folders in it are the classes, pass {printable(folders[0])}" if inside else ""
 
-    def check_holdout(self, holdout: Holdout, has_others: bool) -> None:
+    def _check_holdout(self, holdout: Holdout, has_others: bool) -> None:
         """Raise ArgumentError if test images are to be drawn although there are some."""
         if has_others and holdout.is_given:
             raise ArgumentError(
@@ -480,7 +487,7 @@ def _about_copies(train: Examples, others: Mapping[str, Examples]) -> list[str]:
     ]
 
 
-def splits_of_pool(pool: Pool, holdout: Holdout, seen: Seen | None, held_out: Sequence[str]) -> Splits:
+def _splits_of_pool(pool: Pool, holdout: Holdout, seen: Seen | None, held_out: Sequence[str]) -> Splits:
     """Return the parts of images; without parts to evaluate on, those that are drawn, or were drawn before."""
     parts = {name: pool.others[name] for name in ("validation", "test") if name in pool.others}
     if parts:
@@ -494,7 +501,7 @@ def splits_of_pool(pool: Pool, holdout: Holdout, seen: Seen | None, held_out: Se
     return drawn_splits(pool.train, pool.paths, pool.groups, holdout, seen)
 
 
-def pool_of_classes(pool: Pool, classes: Sequence[str], where: object) -> Pool:
+def _pool_of_classes(pool: Pool, classes: Sequence[str], where: object) -> Pool:
     """Return the images of some classes. Raises DataError if the data does not have one of them."""
     train, kept = of_classes(pool.train, classes, where)
     paths, groups = [pool.paths[i] for i in kept], pool.groups and [pool.groups[i] for i in kept]

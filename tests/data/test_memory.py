@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resnext import Model, cross_validate, evaluate, explain, predict, resume, train
+from resnext import Model, Run, cross_validate, evaluate, explain, predict, resume, train
 from resnext.data.memory import open_source
 from resnext.errors import ArgumentError, DataError
 from resnext.images.pixels import as_pixels
@@ -284,3 +284,18 @@ def test_folds_of_arrays(tmp_path, caplog):
     assert "labels: 18 images of an array" in caplog.messages
     with pytest.raises(ArgumentError, match="`group_by` finds groups in paths, and these images have none"):
         train(arrays(6), out=tmp_path / "run", group_by="a", **SMALL)
+
+
+@pytest.mark.once
+def test_paths_that_the_weights_were_trained_on_are_not_tested_on(tmp_path):
+    def paths(images):
+        folder = write_photos(tmp_path / f"photos-{images}", COLOURS, images)
+        found = sorted(folder.glob("*/*.png"))
+        return found, [path.parent.name for path in found]
+
+    (first, labels), (more, others) = paths(6), paths(7)
+    train((first, labels), out=tmp_path / "first", **SMALL)
+    train(([*first, *more], labels + others), out=tmp_path / "next", weights=str(tmp_path / "first"), epochs=1)
+    trained, tested = Run.open(tmp_path / "first").images.trained, Run.open(tmp_path / "next").images.validation
+    assert len(tested) >= 3
+    assert not {*trained} & {*tested}
