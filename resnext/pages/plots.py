@@ -183,14 +183,18 @@ def draw_worst_mistakes(evaluation: AnyEvaluation, image: Callable[[int], np.nda
         path: plot to write.
     """
     mistakes = evaluation.mistakes()[:MISTAKES]
-    texts = tuple({name for mistake in mistakes for name in (mistake.true, mistake.predicted)})
-    names = dict(zip(texts, legible(texts), strict=True))
+    names = dict(zip(evaluation.classes, legible(evaluation.classes), strict=True))
     pictures = []
     for mistake in mistakes:
-        true, predicted = (shorten(names[name], 16) for name in (mistake.true, mistake.predicted))
+        true, predicted = (shorten(_shown(given, names), 16) for given in (mistake.true, mistake.predicted))
         text = f"true {true}\npredicted {predicted} ({100 * mistake.probability:.0f} %)"
         pictures.append((text, image(mistake.number)))
     draw_sheet(pictures, path, without="no mistakes")
+
+
+def _shown(given: str, names: dict[str, str]) -> str:
+    """Return the class, or the several classes, of an image, each as it is shown."""
+    return names[given] if given in names else "; ".join(names.get(name, name) for name in given.split("; "))
 
 
 def draw_sheet(pictures: Sequence[tuple[str, np.ndarray]], path: Path, without: str = "no images") -> None:
