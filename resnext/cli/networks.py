@@ -109,8 +109,9 @@ def _info_of_run(run: Run) -> None:
     print_line(f"classes        {len(config.classes):,}: {listed(config.classes)}")
     print_line(f"data           {printable(config.data)}")
     print_line(f"recipe         {config.recipe.name}")
-    size, resize, fit = config.preprocessing.size, config.preprocessing.resize, config.preprocessing.fit
-    print_line(f"images         {size} pixels, resized to {resize}, {fit}")
+    known = config.preprocessing
+    channels = {"rgb": "", "grey": ", grey"}.get(str(known.channels), f", {known.channels} channels")
+    print_line(f"images         {known.size} pixels, resized to {known.resize}, {known.fit}{channels}")
     if config.options.weights:
         print_line(f"started from   {config.options.weights}")
     print_line(f"versions       {', '.join(f'{name} {version}' for name, version in config.versions.items())}")

@@ -203,8 +203,7 @@ AUGMENTATIONS = (
 
 def augmentations(recipe: Recipe, preprocessing: Preprocessing) -> list[Augmentation]:
     """Return the recipe's changes to single images, in order; each maps uint8 (size, size, 3) to the same shape."""
-    red, green, blue = (round(255 * mean) for mean in preprocessing.mean)
-    fill, pad = (red, green, blue), round(recipe.pad * preprocessing.size)
+    fill, pad = preprocessing.fill, round(recipe.pad * preprocessing.size)
     changes: dict[str, Augmentation] = {
         "flip": flip,
         "vertical_flip": vertical_flip,

@@ -21,18 +21,20 @@ from resnext.data.folders import Member
 from resnext.data.memory import Data, open_source
 from resnext.data.pixels import are_files
 from resnext.data.splits import Splits
-from resnext.errors import DataError, ImageError
+from resnext.errors import ArgumentError, DataError, ImageError
+from resnext.images.bands import check_bands, read_bands, with_channels
 from resnext.images.decode import check_header, read_image, read_with_format
+from resnext.images.preprocessing import Channels
 
 logger = logging.getLogger(__name__)
 
 Size = tuple[int, int]  # width and height, pixels
+Check = Callable[[Path | Member], None]  # reads the header of an image file
+Read = Callable[[Path | Member], np.ndarray]
 Pair = tuple[str, str]  # the names of two images
 
 
-def check_images(
-    examples: Examples, read: Callable[[Path | Member], object] = check_header, hint: str = "Repair or remove them"
-) -> None:
+def check_images(examples: Examples, read: Check | Read = check_header, hint: str = "Repair or remove them") -> None:
     """Read every image file; an array needs no check.
 
     Args:
@@ -50,17 +52,35 @@ def check_images(
         )
 
 
-def drop_unreadable(examples: Examples, limit: float) -> tuple[Examples, list[str]]:
+def check_channels(examples: Examples, channels: Channels) -> None:
+    """Check that arrays have the channels of a network, by the first image. Raises DataError."""
+    images = examples.images
+    if len(examples) and not are_files(images):
+        try:
+            with_channels(np.asarray(images[0]), channels)
+        except ArgumentError as error:
+            raise DataError(str(error)) from None
+
+
+def readers(channels: Channels) -> tuple[Check, Read]:
+    """Return functions that read the header of an image file, and the complete file, for networks of such channels."""
+    if isinstance(channels, int):
+        return partial(check_bands, count=channels), partial(read_bands, count=channels)
+    return check_header, read_image
+
+
+def drop_unreadable(examples: Examples, limit: float, read: Read = read_image) -> tuple[Examples, list[str]]:
     """Return the examples without the images that can't be read, and the reasons; every image is read completely.
 
     Args:
         examples: labelled images to read.
         limit: images that may be left out: a number, or a share below 1.
+        read: function that reads a complete image.
 
     Raises:
         DataError: more images can't be read, or none of a class is left.
     """
-    faults = _faults(examples, read_image)
+    faults = _faults(examples, read)
     bad = [fault for fault in faults if fault]
     most = int(limit if limit >= 1 else limit * len(examples))
     if len(bad) > most:
@@ -77,7 +97,7 @@ def drop_unreadable(examples: Examples, limit: float) -> tuple[Examples, list[st
     return examples.take(kept), bad
 
 
-def _faults(examples: Examples, read: Callable[[Path | Member], object]) -> list[str | None]:
+def _faults(examples: Examples, read: Check | Read) -> list[str | None]:
     """Return for each image the reason why it can't be read, or None; an empty list for an array."""
     if not are_files(examples.images):
         return []
@@ -89,7 +109,7 @@ def _first(bad: Sequence[str]) -> str:
     return "; ".join(bad[:3]) + ("; ..." if len(bad) > 3 else "")
 
 
-def _fault(read: Callable[[Path | Member], object], file: Path | Member) -> str | None:
+def _fault(read: Check | Read, file: Path | Member) -> str | None:
     try:
         read(file)
     except ImageError as error:

@@ -13,7 +13,7 @@ from resnext.images.pixels import as_pixels
 
 
 class Pixels:
-    """Images of any sizes, each uint8 (height, width, 3) when it is asked for; several threads may ask at once.
+    """Images of any sizes, each uint8 (height, width, channels) when it is asked for; several threads may ask at once.
 
     Args:
         read: function from an index to an image of any kind that `as_pixels` takes.

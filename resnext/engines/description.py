@@ -125,10 +125,11 @@ class Description:
     ) -> None:
         """Refuse a file whose network differs from its description. Raises WeightsError."""
         size = self.preprocessing.size
-        channels = 3 if self.input == "uint8" else self.preprocessing.channel_count
+        of_pixels, of_network = self.preprocessing.pixel_channels, self.preprocessing.channel_count
+        channels = of_pixels if self.input == "uint8" else of_network
         if self.any_size:  # whatever the runtime calls them, the sides of these images are open
             size = "any"
-            images = [side if isinstance(side, int) and side in (1, 3) else size for side in images]
+            images = [side if isinstance(side, int) and side == channels else size for side in images]
         expected = [size, size, channels] if self.input == "uint8" or channels_last else [channels, size, size]
         if [*images[1:]] != expected or [*probabilities[1:]] != [len(self.classes)]:
             raise WeightsError(

@@ -51,7 +51,8 @@ def onnx_file(classifier: keras.Model, description: Description, maps: bool = Fa
             ("maps", _maps(graph, kernel, features[0]), ["batch", len(description.classes), "height", "width"])
         )
     sides = ["rows", "columns"] if description.any_size else [size, size]
-    shape = ["batch", *sides, 3] if inside else ["batch", description.preprocessing.channel_count, *sides]
+    known = description.preprocessing
+    shape = ["batch", *sides, known.pixel_channels] if inside else ["batch", known.channel_count, *sides]
     kind = TensorProto.UINT8 if inside else TensorProto.FLOAT
     made = helper.make_graph(
         graph.nodes,
@@ -69,7 +70,7 @@ def onnx_file(classifier: keras.Model, description: Description, maps: bool = Fa
 
 
 def _normalised(graph, preprocessing: Preprocessing) -> str:
-    """Add the steps from uint8 (batch, height, width, 3) to normalised float32 (batch, channels, height, width)."""
+    """Add the steps from uint8 (batch, height, width, n) to normalised float32 (batch, channels, height, width)."""
     from onnx import TensorProto
 
     scale, offset = (values.astype(np.float32).reshape(1, -1, 1, 1) for values in preprocessing.scale_and_offset())

@@ -34,8 +34,9 @@ def write(export: Export, path: Path) -> Path:
             f"{model.variant.name}: timm has no such network, so it can't be a bundle. Use --format onnx, or "
             "`resnext convert`."
         )
-    if model.preprocessing.channels == "grey":
-        raise ArgumentError(f"{model.name}: its images are grey, which timm prepares otherwise. Use --format onnx.")
+    if (channels := model.preprocessing.channels) != "rgb":
+        what = "are grey" if channels == "grey" else f"have {channels} channels"
+        raise ArgumentError(f"{model.name}: its images {what}, which timm prepares otherwise. Use --format onnx.")
     path.mkdir()
     convert(model.source, path / HUB_FILE, "timm", variant=model.variant)
     facts = {name: value for name, value in description.to_document().items() if name != "classes"}

@@ -20,9 +20,9 @@ def write(export: Export, path: Path) -> Path:
     """
     import tensorflow as tf
 
-    size, kind = export.model.preprocessing.size, tf.uint8 if export.description.input == "uint8" else tf.float32
-    channels = 3 if kind == tf.uint8 else export.model.preprocessing.channel_count
-    images = tf.TensorSpec((None, size, size, channels), kind, name="images")
+    known, kind = export.model.preprocessing, tf.uint8 if export.description.input == "uint8" else tf.float32
+    shape = known.shape if kind == tf.uint8 else (known.size, known.size, known.channel_count)
+    images = tf.TensorSpec((None, *shape), kind, name="images")
     with silent():
         constant, names = _with_constant_weights(export, images)
         module: Any = tf.Module()

@@ -26,7 +26,7 @@ def write(export: Export, path: Path) -> Path:
 
     description, maps = export.description, export.options.maps
     network, compute = exported_function(export)
-    inside, size = description.input == "uint8", export.model.preprocessing.size
+    inside = description.input == "uint8"
 
     class Network(torch.nn.Module):
         """The network with its weights as parameters; Keras would store them as constants, copied at each call."""
@@ -42,8 +42,9 @@ def write(export: Export, path: Path) -> Path:
                 outputs = compute(images if inside else images.permute(0, 2, 3, 1))
             return outputs | ({"maps": outputs["maps"].permute(0, 3, 1, 2)} if maps else {})
 
-    channels = export.model.preprocessing.channel_count
-    shape, kind = ((2, size, size, 3), torch.uint8) if inside else ((2, channels, size, size), torch.float32)
+    known = export.model.preprocessing
+    outside = (2, known.channel_count, known.size, known.size)
+    shape, kind = ((2, *known.shape), torch.uint8) if inside else (outside, torch.float32)
     batch = {"images": {0: torch.export.Dim("batch")}}
     program = torch.export.export(Network().eval(), (torch.zeros(shape, dtype=kind),), dynamic_shapes=batch)
     for node in program.graph.nodes:

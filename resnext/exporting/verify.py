@@ -17,7 +17,6 @@ from resnext.errors import ArgumentError, DataError, ExportError, ImageError, pr
 from resnext.exporting.formats import FORMATS
 from resnext.exporting.network import Export
 from resnext.exporting.options import ExportOptions
-from resnext.images.preprocessing import Preprocessing
 from resnext.inference.evaluate import examples_for
 from resnext.inference.model import Model
 
@@ -42,10 +41,14 @@ def sample(export: Export, images: str | Path | Iterable[str | Path] | None) -> 
             step = max(1, len(found) // IMAGES)
             if pixels := list(islice(_readable(model, found[::step]), IMAGES)):
                 return _repeated(pixels), len(pixels), export.source.name
-    size = model.preprocessing.size
-    colours = np.random.default_rng(0).integers(0, 256, (IMAGES, COARSE, COARSE, 3), np.uint8)
+    known = model.preprocessing
+    colours = np.random.default_rng(0).integers(0, 256, (IMAGES, COARSE, COARSE, known.pixel_channels), np.uint8)
     gone = f", because the run's {model.run.config.data} can't be read" if model.run else ""
-    return np.stack([Preprocessing(size, size).apply(each) for each in colours]), IMAGES, f"random colours{gone}"
+    return (
+        np.stack([dataclasses.replace(known, resize=known.size).apply(each) for each in colours]),
+        IMAGES,
+        f"random colours{gone}",
+    )
 
 
 def _readable(model: Model, images: Iterable) -> Iterator[np.ndarray]:
@@ -81,7 +84,7 @@ def differences_at_sizes(model: Model, path: Path, options: ExportOptions) -> li
     others = [dataclasses.replace(known, size=side, resize=max(side, known.resize)) for side in sides]
     files, networks = Model.open(path).engines(others), model.in_float32().engines(others)
     for side, file, network in zip(sides, files, networks, strict=True):
-        pixels = rng.integers(0, 256, (2, side, side, 3), np.uint8)
+        pixels = rng.integers(0, 256, (2, side, side, known.pixel_channels), np.uint8)
         ours, theirs = (engine.outputs(pixels).probabilities() for engine in (network, file))
         found.append(float(np.abs(ours - theirs).max()))
     return found

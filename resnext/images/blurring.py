@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageFilter
 
+from resnext.images.threes import by_threes
+
 SIGMAS = (0.1, 2.0)  # lowest and highest standard deviation in pixels (SimCLR, Chen et al. 2020, appendix A)
 
 
@@ -15,7 +17,7 @@ def random_blur(image: np.ndarray, probability: float, rng: np.random.Generator)
     Pillow's `GaussianBlur` approximates the Gaussian by three boxes.
 
     Args:
-        image: uint8 (H, W, 3).
+        image: uint8 (H, W, channels).
         probability: probability of blurring, from 0 to 1; SimCLR uses 0.5.
         rng: generator of all random choices.
 
@@ -26,4 +28,5 @@ def random_blur(image: np.ndarray, probability: float, rng: np.random.Generator)
     """
     if rng.random() >= probability:
         return image
-    return np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(rng.uniform(*SIGMAS))))
+    blur = ImageFilter.GaussianBlur(rng.uniform(*SIGMAS))
+    return by_threes(image, lambda three, _: np.asarray(Image.fromarray(three).filter(blur)))

@@ -1,4 +1,4 @@
-"""Random crops, mirror images and rotations of uint8 (H, W, 3), drawn with the generator that is passed."""
+"""Random crops, mirror images and rotations of uint8 (H, W, channels), drawn with the generator that is passed."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-Colour = tuple[int, int, int]
+from resnext.images.threes import by_threes
+
+Colour = tuple[int, ...]  # a number from 0 to 255 for each channel
 Box = tuple[int, int, int, int]  # left, upper, right, lower: Pillow's order, in pixels
 
 ASPECTS = (3 / 4, 4 / 3)  # width divided by height of a random crop (Szegedy et al. 2014)
 
 
-def pad_and_crop(image: np.ndarray, pad: int, fill: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
+def pad_and_crop(image: np.ndarray, pad: int, fill: Colour, rng: np.random.Generator) -> np.ndarray:
     """Pad every side by `pad` pixels of the colour `fill` and crop to the original size at a random position.
 
     Sources: He et al. 2015, section 4.2, and appendix A of the ResNeXt paper. The paper's Torch code pads after
     normalising, so its zeros correspond to the mean colour here.
 
     Args:
-        image: uint8 (H, W, 3).
+        image: uint8 (H, W, channels).
         pad: pixels on each side, 0 or more.
-        fill: colour of the padding, three numbers from 0 to 255.
+        fill: colour of the padding, a number from 0 to 255 for each channel.
         rng: generator that draws the two offsets.
 
     >>> image = np.full((32, 32, 3), 9, np.uint8)
@@ -40,12 +42,12 @@ def pad_and_crop(image: np.ndarray, pad: int, fill: tuple[int, int, int], rng: n
 
 
 def flip(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Mirror the image (H, W, 3) left to right with probability 1/2; the result may be a view of the image."""
+    """Mirror the image (H, W, channels) left to right with probability 1/2; the result may be a view of the image."""
     return image[:, ::-1] if rng.random() < 0.5 else image
 
 
 def vertical_flip(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Mirror the image (H, W, 3) top to bottom with probability 1/2; the result may be a view of the image."""
+    """Mirror the image (H, W, channels) top to bottom with probability 1/2; the result may be a view of the image."""
     return image[::-1] if rng.random() < 0.5 else image
 
 
@@ -56,9 +58,9 @@ def rotate(image: np.ndarray, degrees: float, fill: Colour, rng: np.random.Gener
     leave the image, and empty ones are filled.
 
     Args:
-        image: uint8 (H, W, 3).
+        image: uint8 (H, W, channels).
         degrees: largest angle to either side, from 0 to 180.
-        fill: colour of the area that the image no longer covers, three numbers from 0 to 255.
+        fill: colour of the area that the image no longer covers, a number from 0 to 255 for each channel.
         rng: generator that draws the angle.
 
     >>> image = np.full((32, 32, 3), 9, np.uint8)
@@ -66,7 +68,12 @@ def rotate(image: np.ndarray, degrees: float, fill: Colour, rng: np.random.Gener
     [124, 116, 104]
     """
     angle = rng.uniform(-degrees, degrees)
-    return np.asarray(Image.fromarray(image).rotate(angle, Image.Resampling.BILINEAR, fillcolor=fill))
+
+    def rotated(three: np.ndarray, places: list[int]) -> np.ndarray:
+        colour = tuple(fill[i] for i in places)
+        return np.asarray(Image.fromarray(three).rotate(angle, Image.Resampling.BILINEAR, fillcolor=colour))
+
+    return by_threes(image, rotated)
 
 
 def random_sized_box(width: int, height: int, area: tuple[float, float], rng: np.random.Generator) -> Box:

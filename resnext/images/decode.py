@@ -75,8 +75,8 @@ def read_picture(
     Raises:
         ImageError: the source is not a regular file, not one of FORMATS, too large, too slow to decode, or damaged.
     """
-    with _opened(source, name) as image:
-        picture, _ = _decoded(image, min(image.size) // at_least if at_least else 1)
+    with opened(source, name) as image:
+        picture, _ = decoded(image, min(image.size) // at_least if at_least else 1)
         return _upright(picture)
 
 
@@ -109,30 +109,30 @@ def read_crop(
     if isinstance(source, np.ndarray):
         picture = to_picture(source)
         return _resized_box(picture, choose_box(*picture.size), size, interpolation)
-    with _opened(source) as image:
+    with opened(source) as image:
         sideways = image.getexif().get(ExifTags.Base.Orientation, 1) in SIDEWAYS
         box = choose_box(*(image.size[::-1] if sideways else image.size))
-        picture, scale = _decoded(image, min(box[2] - box[0], box[3] - box[1]) // (2 * size))
+        picture, scale = decoded(image, min(box[2] - box[0], box[3] - box[1]) // (2 * size))
         return _resized_box(_upright(picture), tuple(side / scale for side in box), size, interpolation)
 
 
 def read_with_format(source: str | Path | Openable) -> tuple[np.ndarray, str]:
     """Return the pixels as `read_image` does, and the file's format, one of FORMATS. Raises ImageError."""
-    with _opened(source) as image:
-        picture, _ = _decoded(image)
+    with opened(source) as image:
+        picture, _ = decoded(image)
         return np.asarray(_upright(picture)), image.format or "unknown"
 
 
 def read_size(source: str | Path | Openable) -> tuple[int, int]:
     """Return width and height of the upright image in pixels; only the header is read. Raises ImageError."""
-    with _opened(source) as image:
+    with opened(source) as image:
         width, height = image.size
         return (height, width) if image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS else (width, height)
 
 
 def check_header(path: str | Path | Openable) -> None:
     """Raise the ImageError of `read_image` if the header alone shows that the file can't be read."""
-    with _opened(path):
+    with opened(path):
         pass
 
 
@@ -144,7 +144,7 @@ def decoding_cost(source: str | Path | BinaryIO | Openable) -> int:
     Raises:
         ImageError: as in `read_image`, if that is seen without decoding.
     """
-    with _opened(source) as image:
+    with opened(source) as image:
         pixels = image.width * image.height
         if image.format in JPEGS:
             return _check_scans(image) // FAST
@@ -152,7 +152,7 @@ def decoding_cost(source: str | Path | BinaryIO | Openable) -> int:
 
 
 @contextlib.contextmanager
-def _opened(source: str | Path | BinaryIO | Openable, name: str | None = None) -> Iterator[Image.Image]:
+def opened(source: str | Path | BinaryIO | Openable, name: str | None = None) -> Iterator[Image.Image]:
     """Open an image and read only its header; any exception inside the `with` block becomes an ImageError."""
     name = name or ("image" if hasattr(source, "read") else printable(source))
     being_read[threading.get_ident()] = name, time.monotonic()
@@ -198,7 +198,7 @@ def _header(stream: BoundedStream) -> Image.Image:
     return image
 
 
-def _decoded(image: Image.Image, most: int = 1) -> tuple[Image.Image, int]:
+def decoded(image: Image.Image, most: int = 1) -> tuple[Image.Image, int]:
     """Return the image with its pixels, and the factor by which it was reduced while it was decoded.
 
     Args:
@@ -298,12 +298,16 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ValueError("floating-point pixels, whose range is unknown; convert it to 8 or 16 bits")
     if image.mode.startswith("I"):
-        # Pillow's own conversion clips at 255: every 16-bit value above it would become white.
-        levels = np.asarray(image).clip(0, 65535).astype(np.uint32)
-        return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")
+        return Image.fromarray(as_bytes(image)).convert("RGB")
     if image.has_transparency_data:
         return _on_white(image)
     return image.convert("RGB")
+
+
+def as_bytes(image: Image.Image) -> np.ndarray:
+    """Return greyscale of 16 bits as uint8 (H, W). Pillow itself would turn every value above 255 white."""
+    levels = np.asarray(image).clip(0, 65535).astype(np.uint32)
+    return ((levels + 128) // 257).astype(np.uint8)
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -14,10 +14,10 @@ def random_erase(image: np.ndarray, probability: float, fill: Colour, rng: np.ra
     divided by its width is uniform between those of 0.3 and 3.3. The image is unchanged if ten attempts do not fit.
 
     Args:
-        image: uint8 (H, W, 3).
+        image: uint8 (H, W, channels).
         probability: probability of erasing, from 0 to 1.
-        fill: colour of the rectangle, three numbers from 0 to 255; the mean colour becomes 0 after normalising, which
-            is torchvision's default.
+        fill: colour of the rectangle, a number from 0 to 255 for each channel; the mean colour becomes 0 after
+            normalising, which is torchvision's default.
         rng: generator of all random choices.
 
     >>> erased = random_erase(np.zeros((32, 32, 3), np.uint8), 1, (1, 1, 1), np.random.default_rng(0))

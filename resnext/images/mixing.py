@@ -14,13 +14,13 @@ def mixup(
     reverse: its order is random already, and no image is its own partner except the middle one of an odd number.
 
     Args:
-        images: uint8 (N, H, W, 3).
+        images: uint8 (N, H, W, channels).
         targets: float32 (N, K), each a distribution over the classes.
         alpha: parameter of the beta distribution, above 0; the paper uses 0.1 to 0.4 for ImageNet.
         rng: generator that draws the share.
 
     Returns:
-        The images, uint8 (N, H, W, 3), rounded, and the targets, float32 (N, K).
+        The images, uint8 (N, H, W, channels), rounded, and the targets, float32 (N, K).
 
     >>> images = np.stack([np.full((1, 1, 3), level, np.uint8) for level in (0, 100)])
     >>> images, targets = mixup(images, np.eye(2, dtype="float32"), 1, np.random.default_rng(3))
@@ -44,13 +44,13 @@ def cutmix(
     Images are paired as in `mixup`.
 
     Args:
-        images: uint8 (N, H, W, 3).
+        images: uint8 (N, H, W, channels).
         targets: float32 (N, K), each a distribution over the classes.
         alpha: parameter of the beta distribution, above 0; the paper uses 1.
         rng: generator that draws the area and the centre.
 
     Returns:
-        The images, uint8 (N, H, W, 3), and the targets, float32 (N, K).
+        The images, uint8 (N, H, W, channels), and the targets, float32 (N, K).
 
     >>> images = np.stack([np.full((8, 8, 3), level, np.uint8) for level in (0, 1)])
     >>> images, targets = cutmix(images, np.eye(2, dtype="float32"), 1, np.random.default_rng(0))

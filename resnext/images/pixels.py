@@ -1,4 +1,4 @@
-"""Images in memory: arrays and Pillow images as uint8 (height, width, 3)."""
+"""Images in memory: arrays and Pillow images as uint8 (height, width, channels)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from PIL import Image, ImageOps
 
 from resnext.errors import ArgumentError
 from resnext.images.decode import read_image, to_rgb
+from resnext.images.preprocessing import MAX_CHANNELS
 
 
 def as_pixels(image: Any) -> np.ndarray:
-    """Return an image as uint8 (height, width, 3): an array, a Pillow image, a path, or a row of a Hugging Face column.
+    """Return an image as uint8 (height, width, channels): an array, a Pillow image, a path, or a Hugging Face row.
 
-    One channel is repeated, four are colours and transparency, which is laid on white; a Pillow image is turned upright
+    An array keeps its channels, which `with_channels` turns into those of a network; a Pillow image is turned upright
     and converted to sRGB, as a file is.
 
     Raises:
@@ -25,7 +26,7 @@ def as_pixels(image: Any) -> np.ndarray:
         ImageError: a path, or the content of a file, can't be read.
 
     >>> as_pixels(np.zeros((4, 6), np.uint8)).shape
-    (4, 6, 3)
+    (4, 6, 1)
     """
     if isinstance(image, Image.Image):
         return np.asarray(to_rgb(ImageOps.exif_transpose(image)))
@@ -46,18 +47,16 @@ def _pixels_of_array(array: np.ndarray) -> np.ndarray:
         )
     if array.ndim == 2:
         array = array[..., None]
-    if array.ndim != 3 or array.shape[-1] not in (1, 3, 4) or not array.size:
+    if array.ndim != 3 or array.shape[-1] > MAX_CHANNELS or not array.size:
         raise ArgumentError(
-            "an image must have the shape (height, width, channels) with 1, 3 or 4 channels, or (height, width). "
-            f"Received: {array.shape}"
+            f"an image must have the shape (height, width, channels) with 1 to {MAX_CHANNELS} channels, or "
+            f"(height, width). Received: {array.shape}"
         )
-    if array.shape[-1] == 3:
-        return array
-    return array.repeat(3, axis=-1) if array.shape[-1] == 1 else np.asarray(to_rgb(Image.fromarray(array)))
+    return array
 
 
 def scaled_to_bytes(images: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return images of one array as uint8 (images, height, width, 3), and a line on what was converted.
+    """Return images of one array as uint8 (images, height, width, channels), and a line on what was converted.
 
     Floating-point values from 0 to 1 are multiplied by 255, and those from 0 to 255 are rounded.
 
@@ -67,10 +66,10 @@ def scaled_to_bytes(images: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     notes: tuple[str, ...] = ()
     if images.ndim == 3:
         images = images[..., None]
-    if images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
+    if images.ndim != 4 or images.shape[-1] > MAX_CHANNELS or not images.size:
         raise ArgumentError(
-            "an array of images must have the shape (images, height, width, channels) with 1 or 3 channels, or "
-            f"(images, height, width). Received: {images.shape}"
+            f"an array of images must have the shape (images, height, width, channels) with 1 to {MAX_CHANNELS} "
+            f"channels, or (images, height, width). Received: {images.shape}"
         )
     if images.dtype != np.uint8:
         lowest, highest = float(images.min()), float(images.max())
@@ -83,4 +82,4 @@ def scaled_to_bytes(images: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
         how = "from 0 to 1, multiplied by 255" if is_share else "from 0 to 255, rounded"
         notes = (f"images: {images.dtype} {how}",)
         images = np.rint(images * np.float32(255) if is_share else images).astype(np.uint8)
-    return images.repeat(3, axis=-1) if images.shape[-1] == 1 else images, notes
+    return images, notes

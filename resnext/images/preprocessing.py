@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -14,7 +15,8 @@ from typing import Any, BinaryIO, Literal, get_args
 import numpy as np
 from PIL import Image
 
-from resnext.errors import ArgumentError
+from resnext.errors import ArgumentError, counted
+from resnext.images.bands import read_bands, with_channels
 from resnext.images.crops import Box
 from resnext.images.decode import (
     MAX_PIXELS,
@@ -26,10 +28,15 @@ from resnext.images.decode import (
     to_rgb,
 )
 from resnext.images.streams import Openable
+from resnext.images.threes import by_threes
 
 Fit = Literal["crop", "squash", "pad"]
-Channels = Literal["rgb", "grey"]
+Colours = Literal["rgb", "grey"]
+Channels = Colours | int
+CHANNELS_ALLOWED = "rgb, grey, or the number of channels, 2 or 4 to 64"
 LUMA = (0.299, 0.587, 0.114)  # shares of red, green and blue in grey (ITU-R BT.601), as in Pillow's mode L
+Colour = tuple[float, ...]  # a number for each channel
+MAX_CHANNELS = 64
 ChooseBox = Callable[[int, int], Box]
 MAX_SIDE = math.isqrt(MAX_PIXELS)  # longest shorter side that an image is resized to, pixels
 
@@ -54,7 +61,8 @@ class Preprocessing:
         std: standard deviations of the three channels, on the scale 0..1; by default those of ImageNet.
         fit: how a non-square image is handled: "crop" keeps its centre; "squash" and "pad" keep the complete image,
             distorted or with bars of the mean colour.
-        channels: "rgb", or "grey" for a network of one channel: every image is converted by the shares in LUMA.
+        channels: "rgb"; "grey" for a network of one channel: every image is converted by the shares in LUMA; or the
+            number of channels, 2 or 4 to 64, of images that are not colours.
 
     Raises:
         ArgumentError: a value is not allowed.
@@ -66,8 +74,8 @@ class Preprocessing:
     size: int
     resize: int
     interpolation: str = "bilinear"
-    mean: tuple[float, float, float] = MEAN
-    std: tuple[float, float, float] = STD
+    mean: Colour = MEAN
+    std: Colour = STD
     fit: Fit = "crop"
     channels: Channels = "rgb"
 
@@ -79,26 +87,73 @@ class Preprocessing:
             )
         if self.interpolation not in RESAMPLING:
             raise ArgumentError(f"got interpolation={self.interpolation!r}; allowed: {', '.join(RESAMPLING)}")
-        if not _are_colours(self.mean):
-            raise ArgumentError(f"got mean={self.mean!r}; pass three numbers from 0 to 1")
-        if not (_are_colours(self.std) and min(self.std) > 0):
-            raise ArgumentError(f"got std={self.std!r}; pass three numbers above 0, at most 1")
+        if not are_channels(self.channels):
+            raise ArgumentError(f"got channels={self.channels!r}; allowed: {CHANNELS_ALLOWED}")
+        counts = {3, self.pixel_channels}
+        if not _are_colours(self.mean, counts):
+            raise ArgumentError(f"got mean={self.mean!r}; pass {_in_words(counts)} numbers from 0 to 1")
+        if not (_are_colours(self.std, counts) and min(self.std) > 0):
+            raise ArgumentError(f"got std={self.std!r}; pass {_in_words(counts)} numbers above 0, at most 1")
         if self.fit not in get_args(Fit):
             raise ArgumentError(f"got fit={self.fit!r}; allowed: {', '.join(get_args(Fit))}")
-        if self.channels not in get_args(Channels):
-            raise ArgumentError(f"got channels={self.channels!r}; allowed: {', '.join(get_args(Channels))}")
+
+    @property
+    def pixel_channels(self) -> int:
+        """The number of channels of a prepared image before it is normalised: 3, also for grey ones, or `channels`."""
+        return self.channels if isinstance(self.channels, int) else 3
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape of a prepared image before it is normalised: (size, size, channels)."""
+        return self.size, self.size, self.pixel_channels
 
     @property
     def channel_count(self) -> int:
-        """The number of channels that the network receives: 3, or 1 for grey images."""
-        return 1 if self.channels == "grey" else 3
+        """The number of channels that the network receives: as those of pixels, or 1 for grey images."""
+        return 1 if self.channels == "grey" else self.pixel_channels
+
+    @property
+    def fill(self) -> tuple[int, ...]:
+        """The mean colour, from 0 to 255 in each channel of a prepared image, for empty areas."""
+        return tuple(round(255 * mean) for mean in self._for_pixels(self.mean))
+
+    def _for_pixels(self, values: Colour) -> Colour:
+        """Return a number for each channel of a prepared image; those of three colours are averaged for others."""
+        count = self.pixel_channels
+        return values if len(values) == count else (sum(values) / len(values),) * count
 
     def apply(self, image: np.ndarray | Image.Image) -> np.ndarray:
-        """Return `image`, a uint8 array (H, W, 3) or a Pillow image, as uint8 (size, size, 3)."""
+        """Return `image`, uint8 (H, W, channels) or a Pillow image, as uint8 (size, size, channels)."""
+        if isinstance(image, np.ndarray):
+            return self.by_threes(image, lambda part, three: part._apply(three))
+        return self._apply(image)
+
+    def _apply(self, image: np.ndarray | Image.Image) -> np.ndarray:
         return np.asarray(centre_crop(self.resized(image), self.size, self.size))
 
+    def by_threes(self, image: np.ndarray, work: Callable[[Preprocessing, np.ndarray], np.ndarray]) -> np.ndarray:
+        """Return what `work` makes of each three channels of an image, put together: Pillow's images have three.
+
+        Args:
+            image: uint8 (H, W, channels).
+            work: function from a preprocessing of three channels and uint8 (H, W, 3) to uint8 (..., 3).
+
+        Raises:
+            ArgumentError: the image has other channels.
+        """
+        image = with_channels(image, self.channels)
+        if not isinstance(self.channels, int):
+            return work(self, image)
+        mean, std = self._for_pixels(self.mean), self._for_pixels(self.std)
+
+        def of_three(three: np.ndarray, places: list[int]) -> np.ndarray:
+            means, stds = (tuple(values[i] for i in places) for values in (mean, std))
+            return work(replace(self, channels="rgb", mean=means, std=stds), three)
+
+        return by_threes(image, of_three)
+
     def resized(self, image: np.ndarray | Image.Image) -> Image.Image:
-        """Return `image` as it is before the crop: its shorter side, or both of its sides, are `resize` pixels."""
+        """Return an image of three channels as it is before the crop: its shorter side, or both, are `resize`."""
         picture = to_rgb(image) if isinstance(image, Image.Image) else to_picture(image)
         if self.fit == "crop":
             return self._resized(self._without_long_ends(picture))
@@ -115,8 +170,10 @@ class Preprocessing:
         """
         return self.apply(self.read(path))
 
-    def read(self, path: str | Path | BinaryIO | Openable) -> Image.Image:
-        """Return the image file at `path` in RGB, with at least twice the pixels that resizing needs."""
+    def read(self, path: str | Path | BinaryIO | Openable) -> np.ndarray | Image.Image:
+        """Return the image file at `path` in RGB, with at least twice the pixels that resizing needs; or its bands."""
+        if isinstance(self.channels, int):
+            return read_bands(path, self.channels)
         return read_picture(path, at_least=2 * self.resize)
 
     def seen(self, width: int, height: int) -> tuple[float, float, float, float]:
@@ -134,15 +191,23 @@ class Preprocessing:
         return left, upper, left + across, upper + down
 
     def load_crop(self, image: str | Path | Openable | np.ndarray, choose_box: ChooseBox) -> np.ndarray:
-        """Return a box of an image, or of the square that the complete image fills, as uint8 (size, size, 3).
+        """Return a box of an image, or of the square that it fills complete, as uint8 (size, size, channels).
 
         Args:
-            image: path, member of an archive, or uint8 (H, W, 3).
+            image: path, member of an archive, or uint8 (H, W, channels).
             choose_box: function from a width and a height to a box (left, upper, right, lower) inside.
 
         Raises:
             ImageError: the image can't be read.
         """
+        if isinstance(self.channels, int) and not isinstance(image, np.ndarray):
+            image = read_bands(image, self.channels)
+        if isinstance(image, np.ndarray):
+            choose_box = functools.cache(choose_box)  # one box for all channels
+            return self.by_threes(image, lambda part, three: part._load_crop(three, choose_box))
+        return self._load_crop(image, choose_box)
+
+    def _load_crop(self, image: str | Path | Openable | np.ndarray, choose_box: ChooseBox) -> np.ndarray:
         if self.fit == "squash":
             choose_box = _of_square(choose_box)
         elif self.fit == "pad":
@@ -183,13 +248,13 @@ class Preprocessing:
         >>> Preprocessing(32, 32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)).scale_and_offset()[1].tolist()
         [-1.0, -1.0, -1.0]
         """
-        mean, std = np.array(self.mean, np.float64), np.array(self.std, np.float64)
+        mean, std = (np.array(self._for_pixels(values), np.float64) for values in (self.mean, self.std))
         if self.channels == "grey":
             mean, std = mean.mean(keepdims=True), std.mean(keepdims=True)
         return 1 / (255 * std), -mean / std
 
     def normalised(self, images: np.ndarray) -> np.ndarray:
-        """Return uint8 (..., height, width, 3) as the network receives it, float32 (..., height, width, channels)."""
+        """Return uint8 (..., height, width, channels) as the network receives it, float32 of that shape or grey."""
         if self.channels == "grey":
             images = images.astype(np.float32) @ np.array(LUMA, np.float32)[:, None]
         scale, offset = self.scale_and_offset()
@@ -205,7 +270,7 @@ class Preprocessing:
 
     def _padded(self, picture: Image.Image, side: int) -> Image.Image:
         """Return the complete picture on a square of the mean colour."""
-        red, green, blue = (round(255 * mean) for mean in self.mean)
+        red, green, blue = self.fill
         square = Image.new("RGB", (side, side), (red, green, blue))
         width, height = (max(1, round(length * side / max(picture.size))) for length in picture.size)
         whole = picture.resize((width, height), RESAMPLING[self.interpolation])
@@ -246,10 +311,11 @@ def preprocess_input(images, data_format: str | None = None, preprocessing: Prep
     known = preprocessing or Preprocessing(1, 1)
     tensor = images if isinstance(images, np.ndarray) else keras.ops.convert_to_tensor(images)
     channels = tensor.shape[-len(shape)] if len(tensor.shape) >= 3 else 0
-    if channels == 1:
+    if channels == 1 and not isinstance(known.channels, int):
         known = replace(known, channels="grey")
     if channels != known.channel_count:
-        allowed = "1 channel" if known.channels == "grey" else "1 or 3 channels"
+        count = known.channel_count
+        allowed = "1 or 3 channels" if count == 3 else counted(count, "channel")
         raise ArgumentError(f"`images` must have {allowed}, {data_format}. Received: shape {tuple(tensor.shape)}")
     shape = (channels, *shape[1:])
     dtype = keras.backend.standardize_dtype(tensor.dtype)
@@ -279,7 +345,18 @@ def _is_length(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
-def _are_colours(values: object) -> bool:
-    if not isinstance(values, tuple) or len(values) != 3:
+def are_channels(value: object) -> bool:
+    """Return whether a network can take such channels: CHANNELS_ALLOWED."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return 2 <= value <= MAX_CHANNELS and value != 3
+    return value in get_args(Colours)
+
+
+def _in_words(counts: set[int]) -> str:
+    return " or ".join("three" if count == 3 else str(count) for count in sorted(counts))
+
+
+def _are_colours(values: object, counts: set[int]) -> bool:
+    if not isinstance(values, tuple) or len(values) not in counts:
         return False
     return all(isinstance(value, int | float) and 0 <= value <= 1 for value in values)

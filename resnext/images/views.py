@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -44,13 +44,18 @@ class Views:
         return TEN if self.crops == TEN else 1 + self.flip
 
     def apply(self, image: np.ndarray | Image.Image) -> np.ndarray:
-        """Return `image`, uint8 (H, W, 3) or a Pillow image, as uint8 (views, size, size, 3)."""
+        """Return `image`, uint8 (H, W, channels) or a Pillow image, as uint8 (views, size, size, channels)."""
+        if isinstance(image, np.ndarray):
+            return self.preprocessing.by_threes(image, lambda part, three: replace(self, preprocessing=part)._of(three))
+        return self._of(image)
+
+    def _of(self, image: np.ndarray | Image.Image) -> np.ndarray:
         whole = self.preprocessing.resized(image)
         views = self._crops(whole) + (self._crops(ImageOps.mirror(whole)) if len(self) > 1 else [])
         return np.stack([np.asarray(view) for view in views])
 
     def load(self, path: str | Path | Openable) -> np.ndarray:
-        """Return the image file at `path` as uint8 (views, size, size, 3). Raises ImageError."""
+        """Return the image file at `path` as uint8 (views, size, size, channels). Raises ImageError."""
         return self.apply(self.preprocessing.read(path))
 
     def _crops(self, whole: Image.Image) -> list[Image.Image]:

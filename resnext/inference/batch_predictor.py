@@ -12,7 +12,6 @@ import numpy as np
 
 from resnext.data.batches import reading_threads
 from resnext.errors import ArgumentError
-from resnext.images.decode import read_image
 from resnext.inference.model import Model
 from resnext.inference.options import PredictionOptions
 from resnext.inference.predict import Classifier, or_reason
@@ -74,12 +73,12 @@ class BatchPredictor:
         return {**batch, **added}
 
     def _read(self, value: Any) -> np.ndarray | str:
-        """Return uint8 (size, size, 3), or the reason why the image can't be read."""
+        """Return uint8 (size, size, channels), or the reason why the image can't be read."""
         try:
             if isinstance(value, np.ndarray):
                 return self.preprocessing.apply(value)
         except ArgumentError as error:
             return str(error)
         if isinstance(value, bytes):
-            return or_reason(lambda: self.preprocessing.apply(read_image(io.BytesIO(value), "image")), "image")
+            return or_reason(lambda: self.preprocessing.load(io.BytesIO(value)), "image")
         return or_reason(lambda: self.preprocessing.load(str(value)), str(value))

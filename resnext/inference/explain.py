@@ -22,6 +22,7 @@ from resnext.data.folders import Member
 from resnext.data.prediction_inputs import Input, Inputs, arguments_of, check_inputs, read_ahead
 from resnext.engines.engine import Engine, Outputs
 from resnext.errors import ArgumentError, did_you_mean
+from resnext.images.bands import as_shown
 from resnext.images.decode import read_image
 from resnext.images.pixels import as_pixels
 from resnext.images.preprocessing import Preprocessing
@@ -123,6 +124,9 @@ class _Seen(NamedTuple):
 
 def _seen(preprocessing: Preprocessing, source: Any) -> _Seen:
     is_file = isinstance(source, Path | Member)
-    small = Image.fromarray(read_image(source, at_least=LONGEST) if is_file else as_pixels(source))
+    if is_file and isinstance(preprocessing.channels, str):
+        small = Image.fromarray(read_image(source, at_least=LONGEST))
+    else:
+        small = Image.fromarray(as_shown(np.asarray(preprocessing.read(source)) if is_file else as_pixels(source)))
     small.thumbnail((LONGEST, LONGEST))
     return _Seen(load_or_apply(preprocessing, source), np.asarray(small))

@@ -168,10 +168,9 @@ def with_outputs(network: keras.Model, outputs: Sequence[str | Callable[[keras.M
 def image_classifier(network: keras.Model, preprocessing: Preprocessing) -> keras.Model:
     """Build a model around a network, whose first operation normalises images.
 
-    Shapes: uint8 (batch, size, size, 3) -> float (batch, classes), or the network's other outputs.
+    Shapes: uint8 (batch, size, size, channels) -> float (batch, classes), or the network's other outputs.
     """
-    size = preprocessing.size
-    images = keras.Input((size, size, 3), dtype="uint8", name="images")
+    images = keras.Input(preprocessing.shape, dtype="uint8", name="images")
     scale, offset = (values.tolist() for values in preprocessing.scale_and_offset())
     shares = LUMA if preprocessing.channels == "grey" else None
     normalised = Normalise(scale, offset, shares, dtype="float32", name="normalise")(images)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resnext.errors import missing_package
+from resnext.images.bands import as_shown
 from resnext.metrics.calibration import calibration_error, reliability
 from resnext.metrics.evaluation import ClassMetrics, Evaluation
 from resnext.pages.fonts import families, legible
@@ -179,7 +180,7 @@ def draw_worst_mistakes(evaluation: AnyEvaluation, image: Callable[[int], np.nda
 
     Args:
         evaluation: evaluation of the images.
-        image: function from an index to the image as the network saw it, uint8 (size, size, 3).
+        image: function from an index to the image as the network saw it, uint8 (size, size, channels).
         path: plot to write.
     """
     mistakes = evaluation.mistakes()[:MISTAKES]
@@ -201,7 +202,7 @@ def draw_sheet(pictures: Sequence[tuple[str, np.ndarray]], path: Path, without: 
     """Draw a contact sheet.
 
     Args:
-        pictures: caption of each picture, and its pixels, uint8 (height, width, 3).
+        pictures: caption of each picture, and its pixels, uint8 (height, width, channels).
         path: plot to write.
         without: text shown if there is no picture.
     """
@@ -211,7 +212,7 @@ def draw_sheet(pictures: Sequence[tuple[str, np.ndarray]], path: Path, without: 
         figure.text(0.5, 0.5, without, ha="center")
     for place, (text, pixels) in enumerate(pictures):
         axes = figure.add_subplot(rows, 6, place + 1)
-        axes.imshow(pixels)
+        axes.imshow(as_shown(pixels))
         axes.set_title(text, fontsize=8, **_plain([text]))
         axes.set_axis_off()
     figure.savefig(path, dpi=120)

@@ -10,11 +10,12 @@ import numpy as np
 from PIL import Image
 
 from resnext.data.batches import Sampler, mixed
+from resnext.data.check import readers
 from resnext.data.holdout import Holdout
 from resnext.data.memory import open_source
 from resnext.errors import ArgumentError
 from resnext.files import user_path, write_atomically
-from resnext.images.decode import read_image
+from resnext.images.bands import as_shown
 from resnext.recipes.names import get_recipe
 from resnext.recipes.recipe import Recipe, evaluation_preprocessing, training_preprocessing
 
@@ -54,8 +55,9 @@ def preview(
     examples = open_source(data, follow_links).splits(Holdout(seed)).train
     picked = np.linspace(0, len(examples) - 1, min(IMAGES, len(examples))).round().astype(int)
     images = [examples.images[index] for index in picked]
-    images = [image if isinstance(image, np.ndarray) else read_image(image) for image in images]
     recipe = get_recipe(recipe) if isinstance(recipe, str) else recipe
+    _, read = readers(recipe.channels)
+    images = [image if isinstance(image, np.ndarray) else read(image) for image in images]
     recipe = dataclasses.replace(recipe, image_size=recipe.image_size or min(LARGEST, *images[0].shape[:2]))
     sample = Sampler(recipe, training_preprocessing(recipe))
     trained = dataclasses.replace(recipe, test_size=None)
@@ -69,8 +71,10 @@ def preview(
 
 
 def _save(columns: list[np.ndarray], out: Path) -> None:
-    """Write columns of images, uint8 (rows, side, side, 3), as one image file."""
-    grid = np.pad(np.stack(columns, axis=1), ((0, 0), (0, 0), (0, GAP), (0, GAP), (0, 0)), constant_values=255)
+    """Write columns of images, uint8 (rows, side, side, channels), as one image file."""
+    grid = np.pad(
+        as_shown(np.stack(columns, axis=1)), ((0, 0), (0, 0), (0, GAP), (0, GAP), (0, 0)), constant_values=255
+    )
     rows, count, height, width, _ = grid.shape
     sheet = grid.transpose(0, 2, 1, 3, 4).reshape(rows * height, count * width, 3)
     stream = io.BytesIO()

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Self, get_args
 
 from resnext.errors import ArgumentError
-from resnext.images.preprocessing import MEAN, STD, Channels, Fit, Preprocessing
+from resnext.images.preprocessing import (
+    CHANNELS_ALLOWED,
+    MEAN,
+    STD,
+    Channels,
+    Fit,
+    Preprocessing,
+    are_channels,
+)
 
 # The floating-point dtype policies of Keras.
 Dtype = Literal["float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64"]
@@ -51,8 +59,8 @@ class Recipe:
             squash and pad crop nothing.
         fit: how non-square images are handled, in training and evaluation: crop keeps a part; squash and pad keep the
             complete image, distorted or with bars of the mean colour.
-        channels: rgb, or grey for a network of one channel, to which every image is converted; weights for three
-            channels are added up.
+        channels: rgb; grey for a network of one channel, to which every image is converted; or the number of channels,
+            2 or 4 to 64, of arrays or of files with as many pages or bands. Weights for three channels are adapted.
         interpolation: interpolation of resized images, in training and evaluation.
         mean: means of the three channels (0..1) for normalising; this colour also fills empty areas.
         std: standard deviations of the three channels (0..1) for normalising.
@@ -190,6 +198,11 @@ class Recipe:
                 "`sampling` 'balanced' draws images several times already. Leave `repeats` out. "
                 f"Received: {self.repeats}"
             )
+        if isinstance(self.channels, int) and (colours := [name for name in _OF_COLOURS if getattr(self, name)]):
+            raise ArgumentError(
+                f"{self.channels} channels are not the three colours that {' and '.join(colours)} change. Set "
+                f"{'it' if len(colours) == 1 else 'them'} to 0"
+            )
         if self.optimizer == "lbfgs" and (unused := _unused_by_lbfgs(self)):
             raise ArgumentError(
                 "`optimizer` 'lbfgs' fits the head once, to the features of unchanged images. Leave out what belongs "
@@ -252,6 +265,10 @@ _CHANGES = (
     "greyscale", "blur", "rand_augment", "trivial_augment", "erasing", "focal", "ema", "drop_path", "zero_gamma",
     "warmup_epochs", "patience", "clip_norm", "weight_decay",
 )  # fmt: skip
+
+
+# Changes to red, green and blue, which images of other channels do not have.
+_OF_COLOURS = ("color_jitter", "hue", "lighting", "greyscale", "rand_augment", "trivial_augment")
 
 
 def _is_whole(value) -> bool:
@@ -317,7 +334,7 @@ _RULES: list[tuple[str, str, Callable[[Any], bool]]] = [
     ("loss", *_one_of(Loss)),
     ("crop", *_one_of(Crop)),
     ("fit", *_one_of(Fit)),
-    ("channels", *_one_of(Channels)),
+    ("channels", CHANNELS_ALLOWED, are_channels),
     ("interpolation", *_one_of(Interpolation)),
     ("sampling", *_one_of(Sampling)),
     ("best_by", *_one_of(BestBy)),

@@ -163,8 +163,8 @@ async def _infer(request: Request, served: ServedModel, body: bytes, started: fl
     """Answer a request in KServe's protocol."""
     service = _service(request)
     length = request.headers.get(kserve.HEADER_LENGTH)
-    size = served.loaded.model.preprocessing.size
-    parsed = await service.in_thread(service.parser, kserve.parse, body, length, size, MAX_IMAGES)
+    shape = served.loaded.model.preprocessing.shape
+    parsed = await service.in_thread(service.parser, kserve.parse, body, length, shape, MAX_IMAGES)
     model, _, outputs = await service.compute(served, parsed.images, started)
     probabilities = outputs.probabilities()
     content, head = await service.in_thread(
@@ -271,7 +271,7 @@ async def _ready(request: Request) -> Response:
 async def _model_metadata(request: Request) -> Response:
     served = _served(request)
     model = served.loaded.model
-    document = kserve.metadata(served.name, model.engine_name, model.preprocessing.size, len(model.classes))
+    document = kserve.metadata(served.name, model.engine_name, model.preprocessing.shape, len(model.classes))
     return JSONResponse(document)
 
 

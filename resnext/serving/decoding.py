@@ -96,7 +96,7 @@ def read_files(files: list[bytes], preprocessing: Preprocessing, until: float) -
         if time.monotonic() > until:
             raise DeadlineError("the deadline has passed")
         image = preprocessing.read(io.BytesIO(content))
-        width, height = image.size
+        height, width = image.shape[:2] if isinstance(image, np.ndarray) else image.size[::-1]
         left, upper, right, lower = preprocessing.seen(width, height)
         parts.append((left / width, upper / height, right / width, lower / height))
         prepared.append(preprocessing.apply(image))

@@ -44,13 +44,13 @@ class InferRequest(NamedTuple):
     output: Output
 
 
-def parse(body: bytes, header_length: str | None, size: int, most: int) -> InferRequest:
+def parse(body: bytes, header_length: str | None, image: tuple[int, int, int], most: int) -> InferRequest:
     """Read the body of a request.
 
     Args:
         body: JSON, followed by tensor values if the length of the JSON is given.
         header_length: value of the HTTP header `Inference-Header-Content-Length`, or None.
-        size: side of the images of the network.
+        image: shape of the images of the network.
         most: most images in one request.
 
     Raises:
@@ -68,10 +68,9 @@ def parse(body: bytes, header_length: str | None, size: int, most: int) -> Infer
     output, datatype = _output(document), _field(tensor, "datatype", str)
     if datatype == "BYTES":
         return InferRequest(identifier, _files(values, shape), output)
-    if datatype != "UINT8" or shape[1:] != [size, size, 3]:
+    if datatype != "UINT8" or shape[1:] != [*image]:
         raise RequestError(
-            f"{INPUT} must be UINT8 [n, {size}, {size}, 3], or BYTES [n] with image files. Received: "
-            f"{datatype[:20]} {shape}"
+            f"{INPUT} must be UINT8 {['n', *image]}, or BYTES [n] with image files. Received: {datatype[:20]} {shape}"
         )
     return InferRequest(identifier, _pixels(values, shape), output)
 
@@ -106,13 +105,13 @@ def answer(request: InferRequest, model: str, probabilities: np.ndarray, classes
     return (head + values, len(head)) if request.output.is_binary else (head, 0)
 
 
-def metadata(model: str, platform: str, size: int, classes: int) -> dict[str, Any]:
+def metadata(model: str, platform: str, image: tuple[int, int, int], classes: int) -> dict[str, Any]:
     """Return the metadata of a model."""
     return {
         "name": model,
         "versions": [VERSION],
         "platform": platform,
-        "inputs": [{"name": INPUT, "datatype": "UINT8", "shape": [-1, size, size, 3]}],
+        "inputs": [{"name": INPUT, "datatype": "UINT8", "shape": [-1, *image]}],
         "outputs": [{"name": OUTPUT, "datatype": "FP32", "shape": [-1, classes]}],
     }
 

@@ -74,9 +74,9 @@ class ServedModel:
         model = Model.open(self.source).with_engine(None)
         signature = _signature(model)
         (engine,) = model.engines(outputs=("logits", "maps") if model.has_maps else ("logits",))
-        size = model.preprocessing.size
-        engine.outputs(np.zeros((1, size, size, 3), np.uint8)).finite(self.source)
-        pace = measure_pace(engine.outputs, size, self.options.batch_size)
+        shape = model.preprocessing.shape
+        engine.outputs(np.zeros((1, *shape), np.uint8)).finite(self.source)
+        pace = measure_pace(engine.outputs, shape, self.options.batch_size)
         batcher = Batcher(engine.outputs, pace, self.options.queue, self.options.deadline, self._count)
         self.metrics.waiting.labels(self.name).set_function(lambda: self.loaded.batcher.admitted)
         return Loaded(model, batcher, signature)

@@ -12,7 +12,7 @@ from resnext.engines.engine import Outputs
 
 GAIN = 0.05  # least share of the time per image that doubling the images at once must save
 REPEATS = 2
-Network = Callable[[np.ndarray], Outputs]  # uint8 (images, size, size, 3)
+Network = Callable[[np.ndarray], Outputs]  # uint8 (images, size, size, channels)
 
 
 class Pace(NamedTuple):
@@ -22,7 +22,7 @@ class Pace(NamedTuple):
     seconds: float
 
 
-def measure_pace(network: Network, size: int, most: int) -> Pace:
+def measure_pace(network: Network, image: tuple[int, int, int], most: int) -> Pace:
     """Double the images computed at once, up to `most`, as long as that reduces the time per image.
 
     If it does not, computing waiting images together would only make the first wait for the last. This also compiles
@@ -30,7 +30,7 @@ def measure_pace(network: Network, size: int, most: int) -> Pace:
     """
     best, count = Pace(0, float("inf")), 1
     while count > best.batch_size:
-        seconds = _seconds(network, np.zeros((count, size, size, 3), np.uint8)) / count
+        seconds = _seconds(network, np.zeros((count, *image), np.uint8)) / count
         if seconds > (1 - GAIN) * best.seconds:
             break
         best, count = Pace(count, seconds), min(2 * count, most)

@@ -51,7 +51,7 @@ def _take_steps(config: RunConfig, parts: int, images: int) -> None:
     trained = recompute(network) if config.options.remat else network
     classifier = image_classifier(trained, training_preprocessing(recipe))
     compile_classifier(classifier, network, recipe, recipe.learning_rate, config.several)
-    pixels = np.zeros((images, recipe.image_size, recipe.image_size, 3), np.uint8)
+    pixels = np.zeros((images, *training_preprocessing(recipe).shape), np.uint8)
     targets = np.zeros((images, len(config.classes)), np.float32)
     for _ in range(parts):
         classifier.train_on_batch(pixels, targets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -10,8 +11,11 @@ import numpy as np
 
 from resnext.backend import describe_device
 from resnext.data.batches import images_per_step
-from resnext.data.examples import median_aspect
-from resnext.errors import counted, listed
+from resnext.data.examples import Examples, median_aspect
+from resnext.data.pixels import are_files
+from resnext.errors import ImageError, counted, listed
+from resnext.images.bands import pages_of
+from resnext.images.preprocessing import Channels, are_channels
 from resnext.metrics.remarks import imbalance
 from resnext.recipes.complete import CompleteRecipe, following_batch
 from resnext.recipes.names import NAMES, get_recipe
@@ -39,6 +43,18 @@ def about_shapes(sizes: Sequence[tuple[int, int]], fit: str) -> list[str]:
         f"long images: half of them are at least {aspect:.1f} times as long as wide, and only their centre is "
         "evaluated; --fit squash or --fit pad keeps them complete"
     ]
+
+
+def about_pages(examples: Examples, channels: Channels) -> list[str]:
+    """Return a note about TIFF files of which only the first page is read; the first file of several stands for all."""
+    if isinstance(channels, int) or not are_files(examples.images):
+        return []
+    tiff = next((image for image in examples.images if str(image).lower().endswith((".tif", ".tiff"))), None)
+    with contextlib.suppress(ImageError):  # others report it
+        if tiff is not None and (pages := pages_of(tiff)) > 1:
+            way = f"; --channels {pages} trains on all of them" if are_channels(pages) else ""
+            return [f"{tiff} has {pages} pages, of which only the first is read{way}"]
+    return []
 
 
 def about_imbalance(splits: Splits, recipe: Recipe) -> list[str]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from resnext.backend import choose_device, installed_versions, usable_cores
 from resnext.data.builtin import BUILTIN
-from resnext.data.check import check_images, drop_unreadable
+from resnext.data.check import check_channels, check_images, drop_unreadable, readers
 from resnext.data.class_folders import alike
 from resnext.data.copies import sha256_of_images
 from resnext.data.examples import median_side, sample_sizes
@@ -25,7 +25,6 @@ from resnext.data.source import DataSource
 from resnext.distributed import Cluster, initialize, is_main, launched
 from resnext.errors import ArgumentError, DataError, RunError, missing_package
 from resnext.files import user_path
-from resnext.images.decode import read_image
 from resnext.images.watchdog import watch_files
 from resnext.keywords import with_keywords
 from resnext.recipes.complete import CompleteRecipe, complete, following_batch
@@ -47,7 +46,15 @@ from resnext.training.defaults import (
 )
 from resnext.training.keywords import TrainingKeywords
 from resnext.training.labels import kind_of, recipe_for_labels
-from resnext.training.notes import about_few, about_imbalance, about_labels, about_shapes, about_start, about_weights
+from resnext.training.notes import (
+    about_few,
+    about_imbalance,
+    about_labels,
+    about_pages,
+    about_shapes,
+    about_start,
+    about_weights,
+)
 from resnext.training.signals import stop_on_signals
 from resnext.variants.choose import Choice, choose_network
 from resnext.variants.names import as_variant
@@ -254,7 +261,7 @@ def _log_data(
     source: DataSource, splits: Splits, recipe: Recipe, sizes: Sequence[tuple[int, int]], is_tuning: bool
 ) -> None:
     """Log what is read as labels and classes, how images are held out, and what the user should know about them."""
-    _log(logging.WARNING, *about_shapes(sizes, recipe.fit))
+    _log(logging.WARNING, *about_shapes(sizes, recipe.fit), *about_pages(splits.train, recipe.channels))
     _log(logging.INFO, *about_labels(source, splits), *splits.notes)
     _log(logging.WARNING, *about_imbalance(splits, recipe), *about_few(splits, recipe, is_tuning))
     _log(logging.WARNING, *source.left_out(), *alike(splits.train.classes))
@@ -393,18 +400,21 @@ def _check_splits(splits: Splits, recipe: Recipe, skip_bad: float) -> Splits:
 
     Evaluation images are decoded completely, so that a bad one fails now and not after the first epoch.
     """
+    read_header, read = readers(recipe.channels)
+    check_channels(splits.train, recipe.channels)
     if skip_bad:
         parts = {
-            examples: drop_unreadable(examples, skip_bad) for examples in (splits.train, splits.validation, splits.test)
+            examples: drop_unreadable(examples, skip_bad, read)
+            for examples in (splits.train, splits.validation, splits.test)
         }
         for _, bad in parts.values():
             _log(logging.WARNING, *(f"skipped: {reason}" for reason in bad))
         train, validation, test = (parts[part][0] for part in (splits.train, splits.validation, splits.test))
         splits = dataclasses.replace(splits, train=train, validation=validation, test=test)
     else:
-        check_images(splits.train, hint=HINT)
+        check_images(splits.train, read_header, HINT)
         for examples in dict.fromkeys((splits.validation, splits.test)):
-            check_images(examples, read_image, HINT)
+            check_images(examples, read, HINT)
     if len(splits.train) < recipe.accumulate:
         raise DataError(f"{len(splits.train)} training images can't be accumulated in {recipe.accumulate} parts")
     return splits

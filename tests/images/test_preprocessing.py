@@ -112,9 +112,9 @@ def test_the_longest_images_can_be_kept_whole(fit):
         assert preprocessing.load_crop(np.zeros(shape, np.uint8), lambda w, h: (0, 0, w, h)).shape == (8, 8, 3)
 
 
-@pytest.mark.parametrize("image", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3))])
+@pytest.mark.parametrize("image", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3))])
 def test_arrays_that_are_not_images_are_refused(image):
-    with pytest.raises(ValueError, match=r"got an array of .*an image is uint8 \(H, W, 3\)"):
+    with pytest.raises(ValueError, match=r"got an array of .*an image is uint8 \(H, W, channels\)"):
         Preprocessing(2, 2).apply(image)
 
 

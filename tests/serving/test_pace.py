@@ -28,5 +28,5 @@ def test_no_more_is_computed_at_once_than_saves_time(monkeypatch, most, seconds,
         given.append(len(images))
 
     monkeypatch.setattr("resnext.serving.pace.time", SimpleNamespace(perf_counter=lambda: clock.now))
-    assert measure_pace(network, 8, most) == pace
+    assert measure_pace(network, (8, 8, 3), most) == pace
     assert sorted({*given}) == tried
