@@ -22,6 +22,20 @@ class ResNeXtError(Exception):
 class ArgumentError(ResNeXtError, ValueError):
     """An argument is not allowed; the message states what was received, what is allowed, and what to do."""
 
+    exit_code = 2  # as for what the parser refuses
+
+
+class NotFoundError(ArgumentError):
+    """A path or a name that was passed does not exist."""
+
+    exit_code = 1
+
+
+class OutputError(ArgumentError):
+    """A file or folder can't be made: it exists already, or its own folder can't be written to."""
+
+    exit_code = 73  # EX_CANTCREAT
+
 
 class DataError(ResNeXtError, ValueError):
     """A data set cannot be used."""
@@ -37,6 +51,12 @@ class WeightsError(ResNeXtError, ValueError):
 
 class RunError(ResNeXtError, ValueError):
     """A run folder cannot be used."""
+
+
+class RunFolderError(RunError):
+    """The folder of a new run is in use already, or can't be made."""
+
+    exit_code = 73  # EX_CANTCREAT
 
 
 class RunInUseError(RunError):

@@ -1,26 +1,42 @@
 """Write files that are complete or absent, even after a power failure."""
 
 import contextlib
+import difflib
 import errno
 import glob
+import itertools
 import json
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from resnext.ending import at_any_end
-from resnext.errors import CONTROLS
+from resnext.errors import CONTROLS, did_you_mean, printable
 
+BESIDE = 10_000  # files of a folder among which a misspelt name is looked for
 _JSON_ESCAPES = {code: f"\\u{code:04x}" for code in CONTROLS if code > 126}  # JSON itself escapes those below
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
     """Return a user's path with `~` expanded, which a shell does not do after `--out=`."""
     return Path(path).expanduser()
+
+
+def similar(path: Path, known: Iterable[str] = ()) -> str:
+    """Return a space and a sentence that suggests what is beside a misspelt path, or a known word; "" if none is close.
+
+    >>> similar(Path("no-such-folder/cifar-10"), ["cifar10", "digits"])
+    ' Did you mean cifar10?'
+    """
+    with contextlib.suppress(OSError):
+        beside = [each.name for each in itertools.islice(path.parent.iterdir(), BESIDE)]
+        if nearest := difflib.get_close_matches(path.name, beside, n=1):
+            return f" Did you mean {printable(path.with_name(nearest[0]))}?"
+    return did_you_mean(path.name, [*known])
 
 
 def read_regular(path: Path, most: int) -> bytes:

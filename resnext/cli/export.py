@@ -11,9 +11,10 @@ from tyro.conf import Positional
 
 from resnext.cli.options import Unchecked, checked
 from resnext.cli.tables import print_line
-from resnext.errors import printable
+from resnext.errors import ArgumentError, printable
 from resnext.exporting.formats import LABELS
 from resnext.exporting.options import ExportOptions
+from resnext.inference.misplaced import check_order
 from resnext.metrics.names import NAMES
 
 
@@ -22,9 +23,19 @@ class _Export(Unchecked, ExportOptions):
     __doc__ = ExportOptions.__doc__
 
 
+def _one_of(file: Path | None, out: Path | None) -> Path:
+    """Return the file to write, which is the second word or an option."""
+    if file and out:
+        raise ArgumentError(f"the file to write stands twice, {file} and --out {out}. Leave one of them out")
+    if path := file or out:
+        return path
+    raise ArgumentError("export needs FILE, the file to write. Pass resnext export MODEL network.onnx")
+
+
 def export(
     model: Annotated[Positional[str], tyro.conf.arg(metavar="MODEL")],
-    out: Path,
+    file: Annotated[Positional[Path | None], tyro.conf.arg(metavar="FILE")] = None,
+    out: Path | None = None,
     network: tyro.conf.FlagCreatePairsOff[tyro.conf.OmitArgPrefixes[_Export]] = _Export(),
     weights: str | None = None,
     data: str | None = None,
@@ -35,7 +46,8 @@ def export(
     Args:
         model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network; A+B
             averages the logits of models A and B.
-        out: file to write (.onnx, .xml, .tflite or .pt2, with labels.txt beside it), or new folder.
+        file: file to write (.onnx, .xml, .tflite or .pt2, with labels.txt beside it), or new folder.
+        out: the same, as an option.
         network: what the file computes.
         weights: best or last, for a run; a file, hf:OWNER/NAME or a tag, for the name of a network.
         data: labelled images for float16 and int8; by default the run's.
@@ -43,8 +55,10 @@ def export(
     """
     from resnext.exporting.export import export
 
+    path = _one_of(file, out)
     chosen = checked(ExportOptions, network)
-    done = export(model, out, weights=weights, images=images, data=data, options=chosen)
+    check_order("resnext export", model, [str(file)] if file else [])
+    done = export(model, path, weights=weights, images=images, data=data, options=chosen)
     dtype = chosen.dtype
     print_line(f"exported: {printable(done.path)}, with {LABELS}")
     in_float32 = "" if dtype == "float32" else ", before its conversion,"

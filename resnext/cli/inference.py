@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import sys
@@ -17,8 +18,9 @@ from tyro.conf import Positional
 from resnext.cli.options import Unchecked, checked
 from resnext.cli.progress import bar
 from resnext.cli.tables import print_line, print_table
-from resnext.errors import ArgumentError, DataError, ImageError, counted, listed, printable
+from resnext.errors import ArgumentError, DataError, ImageError, OutputError, counted, listed, printable
 from resnext.files import user_path
+from resnext.inference.misplaced import check_order
 from resnext.inference.options import EvaluationOptions, PredictionFormat, PredictionOptions
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ def evaluate(
     from resnext.inference.model import Model
 
     options = checked(EvaluationOptions, evaluation)
+    check_order("resnext evaluate", model, [] if data is None else [data])
     opened, other = Model.open(model, weights), None if against is None else Model.open(against)
     data = str(data_of(opened, data))
     source = open_data_for(data, options.follow_links, *filter(None, (opened, other)))
@@ -240,6 +243,7 @@ def predict(
     from resnext.inference.sorted_copies import SortedCopies
 
     check_outputs(out, embeddings)
+    check_order("resnext predict", model, images)
     if copy_to is not None:
         _check_outside(copy_to, images, "--copy-to")
     chosen = checked(PredictionOptions, prediction, embeddings=embeddings is not None)
@@ -286,7 +290,7 @@ def _report_work(images: int, seconds: float, answers: Answers) -> None:
 def explain(
     model: ModelArgument,
     images: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="INPUT...")],
-    out: Path,
+    out: Path | None = None,
     weights: str | None = None,
     class_name: Annotated[str | None, tyro.conf.arg(name="class", metavar="NAME")] = None,
     follow_links: Flag = False,
@@ -300,7 +304,7 @@ def explain(
         model: run folder, file of weights, hf:OWNER/NAME, tag of published weights, or name of a network; A+B
             averages the logits of models A and B.
         images: as in predict; for the paths, one DATA of labelled images as in evaluate.
-        out: new folder for the pictures and a table.
+        out: new folder for the pictures and a table; by default maps-N, or paths-N.
         weights: best or last, for a run; a file, hf:OWNER/NAME or a tag, for the name of a network.
         class_name: class to explain; by default the one predicted for each image.
         follow_links: read images through links that lead out of a folder.
@@ -308,10 +312,12 @@ def explain(
         paths: show the strength of each path of a block for each class instead of maps.
         block: block whose paths to show, such as stage5_block3; by default the last one.
     """
+    check_order("resnext explain", model, images)
     if paths and (class_name is not None or raw):
         raise ArgumentError("--paths shows all classes and writes no maps. Leave --class and --raw out.")
     if block is not None and not paths:
         raise ArgumentError("--block is for --paths. Pass both, or leave it out.")
+    out = out or _free_folder(Path(), "paths" if paths else "maps")
     if paths:
         _explain_paths(model, images, out, weights, block)
         return
@@ -332,11 +338,16 @@ def explain(
     _check_errors(images, done, errors)
 
 
+def _free_folder(folder: Path, name: str) -> Path:
+    """Return folder/NAME-N, with the lowest N for which it does not exist yet."""
+    return next(path for number in itertools.count(1) if not (path := folder / f"{name}-{number}").exists())
+
+
 def _check_outside(out: Path, images: tuple[str, ...], option: str = "--out") -> None:
     """Refuse an output folder inside a folder of images: its pictures would be read in turn."""
     for image in images:
         if user_path(image).is_dir() and user_path(out).resolve().is_relative_to(user_path(image).resolve()):
-            raise ArgumentError(
+            raise OutputError(
                 f"{printable(out)}: lies in {printable(image)}, whose images are being read. Choose another {option}."
             )
 

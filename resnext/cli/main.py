@@ -21,14 +21,14 @@ from resnext.cli.inference import evaluate, explain, predict
 from resnext.cli.interrupts import Interrupts
 from resnext.cli.measure import bench
 from resnext.cli.networks import info, list_
-from resnext.cli.overview import SYNONYMS, overview
+from resnext.cli.overview import SYNONYMS, example_for, overview
 from resnext.cli.runs import compare
 from resnext.cli.serve import serve
 from resnext.cli.slips import parsed
 from resnext.cli.spectator import Spectator
 from resnext.cli.training import recipes, resume_command, train_command
 from resnext.cli.weights import convert
-from resnext.errors import OutOfMemoryError, ResNeXtError, RunError, did_you_mean
+from resnext.errors import OutOfMemoryError, ResNeXtError, RunError, did_you_mean, printable
 from resnext.exporting.formats import FORMATS, format_of
 from resnext.files import user_path
 from resnext.log import logger, print_lines
@@ -129,6 +129,10 @@ def _check_words(line: CommandLine, available: Mapping[str, object]) -> None:
     if not line.words:
         print(overview(), end="")
         sys.exit()
+    if line.command is None and line.words[0] not in ("--help", "-h", "--version", "-V"):
+        word = next((word for word in line.words if word in available), "COMMAND")
+        logger.error(f"{printable(line.words[0])}: the command comes first: resnext {word} ... {line.words[0]} ...")
+        sys.exit(2)
     if line.words in (["--version"], ["-V"], ["version"]):
         print(_versions())
         sys.exit()
@@ -136,8 +140,9 @@ def _check_words(line: CommandLine, available: Mapping[str, object]) -> None:
         logger.error(f"no command {line.command!r}: here it is resnext {SYNONYMS[line.command]}")
         sys.exit(2)
     if line.command and line.command not in available:
-        hint = did_you_mean(line.command, list(available))
-        logger.error(f"no command {line.command!r}.{hint} The commands are {', '.join(available)}.")
+        example = example_for(line.command)
+        others = f"{did_you_mean(line.command, list(available))} The commands are {', '.join(available)}."
+        logger.error(f"no command {line.command!r}.{example or others}")
         sys.exit(2)
     if joined := line.joined_values():
         option, values = joined
@@ -172,7 +177,8 @@ def _backend_of_export(line: CommandLine) -> str | None:
     """Return the backend that writes the export's format, if only one does."""
     if line.command != "export":
         return None
-    named = line.value_of("--format") or format_of(Path(line.value_of("--out") or ""))
+    file = line.value_of("--out") or next((word for word in line.words[2:3] if not word.startswith("-")), "")
+    named = line.value_of("--to") or format_of(Path(file))
     return FORMATS[named].backend if named in FORMATS else None
 
 

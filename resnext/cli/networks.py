@@ -9,8 +9,11 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from resnext.cli.tables import print_line, print_table
-from resnext.errors import ArgumentError, listed, printable
+from resnext.errors import ArgumentError, NotFoundError, listed, printable
 from resnext.files import user_path
+from resnext.images.preprocessing import Preprocessing
+from resnext.inference.misplaced import check_order
+from resnext.inference.model import Model
 from resnext.runs.history import metric_in_words
 from resnext.runs.lock import owner
 from resnext.runs.run import Run, command_to_resume, is_run
@@ -42,7 +45,8 @@ def list_(
 def _list_variants(pattern: str) -> None:
     names = list_variants(pattern)
     if not names:
-        raise ArgumentError(f"no published network matches {pattern!r}: `resnext list` shows all of them")
+        hint = f" Did you mean {pattern}*?" if list_variants(f"{pattern}*") else ""
+        raise NotFoundError(f"no published network matches {pattern!r}.{hint} `resnext list` shows all of them")
     table = Table("variant", "parameters", "multiply-adds", "published top-1 error", box=None)
     for name in names:
         cost = complexity(name)
@@ -55,7 +59,8 @@ def _list_variants(pattern: str) -> None:
 def _list_weights(pattern: str) -> None:
     tags = list_weights(pattern)
     if not tags:
-        raise ArgumentError(f"no published weights match {pattern!r}: `resnext list --weights` shows all of them")
+        hint = f" Did you mean {pattern}*?" if list_weights(f"{pattern}*") else ""
+        raise NotFoundError(f"no published weights match {pattern!r}.{hint} `resnext list --weights` shows all of them")
     table = Table("weights", "parameters", "top-1", "top-5", "pixels", "licence", box=None)
     for tag in tags:
         entry = published_weights()[tag]
@@ -67,15 +72,17 @@ def _list_weights(pattern: str) -> None:
     print_table(table)
 
 
-def info(variant: Annotated[Positional[str], tyro.conf.arg(metavar="VARIANT|TAG|RUN")]) -> None:
-    """Show a network as Table 1 of the paper does: stages, costs and published error; published weights; or a run.
+def info(variant: Annotated[Positional[str], tyro.conf.arg(metavar="NETWORK|TAG|MODEL")]) -> None:
+    """Show a network as Table 1 of the paper does: stages, costs and published error; or weights, a run or a model.
 
     Args:
-        variant: name such as resnext50_32x4d; tag of published weights such as resnext50_32x4d.a1_in1k; or run folder.
+        variant: name such as resnext50_32x4d; tag of published weights such as resnext50_32x4d.a1_in1k; run folder; or
+            file of weights or exported file.
     """
     if is_run(user_path(variant)):
         _info_of_run(Run.open(variant))
         return
+    check_order(None, variant)
     known = find_weights(variant)
     if known:
         _info_of_weights(known)
@@ -109,9 +116,7 @@ def _info_of_run(run: Run) -> None:
     print_line(f"classes        {len(config.classes):,}: {listed(config.classes)}")
     print_line(f"data           {printable(config.data)}")
     print_line(f"recipe         {config.recipe.name}")
-    known = config.preprocessing
-    channels = {"rgb": "", "grey": ", grey"}.get(str(known.channels), f", {known.channels} channels")
-    print_line(f"images         {known.size} pixels, resized to {known.resize}, {known.fit}{channels}")
+    print_line(f"images         {_images_in_words(config.preprocessing)}")
     if config.options.weights:
         print_line(f"started from   {config.options.weights}")
     print_line(f"versions       {', '.join(f'{name} {version}' for name, version in config.versions.items())}")
@@ -122,13 +127,33 @@ def _info_of_run(run: Run) -> None:
         print_line(f"to resume      {command_to_resume(run.folder)}")
 
 
+def _info_of_model(model: Model) -> None:
+    """Print what a file of weights, or an exported file, says of itself."""
+    known = model.preprocessing
+    shape = (known.size, known.size, known.channel_count)
+    cost = complexity(model.variant, shape, len(model.classes))
+    print_line(f"model          {model.name}")
+    print_line(f"network        {model.variant.name}, {cost.parameters:,} parameters")
+    print_line(f"classes        {len(model.classes):,}: {listed(model.classes)}")
+    print_line(f"images         {_images_in_words(known)}")
+    print_line(f"normalisation  mean {known.mean}, standard deviation {known.std}")
+    if model.file:
+        print_line(f"runtime        {model.file.title}, from {model.file.description.input} images")
+
+
+def _images_in_words(known: Preprocessing) -> str:
+    channels = {"rgb": "", "grey": ", grey"}.get(str(known.channels), f", {known.channels} channels")
+    return f"{known.size} pixels, resized to {known.resize}, {known.fit}{channels}"
+
+
 def _info_of_variant(variant: str) -> None:
     try:
         network = get_variant(variant)
     except ArgumentError:
         if not user_path(variant).exists():
             raise
-        raise ArgumentError(f"{variant}: not a run folder. Pass a run folder, a variant, or a tag.") from None
+        _info_of_model(Model.open(variant))
+        return
     descriptions = _descriptions(network)
     table = Table("stage", "output", network.name, "parameters", "multiply-adds", box=None)
     rows, cost = stage_complexities(network), complexity(network)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from resnext.files import user_path
+from resnext.images.decode import IMAGE_SUFFIXES
+from resnext.inference.misplaced import MODELS
+from resnext.runs.run import is_run
+
 OVERVIEW = """ResNeXt for Keras 3: build, train, evaluate and use it.
 
   resnext train photos --out runs/first       train a network on a folder of class folders
@@ -32,6 +37,16 @@ SYNONYMS = {
     "benchmark": "bench", "deploy": "serve MODEL", "onnx": "export MODEL --out FILE.onnx",
     "quantize": "export MODEL --out FILE.onnx --dtype int8",
 }  # fmt: skip
+
+
+def example_for(word: str) -> str:
+    """Return a space and a sentence with the command for a path that stands in its place; "" for other words."""
+    path = user_path(word)
+    if not path.exists():
+        return ""
+    command = f"predict MODEL {word}" if path.suffix.lower() in IMAGE_SUFFIXES else f"train {word}"
+    command = f"predict {word} IMAGE..." if is_run(path) or path.suffix in MODELS else command
+    return f" The command comes first: resnext {command}."
 
 
 def overview() -> str:

@@ -12,7 +12,8 @@ import functools
 import io
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import tyro
@@ -32,6 +33,13 @@ ALIASES = {
     "--smoothing": "--label-smoothing", "--random-seed": "--seed", "--augment": "--recipe", "--config": "--recipe",
     "--top-k": "--top", "--topk": "--top", "--conf": "--threshold", "--save-dir": "--out", "-w": "--weights",
 }  # fmt: skip
+# What people type before a word that stands without an option.
+WORDS = {
+    "DATA": ("data", "d", "dataset", "data-dir", "data-path", "train-dir", "root", "path", "folder", "train"),
+    "MODEL": ("model", "m", "run", "net", "network", "checkpoint", "ckpt"),
+    "INPUT...": ("image", "images", "i", "img", "input", "inputs", "source", "src", "file", "files", "data"),
+}
+HYPHENS = "-\N{EN DASH}\N{EM DASH}\N{MINUS SIGN}"  # the last three are what word processors make of two hyphens
 KINDS = {"INT": "a whole number", "FLOAT": "a number", "PATH": "a path", "STR": "a word"}
 
 
@@ -50,16 +58,66 @@ def parsed(available: Mapping[str, Callable[..., None]], command: str | None, de
         except SystemExit as exit:
             if exit.code != 2 or not box.is_held:
                 raise
-            options = _options(available[command]) if command and command in available else []
-            box.text = f"resnext: {slip_in_words(box.getvalue(), command, options)}\n"
+            known = _known(available[command]) if command and command in available else Known()
+            slip = unknown_option(sys.argv[2:], command or "", known) or slip_in_words(box.getvalue(), command)
+            box.text = f"resnext: {slip}\n"
             raise
 
 
-def slip_in_words(box: str, command: str | None, options: list[str]) -> str:
+@dataclass(frozen=True)
+class Known:
+    """What a command takes: its options, those that take a value, and the words that stand without one."""
+
+    options: tuple[str, ...] = ()
+    with_value: frozenset[str] = frozenset()
+    words: tuple[str, ...] = ()
+
+
+def unknown_option(words: Sequence[str], command: str, known: Known) -> str | None:
+    """Return one line about the first option that a command does not have, or None.
+
+    >>> unknown_option(["photos", "--lr", "0.1"], "train", Known(("--learning-rate",), frozenset({"--learning-rate"})))
+    "train has no option '--lr'. Did you mean --learning-rate? resnext train --help lists them."
+    >>> unknown_option(["--data", "photos"], "train", Known(words=("DATA",)))
+    'DATA stands without --data: resnext train photos'
+    """
+    for place, word in enumerate(words):
+        option, separator, value = word.partition("=")
+        if len(word) < 2 or word[0] not in HYPHENS or option in known.options or _is_number(word):
+            continue
+        value = value if separator else next(iter(words[place + 1 :]), "")
+        plain = option.lstrip(HYPHENS).lower().replace("_", "-")
+        for name in known.words:
+            if plain in WORDS.get(name, ()):
+                return f"{name} stands without {printable(option)}: resnext {command} {printable(value) or name}"
+        meant = _meant(option, plain, known)
+        hint = f" Did you mean {meant}?" if meant else ""
+        return f"{command} has no option {printable(option)!r}.{hint} resnext {command} --help lists them."
+    return None
+
+
+def _meant(option: str, plain: str, known: Known) -> str | None:
+    """Return the option of the command that was meant, with a value where its alias has one, or None."""
+    others = [each for each in known.options if each != "--help"]
+    called, _, value = ALIASES.get(option, ALIASES.get(f"--{plain}", "")).partition(" ")
+    if called in others:
+        return f"{called} {value}" if value and called in known.with_value else called
+    return next(iter(difflib.get_close_matches(f"--{plain}", others, n=1)), None)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def slip_in_words(box: str, command: str | None) -> str:
     """Return one line for what the parser prints.
 
-    >>> slip_in_words("│ Unrecognized options: --lr, 0.1 │", "train", ["--learning-rate"])
-    "train has no option '--lr'. Did you mean --learning-rate? resnext train --help lists them."
+    >>> slip_in_words("│ Missing value for argument '--epochs' │", "train")
+    '--epochs needs a value. resnext train --help explains it.'
     """
     text = " ".join(line.strip("│╭╰╮╯─ ") for line in box.splitlines())
     text, name = " ".join(text.split()), command or ""
@@ -69,7 +127,7 @@ def slip_in_words(box: str, command: str | None, options: list[str]) -> str:
     if found := re.search(
         r"Unrecognized options: (.+?)(?: Perhaps you meant| For full helptext| Available sub|$)", text
     ):
-        return _unknown(found[1].split(", ")[0].split()[0], name, options, end)
+        return _too_many(found[1].split(", ")[0].split()[0], name, end)
     if found := re.search(r"Error parsing (\S+): [^']*'([^']*)'", text):
         kind = re.search(rf"Argument helptext: {re.escape(found[1])} (\S+)", text)
         wanted = KINDS.get(kind[1].replace("{None}|", "").split()[0] if kind else "", "another value")
@@ -97,26 +155,21 @@ def _missing(argument: str, name: str, text: str) -> str:
     return f"{name} needs {word}{hint}{what}. Pass resnext {name} {word}"
 
 
-def _unknown(word: str, name: str, options: list[str], end: str) -> str:
-    """Return the line for a word that the parser does not know."""
+def _too_many(word: str, name: str, end: str) -> str:
+    """Return the line for a word without hyphens that a command has no place for."""
     option, separator, value = word.partition("=")
-    if not word.startswith("-"):
+    if separator:
         known = f"--{option.replace('_', '-')}"
-        if separator and known in options:
-            return f"{printable(word)}: options begin with two hyphens. Pass {known} {printable(value)}"
-        return f"{printable(word)} is a word too many for {name}; options begin with two hyphens. {end}"
-    called = ALIASES.get(option)
-    others = [each for each in options if each != "--help"]
-    nearest = difflib.get_close_matches(option.replace("_", "-"), others, n=1)
-    meant = called if called and called.split()[0] in options else nearest[0] if nearest else None
-    hint = f" Did you mean {meant}?" if meant else ""
-    return f"{name} has no option {printable(option)!r}.{hint} {end}"
+        return f"{printable(word)}: options begin with two hyphens. Pass {known} {printable(value)}"
+    return f"{printable(word)} is a word too many for {name}; options begin with two hyphens. {end}"
 
 
-def _options(function: Callable[..., None]) -> list[str]:
-    """Return the options of a command."""
-    parser = tyro.extras.get_parser(function)
-    return [option for action in parser._actions for option in action.option_strings if option.startswith("--")]
+def _known(function: Callable[..., None]) -> Known:
+    """Return what a command takes."""
+    actions = tyro.extras.get_parser(function)._actions
+    named = {option: action.nargs != 0 for action in actions for option in action.option_strings}
+    words = tuple(str(action.metavar) for action in actions if not action.option_strings)
+    return Known((*named,), frozenset(option for option, takes in named.items() if takes), words)
 
 
 class _Box(io.StringIO):

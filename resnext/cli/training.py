@@ -15,7 +15,7 @@ from tyro.conf import Positional
 from resnext.cli.options import Unchecked, checked
 from resnext.cli.tables import print_line, print_table
 from resnext.distributed import is_main
-from resnext.errors import RunError, counted
+from resnext.errors import ArgumentError, counted
 from resnext.files import user_path
 from resnext.recipes.recipe import Recipe
 from resnext.runs.config import TrainingOptions
@@ -140,7 +140,7 @@ def resume_command(folder: Path) -> Callable[..., None]:
         from resnext.training.train import resume as resume_training
 
         if user_path(out).resolve() != folder.resolve():
-            raise RunError(f"{folder}: a run is resumed in its own folder. Leave out --out {out}.")
+            raise ArgumentError(f"{folder}: a run is resumed in its own folder. Leave out --out {out}.")
         expected = config.variant if variant == config.variant.name else get_variant(variant)
         settings, given = to_recipe(recipe), checked(TrainingOptions, run)
         check_options(folder, config, expected, settings, given)

@@ -39,10 +39,14 @@ def images_by_class(part: Folder, may_be_empty: bool = False) -> dict[str, list[
     Args:
         part: folder of class folders.
         may_be_empty: whether some classes may have no images, as for evaluation.
+
+    Raises:
+        DataError: there are no class folders with images.
     """
     folders = {name: folder for name, folder in shown(part).items() if folder}
     images = {name: images_below(folder) for name, folder in folders.items()}
     if not any(images.values()):
+        _check_one_class(part)
         raise DataError(f"{printable(part)} has no images in class folders; allowed layouts: {LAYOUTS}")
     if not may_be_empty:
         _check_level(part, images)
@@ -54,6 +58,17 @@ def images_by_class(part: Folder, may_be_empty: bool = False) -> dict[str, list[
                 f"{printable(f'{part}/{name}')}: its name is not UTF-8, which class names must be; rename the folder"
             )
     return images
+
+
+def _check_one_class(part: Folder) -> None:
+    """Raise DataError if a folder has images and no class folders: it may be one of the class folders."""
+    if has_images(part):
+        above = os.path.dirname(os.path.abspath(str(part)))
+        raise DataError(
+            f"{printable(part)} has images and no class folders. If it is the folder of one class, pass the folder "
+            f"above it, {printable(above)}; otherwise sort them into a folder for each class, or pass a CSV file of "
+            "files and labels"
+        )
 
 
 def folders_in_classes(part: Folder) -> list[str]:

@@ -19,8 +19,8 @@ from resnext.data.folders import DROPPINGS, DiskFolder, Folder, is_image_name, s
 from resnext.data.layout import LINKS, kind_of
 from resnext.data.tar_archive import tar_members
 from resnext.data.zip_archive import zip_members
-from resnext.errors import ArgumentError, one_line
-from resnext.files import user_path
+from resnext.errors import ArgumentError, NotFoundError, one_line
+from resnext.files import similar, user_path
 
 STREAM = "-"  # the argument that stands for the list on the stream
 CHUNK = 65_536  # bytes of a list read at once
@@ -103,7 +103,10 @@ def check_inputs(arguments: Sequence[Any]) -> None:
     missing = [str(each) for each in paths if str(each) != STREAM and not _exists(each)]
     if len(missing) == len(arguments):
         more = f", nor do the other {len(missing) - 1}" if len(missing) > 1 else ""
-        raise ArgumentError(f"{missing[0]}: does not exist{more}. Pass image files, folders, patterns or archives.")
+        hint = similar(user_path(missing[0]))
+        raise NotFoundError(
+            f"{missing[0]}: does not exist{more}.{hint} Pass image files, folders, patterns or archives."
+        )
 
 
 def read_ahead(

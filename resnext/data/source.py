@@ -50,9 +50,10 @@ from resnext.data.pixels import are_files
 from resnext.data.seen import Seen
 from resnext.data.splits import Splits
 from resnext.errors import ArgumentError, DataError, counted, listed, printable
-from resnext.files import user_path
+from resnext.files import similar, user_path
 from resnext.images import dicom, heif
 
+OF_DIGITS = ("mnist", "fashion_mnist", "fashion-mnist", "usps", "optdigits")  # sets that are not built in
 HOW_TO_READ = ((heif.HEIF_SUFFIXES, heif.HOW), (dicom.DICOM_SUFFIXES, dicom.HOW))
 
 
@@ -447,8 +448,11 @@ def open_data(data: str | Path, follow_links: bool = False) -> DataSource:
     if path.is_file() and archive_suffix(path):
         return _unwrapped_source(name, path, read_archive(path))
     problem = "is neither a folder nor an archive" if path.exists() else "does not exist"
+    hint = "" if path.exists() else similar(path, BUILTIN)
+    if path.name.lower() in OF_DIGITS and not hint:
+        hint = " Of handwritten digits, digits is built in."
     raise DataError(
-        f"{printable(path)} {problem}; pass a folder of images, an archive ({' '.join(ARCHIVES)}), a table "
+        f"{printable(path)} {problem}.{hint} Pass a folder of images, an archive ({' '.join(ARCHIVES)}), a table "
         f"({' '.join(TABLES)}) or the name of a built-in data set: {', '.join(BUILTIN)}"
     )
 

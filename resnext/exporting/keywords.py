@@ -10,7 +10,7 @@ from resnext.exporting.options import CalibrationMethod, ExportDtype, ExportForm
 class ExportKeywords(TypedDict, total=False):
     """The fields of `ExportOptions`."""
 
-    format: ExportFormat | None
+    to: ExportFormat | None
     normalisation: Normalisation
     maps: bool
     dtype: ExportDtype

@@ -18,7 +18,7 @@ class ExportOptions:
     """The options of an export.
 
     Args:
-        format: "onnx" (.onnx), "openvino" (.xml, with a .bin beside it), "litert" (.tflite), "torch" (.pt2); or a
+        to: "onnx" (.onnx), "openvino" (.xml, with a .bin beside it), "litert" (.tflite), "torch" (.pt2); or a
             folder: "saved_model", "bundle" (that timm loads as well), or a model repository for "triton" or "ovms"; by
             default from the suffix.
         normalisation: "inside": the file accepts uint8 images (batch, size, size, 3) and normalises them itself;
@@ -36,7 +36,7 @@ class ExportOptions:
         ArgumentError: a value that is not allowed.
     """
 
-    format: ExportFormat | None = None
+    to: ExportFormat | None = None
     normalisation: Normalisation = "inside"
     maps: bool = False
     dtype: ExportDtype = "float32"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from resnext.backend import import_keras
 from resnext.engines.engine import check_installed
-from resnext.errors import ArgumentError, printable
+from resnext.errors import ArgumentError, OutputError, printable
 from resnext.exporting.formats import FORMATS, LABELS, ExportFormat, format_of
 from resnext.exporting.options import ExportOptions
 from resnext.inference.model import Model
@@ -18,10 +18,10 @@ def chosen_format(path: Path, options: ExportOptions) -> ExportFormat:
     """Return the format that is requested or that the suffix names. Raises ArgumentError."""
     if not path.name:
         raise ArgumentError("`out` is empty. Pass a file to write, such as network.onnx, or a new folder.")
-    chosen = options.format or format_of(path)
+    chosen = options.to or format_of(path)
     if chosen is None:
         raise ArgumentError(
-            f"{path}: the suffix names no format. Use {', '.join(_suffixes())}, or pass --format for a folder."
+            f"{path}: the suffix names no format. Use {', '.join(_suffixes())}, or pass --to for a folder."
         )
     if chosen not in FORMATS:
         raise ArgumentError(f"`format` must be one of {', '.join(FORMATS)}. Received: {chosen!r}")
@@ -30,7 +30,7 @@ def chosen_format(path: Path, options: ExportOptions) -> ExportFormat:
         raise ArgumentError(f"{path}: {chosen} files end in {suffix}. Choose such a name.")
     if options.dtype != "float32" and not FORMATS[chosen].all_dtypes:
         others = ", ".join(name for name, known in FORMATS.items() if known.all_dtypes)
-        raise ArgumentError(f"{chosen} is in float32. Leave --dtype out, or pass --format {others}.")
+        raise ArgumentError(f"{chosen} is in float32. Leave --dtype out, or pass --to {others}.")
     if options.size and chosen not in ANY_SIZE:
         raise ArgumentError(
             f"{chosen} files take images of one size. Leave --size out, or export {' or '.join(ANY_SIZE)}."
@@ -60,19 +60,19 @@ def check_target(path: Path, format: ExportFormat, model: Model) -> None:
     if FORMATS[format].suffix is None:
         if path.exists() or not path.parent.is_dir():
             reason = "exists already" if path.exists() else "its parent folder does not exist"
-            raise ArgumentError(f"{printable(path)}: {reason}. Pass a new folder.")
+            raise OutputError(f"{printable(path)}: {reason}. Pass a new folder.")
         return
     if path.is_dir() or not path.parent.is_dir():
         reason = "is a folder" if path.is_dir() else "its folder does not exist"
-        raise ArgumentError(f"{printable(path)}: {reason}. Pass a file in an existing folder.")
+        raise OutputError(f"{printable(path)}: {reason}. Pass a file in an existing folder.")
     weights = path.with_suffix(".bin")
     if format == "openvino" and weights.exists() and not path.exists():
-        raise ArgumentError(
+        raise OutputError(
             f"{printable(weights)}: would be overwritten, but belongs to something else. Choose another name."
         )
     labels = path.with_name(LABELS)
     if labels.exists() and labels.read_bytes() != labels_text(model.classes):
-        raise ArgumentError(f"{printable(labels)}: belongs to a network of other classes. Choose another folder.")
+        raise OutputError(f"{printable(labels)}: belongs to a network of other classes. Choose another folder.")
 
 
 def check_backend(format: ExportFormat) -> None:

@@ -25,7 +25,7 @@ def check_push(repository: str, kind: ExportFormat) -> None:
         ExportError: nobody is logged in, or the server can't be reached.
     """
     if kind != "bundle":
-        raise ArgumentError(f"--push uploads a bundle, and this is {kind}. Pass --format bundle as well.")
+        raise ArgumentError(f"--push uploads a bundle, and this is {kind}. Pass --to bundle as well.")
     if not re.fullmatch(REPOSITORY, repository):
         raise ArgumentError(f"{printable(repository)}: not a name of a repository. Pass --push OWNER/NAME.")
     check_installed("huggingface_hub", "--push")

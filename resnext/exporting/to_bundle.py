@@ -31,12 +31,12 @@ def write(export: Export, path: Path) -> Path:
     model, description = export.model, export.description
     if not fits_timm(model.variant):
         raise ArgumentError(
-            f"{model.variant.name}: timm has no such network, so it can't be a bundle. Use --format onnx, or "
+            f"{model.variant.name}: timm has no such network, so it can't be a bundle. Use --to onnx, or "
             "`resnext convert`."
         )
     if (channels := model.preprocessing.channels) != "rgb":
         what = "are grey" if channels == "grey" else f"have {channels} channels"
-        raise ArgumentError(f"{model.name}: its images {what}, which timm prepares otherwise. Use --format onnx.")
+        raise ArgumentError(f"{model.name}: its images {what}, which timm prepares otherwise. Use --to onnx.")
     path.mkdir()
     convert(model.source, path / HUB_FILE, "timm", variant=model.variant)
     facts = {name: value for name, value in description.to_document().items() if name != "classes"}

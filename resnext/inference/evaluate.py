@@ -22,7 +22,7 @@ from resnext.data.memory import MEMORY, Data, open_source
 from resnext.data.pixels import are_files
 from resnext.data.source import DataSource
 from resnext.engines.engine import Engine, Outputs
-from resnext.errors import ArgumentError, DataError, counted, printable
+from resnext.errors import ArgumentError, DataError, NotFoundError, counted, printable
 from resnext.images.preprocessing import Preprocessing
 from resnext.images.views import Views
 from resnext.inference.keywords import EvaluationKeywords
@@ -134,7 +134,7 @@ def data_of(model: Model, data: Data | None) -> Data:
     if known == MEMORY:
         raise ArgumentError(f"{model.name}: its images were passed from Python. Pass them again, as DATA.")
     if known not in BUILTIN and not Path(known).exists():
-        raise ArgumentError(
+        raise NotFoundError(
             f"{printable(known)} does not exist. If the images of the run were moved, pass their folder."
         )
     return known

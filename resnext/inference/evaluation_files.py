@@ -12,7 +12,7 @@ import numpy as np
 
 from resnext.data.batches import name_of_image, read_image_of
 from resnext.data.examples import Examples
-from resnext.errors import ArgumentError, one_line, printable
+from resnext.errors import OutputError, one_line, printable
 from resnext.files import to_json, user_path, write_atomically
 from resnext.inference.csv_cells import CsvTable
 from resnext.inference.evaluate import Evaluated
@@ -196,13 +196,11 @@ def new_folder(folder: str | Path, option: str = "--out") -> Path:
     path = user_path(folder)
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         what = "is a file" if path.is_file() else "holds other files"
-        raise ArgumentError(f"{printable(path)}: {what}. Pass a new or an empty folder as {option}.")
+        raise OutputError(f"{printable(path)}: {what}. Pass a new or an empty folder as {option}.")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ArgumentError(
-            f"{printable(path)}: can't be made ({one_line(error)}). Choose another {option}."
-        ) from error
+        raise OutputError(f"{printable(path)}: can't be made ({one_line(error)}). Choose another {option}.") from error
     return path
 
 

@@ -17,10 +17,11 @@ from resnext.engines.engine import Engine, EngineName, OutputName, check_install
 from resnext.engines.exported_file import ExportedFile
 from resnext.engines.keras_engine import KerasEngine
 from resnext.engines.open import CONVERTED, installed_engines, open_exported
-from resnext.errors import ArgumentError, WeightsError, did_you_mean
-from resnext.files import user_path
+from resnext.errors import ArgumentError, NotFoundError, WeightsError
+from resnext.files import similar, user_path
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.ensemble import names_of_members
+from resnext.inference.misplaced import check_order
 from resnext.metrics.labels import HALF
 from resnext.metrics.probabilities import logits_of, most_probable, sigmoid
 from resnext.runs.history import EpochRow
@@ -262,13 +263,14 @@ _ALLOWED = (
 
 def _check_source(name: str) -> None:
     """Refuse a name that is not a source of weights. Raises ArgumentError."""
+    check_order(None, name)
     if name.startswith(HUB) or user_path(name).exists() or find_weights(name):
         return
     try:
         variant = get_variant(name)
     except ArgumentError:
-        hint = did_you_mean(name, [*list_variants(), *map(str, Path().glob("runs/*"))])
-        raise ArgumentError(f"{name}: no such model.{hint} {_ALLOWED}") from None
+        hint = similar(user_path(name), [*list_variants(), *map(str, Path().glob("runs/*"))])
+        raise NotFoundError(f"{name}: no such model.{hint} {_ALLOWED}") from None
     if "." in OTHER_NAMES.get(name, ""):
         raise ArgumentError(f"{name}: a former name. Pass the tag of its weights, {OTHER_NAMES[name]}.")
     try:

@@ -13,7 +13,7 @@ from typing import IO, Any, Protocol
 import numpy as np
 
 from resnext.ending import at_any_end
-from resnext.errors import ArgumentError, missing_package, printable
+from resnext.errors import ArgumentError, OutputError, missing_package, printable
 from resnext.files import user_path
 from resnext.inference.csv_cells import CsvTable
 from resnext.inference.options import PredictionFormat
@@ -78,7 +78,7 @@ def check_outputs(out: str | Path | None, embeddings: str | Path | None) -> None
             )
         if os.path.lexists(path) or not os.access(path.parent, os.W_OK):
             reason = "exists already" if os.path.lexists(path) else "its folder does not exist, or can't be written to"
-            raise ArgumentError(f"{printable(path)}: {reason}. Pass a new file in a folder of yours.")
+            raise OutputError(f"{printable(path)}: {reason}. Pass a new file in a folder of yours.")
 
 
 def names_beside(embeddings: Path) -> Path:

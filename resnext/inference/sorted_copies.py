@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from resnext.data.folders import Member
-from resnext.errors import ArgumentError, one_line, printable
+from resnext.errors import OutputError, one_line, printable
 from resnext.files import write_atomically
 from resnext.inference.evaluation_files import new_folder
 from resnext.inference.predict import Prediction
@@ -45,7 +45,7 @@ class SortedCopies:
             else:
                 write_atomically(path, source.open().read())
         except OSError as error:
-            raise ArgumentError(
+            raise OutputError(
                 f"{printable(path)}: can't be written ({one_line(error)}). Choose another --copy-to."
             ) from error
 

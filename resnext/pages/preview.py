@@ -13,7 +13,7 @@ from resnext.data.batches import Sampler, mixed
 from resnext.data.check import readers
 from resnext.data.holdout import Holdout
 from resnext.data.memory import open_source
-from resnext.errors import ArgumentError
+from resnext.errors import OutputError
 from resnext.files import user_path, write_atomically
 from resnext.images.bands import as_shown
 from resnext.recipes.names import get_recipe
@@ -51,7 +51,7 @@ def preview(
     """
     out = user_path(out)
     if out.suffix.lower() not in (".png", ".jpg") or not out.parent.is_dir():
-        raise ArgumentError(f"{out}: can't be written; pass a .png or .jpg file in a folder that exists")
+        raise OutputError(f"{out}: can't be written; pass a .png or .jpg file in a folder that exists")
     examples = open_source(data, follow_links).splits(Holdout(seed)).train
     picked = np.linspace(0, len(examples) - 1, min(IMAGES, len(examples))).round().astype(int)
     images = [examples.images[index] for index in picked]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from resnext.errors import ArgumentError
+from resnext.errors import ArgumentError, OutputError
 from resnext.files import user_path
 from resnext.pages.plots import draw_comparison
 from resnext.runs.config import RunConfig
@@ -77,7 +77,7 @@ def compare(runs: Iterable[str | Path], out: str | Path | None = None) -> list[R
     """
     out = None if out is None else user_path(out)
     if out and (out.suffix not in (".png", ".svg") or not out.parent.is_dir()):
-        raise ArgumentError(f"{out}: can't be written; pass a .png or .svg file in an existing folder")
+        raise OutputError(f"{out}: can't be written; pass a .png or .svg file in an existing folder")
     folders = [user_path(run) for run in runs]
     if not folders:
         raise ArgumentError("no run was passed; pass one run folder or more")

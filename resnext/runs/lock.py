@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from resnext.ending import at_any_end
-from resnext.errors import RunError, RunInUseError
+from resnext.errors import RunFolderError, RunInUseError
 from resnext.runs.run import CONFIG, HELD_OUT, IMAGES, LOCK, METRICS, RECORDS, REPORT, WEIGHTS, list_folder
 
 
@@ -31,7 +31,7 @@ def lock(folder: Path) -> Iterator[None]:
         file = _open_locked(folder)
     except OSError as error:
         _remove_empty(made)
-        raise RunError(
+        raise RunFolderError(
             f"{folder}: can't be written to ({error.strerror}). Allow that, or choose another --out."
         ) from error
 

@@ -32,7 +32,7 @@ from typing import Any
 from resnext.checksums import CHANGED, digest_of, sha256_of_tensors, with_sha256, without_sha256
 from resnext.data.builtin import BUILTIN
 from resnext.data.seen import Seen
-from resnext.errors import ArgumentError, RunError, counted
+from resnext.errors import ArgumentError, RunError, RunFolderError, counted
 from resnext.files import read_regular, to_json, user_path, write_atomically
 from resnext.runs.config import RunConfig, as_list
 from resnext.runs.history import EpochRow, History
@@ -111,7 +111,7 @@ class Run:
                 run.made.append(folder / name)
         except OSError as error:
             run.discard()
-            raise RunError(f"{folder}: can't be written to ({error.strerror}). Choose another --out.") from error
+            raise RunFolderError(f"{folder}: can't be written to ({error.strerror}). Choose another --out.") from error
         return run
 
     def discard(self) -> None:
@@ -285,15 +285,17 @@ def open_run_of(source: str | Path | None) -> Run | None:
 def check_unused(folder: Path) -> None:
     """Raise RunError if a run cannot be written without touching existing files."""
     if folder.exists() and not folder.is_dir():
-        raise RunError(f"{folder}: is a file. A run needs a new or an empty folder: choose another --out.")
+        raise RunFolderError(f"{folder}: is a file. A run needs a new or an empty folder: choose another --out.")
     if is_run(folder):
         run = Run.open(folder)
         more = f"resume it with: {command_to_resume(folder)}; or choose" if not run.is_finished else "choose"
-        raise RunError(f"{folder}: holds a run ({run.progress}); {more} another --out for a new one.")
+        raise RunFolderError(f"{folder}: holds a run ({run.progress}); {more} another --out for a new one.")
     # A process killed before it has written its configuration leaves its lock or a partial file.
     leftovers = (LOCK, f".{CONFIG}.", f".{HELD_OUT}.")
     if folder.is_dir() and not all(path.name.startswith(leftovers) for path in list_folder(folder)):
-        raise RunError(f"{folder}: holds other files. A run needs a new or an empty folder: choose another --out.")
+        raise RunFolderError(
+            f"{folder}: holds other files. A run needs a new or an empty folder: choose another --out."
+        )
 
 
 def list_folder(folder: Path) -> list[Path]:
@@ -301,7 +303,7 @@ def list_folder(folder: Path) -> list[Path]:
     try:
         return [*folder.iterdir()]
     except OSError as error:
-        raise RunError(f"{folder}: can't be read ({error.strerror}). Choose another --out.") from error
+        raise RunFolderError(f"{folder}: can't be read ({error.strerror}). Choose another --out.") from error
 
 
 @contextlib.contextmanager

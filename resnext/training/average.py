@@ -12,7 +12,7 @@ import numpy as np
 from resnext.backend import import_keras
 from resnext.data.batches import steps_per_epoch, training_batches
 from resnext.data.source import open_data
-from resnext.errors import ArgumentError, listed
+from resnext.errors import ArgumentError, OutputError, listed
 from resnext.files import user_path
 from resnext.recipes.recipe import training_preprocessing
 from resnext.runs.run import Run, run_of_weights
@@ -55,7 +55,7 @@ def average_weights(sources: Sequence[str | Path], out: str | Path, data: str | 
     path = user_path(out)
     check_file(path, (".safetensors",), "resnext")
     if path.exists():
-        raise ArgumentError(f"{path}: exists already. Choose another --out, or remove it.")
+        raise OutputError(f"{path}: exists already. Choose another --out, or remove it.")
     runs = _runs_of(sources)
     import_keras()
     from resnext.model.classifier import image_classifier, image_network, keras_config

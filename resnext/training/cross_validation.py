@@ -17,7 +17,7 @@ from resnext.data.labels.labelled_rows import as_several
 from resnext.data.memory import Data, open_source
 from resnext.data.source import DataSource
 from resnext.engines.engine import Outputs
-from resnext.errors import ArgumentError, DataError, RunError
+from resnext.errors import ArgumentError, DataError, RunError, RunFolderError
 from resnext.files import user_path, write_atomically
 from resnext.inference.evaluate import evaluation_of, scores
 from resnext.inference.evaluation_files import csv_text
@@ -131,9 +131,13 @@ def _forget_networks() -> None:
 def _check_folder(folder: Path) -> None:
     """Raise RunError if the folder has anything but folds and their predictions."""
     if folder.is_file() or is_run(folder):
-        raise RunError(f"{folder}: is a {'file' if folder.is_file() else 'run'}. Choose another --out for the folds.")
+        raise RunFolderError(
+            f"{folder}: is a {'file' if folder.is_file() else 'run'}. Choose another --out for the folds."
+        )
     if folder.is_dir() and (other := [p for p in list_folder(folder) if not p.name.startswith(("fold-", PREDICTIONS))]):
-        raise RunError(f"{folder}: holds other files, such as {other[0].name}. Choose another --out for the folds.")
+        raise RunFolderError(
+            f"{folder}: holds other files, such as {other[0].name}. Choose another --out for the folds."
+        )
     folder.mkdir(parents=True, exist_ok=True)
 
 

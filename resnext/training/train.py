@@ -23,7 +23,7 @@ from resnext.data.examples import median_side, sample_sizes
 from resnext.data.memory import MEMORY, Data, open_source
 from resnext.data.source import DataSource
 from resnext.distributed import Cluster, initialize, is_main, launched
-from resnext.errors import ArgumentError, DataError, RunError, missing_package
+from resnext.errors import ArgumentError, DataError, RunError, RunFolderError, missing_package
 from resnext.files import user_path
 from resnext.images.watchdog import watch_files
 from resnext.keywords import with_keywords
@@ -282,7 +282,7 @@ def _new_folder(source: DataSource, variant: Variant, options: TrainingOptions) 
 
 def _check_outside(folder: Path, source: DataSource) -> None:
     if source.contains(folder):
-        raise RunError(
+        raise RunFolderError(
             f"{folder}: lies inside {source}, where its plots would be read as training images. Choose another --out."
         )
 

@@ -173,8 +173,9 @@ def _no_such_depth(name: str, match: re.Match) -> str:
 
 def _nearest(name: str) -> str:
     """Return a variant whose name differs in the last letter or two; else the most similar published one."""
-    for candidate in (f"{name}d", name[:-1], name[:-2]):
+    name = name.lower().replace("-", "_").replace("resnext_", "resnext")
+    for candidate in (name, f"{name}_32x4d", f"{name}_8x64d", f"{name}d", name[:-1], name[:-2]):
         match = _NAME.fullmatch(candidate)
-        if match and match["width"] and _blocks(match["family"], int(match["depth"]))[1]:
+        if match and match["width"] and match["family"] == "next" and _blocks("next", int(match["depth"]))[1]:
             return candidate
     return difflib.get_close_matches(name, PUBLISHED, n=1, cutoff=0.0)[0]

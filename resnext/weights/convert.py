@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import NamedTuple
 
-from resnext.errors import ArgumentError
+from resnext.errors import ArgumentError, OutputError
 from resnext.files import user_path
 from resnext.variants.names import as_variant, get_variant
 from resnext.variants.variant import Variant
@@ -68,7 +68,7 @@ def convert(
     out = user_path(out)
     check_file(out, (".safetensors",) if to == "resnext" else (".safetensors", *TORCH_SUFFIXES), to)
     if out.exists():  # it may be the source, a part of it, or a file of another run
-        raise ArgumentError(f"{out}: exists already. Choose another --out, or remove it.")
+        raise OutputError(f"{out}: exists already. Choose another --out, or remove it.")
     named = as_variant(variant) if variant else None
     with open_weights(source, named, key) as file:
         found, variant = file.found, named or file.known_variant()

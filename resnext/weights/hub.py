@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 HUB = "hf:"
 FOLDER_FILES = ("best.safetensors", *HUB_FILES)  # including those of a run
+ELSEWHERE = ("imagenet", "imagenet1k", "imagenet1k_v1", "imagenet1k_v2", "default", "pretrained", "true", "yes", "1")
 RUN_FILES = ("held-out.json", "metrics.jsonl")
 _NOT_A_REPOSITORY = "hf:{}: not a repository name. Pass hf:OWNER/NAME, such as hf:timm/resnext50_32x4d.a1_in1k."
 
@@ -138,6 +139,11 @@ def _check_reachable() -> None:
 def _unknown(name: str) -> str:
     if "." in name and Path(name).suffix in (".safetensors", *TORCH_SUFFIXES, ".h5", ".hdf5"):
         return f"{name}: no such weights file."
+    if name.lower() in ELSEWHERE:
+        return (
+            f"{name}: a name of weights elsewhere. Pass auto, for published weights that suit the images, or a tag, "
+            "such as resnext50_32x4d.a1_in1k."
+        )
     if "." in OTHER_NAMES.get(name, ""):
         return f"{name}: a former name. Pass the tag of these weights, {OTHER_NAMES[name]}."
     tags = list_weights(f"{name.split('.')[0]}.*")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from resnext.checksums import METADATA, with_tensors_sha256
-from resnext.errors import ArgumentError, missing_package
+from resnext.errors import ArgumentError, OutputError, missing_package
 from resnext.files import user_path, write_atomically
 from resnext.images.preprocessing import Preprocessing
 from resnext.weights.foreign_names import facts_of
@@ -51,7 +51,7 @@ def check_file(path: Path, suffixes: tuple[str, ...], to: str) -> None:
         raise ArgumentError(f"{path}: weights for {to} are written as {', '.join(suffixes)}. Choose such a name.")
     if path.is_dir() or not path.parent.is_dir():
         reason = "a folder" if path.is_dir() else "its folder does not exist"
-        raise ArgumentError(f"{path}: {reason}. Pass a file in an existing folder.")
+        raise OutputError(f"{path}: {reason}. Pass a file in an existing folder.")
 
 
 def weights_to_bytes(model: keras.Model) -> bytes:

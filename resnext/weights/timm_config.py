@@ -74,7 +74,7 @@ def read_timm_config(weights: Path) -> TimmConfig:
         ours_or_timms = isinstance(document, dict) and ("architecture" in document or "resnext" in document)
         if not ours_or_timms:  # of another library, or of a run
             return TimmConfig(None, None)
-        names, own = document.get("label_names"), document.get("resnext")  # of `resnext export --format bundle`
+        names, own = document.get("label_names"), document.get("resnext")  # of `resnext export --to bundle`
         if own and "sha256" in own and own["sha256"] != _sha256(weights):
             raise ValueError(f"it describes another {weights.name}")
         if own and own.pop("description_sha256", None) not in (None, digest_of(document)):

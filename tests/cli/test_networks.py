@@ -19,7 +19,7 @@ def test_list_shows_every_published_network():
 def test_list_takes_a_pattern():
     lines = resnext("list", "resnext152*").stdout.splitlines()
     assert [line.split()[0] for line in lines[1:]] == list_variants("resnext152*")
-    assert refusal(resnext("list", "vgg*")) == "no published network matches 'vgg*': `resnext list` shows all of them"
+    assert refusal(resnext("list", "vgg*")) == "no published network matches 'vgg*'. `resnext list` shows all of them"
 
 
 @pytest.mark.once

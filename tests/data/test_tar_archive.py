@@ -195,7 +195,7 @@ def test_another_file_called_an_archive_is_refused(tmp_path):
         with pytest.raises(DataError, match="is damaged or cut short"):
             load_splits(tmp_path / name)
     (tmp_path / "x.rar").touch()
-    with pytest.raises(DataError, match=r"x.rar is neither a folder nor an archive; pass a folder of images, an arch"):
+    with pytest.raises(DataError, match=r"x.rar is neither a folder nor an archive. Pass a folder of images, an arch"):
         load_splits(tmp_path / "x.rar")
     with pytest.raises(DataError, match=r"\S+x.tar has no images in class folders; allowed layouts: DATA"):
         load_splits(archive_of(tmp_path / "x.tar"))

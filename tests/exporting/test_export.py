@@ -61,11 +61,10 @@ def test_what_a_killed_export_left_is_removed_by_the_next(trained, tmp_path):
 def test_places_that_cannot_be_written_are_refused(trained, tmp_path):
     folder, _ = trained
     assert refusal(resnext("export", folder, "--out", tmp_path / "a.pb")) == (
-        f"{tmp_path / 'a.pb'}: the suffix names no format. Use .onnx, .xml, .tflite, .pt2, or pass --format for a "
-        "folder."
+        f"{tmp_path / 'a.pb'}: the suffix names no format. Use .onnx, .xml, .tflite, .pt2, or pass --to for a folder."
     )
     with pytest.raises(ArgumentError, match=r"a\.pb: onnx files end in \.onnx\. Choose such a name\."):
-        export(folder, tmp_path / "a.pb", format="onnx")
+        export(folder, tmp_path / "a.pb", to="onnx")
     with pytest.raises(ArgumentError, match=r"its folder does not exist\. Pass a file in an existing folder\."):
         export(folder, tmp_path / "no" / "a.onnx")
     (tmp_path / "labels.txt").write_text("cat\ndog\n")

@@ -52,8 +52,6 @@ def test_half_precision_that_cannot_be_is_refused(trained, tmp_path, monkeypatch
     data = Model.open(trained[0]).run.config.data
     with pytest.raises(ExportError, match=r"has values above 65504, the largest in float16"):
         export(tmp_path / "w.safetensors", tmp_path / "a.onnx", options=half, data=data)
-    with pytest.raises(
-        ArgumentError, match=r"litert is in float32\. Leave --dtype out, or pass --format onnx, openvino"
-    ):
+    with pytest.raises(ArgumentError, match=r"litert is in float32\. Leave --dtype out, or pass --to onnx, openvino"):
         export(trained[0], tmp_path / "a.tflite", options=half)
     assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]

@@ -55,7 +55,7 @@ def photos(colours):
 def test_its_own_runtime_gives_the_probabilities_of_the_network(trained, colours, tmp_path, format):
     path = tmp_path / NAMES[format]
     need(format)
-    done = export(trained[0], path, format=format)
+    done = export(trained[0], path, to=format)
     assert done.difference < 1e-5
     assert done.source == str(colours)
     model = Model.open(trained[0])

@@ -60,4 +60,4 @@ def test_int8_that_costs_too_much_is_refused(trained, colours, tmp_path, monkeyp
     with pytest.raises(ArgumentError, match=r"`max_drop` must be from 0 to 1\. Received: 2"):
         ExportOptions(max_drop=2)
     with pytest.raises(ArgumentError, match=r"a bundle contains unchanged weights"):
-        export(trained[0], tmp_path / "bundle", format="bundle", options=ExportOptions(maps=True))
+        export(trained[0], tmp_path / "bundle", to="bundle", options=ExportOptions(maps=True))

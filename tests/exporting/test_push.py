@@ -40,7 +40,7 @@ def api(monkeypatch):
 
 
 def test_a_bundle_is_uploaded_into_a_private_repository(trained, tmp_path, api):
-    done = export(trained[0], tmp_path / "bundle", format="bundle", push="me/colours")
+    done = export(trained[0], tmp_path / "bundle", to="bundle", push="me/colours")
     assert done.address == "https://huggingface.co/me/colours"
     assert [name for name, *_ in api.calls] == ["whoami", "create_repo", "upload_folder"]
     assert api.calls[1][1:] == (("me/colours",), {"private": True, "exist_ok": True})
@@ -51,13 +51,13 @@ def test_a_bundle_is_uploaded_into_a_private_repository(trained, tmp_path, api):
     ("options", "fails", "message"),
     [
         (
-            {"format": "onnx", "push": "me/colours"},
+            {"to": "onnx", "push": "me/colours"},
             None,
-            "--push uploads a bundle, and this is onnx. Pass --format bundle",
+            "--push uploads a bundle, and this is onnx. Pass --to bundle",
         ),
-        ({"format": "bundle", "push": "colours"}, None, "colours: not a name of a repository. Pass --push OWNER/NAME"),
+        ({"to": "bundle", "push": "colours"}, None, "colours: not a name of a repository. Pass --push OWNER/NAME"),
         (
-            {"format": "bundle", "push": "me/colours"},
+            {"to": "bundle", "push": "me/colours"},
             "whoami",
             r"can't be pushed \(whoami failed\). Log in by `hf auth",
         ),
@@ -65,7 +65,7 @@ def test_a_bundle_is_uploaded_into_a_private_repository(trained, tmp_path, api):
 )
 def test_what_cannot_be_pushed_is_refused_before_anything_is_written(trained, tmp_path, api, options, fails, message):
     api.fails = fails
-    out = tmp_path / ("net.onnx" if options["format"] == "onnx" else "bundle")
+    out = tmp_path / ("net.onnx" if options["to"] == "onnx" else "bundle")
     with pytest.raises((ArgumentError, ExportError), match=message):
         export(trained[0], out, **options)
     assert [*tmp_path.iterdir()] == []
@@ -75,5 +75,5 @@ def test_the_bundle_stays_if_the_upload_fails(trained, tmp_path, api, monkeypatc
     monkeypatch.chdir(tmp_path)
     api.fails = "upload_folder"
     with pytest.raises(ExportError, match=r"The bundle is in .*bundle; push it by `hf upload me/colours .*bundle`"):
-        export(trained[0], "bundle", format="bundle", push="me/colours")
+        export(trained[0], "bundle", to="bundle", push="me/colours")
     assert (tmp_path / "bundle" / "model.safetensors").exists()

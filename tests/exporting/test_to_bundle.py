@@ -25,7 +25,7 @@ def test_a_bundle_is_a_model_and_what_timm_reads(trained, colours, tmp_path, fit
     shutil.copytree(trained[0], tmp_path / "run")
     preprocessing = config_of(tmp_path / "run")["preprocessing"] | {"fit": fit, "resize": 37}
     change_config(tmp_path / "run", preprocessing=preprocessing)
-    process = resnext("export", tmp_path / "run", "--format", "bundle", "--out", tmp_path / "bundle")
+    process = resnext("export", tmp_path / "run", "--to", "bundle", "--out", tmp_path / "bundle")
     assert process.returncode == 0, process.stderr
     bundle = tmp_path / "bundle"
     assert {path.name for path in bundle.iterdir()} == {"model.safetensors", "config.json", "labels.txt", "README.md"}
@@ -50,7 +50,7 @@ def test_a_bundle_is_a_model_and_what_timm_reads(trained, colours, tmp_path, fit
         "On 12 images",
     ):
         assert words in card
-    assert refusal(resnext("export", trained[0], "--format", "bundle", "--out", bundle)) == (
+    assert refusal(resnext("export", trained[0], "--to", "bundle", "--out", bundle)) == (
         f"{bundle}: exists already. Pass a new folder."
     )
 
@@ -62,7 +62,7 @@ def test_a_bundle_of_any_family_is_the_same_network(tmp_path, name):
     network = with_random_statistics(ResNeXt(name, input_shape=(64, 64, 3), classes=3))
     network.class_names, network.preprocessing = ["a", "b", "c"], Preprocessing(64, 72)
     save_weights(network, tmp_path / "w.safetensors")
-    done = export(name, tmp_path / "bundle", weights=str(tmp_path / "w.safetensors"), format="bundle")
+    done = export(name, tmp_path / "bundle", weights=str(tmp_path / "w.safetensors"), to="bundle")
     assert done.difference < 1e-5
     model = Model.open(tmp_path / "bundle")
     assert (model.variant, model.classes) == (get_variant(name), ("a", "b", "c"))
@@ -77,7 +77,7 @@ def test_timm_builds_the_same_network(tmp_path, name):
     network = with_random_statistics(ResNeXt(name, input_shape=(64, 64, 3), classes=3))
     network.class_names, network.preprocessing = ["a", "b", "c"], Preprocessing(64, 72)
     save_weights(network, tmp_path / "w.safetensors")
-    export(name, tmp_path / "bundle", weights=str(tmp_path / "w.safetensors"), format="bundle")
+    export(name, tmp_path / "bundle", weights=str(tmp_path / "w.safetensors"), to="bundle")
     images = np.random.default_rng(0).normal(size=(4, 64, 64, 3)).astype("float32")
     with torch.inference_mode():
         theirs = timm.create_model(f"local-dir:{tmp_path / 'bundle'}", pretrained=True).eval()
@@ -89,5 +89,5 @@ def test_timm_builds_the_same_network(tmp_path, name):
 def test_timm_has_no_network_for_cifar(tmp_path):
     save_weights(ResNeXt("resnext29_2x16d", input_shape=(32, 32, 3), classes=3), tmp_path / "w.safetensors")
     with pytest.raises(ArgumentError, match=r"resnext29_2x16d: timm has no such network, so it can't be a bundle\."):
-        export(tmp_path / "w.safetensors", tmp_path / "bundle", format="bundle")
+        export(tmp_path / "w.safetensors", tmp_path / "bundle", to="bundle")
     assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]

@@ -14,7 +14,7 @@ pytest.importorskip("onnx")
 def test_a_repository_for_openvino_model_server(trained, colours, tmp_path):
     pytest.importorskip("openvino")
     options = ExportOptions(dtype="int8", max_drop=1)
-    done = export(trained[0], tmp_path / "models", format="ovms", options=options)
+    done = export(trained[0], tmp_path / "models", to="ovms", options=options)
     assert done.cost.evaluated == 12
     document = json.loads((tmp_path / "models" / "config.json").read_text())
     assert document == {"model_config_list": [{"config": {"name": "colours", "base_path": "colours"}}]}

@@ -33,8 +33,8 @@ def test_batches_of_columns_for_other_programs(trained, colours):
     assert bad["answer"].tolist() == [None, expected[0][0]]
     assert bad["error"][0].startswith("not a JPEG, PNG")
     assert np.isnan(bad["probability"][0])
-    (reason,) = predictor({"image": np.zeros((1, 8, 8, 1), np.uint8)})["error"]
-    assert reason.startswith("got an array of uint8 (8, 8, 1)")
+    (reason,) = predictor({"image": np.zeros((1, 8, 8, 2), np.uint8)})["error"]
+    assert reason.startswith("an image of shape (8, 8, 2) has 2 channels")
     embeddings = BatchPredictor(folder, options=PredictionOptions(top=1, embeddings=True))(batches[0])["embedding"]
     assert embeddings.shape == (12, 2048)
     with pytest.raises(ArgumentError, match=r"one of the columns path, bytes, image\. Received: id"):

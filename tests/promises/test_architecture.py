@@ -49,7 +49,7 @@ SETTINGS = [
 ]  # fmt: skip
 COMMANDS = {
     "list": ["PATTERN", "--weights"],
-    "info": ["VARIANT|TAG|RUN"],
+    "info": ["NETWORK|TAG|MODEL"],
     "recipes": [],
     "train": ["DATA", "--resume", "--variant", "--out", "--workers", "--device", "--weights", "--seed", "--dtype",
               "--form", "--shortcut", "--remat", "--skip-bad", "--follow-links", "--held-out", "--folds", "--fold",
@@ -63,8 +63,8 @@ COMMANDS = {
                 "--threshold", "--calibrated", "--follow-links", "--engine"],
     "explain": ["MODEL", "INPUT...", "--out", "--weights", "--class", "--follow-links", "--raw", "--paths",
                 "--block"],
-    "export": ["MODEL", "--out", "--weights", "--data", "--images", "--format", "--normalisation", "--maps", "--dtype",
-               "--calibration", "--keep-ends", "--max-drop", "--size", "--push"],
+    "export": ["MODEL", "FILE", "--out", "--weights", "--data", "--images", "--to", "--normalisation", "--maps",
+               "--dtype", "--calibration", "--keep-ends", "--max-drop", "--size", "--push"],
     "serve": ["[NAME=]MODEL", "--host", "--port", "--token", "--batch-size", "--queue", "--deadline"],
     "check-data": ["DATA", "--follow-links"],
     "convert": ["SOURCE...", "--out", "--to", "--variant", "--key", "--data"],

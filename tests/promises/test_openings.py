@@ -39,7 +39,7 @@ def test_every_command_opens_an_archive_once(opened, tmp_path, capsys):
         lambda: resnext.evaluate(run, archive),
         lambda: inference.evaluate(str(run), archive, against=str(shutil.copytree(run, tmp_path / "other"))),
         lambda: resnext.export(run, tmp_path / "int8.onnx", dtype="int8", max_drop=1),
-        lambda: resnext.export(run, tmp_path / "bundle", format="bundle"),
+        lambda: resnext.export(run, tmp_path / "bundle", to="bundle"),
         lambda: resnext.check_data(archive),
         lambda: resnext.preview(archive, tmp_path / "sheet.png", recipe=recipe),
     ):

@@ -29,7 +29,7 @@ def exported_as(trained, tmp_path_factory) -> Callable[..., Path]:
 
         def make(folder: Path) -> None:
             folder.mkdir()
-            export(trained[0], folder / NAMES[format], format=format, options=ExportOptions(**options))
+            export(trained[0], folder / NAMES[format], to=format, options=ExportOptions(**options))
 
         return made_once(tmp_path_factory, "-".join(map(str, (format, *options.values()))), make) / NAMES[format]
 

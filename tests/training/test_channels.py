@@ -119,7 +119,7 @@ def test_weights_for_three_channels_are_adapted(photos, tmp_path, caplog):
     assert Model.open(result.folder).preprocessing.channels == 5
     train(photos, "resnext14_2x4d", tmp_path / "four", channels=5, image_size=24, epochs=1)
     with pytest.raises(ArgumentError, match="its images have 5 channels, which timm prepares otherwise"):
-        export(tmp_path / "four", tmp_path / "bundle", format="bundle")
+        export(tmp_path / "four", tmp_path / "bundle", to="bundle")
 
 
 @pytest.mark.once

@@ -66,7 +66,7 @@ def test_weights_for_three_channels_are_added_up(photos, tmp_path):
     assert Model.open(result.folder).preprocessing.channels == "grey"
     train(photos, "resnext14_2x4d", tmp_path / "four", channels="grey", image_size=24, epochs=1)
     with pytest.raises(ArgumentError, match="its images are grey, which timm prepares otherwise"):
-        export(tmp_path / "four", tmp_path / "bundle", format="bundle")
+        export(tmp_path / "four", tmp_path / "bundle", to="bundle")
 
 
 @pytest.mark.once

@@ -70,7 +70,8 @@ def test_depth_gives_stem_and_stages(name, blocks, stem):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("resnext50", r"Unknown variant 'resnext50': a name is resnext\{depth\}_.*Nearest: resnet50"),
+        ("resnext50", r"Unknown variant 'resnext50': a name is resnext\{depth\}_.*Nearest: resnext50_32x4d"),
+        ("ResNeXt-101", "Nearest: resnext101_32x4d"),
         ("resnet50_32x4d", "a name is .*Nearest: resnext50_32x4d"),
         ("legacy_seresnet50", "a name is .*Nearest: legacy_seresnext50_32x4d"),  # its blocks are others
         ("legacy_resnext50_32x4d", "a name is"),

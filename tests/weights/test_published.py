@@ -63,4 +63,4 @@ def test_the_commands_show_published_weights():
         assert "126,886,696" in text
         assert "wide_resnet101_2" in text
     nothing = resnext("list", "--weights", "x*")
-    assert refusal(nothing) == "no published weights match 'x*': `resnext list --weights` shows all of them"
+    assert refusal(nothing) == "no published weights match 'x*'. `resnext list --weights` shows all of them"
