@@ -133,10 +133,11 @@ def slip_in_words(box: str, command: str | None) -> str:
         wanted = KINDS.get(kind[1].replace("{None}|", "").split()[0] if kind else "", "another value")
         return f"{found[1]} takes {wanted}. Received: {found[2]!r}. resnext {name} --help explains it."
     if found := re.search(r"invalid choice '(.*?)' for argument '(.*?)'\. Expected one of \((.*?)\)", text):
-        allowed = found[3].replace("'", "").rstrip(",")
-        nearest = difflib.get_close_matches(found[1], allowed.split(", "), n=1)
+        allowed = [word for word in found[3].replace("'", "").rstrip(",").split(", ") if word != "None"]
+        nearest = difflib.get_close_matches(found[1], allowed, n=1)
         hint = f" Did you mean {nearest[0]}?" if nearest else ""
-        return f"{found[2]} must be one of {allowed}. Received: {found[1]!r}.{hint}"
+        some = f"one of {', '.join(allowed)}" if len(allowed) > 1 else f"{allowed[0]}, or left out"
+        return f"{found[2]} must be {some}. Received: {found[1]!r}.{hint}"
     if found := re.search(r"Missing value for argument '(.*?)'", text):
         argument = found[1] if found[1].startswith("-") else found[1].upper()
         return f"{argument} needs a value. resnext {name} --help explains it."

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,7 +35,7 @@ Pair = tuple[str, str]  # the names of two images
 
 
 def check_images(examples: Examples, read: Check | Read = check_header, hint: str = "Repair or remove them") -> None:
-    """Read every image file; an array needs no check.
+    """Read every image that is not in an array.
 
     Args:
         examples: labelled images to read.
@@ -46,6 +46,8 @@ def check_images(examples: Examples, read: Check | Read = check_header, hint: st
         DataError: some images can't be read; the message gives their number and the reasons of the first three.
     """
     bad = [fault for fault in _faults(examples, read) if fault]
+    if len(bad) == len(examples):
+        hint = "Pass images that can be read"
     if bad:
         raise DataError(
             f"{len(bad)} of {len(examples)} images can't be read: {_first(bad)}. {hint.format(bad=len(bad))}"
@@ -99,17 +101,20 @@ def drop_unreadable(examples: Examples, limit: float, read: Read = read_image) -
 
 def _faults(examples: Examples, read: Check | Read) -> list[str | None]:
     """Return for each image the reason why it can't be read, or None; an empty list for an array."""
-    if not are_files(examples.images):
+    images = examples.images
+    if isinstance(images, np.ndarray):
         return []
     with ThreadPool(reading_threads()) as pool:
-        return list(pool.imap(partial(_fault, read), examples.images, chunksize=16))
+        if not are_files(images):
+            return list(pool.imap(partial(_fault, images.__getitem__), range(len(images)), chunksize=16))
+        return list(pool.imap(partial(_fault, read), images, chunksize=16))
 
 
 def _first(bad: Sequence[str]) -> str:
     return "; ".join(bad[:3]) + ("; ..." if len(bad) > 3 else "")
 
 
-def _fault(read: Check | Read, file: Path | Member) -> str | None:
+def _fault(read: Callable[[Any], object], file: Any) -> str | None:
     try:
         read(file)
     except ImageError as error:

@@ -15,6 +15,7 @@ from resnext.data.folders import Member
 from resnext.data.pixels import Pixels
 from resnext.errors import ImageError
 from resnext.images.decode import read_size
+from resnext.images.preprocessing import Channels
 from resnext.metrics.labels import HALF, joined
 
 SAMPLED = 200  # images at most
@@ -81,6 +82,13 @@ class Examples:
         return dataclasses.replace(self, images=some, labels=self.labels[kept], shares=shares, weights=weights)
 
 
+def of_channels(examples: Examples, channels: Channels) -> Examples:
+    """Return examples whose images are decoded for a network of such channels; files are read so anyway."""
+    if isinstance(examples.images, Pixels) and examples.images.channels != channels:
+        return dataclasses.replace(examples, images=examples.images.of_channels(channels))
+    return examples
+
+
 def of_shares(
     images: Sequence[Path | Member] | np.ndarray | Pixels, shares: np.ndarray, classes: Sequence[str], several: bool
 ) -> Examples:
@@ -108,8 +116,9 @@ def sample_sizes(examples: Examples) -> list[tuple[int, int]]:
     """Return width and height in pixels of up to 200 images, evenly spread; those that can't be read are left out."""
     picked = np.linspace(0, len(examples) - 1, min(SAMPLED, len(examples))).round().astype(int)
     sizes = []
-    for image in (examples.images[index] for index in picked):
+    for index in picked:
         with contextlib.suppress(ImageError):
+            image = examples.images[index]
             sizes.append(image.shape[1::-1] if isinstance(image, np.ndarray) else read_size(image))
     return sizes
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from resnext.data.examples import Examples
 from resnext.data.folders import Member, open_file, sha256_of
-from resnext.data.pixels import are_files
+from resnext.data.pixels import Pixels, sha256_of_pixels
 
 
 class ImageHashes:
@@ -27,14 +27,17 @@ class ImageHashes:
 
     def __init__(self, examples: Examples, known: Sequence[str | None] = ()):
         self.images = examples.images
-        self.known = list(known) or [None] * (len(self.images) if are_files(self.images) else 0)
+        self.known = list(known) or [None] * len(self.images)
         self.is_new = False  # whether some were added since `saved`
         self._read = bytearray(len(self.known))  # 1 for each image that this process has read
 
     def source(self, index: int) -> Path | Member | np.ndarray | HashedFile:
         """Return an image to read; the first time, reading it also takes its hash, and compares a known one."""
         image = self.images[index]
-        if isinstance(image, np.ndarray) or self._read[index]:
+        if self._read[index]:
+            return image
+        if isinstance(image, np.ndarray):
+            self._take(index, self._sha256(index))
             return image
         return HashedFile(image, partial(self._take, index))
 
@@ -43,7 +46,13 @@ class ImageHashes:
         for index, known in enumerate(self.known):
             if known is None:
                 with contextlib.suppress(OSError, ValueError):
-                    self._take(index, sha256_of(self.images[index]).hex())
+                    self._take(index, self._sha256(index))
+
+    def _sha256(self, index: int) -> str:
+        if isinstance(self.images, Pixels):
+            return self.images.sha256(index)
+        image = self.images[index]
+        return sha256_of_pixels(image) if isinstance(image, np.ndarray) else sha256_of(image).hex()
 
     def saved(self) -> list[str | None]:
         """Return the hashes for the run."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from resnext.data.chosen_classes import of_classes
+from resnext.data.copies import sha256_of_images
 from resnext.data.examples import Examples
 from resnext.data.holdout import Holdout
 from resnext.data.labels.labelled_rows import relabelled, together
@@ -19,8 +21,8 @@ from resnext.data.memory_labels import examples_of_labels
 from resnext.data.parts import part_of
 from resnext.data.pixels import Pixels, are_files
 from resnext.data.source import DataSource, Pool, open_data
-from resnext.errors import ArgumentError, DataError, counted, listed
-from resnext.images.pixels import scaled_to_bytes
+from resnext.errors import ArgumentError, DataError, ImageError, counted, listed
+from resnext.images.pixels import alike_in_bytes, scaled_to_bytes
 
 MEMORY = "images in memory"  # what the data of such a run is called
 LABELS = ("label", "labels", "target")  # columns of Hugging Face, in the order of preference
@@ -170,14 +172,34 @@ def open_source(data: Any, follow_links: bool = False) -> DataSource:
 
 
 def _names_of(examples: Examples) -> list[str]:
-    """Return a name for each image, by which those that were held out are found again in the same data only."""
+    """Return a name for each image, by which those that were held out are found again: by content, if it is known."""
     if are_files(examples.images):
         return [str(image) for image in examples.images]
-    if isinstance(examples.images, np.ndarray):
-        digests = (hashlib.sha256(np.ascontiguousarray(image).data).hexdigest() for image in examples.images)
-        return [f"{i:09}-{digest[:16]}" for i, digest in enumerate(digests)]
+    if hashes := _hashes(examples.images):
+        counts: Counter[str] = Counter()  # copies are told apart by their number
+        names = []
+        for value in hashes:
+            names.append(f"{value[:32]}-{counts[value]}" if counts[value] else value[:32])
+            counts[value] += 1
+        return names
     digest = hashlib.sha256(examples.targets().tobytes()).hexdigest()[:16]  # the images are not decoded for it
     return [f"{i:09}-of-{len(examples)}-{digest}" for i in range(len(examples))]
+
+
+def _hashes(images: Any) -> list[str]:
+    """Return the SHA-256 of the images that can be read; the others are reported when all are checked."""
+    try:
+        return sha256_of_images(images)
+    except DataError:
+        if not isinstance(images, Pixels):
+            raise
+    found = []
+    for index in range(len(images)):
+        try:
+            found.append(images.sha256(index))
+        except ImageError:
+            found.append(f"unreadable {index}")
+    return found
 
 
 def _parts(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -231,7 +253,7 @@ def _of_pair(images: Any, labels: Any, weights: Any = None) -> _Read:
     elif all(isinstance(image, str | Path) for image in images):
         found, kind = [Path(image) for image in images], counted(len(images), "path")
     else:
-        kept = [*images]
+        kept, notes = alike_in_bytes(images)
         found, kind = Pixels(kept.__getitem__, np.arange(len(kept))), counted(len(kept), "image")
     return _labelled(found, labels, None, kind, weights, notes)
 
@@ -274,13 +296,12 @@ def _of_hugging_face(data: Any) -> _Read:
     ]
     inner = {name: getattr(feature, "feature", feature) for name, feature in features.items()}
     labels = [name for name in kinds if type(inner[name]).__name__ == "ClassLabel"]
-    labels = [
-        name for name in ("label", "labels", "target") if name in kinds and (not labels or name in labels)
-    ] or labels
-    if len(images) != 1 or not labels:
+    named = [name for name in ("label", "labels", "target") if name in kinds and (not labels or name in labels)]
+    labels = named[:1] or labels
+    if len(images) != 1 or len(labels) != 1:
         raise DataError(
             f"a Hugging Face dataset must have one column of images and one of labels; this one has "
-            f"{listed([*kinds])}. Select and rename its columns"
+            f"{listed([*kinds])}. Select the columns, and rename that of the labels to label"
         )
     names = getattr(inner[labels[0]], "names", None)
     column = images[0]

@@ -28,7 +28,12 @@ def examples_of_labels(images: Any, labels: Any, classes: Sequence[str] | None =
     >>> examples_of_labels(["a.jpg", "b.jpg"], ["dog", "cat"]).labels.tolist()
     [1, 0]
     """
-    rows = [_plain(label) for label in labels]
+    rows: list[Any] = [_plain(label) for label in labels]
+    for number, row in enumerate(rows):
+        if row is None or (isinstance(row, float) and np.isnan(row)):
+            raise DataError(f"image {number} has no label: {row}")
+    if all(isinstance(row, float) and row.is_integer() for row in rows):
+        rows = [int(row) for row in rows]
     if isinstance(labels, np.ndarray) and labels.ndim == 2 and labels.shape[1] == 1:
         rows = [row[0] for row in rows]
     elif isinstance(labels, np.ndarray) and labels.ndim == 2:
@@ -49,7 +54,10 @@ def examples_of_labels(images: Any, labels: Any, classes: Sequence[str] | None =
 
 def _plain(label: Any) -> Any:
     """Return a label as Python's own int, str or list, whatever array or scalar it is."""
+    label = label.numpy() if hasattr(label, "numpy") else label
     value = label.tolist() if hasattr(label, "tolist") else label
+    if isinstance(value, bool):
+        return str(value)
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return [_plain(each) for each in value] if isinstance(value, list) else value
@@ -77,7 +85,7 @@ def _is_number(label: Any) -> bool:
 
 def _name(label: Any) -> str:
     if isinstance(label, bool) or not isinstance(label, int | str) or label == "":
-        raise DataError(f"a label must be a number or a name. Received: {label!r}")
+        raise DataError(f"a label must be a whole number or a name. Received: {label!r}")
     return str(label)
 
 

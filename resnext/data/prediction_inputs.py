@@ -21,6 +21,7 @@ from resnext.data.tar_archive import tar_members
 from resnext.data.zip_archive import zip_members
 from resnext.errors import ArgumentError, NotFoundError, one_line
 from resnext.files import similar, user_path
+from resnext.images.pixels import alike_in_bytes, scaled_to_bytes
 
 STREAM = "-"  # the argument that stands for the list on the stream
 CHUNK = 65_536  # bytes of a list read at once
@@ -92,7 +93,11 @@ def _found(
 def arguments_of(images: Any) -> list[Any]:
     """Return what is to be predicted as a list: paths and patterns, or images in memory, one or several."""
     is_one = isinstance(images, str | Path | Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4)
-    return [images] if is_one else [*images]
+    if is_one:
+        return [images]
+    if isinstance(images, np.ndarray) and images.dtype != np.uint8:
+        return [*scaled_to_bytes(images)[0]]
+    return alike_in_bytes([*images])[0]
 
 
 def check_inputs(arguments: Sequence[Any]) -> None:

@@ -46,7 +46,6 @@ from resnext.data.layout import (
     unwrapped,
 )
 from resnext.data.parts import PARTS
-from resnext.data.pixels import are_files
 from resnext.data.seen import Seen
 from resnext.data.splits import Splits
 from resnext.errors import ArgumentError, DataError, counted, listed, printable
@@ -228,7 +227,7 @@ class DataSource:
 
     def _check_unused_tables(self, layout: Layout, part: str, examples: Examples) -> None:
         """Raise DataError if a table that is not read labels the images of a part otherwise."""
-        if self._unused_tables and examples.shares is None:
+        if self._unused_tables and examples.shares is None and not is_table(str(self.location)):
             pairs = zip(examples.images, examples.labels.tolist(), strict=True)
             labels = {relative(image, layout.root): examples.classes[label] for image, label in pairs}
             read = self.origin(part)
@@ -265,7 +264,7 @@ class DataSource:
             pool = _pool_of_classes(pool, classes, self)
         self._check_holdout(holdout, has_others=bool(pool.others))
         self._check_pool(pool, holdout)
-        return _splits_of_pool(pool, holdout, seen if are_files(pool.train.images) else None, held_out)
+        return _splits_of_pool(pool, holdout, seen, held_out)
 
     def _all_images(self, holdout: Holdout = Holdout()) -> Pool | None:  # noqa: B008 - frozen
         """Return the images before some are held out; None for a built-in data set without a local copy."""

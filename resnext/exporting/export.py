@@ -28,7 +28,7 @@ from resnext.exporting.preconditions import (
     labels_text,
     place_of_labels,
 )
-from resnext.exporting.push import check_push, push
+from resnext.exporting.push import check_login, check_push, push
 from resnext.exporting.verify import differences_at_sizes, largest_difference, sample, verify
 from resnext.files import sync_folder, temporary_folder, user_path
 from resnext.inference.model import Model
@@ -91,6 +91,8 @@ def export(
     if chosen.push is not None:
         check_push(chosen.push, kind)
     check_backend(kind)
+    if chosen.push is not None:
+        check_login(chosen.push)
     prepared, write = Export(opened, describe(opened, chosen), chosen), writer_of(kind)
     calibration = None if chosen.dtype == "float32" else calibration_of(prepared, data)
     cost = None

@@ -10,6 +10,7 @@ from resnext.errors import ArgumentError, OutputError, printable
 from resnext.exporting.formats import FORMATS, LABELS, ExportFormat, format_of
 from resnext.exporting.options import ExportOptions
 from resnext.inference.model import Model
+from resnext.weights.convert import fits_timm
 
 ANY_SIZE = ("onnx", "openvino")  # formats whose files may take images of any size
 
@@ -52,7 +53,7 @@ def check_size(model: Model, options: ExportOptions) -> None:
 def check_target(path: Path, format: ExportFormat, model: Model) -> None:
     """Refuse a target that cannot be written to, or that has files of another network. Raises ArgumentError."""
     if format == "bundle":
-        model.check_single("a bundle holds the weights of one")
+        _check_bundle(model)
     if wrong := [name for name in model.classes if len(name.splitlines()) != 1]:
         raise ArgumentError(
             f"the class {wrong[0]!r} has more than one line, and {LABELS} has a class on each. Rename the class."
@@ -73,6 +74,19 @@ def check_target(path: Path, format: ExportFormat, model: Model) -> None:
     labels = path.with_name(LABELS)
     if labels.exists() and labels.read_bytes() != labels_text(model.classes):
         raise OutputError(f"{printable(labels)}: belongs to a network of other classes. Choose another folder.")
+
+
+def _check_bundle(model: Model) -> None:
+    """Refuse a model that timm could not load. Raises ArgumentError."""
+    model.check_single("a bundle holds the weights of one")
+    if not fits_timm(model.variant):
+        raise ArgumentError(
+            f"{model.variant.name}: timm has no such network, so it can't be a bundle. Use --to onnx, or "
+            "`resnext convert`."
+        )
+    if (channels := model.preprocessing.channels) != "rgb":
+        what = "are grey" if channels == "grey" else f"have {channels} channels"
+        raise ArgumentError(f"{model.name}: its images {what}, which timm prepares otherwise. Use --to onnx.")
 
 
 def check_backend(format: ExportFormat) -> None:

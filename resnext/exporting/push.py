@@ -22,13 +22,16 @@ def check_push(repository: str, kind: ExportFormat) -> None:
     Raises:
         ArgumentError: another format than a bundle, or no name of a repository.
         MissingPackageError: huggingface-hub is not installed.
-        ExportError: nobody is logged in, or the server can't be reached.
     """
     if kind != "bundle":
         raise ArgumentError(f"--push uploads a bundle, and this is {kind}. Pass --to bundle as well.")
     if not re.fullmatch(REPOSITORY, repository):
         raise ArgumentError(f"{printable(repository)}: not a name of a repository. Pass --push OWNER/NAME.")
     check_installed("huggingface_hub", "--push")
+
+
+def check_login(repository: str) -> None:
+    """Refuse an upload without a login. Raises ExportError."""
     from huggingface_hub import HfApi
 
     try:

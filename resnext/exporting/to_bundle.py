@@ -14,7 +14,7 @@ from resnext.exporting.calibration import training_images
 from resnext.exporting.card import model_card
 from resnext.exporting.network import Export
 from resnext.inference.evaluate import Evaluated, evaluate_model, examples_for
-from resnext.weights.convert import convert, fits_timm
+from resnext.weights.convert import convert
 from resnext.weights.timm_config import HUB_CONFIG, HUB_FILE, timm_config
 
 
@@ -24,19 +24,8 @@ def write(export: Export, path: Path) -> Path:
     Args:
         export: network to write; its weights are written unchanged, because other programs build the network from them.
         path: folder to make.
-
-    Raises:
-        ArgumentError: timm does not have the network, such as those for CIFAR.
     """
     model, description = export.model, export.description
-    if not fits_timm(model.variant):
-        raise ArgumentError(
-            f"{model.variant.name}: timm has no such network, so it can't be a bundle. Use --to onnx, or "
-            "`resnext convert`."
-        )
-    if (channels := model.preprocessing.channels) != "rgb":
-        what = "are grey" if channels == "grey" else f"have {channels} channels"
-        raise ArgumentError(f"{model.name}: its images {what}, which timm prepares otherwise. Use --to onnx.")
     path.mkdir()
     convert(model.source, path / HUB_FILE, "timm", variant=model.variant)
     facts = {name: value for name, value in description.to_document().items() if name != "classes"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -26,8 +26,12 @@ def read_bands(source: str | Path | BinaryIO | Openable, count: int) -> np.ndarr
         ImageError: `read_picture` would refuse the source, its pages differ in size, or it has other bands.
     """
     with opened(source) as image:
-        pages = [np.atleast_3d(_page(page)) for page in _pages(image, count)]
-        return np.concatenate(pages, axis=-1)
+        return bands_of(image, count)
+
+
+def bands_of(image: Image.Image, count: int) -> np.ndarray:
+    """Return the bands of a Pillow image, as `read_bands` does. Raises ValueError or OSError."""
+    return np.concatenate([np.atleast_3d(_page(page)) for page in _pages(image, count)], axis=-1)
 
 
 def check_bands(source: str | Path | BinaryIO | Openable, count: int) -> None:
@@ -55,7 +59,7 @@ def _pages(image: Image.Image, count: int) -> Iterator[Image.Image]:
             )
         bands += _bands_of(image)
         if bands > count:
-            raise ValueError(f"more than {count} channels, which the network takes")
+            raise ValueError(f"more channels than the {count} that the network takes")
         yield image
         page += 1
     if bands != count:
@@ -88,7 +92,7 @@ def _page(image: Image.Image) -> np.ndarray:
     return as_bytes(page) if page.mode.startswith("I") else np.asarray(page.convert("L") if page.mode == "1" else page)
 
 
-def with_channels(image: np.ndarray, channels: str | int) -> np.ndarray:
+def with_channels(image: np.ndarray, channels: Literal["rgb", "grey"] | int) -> np.ndarray:
     """Return an image, uint8 (H, W, any), with the channels of a network: 3 for colours, or as many as it takes.
 
     For colours, one channel is repeated, and four are colours and transparency, which is laid on white.
@@ -116,10 +120,10 @@ def with_channels(image: np.ndarray, channels: str | int) -> np.ndarray:
         return image.repeat(3, axis=-1)
     if count == 4:
         return np.asarray(to_rgb(Image.fromarray(image)))
-    raise ArgumentError(
-        f"an image of shape {image.shape} has {count} channels, the last number; the network takes 3. Pass "
-        f"channels={count} to train one for them"
-    )
+    shape = f"an image of shape {image.shape} has {count} channels, the last number; the network takes 3"
+    if image.shape[0] in (1, 3, 4) and count > 4:
+        raise ArgumentError(f"{shape}. If its channels are the first number, move them: numpy.moveaxis(image, 0, -1)")
+    raise ArgumentError(f"{shape}. A network for them is trained by channels={count}")
 
 
 def as_shown(image: np.ndarray) -> np.ndarray:

@@ -306,7 +306,10 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 def as_bytes(image: Image.Image) -> np.ndarray:
     """Return greyscale of 16 bits as uint8 (H, W). Pillow itself would turn every value above 255 white."""
-    levels = np.asarray(image).clip(0, 65535).astype(np.uint32)
+    values = np.asarray(image)
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError(f"values from {values.min()} to {values.max()}, more than 16 bits; convert it to 8 or 16 bits")
+    levels = values.astype(np.uint32)
     return ((levels + 128) // 257).astype(np.uint8)
 
 

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFile
 
+from resnext.errors import one_line
+
 DICOM_SUFFIXES = (".dcm", ".dicom")
 HAS_DICOM = importlib.util.find_spec("pydicom") is not None
 HOW = "pip install 'resnext[dicom]' to read DICOM"
@@ -77,6 +79,8 @@ def _header(stream: Any) -> Any:
 
     stream.seek(PREAMBLE + len(MARK))
     syntax = _read_file_meta_info(stream).get("TransferSyntaxUID", "")
+    if not syntax:
+        raise ValueError("its header is damaged: it does not say how the pixels are stored")
     if syntax not in SYNTAXES:
         raise ValueError(f"compressed by {getattr(syntax, 'name', syntax)}; save it uncompressed, or as JPEG 2000")
     stream.seek(0)
@@ -97,7 +101,10 @@ def _pixels(stream: Any) -> np.ndarray:
 
     header = _header(stream)
     stream.seek(0)
-    values = pixel_array(stream, index=0)
+    try:
+        values = pixel_array(stream, index=0)
+    except (AttributeError, ValueError) as error:
+        raise ValueError(f"its pixels are missing or cut off ({one_line(error, 80)})") from error
     if values.shape[:2] != (header.Rows, header.Columns):
         raise ValueError(
             f"its pixels have the shape {values.shape}, not {header.Rows} rows and {header.Columns} columns"

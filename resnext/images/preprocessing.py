@@ -33,7 +33,7 @@ from resnext.images.threes import by_threes
 Fit = Literal["crop", "squash", "pad"]
 Colours = Literal["rgb", "grey"]
 Channels = Colours | int
-CHANNELS_ALLOWED = "rgb, grey, or the number of channels, 2 or 4 to 64"
+CHANNELS_ALLOWED = "rgb (3), grey (1), or the number of channels, 2 or 4 to 64"
 LUMA = (0.299, 0.587, 0.114)  # shares of red, green and blue in grey (ITU-R BT.601), as in Pillow's mode L
 Colour = tuple[float, ...]  # a number for each channel
 MAX_CHANNELS = 64

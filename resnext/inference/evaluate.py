@@ -16,10 +16,9 @@ from resnext.data.builtin import BUILTIN
 from resnext.data.check import check_images
 from resnext.data.chosen_classes import of_classes
 from resnext.data.copies import sha256_of_images
-from resnext.data.examples import Examples
+from resnext.data.examples import Examples, of_channels
 from resnext.data.labels.labelled_rows import as_several
 from resnext.data.memory import MEMORY, Data, open_source
-from resnext.data.pixels import are_files
 from resnext.data.source import DataSource
 from resnext.engines.engine import Engine, Outputs
 from resnext.errors import ArgumentError, DataError, NotFoundError, counted, printable
@@ -187,7 +186,8 @@ def examples_for(model: Model, source: DataSource, everything: bool = False) -> 
     Raises:
         DataError: images are missing, or belong to classes that the model does not have.
     """
-    return as_several(_examples_for(model, source, everything), model.several, model.name, source)
+    found = of_channels(_examples_for(model, source, everything), model.preprocessing.channels)
+    return as_several(found, model.several, model.name, source)
 
 
 def _examples_for(model: Model, source: DataSource, everything: bool) -> Examples:
@@ -208,9 +208,9 @@ def _examples_for(model: Model, source: DataSource, everything: bool) -> Example
 def _everything_unseen(model: Model, source: DataSource) -> Examples:
     """Return all images of the data, without those that the run was trained on. Raises DataError if none is left."""
     examples = source.everything(model.classes)
-    runs = model.runs if are_files(examples.images) else ()
-    seen = frozenset().union(*(run.seen.trained for run in runs))
-    new = [i for i, value in enumerate(sha256_of_images(examples.images)) if value not in seen] if seen else None
+    seen = frozenset().union(*(run.seen.trained for run in model.runs))
+    hashes = sha256_of_images(examples.images) if seen else []
+    new = [i for i, value in enumerate(hashes) if value not in seen] if hashes else None
     if new is None or len(new) == len(examples):
         return examples
     if not new:

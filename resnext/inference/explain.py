@@ -127,6 +127,8 @@ def _seen(preprocessing: Preprocessing, source: Any) -> _Seen:
     if is_file and isinstance(preprocessing.channels, str):
         small = Image.fromarray(read_image(source, at_least=LONGEST))
     else:
-        small = Image.fromarray(as_shown(np.asarray(preprocessing.read(source)) if is_file else as_pixels(source)))
+        small = Image.fromarray(
+            as_shown(np.asarray(preprocessing.read(source)) if is_file else as_pixels(source, preprocessing.channels))
+        )
     small.thumbnail((LONGEST, LONGEST))
     return _Seen(load_or_apply(preprocessing, source), np.asarray(small))

@@ -113,7 +113,11 @@ def predict(
 
 def load_or_apply(preprocessing: Preprocessing, source: Any) -> np.ndarray:
     """Return an image as the network sees it, uint8 (size, size, 3): a file, or an image in memory."""
-    return preprocessing.load(source) if isinstance(source, Path | Member) else preprocessing.apply(as_pixels(source))
+    return (
+        preprocessing.load(source)
+        if isinstance(source, Path | Member)
+        else preprocessing.apply(as_pixels(source, preprocessing.channels))
+    )
 
 
 def read_input(read: Callable[[Path | Member], T], image: Input) -> T | str:

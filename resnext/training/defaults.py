@@ -72,6 +72,32 @@ def same_classes(run: Run, classes: Sequence[str]) -> bool:
     return sorted(map(composed, run.config.classes)) == sorted(map(composed, classes))
 
 
+def of_same_channels(recipe: Recipe, weights: str | None, is_passed: bool) -> Recipe:
+    """Return the recipe with the channels of the weights, unless they are for three and adapt to others.
+
+    Args:
+        recipe: recipe of the training.
+        weights: weights to start from, if there are any.
+        is_passed: whether the user passed the channels.
+
+    Raises:
+        ArgumentError: other channels than those of the weights were passed.
+    """
+    known = None
+    if weights is not None:
+        with open_weights(weights) as file:
+            known = file.preprocessing()
+    if known is None or known.channels in ("rgb", recipe.channels):
+        return recipe
+    if is_passed:
+        what = "grey images" if known.channels == "grey" else f"images of {known.channels} channels"
+        raise ArgumentError(
+            f"{weights} takes {what}, and --channels {recipe.channels} was passed. Leave --channels out, or start from "
+            "weights for three channels"
+        )
+    return dataclasses.replace(recipe, channels=known.channels, mean=known.mean, std=known.std)
+
+
 def network_of_weights(weights: str, variant: Variant | None, image_size: int | None) -> Choice:
     """Return the network of the weights, and the size they were made for.
 
@@ -80,8 +106,9 @@ def network_of_weights(weights: str, variant: Variant | None, image_size: int | 
     """
     with open_weights(weights, variant) as file:
         variant = variant or file.known_variant()
-        check_weights(file, variant_shapes(variant, 3, variant.default_classes), variant, new_head=True)
         known = file.preprocessing()
+        channels = known.channel_count if known else 3
+        check_weights(file, variant_shapes(variant, channels, variant.default_classes), variant, new_head=True)
     return Choice(variant, image_size or (known.size if known else variant.image_size))
 
 

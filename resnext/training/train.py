@@ -19,7 +19,7 @@ from resnext.data.builtin import BUILTIN
 from resnext.data.check import check_channels, check_images, drop_unreadable, readers
 from resnext.data.class_folders import alike
 from resnext.data.copies import sha256_of_images
-from resnext.data.examples import median_side, sample_sizes
+from resnext.data.examples import median_side, of_channels, sample_sizes
 from resnext.data.memory import MEMORY, Data, open_source
 from resnext.data.source import DataSource
 from resnext.distributed import Cluster, initialize, is_main, launched
@@ -42,6 +42,7 @@ from resnext.training.defaults import (
     default_folder,
     default_recipe_for,
     network_of_weights,
+    of_same_channels,
     same_classes,
 )
 from resnext.training.keywords import TrainingKeywords
@@ -126,6 +127,7 @@ def train(
         splits = splits_of_options(source, options, run.seen if run else None)
         if run and not named and not same_classes(run, splits.train.classes):
             recipe, _ = recipe_and_options("train", default_recipe(start), options, keywords)
+        recipe = of_same_channels(recipe, start, "channels" in keywords)
         sizes = sample_sizes(splits.train)
         network = network or choose_network(len(splits.train), median_side(sizes), recipe.image_size)
         network = network._replace(variant=options.shaped(network.variant))
@@ -400,6 +402,9 @@ def _check_splits(splits: Splits, recipe: Recipe, skip_bad: float) -> Splits:
 
     Evaluation images are decoded completely, so that a bad one fails now and not after the first epoch.
     """
+    parts = {part: of_channels(part, recipe.channels) for part in (splits.train, splits.validation, splits.test)}
+    train, validation, test = (parts[part] for part in (splits.train, splits.validation, splits.test))
+    splits = dataclasses.replace(splits, train=train, validation=validation, test=test)
     read_header, read = readers(recipe.channels)
     check_channels(splits.train, recipe.channels)
     if skip_bad:

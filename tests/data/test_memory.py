@@ -1,5 +1,6 @@
 """Images that are passed from Python: arrays, data sets of other libraries, and one's own source."""
 
+import json
 import logging
 
 import keras
@@ -99,11 +100,61 @@ def test_test_images_are_drawn_and_held_out_again(tmp_path):
     assert again.top(1) == result.test.top(1)
     numbers = (images, labels)  # indices of the network's classes
     assert evaluate(tmp_path / "run", numbers, weights="last").top(1) == result.test.top(1)
-    assert len(evaluate(tmp_path / "run", data, all=True)) == 36
+    assert len(evaluate(tmp_path / "run", data, all=True)) == 6, "those that it was not trained on"
+    turned = images[::-1], [NAMES[label] for label in labels[::-1]]
+    np.testing.assert_array_equal(np.sort(evaluate(tmp_path / "run", turned, weights="last").losses),
+                                  np.sort(again.losses))  # fmt: skip
+    pictures = [Image.fromarray(image) for image in images]
+    assert len(evaluate(tmp_path / "run", (pictures, data[1]))) == 6, "the same pixels"
+    train(data, out=tmp_path / "longer", weights=str(tmp_path / "run"), seed=7, epochs=1)
+    trained = {*json.loads((tmp_path / "run" / "images.json").read_text())["images"]}
+    assert len(trained) == 30
+    assert not trained & {*json.loads((tmp_path / "longer" / "images.json").read_text())["validation"]}
     files = write_photos(tmp_path / "photos", COLOURS, 4)
     paths = sorted(files.glob("*/*.png"))
     assert len(evaluate(tmp_path / "run", (paths, [path.parent.name for path in paths]))) == 12
     assert len(train((paths, [path.parent.name for path in paths]), out=tmp_path / "files", **SMALL).test) == 3
+
+
+@pytest.mark.once
+def test_an_image_that_cannot_be_read_is_named_by_its_index(tmp_path):
+    pictures = [Image.new("RGB", (8, 8), (i, 0, 0)) for i in range(12)]
+    pictures[3] = Image.new("F", (8, 8))
+    data = pictures, [i % 2 for i in range(12)]
+    with pytest.raises(DataError, match=r"1 of \d+ images can't be read: image 3: floating-point pixels, whose range"):
+        train(data, out=tmp_path / "run", **SMALL)
+    train(data, out=tmp_path / "run", skip_bad=1, **SMALL)
+
+    class Broken:
+        classes = ("a", "b")
+
+        def __len__(self):
+            return 8
+
+        def image(self, index):
+            if index == 5:
+                raise KeyError("gone")
+            return np.full((8, 8, 3), index, np.uint8)
+
+        def label(self, index):
+            return index % 2
+
+    with pytest.raises(DataError, match="image 5: KeyError: 'gone'"):
+        train(Broken(), out=tmp_path / "broken", **SMALL)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (np.array([0.0, 2.0, 0.0, 2.0]), ("0", "2")),
+        (np.array([True, False, True, False]), ("False", "True")),
+        ([np.int64(3), 4, 3, 4], ("3", "4")),
+    ],
+)
+def test_labels_of_other_kinds(labels, classes):
+    part = np.zeros((4, 4, 4, 3), np.uint8), labels
+    assert train_examples({"train": part, "test": part}).classes == classes
 
 
 @pytest.mark.once
@@ -121,8 +172,14 @@ def test_images_in_memory_are_predicted_and_explained(trained, colours, tmp_path
         assert dict(row.classes) == pytest.approx(dict(classes), abs=1e-6)
     ours, theirs = (next(explain(trained[0], image)) for image in (files[0], pictures[0]))
     np.testing.assert_array_equal(ours.map, theirs.map)
-    (bad, good) = predict(trained[0], [array[0].astype("float32"), array[0]])
-    assert bad.error.startswith("an image must be uint8, from 0 to 255. Received: float32 of shape (")
+    floats = array.astype("float32")
+    for given in (array / 255, floats, [*floats], [floats[0] / 255], array.astype("uint16") * 257, floats[0]):
+        rows = [dict(row.classes) for row in predict(trained[0], given)]
+        assert rows == [pytest.approx(dict(classes), abs=1e-5) for classes in wanted[: len(rows)]]
+    (bad, good) = predict(trained[0], [array[0] - 300.0, array[0]])
+    assert bad.error.startswith(
+        "images must have values from 0 to 255, or from 0 to 1, or be uint16. Received: float64, v"
+    )
     assert good.error is None
 
 
@@ -143,11 +200,11 @@ def test_one_or_four_channels_become_three():
     ("images", "labels", "message"),
     [
         (np.zeros((2, 4, 4, 3), np.uint8), [0], "there are 2 images and 1 labels; pass one for each image"),
-        (np.full((2, 4, 4, 3), -1.0), [0, 1], "values from 0 to 255, or from 0 to 1. Received: float64 from -1 to -1"),
-        (np.full((2, 4, 4, 3), np.nan), [0, 1], "Received: float64 from nan to nan"),
+        (np.full((2, 4, 4, 3), -1.0), [0, 1], "or be uint16. Received: float64, values from -1 to -1"),
+        (np.full((2, 4, 4, 3), np.nan), [0, 1], "Received: float64, NaN"),
         (np.zeros((2, 4, 4, 65), np.uint8), [0, 1], r"with 1 to 64 channels, .* Received: \(2, 4, 4, 65\)"),
         (np.zeros((2, 4, 4, 3), np.uint8), [0, [1]], "labels must be all single, or all lists of labels"),
-        (np.zeros((2, 4, 4, 3), np.uint8), [0.5, 1.0], "a label must be a number or a name. Received: 0.5"),
+        (np.zeros((2, 4, 4, 3), np.uint8), [0.5, 1.0], "a label must be a whole number or a name. Received: 0.5"),
         (np.zeros((2, 4, 4, 3), np.uint8), np.full((2, 3), 0.5), "labels in columns must be 0 or 1, or shares"),
         (np.zeros((0, 4, 4, 3), np.uint8), [], r"Received: \(0, 4, 4, 3\)"),
         ([], [], "there are no images"),

@@ -74,7 +74,7 @@ def cut_off(path):
 @pytest.mark.parametrize(
     ("make", "count", "reason"),
     [
-        (lambda path: a_tiff(path, [np.zeros((4, 4), np.uint8)] * 3), 2, "more than 2 channels, which the network"),
+        (lambda path: a_tiff(path, [np.zeros((4, 4), np.uint8)] * 3), 2, "more channels than the 2 that the network"),
         (lambda path: a_tiff(path, [np.zeros((4, 4), np.uint8)] * 3), 5, "3 channels; the network takes 5"),
         (lambda path: a_tiff(path, [np.zeros((4, 4), np.uint8)]), 5, "1 channel; the network takes 5"),
         (other_sizes, 2, "its pages have different sizes, 6 x 4 and 4 x 6"),
@@ -97,7 +97,10 @@ def test_arrays_get_the_channels_of_the_network():
     assert with_channels(four[..., :1], "rgb").shape == (4, 6, 3)
     with pytest.raises(ArgumentError, match=r"\(4, 6, 4\) has 4 channels; the network takes 5"):
         with_channels(four, 5)
-    with pytest.raises(ArgumentError, match=r"has 2 channels, the last number; the network takes 3. Pass channels=2"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"has 2 channels, the last number; the network takes 3. A network for them is trained by channels=2",
+    ):
         with_channels(four[..., :2], "rgb")
 
 
@@ -148,7 +151,10 @@ def test_normalising_uses_each_channels_numbers():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"channels": 3}, "got channels=3; allowed: rgb, grey, or the number of channels, 2 or 4 to 64"),
+        (
+            {"channels": 3},
+            r"got channels=3; allowed: rgb \(3\), grey \(1\), or the number of channels, 2 or 4 to 64",
+        ),
         ({"channels": 65}, "got channels=65"),
         ({"channels": True}, "got channels=True"),
         ({"channels": 5, "mean": (0.5,) * 4}, "pass three or 5 numbers from 0 to 1"),

@@ -86,7 +86,7 @@ def test_arrays_of_five_channels(run, tmp_path):
     result = train((images, labels), out=tmp_path / "arrays", **SMALL)
     assert [row.answer for row in predict(result.folder, images[:4])] == ["0", "1", "0", "1"]
     assert [row.answer for row in predict(result.folder, list(images[:4]))] == ["0", "1", "0", "1"]
-    with pytest.raises(DataError, match=r"\(26, 22, 5\) has 5 channels.*Pass channels=5 to train one for them"):
+    with pytest.raises(DataError, match=r"\(26, 22, 5\) has 5 channels.*A network for them is trained by channels=5"):
         train((images, labels), out=tmp_path / "other", **SMALL | {"channels": "rgb"})
     with pytest.raises(DataError, match="has 5 channels; the network takes 4"):
         train((images, labels), out=tmp_path / "other", **SMALL | {"channels": 4})
@@ -97,7 +97,7 @@ def test_arrays_of_five_channels(run, tmp_path):
 
 @pytest.mark.once
 def test_files_of_other_channels_are_named_before_training(photos, tmp_path):
-    with pytest.raises(DataError, match=r"32 of 32 images can't be read: .*\.tif: more than 4 channels"):
+    with pytest.raises(DataError, match=r"32 of 32 images can't be read: .*\.tif: more channels than the 4 that"):
         train(photos, out=tmp_path / "run", **SMALL | {"channels": 4})
     image = next((photos / "train").glob("*/*.tif"))
     for part in ("train", "test"):
@@ -120,6 +120,25 @@ def test_weights_for_three_channels_are_adapted(photos, tmp_path, caplog):
     train(photos, "resnext14_2x4d", tmp_path / "four", channels=5, image_size=24, epochs=1)
     with pytest.raises(ArgumentError, match="its images have 5 channels, which timm prepares otherwise"):
         export(tmp_path / "four", tmp_path / "bundle", to="bundle")
+
+
+@pytest.mark.once
+def test_a_training_goes_on_with_the_channels_of_its_weights(run, photos, tmp_path):
+    result = train(photos, out=tmp_path / "longer", weights=str(run), epochs=1)
+    assert Model.open(result.folder).preprocessing.channels == 5
+    train(photos, out=tmp_path / "probe", weights=str(run), recipe="probe")
+    assert Model.open(tmp_path / "probe").preprocessing.channels == 5
+    with pytest.raises(ArgumentError, match=r"takes images of 5 channels, and --channels 4 was passed\. Leave"):
+        train(photos, out=tmp_path / "other", weights=str(run), channels=4)
+
+
+@pytest.mark.once
+def test_pillow_images_are_their_bands(run, photos):
+    files = sorted((photos / "test").glob("*/*.tif"))[:2]
+    opened = [Image.open(file) for file in files]
+    assert [row.classes for row in predict(run, opened)] == [row.classes for row in predict(run, files)]
+    labels = [file.parent.name for file in files]
+    assert len(evaluate(run, (opened, labels))) == 2
 
 
 @pytest.mark.once
