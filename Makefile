@@ -65,8 +65,12 @@ $(VENV)/bin/python:
 		"Install one, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
+# The trackers of experiments are not pinned: trackio would hold Pillow below 13.
+LOCKED = cpu tensorflow jax torch ray build $(subst $(comma), ,$(EXTRAS))
+comma = ,
+
 lock: $(VENV)/installed-tensorflow
-	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-emit-index-url \
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 $(LOCKED:%=--extra %) --no-emit-index-url \
 		--no-annotate --custom-compile-command "make lock" $(UPGRADE) pyproject.toml -o requirements.txt
 
 clean:

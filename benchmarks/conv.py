@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from datetime import date
 from pathlib import Path
 
@@ -18,12 +17,12 @@ from duel import HERE, command, machine
 
 
 def measure(backend: str, dtype: str, batch: int) -> list[dict]:
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "conv.json"
-        arguments = ["bench", "conv", "--batch-size", str(batch), "--dtype", dtype, "--json", out]
-        environment = {**os.environ, "KERAS_BACKEND": backend}
-        subprocess.run([sys.executable, "-m", "resnext", *arguments], env=environment, check=True)
-        return json.loads(out.read_text())
+    arguments = ["bench", "conv", "--batch-size", str(batch), "--dtype", dtype, "--format", "json"]
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    ran = subprocess.run(
+        [sys.executable, "-m", "resnext", *arguments], env=environment, check=True, stdout=subprocess.PIPE
+    )
+    return json.loads(ran.stdout)["results"]
 
 
 def main():

@@ -92,9 +92,24 @@ def describe_device() -> str:
         names, memory = _accelerators(backend)
         count = f"{len(names)} x " if len(names) > 1 else ""
         return f"{backend} on {count}{names[0]}" + (f", {memory / 1e9:.1f} GB" if memory else "")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = f", {bytes_ / 1e9:.1f} GB" if (bytes_ := memory_bytes()) else ""
     unused = "" if not NVIDIA_DRIVER.exists() else f"; this machine has an NVIDIA GPU, which {backend} does not use"
-    return f"{backend} on the CPU, {usable_cores()} cores, {memory / 1e9:.1f} GB{unused}"
+    return f"{backend} on the CPU, {usable_cores()} cores{memory}{unused}"
+
+
+def describe_devices() -> list[str]:
+    """Return the devices of Keras's backend: its accelerators, or the CPU. Imports Keras."""
+    import keras
+
+    return _accelerators(keras.backend.backend())[0] if has_accelerator() else ["CPU"]
+
+
+def memory_bytes() -> int | None:
+    """Return the memory of this machine in bytes; None where the system does not tell, as on Windows."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
 
 
 def usable_cores() -> int:

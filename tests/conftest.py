@@ -136,5 +136,5 @@ def run(tmp_path_factory):
     colours = {HOSTILE.replace("/", "∕"): (120, 100, 90), "a & b": (100, 120, 90), "blue": (40, 40, 200)}
     write_photos(data / "train", colours, 12)
     write_photos(data / "test", colours, 8)
-    train(data, "resnext14_2x4d", folder, recipe=QUICK, tensorboard=True)
+    train(data, "resnext14_2x4d", folder, recipe=QUICK, log=("tensorboard", "jsonl"))
     return folder

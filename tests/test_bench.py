@@ -12,11 +12,10 @@ from support.photos import COLOURS, write_photos
 BACKEND = keras.backend.backend()
 
 
-def test_convolutions_by_every_route(tmp_path):
-    results = tmp_path / "conv.json"
-    ran = resnext("bench", "conv", "--variant", "resnext11_4x4d", "--batch-size", 1, "--json", results)
+def test_convolutions_by_every_route():
+    ran = resnext("bench", "conv", "--variant", "resnext11_4x4d", "--batch-size", 1, "--format", "json")
     assert ran.returncode == 0, ran.stderr
-    rows = json.loads(results.read_text())
+    rows = json.loads(ran.stdout)["results"]
     shapes = [(row["side"], row["groups"], row["kernel_size"], row["filters"]) for row in rows]
     assert list(dict.fromkeys(shapes)) == [
         (32, 4, 3, 16), (32, 1, 1, 256), (16, 4, 3, 32), (16, 1, 1, 512), (8, 4, 3, 64), (8, 1, 1, 1024)
@@ -26,17 +25,15 @@ def test_convolutions_by_every_route(tmp_path):
     for row in rows:
         median, lowest, highest = row["milliseconds"]
         assert 0 < lowest <= median <= highest
-    assert f"{'merged' if BACKEND == 'jax' else 'direct'} (used)" in ran.stdout
 
 
 @pytest.mark.once
 def test_the_way_from_files_to_batches(tmp_path):
     photos = write_photos(tmp_path / "photos", COLOURS, 4)
-    results = tmp_path / "data.json"
-    ran = resnext("bench", "data", photos, "--image-size", 16, "--json", results,
+    ran = resnext("bench", "data", photos, "--image-size", 16, "--format", "json",
                   constants={"resnext.bench:SECONDS": 0.2})  # fmt: skip
     assert ran.returncode == 0, ran.stderr
-    rates = {row["part"]: row["images_per_second"] for row in json.loads(results.read_text())}
+    rates = {row["part"]: row["images_per_second"] for row in json.loads(ran.stdout)["results"]}
     assert list(rates) == [
         "decode",
         "for evaluation: decode, resize, crop",
@@ -48,17 +45,15 @@ def test_the_way_from_files_to_batches(tmp_path):
 
 
 @pytest.mark.once
-def test_a_trained_network_in_every_engine(trained, colours, tmp_path):
-    results = tmp_path / "engines.json"
-    ran = resnext("bench", "engines", trained[0], colours, "--batch-size", 4, "--json", results)
+def test_a_trained_network_in_every_engine(trained, colours):
+    ran = resnext("bench", "engines", trained[0], colours, "--batch-size", 4, "--format", "json")
     assert ran.returncode == 0, ran.stderr
-    rows = json.loads(results.read_text())
+    rows = json.loads(ran.stdout)["results"]
     names = installed_engines()
     assert [row["engine"] for row in rows] == names + ["openvino-bfloat16"] * ("openvino" in names)
     for row in rows:
         for median, lowest, highest in (row["milliseconds"], row["images_per_second"]):
             assert 0 < lowest <= median <= highest
-        assert f"{100 * row['top1']:.2f} %" in ran.stdout
     assert len({row["top1"] for row in rows}) == 1
 
 

@@ -53,6 +53,11 @@ class CommandLine:
         values += [word.removeprefix(f"{option}=") for word in self.words if word.startswith(f"{option}=")]
         return values[-1] if values else None
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether progress and notes are not wanted."""
+        return "--quiet" in self.words
+
     def joined_values(self) -> tuple[str, str] | None:
         """Return an option and its values if they are separated by commas.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from tyro.conf import Positional
 
+from resnext.cli.output import Format, printed
 from resnext.cli.progress import bar
 from resnext.cli.tables import print_line, print_table
 from resnext.cli.training import RecipeGroup, to_recipe, to_settings
@@ -28,6 +30,7 @@ def preview_command(defaults: Recipe) -> Callable[..., None]:
         out: Path = Path("preview.png"),
         seed: int = 0,
         follow_links: tyro.conf.FlagCreatePairsOff[bool] = False,
+        format: Format = "table",
     ) -> None:
         """Draw a sheet of training images as a recipe augments them; the first image of each row is unchanged.
 
@@ -37,10 +40,13 @@ def preview_command(defaults: Recipe) -> Callable[..., None]:
             out: image to write, .png or .jpg.
             seed: seed of the augmentation.
             follow_links: read images through links that lead out of the folder of the data.
+            format: form of what is printed: table, json or csv.
         """
         from resnext.pages.preview import preview
 
-        print_line(f"preview: {preview(data, out, recipe=to_recipe(recipe), seed=seed, follow_links=follow_links)}")
+        file = preview(data, out, recipe=to_recipe(recipe), seed=seed, follow_links=follow_links)
+        if not printed(format, {"file": file}):
+            print_line(f"preview: {file}")
 
     return preview
 
@@ -48,17 +54,28 @@ def preview_command(defaults: Recipe) -> Callable[..., None]:
 def check_data(
     data: Annotated[Positional[str], tyro.conf.arg(metavar="DATA")],
     follow_links: tyro.conf.FlagCreatePairsOff[bool] = False,
+    format: Format = "table",
 ) -> None:
     """Read every image of a data set and report classes, sizes, formats, duplicates, and files that can't be read.
 
     Args:
         data: folder, archive or built-in data set, as for train.
         follow_links: read images through links that lead out of the folder of the data.
+        format: form of what is printed: table, json or csv.
     """
     from resnext.data.check import check_data
 
     with bar("checking") as done:
         report = check_data(data, follow_links=follow_links, done=done)
+    if not printed(format, {**dataclasses.asdict(report), "images": report.images}, "parts"):
+        _print_report(report)
+    if report.bad:
+        raise DataError(
+            f"{len(report.bad)} of {report.images} images can't be read, for the reasons above; repair or remove them"
+        )
+
+
+def _print_report(report: DataReport) -> None:
     print_line(f"labels: {report.labels_from}")
     _print_counts(report)
     for part in report.parts:
@@ -76,10 +93,6 @@ def check_data(
         print_line(words)
     for fault in report.bad:
         print_line(f"can't be read: {fault}")
-    if report.bad:
-        raise DataError(
-            f"{len(report.bad)} of {report.images} images can't be read, for the reasons above; repair or remove them"
-        )
 
 
 def _print_counts(report: DataReport) -> None:

@@ -10,9 +10,10 @@ import tyro
 from tyro.conf import Positional
 
 from resnext.cli.options import Unchecked, checked
+from resnext.cli.output import Format, printed
 from resnext.cli.tables import print_line
 from resnext.errors import ArgumentError, printable
-from resnext.exporting.formats import LABELS
+from resnext.exporting.formats import LABELS, format_of
 from resnext.exporting.options import ExportOptions
 from resnext.inference.misplaced import check_order
 from resnext.metrics.names import NAMES
@@ -40,6 +41,7 @@ def export(
     weights: str | None = None,
     data: str | None = None,
     images: Path | None = None,
+    format: Format = "table",
 ) -> None:
     """Export a trained network with its classes and normalisation, and verify the file in its own runtime.
 
@@ -52,6 +54,7 @@ def export(
         weights: best or last, for a run; a file, hf:OWNER/NAME or a tag, for the name of a network.
         data: labelled images for float16 and int8; by default the run's.
         images: file, folder or archive of images on which to compare the file with the network.
+        format: form of what is printed: table, json or csv.
     """
     from resnext.exporting.export import export
 
@@ -60,6 +63,9 @@ def export(
     check_order("resnext export", model, [str(file)] if file else [])
     done = export(model, path, weights=weights, images=images, data=data, options=chosen)
     dtype = chosen.dtype
+    facts = {"file": done.path, "to": chosen.to or format_of(path), "dtype": dtype}
+    if printed(format, {**facts, **{name: value for name, value in done._asdict().items() if name != "path"}}):
+        return
     print_line(f"exported: {printable(done.path)}, with {LABELS}")
     in_float32 = "" if dtype == "float32" else ", before its conversion,"
     print_line(

@@ -10,12 +10,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import tyro
 from tyro.conf import Positional
 
 from resnext.cli.options import Unchecked, checked
+from resnext.cli.output import Format, printed
 from resnext.cli.progress import bar
 from resnext.cli.tables import print_line, print_table
 from resnext.errors import ArgumentError, DataError, ImageError, OutputError, counted, listed, printable
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from resnext.inference.answers import Answers
     from resnext.inference.evaluate import Evaluated
     from resnext.inference.model import Model
+    from resnext.inference.path_strengths import PathStrengths
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +57,7 @@ def evaluate(
     evaluation: tyro.conf.FlagCreatePairsOff[tyro.conf.OmitArgPrefixes[_Evaluation]] = _Evaluation(),
     against: str | None = None,
     by: Annotated[str | None, tyro.conf.arg(metavar="COLUMN")] = None,
-    format: Literal["table", "json", "csv"] = "table",
+    format: Format = "table",
     out: Path | None = None,
 ) -> None:
     """Evaluate a trained network on labelled images, with 95 % intervals.
@@ -69,7 +71,7 @@ def evaluate(
         evaluation: how images are seen.
         against: second model (a run's best weights) to compare on the same images by McNemar's test.
         by: column of the data's table, such as camera: the accuracy for each of its values.
-        format: output format.
+        format: form of what is printed: table, json or csv.
         out: new folder for all numbers, the prediction for each image, plots, and a page.
     """
     from resnext.inference.evaluate import comparable_examples, data_of, evaluate_model, examples_for, open_data_for
@@ -232,7 +234,7 @@ def predict(
         images: image files, folders, patterns such as 'photos/*.jpg', tar and zip archives, or - for a list of paths.
         weights: best or last, for a run; a file, hf:OWNER/NAME or a tag, for the name of a network.
         prediction: how images are classified.
-        format: table, jsonl, csv or parquet; by default from the suffix of --out, or table.
+        format: table, json, jsonl, csv or parquet; by default from the suffix of --out, or table.
         out: new file to write to instead of standard output.
         embeddings: new .npy or .parquet file for the pooled features of each image.
         copy_to: new folder for copies of the images, in a folder for each answer.
@@ -297,6 +299,7 @@ def explain(
     raw: Flag = False,
     paths: Flag = False,
     block: str | None = None,
+    format: Format = "table",
 ) -> None:
     """Show where a network looks, by class activation maps; or which paths of a block respond to which class.
 
@@ -311,6 +314,7 @@ def explain(
         raw: also write each map as .npy, in logits.
         paths: show the strength of each path of a block for each class instead of maps.
         block: block whose paths to show, such as stage5_block3; by default the last one.
+        format: form of what is printed: table, json or csv.
     """
     check_order("resnext explain", model, images)
     if paths and (class_name is not None or raw):
@@ -319,23 +323,28 @@ def explain(
         raise ArgumentError("--block is for --paths. Pass both, or leave it out.")
     out = out or _free_folder(Path(), "paths" if paths else "maps")
     if paths:
-        _explain_paths(model, images, out, weights, block)
+        _explain_paths(model, images, out, weights, block, format)
         return
     from resnext.inference.explain import explain
     from resnext.inference.explanation_files import write_explanations
     from resnext.inference.model import Model
 
     _check_outside(out, images)
-    done, errors = 0, 0
+    rows: list[dict[str, Any]] = []
     opened = Model.open(model, weights)
     explanations = explain(opened, images, class_name=class_name, follow_links=follow_links)
     started = time.perf_counter()
     for each, picture in write_explanations(out, explanations, opened.preprocessing, raw):
-        done, errors = done + 1, errors + (each.error is not None)
-        what = f"error: {each.error}" if each.error else f"{each.name} {100 * each.probability:.2f} %  {picture}"
-        print_line(f"{printable(each.image)}  {what}")
-    _report_work(done, time.perf_counter() - started, explanations)
-    _check_errors(images, done, errors)
+        share = None if each.error else each.probability
+        rows.append(
+            {"image": each.image, "class": each.name, "probability": share, "picture": picture, "error": each.error}
+        )
+        if format == "table":
+            what = f"error: {each.error}" if each.error else f"{each.name} {100 * each.probability:.2f} %  {picture}"
+            print_line(f"{printable(each.image)}  {what}")
+    printed(format, {"folder": out, "explanations": rows}, "explanations")
+    _report_work(len(rows), time.perf_counter() - started, explanations)
+    _check_errors(images, len(rows), sum(row["error"] is not None for row in rows))
 
 
 def _free_folder(folder: Path, name: str) -> Path:
@@ -352,7 +361,9 @@ def _check_outside(out: Path, images: tuple[str, ...], option: str = "--out") ->
             )
 
 
-def _explain_paths(model: str, data: tuple[str, ...], out: Path, weights: str | None, block: str | None) -> None:
+def _explain_paths(
+    model: str, data: tuple[str, ...], out: Path, weights: str | None, block: str | None, format: Format
+) -> None:
     from resnext.inference.path_strengths import path_strengths, write_paths
 
     if len(data) != 1:
@@ -360,10 +371,24 @@ def _explain_paths(model: str, data: tuple[str, ...], out: Path, weights: str | 
     with bar("measuring paths") as done:
         found = path_strengths(model, data[0], weights=weights, block=block, done=done)
     overall = found.strengths.mean(axis=0)
+    files = write_paths(out, found)
+    if printed(format, _document_of_paths(found, files), "paths"):
+        return
     for name, row in zip(found.classes, found.strengths, strict=True):
         best = (row / overall).argsort()[::-1][:3]
         print_line(
             f"{printable(name)}: " + ", ".join(f"path {i + 1} ({row[i] / overall[i]:.2f} times its mean)" for i in best)
         )
-    for path in write_paths(out, found):
+    for path in files:
         logger.info(f"written: {printable(path)}")
+
+
+def _document_of_paths(found: PathStrengths, files: Sequence[Path]) -> dict[str, Any]:
+    """Return the strengths of paths for programs: a row for each class and path."""
+    overall = found.strengths.mean(axis=0)
+    rows = [
+        {"class": name, "path": place + 1, "strength": float(value), "ratio": float(value / overall[place])}
+        for name, strengths in zip(found.classes, found.strengths, strict=True)
+        for place, value in enumerate(strengths)
+    ]
+    return {"block": found.block, "paths": rows, "files": files}

@@ -6,6 +6,7 @@ import contextlib
 import importlib.metadata
 import importlib.util
 import io
+import logging
 import os
 import signal
 import sys
@@ -15,8 +16,13 @@ from pathlib import Path
 
 from resnext.backend import BACKENDS, installed_backend
 from resnext.cli.command_line import CommandLine, in_our_spelling
+from resnext.cli.common_options import with_common_options
+from resnext.cli.completion import completion_command
 from resnext.cli.data import check_data, preview_command
+from resnext.cli.doctor import doctor
 from resnext.cli.export import export
+from resnext.cli.from_files import FILES, with_files
+from resnext.cli.help import help_of
 from resnext.cli.inference import evaluate, explain, predict
 from resnext.cli.interrupts import Interrupts
 from resnext.cli.measure import bench
@@ -24,7 +30,7 @@ from resnext.cli.networks import info, list_
 from resnext.cli.overview import SYNONYMS, example_for, overview
 from resnext.cli.runs import compare
 from resnext.cli.serve import serve
-from resnext.cli.slips import parsed
+from resnext.cli.slips import known_of, parsed
 from resnext.cli.spectator import Spectator
 from resnext.cli.training import recipes, resume_command, train_command
 from resnext.cli.weights import convert
@@ -47,7 +53,7 @@ def commands(line: CommandLine) -> dict[str, Callable[..., None]]:
     recipe = get_recipe(named) if named else _default_recipe(line)
     options = ("learning_rate", "loss", "best_by")  # whose default may be another one for these images
     passed = [name for name in options if line.value_of(f"--{name.replace('_', '-')}")]
-    return {
+    functions: dict[str, Callable[..., None]] = {
         "list": list_,
         "info": info,
         "recipes": recipes,
@@ -62,7 +68,10 @@ def commands(line: CommandLine) -> dict[str, Callable[..., None]]:
         "convert": convert,
         "preview": preview_command(recipe),
         "bench": bench,
+        "doctor": doctor,
     }
+    found = {name: with_common_options(function) for name, function in functions.items()}
+    return found | {"completion": completion_command(found)}
 
 
 def _default_recipe(line: CommandLine) -> Recipe:
@@ -86,6 +95,16 @@ def main() -> None:
         _prepare(line)
         available = commands(line)
         _check_words(line, available)
+        if any(line.value_of(option) for option in FILES):
+            known = known_of(str(line.command), available[str(line.command)])
+            line = CommandLine(with_files(line, known, [*available]))
+            sys.argv[1:] = line.words
+            available = commands(line)
+        if line.command in available and {"--help", "-h"} & {*line.words}:
+            print(help_of(line.command, available[line.command]), end="")
+            sys.exit()
+        if line.is_quiet:
+            logger.setLevel(logging.WARNING)
         parsed(available, line.command, DESCRIPTION)
         sys.stdout.flush()
     except KeyboardInterrupt as error:
@@ -116,7 +135,7 @@ def _prepare(line: CommandLine) -> None:
     os.environ["MPLBACKEND"] = "Agg"  # plots are files, and a notebook's own backend may be missing here
     if backend := _backend_of_export(line):
         os.environ["KERAS_BACKEND"] = backend
-    if not os.environ.get("KERAS_BACKEND"):
+    if line.command != "doctor" and not os.environ.get("KERAS_BACKEND"):
         os.environ["KERAS_BACKEND"] = _backend_of_run(line) or installed_backend()
     _ask_for_equal_bytes()
     sys.setswitchinterval(0.0005)  # a thread that has decoded an image waits at most 0.5 ms for the lock, not 5
@@ -126,10 +145,10 @@ def _prepare(line: CommandLine) -> None:
 
 def _check_words(line: CommandLine, available: Mapping[str, object]) -> None:
     """Exit with status 2 for a misspelt command or comma-separated values, explaining them; or print the version."""
-    if not line.words:
+    if not line.words or line.words[0] in ("--help", "-h"):
         print(overview(), end="")
         sys.exit()
-    if line.command is None and line.words[0] not in ("--help", "-h", "--version", "-V"):
+    if line.command is None and line.words[0] not in ("--version", "-V"):
         word = next((word for word in line.words if word in available), "COMMAND")
         logger.error(f"{printable(line.words[0])}: the command comes first: resnext {word} ... {line.words[0]} ...")
         sys.exit(2)

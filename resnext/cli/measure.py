@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from json import dumps
-from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 from tyro.conf import Positional
 
+from resnext.cli.output import Format, printed
 from resnext.cli.tables import print_table
 from resnext.errors import ArgumentError
-from resnext.files import user_path, write_atomically
 from resnext.recipes.names import get_recipe
 from resnext.recipes.recipe import Dtype
 
@@ -26,7 +24,7 @@ def bench(
     recipe: str = "paper-imagenet",
     dtype: Dtype = "float32",
     native: tyro.conf.FlagCreatePairsOff[bool] = False,
-    json: Path | None = None,
+    format: Format = "table",
 ) -> None:
     """Measure this machine: convolutions by every route, the data pipeline, or a trained network in every engine.
 
@@ -39,7 +37,7 @@ def bench(
         recipe: recipe whose crops and augmentations to time, for data.
         dtype: Keras dtype policy, for conv.
         native: also time Keras's own grouped convolution, which takes seconds per step, for conv.
-        json: file to also write the results to.
+        format: form of what is printed: table, json or csv.
     """
     from rich.table import Table
 
@@ -70,8 +68,5 @@ def bench(
         table = Table("part", "threads", "images/s", box=None)
         for r in results:
             table.add_row(r.part, str(r.threads), f"{r.images_per_second:.0f}")
-    print_table(table)
-    if json:
-        write_atomically(
-            user_path(json), dumps([dataclasses.asdict(result) for result in results], indent=1).encode() + b"\n"
-        )
+    if not printed(format, {"what": what, "results": [dataclasses.asdict(each) for each in results]}, "results"):
+        print_table(table)

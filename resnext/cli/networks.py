@@ -8,6 +8,16 @@ import tyro
 from rich.table import Table
 from tyro.conf import Positional
 
+from resnext.cli.documents import (
+    document_of_model,
+    document_of_network,
+    document_of_run,
+    document_of_weights,
+    entries_of_weights,
+    entry_of_network,
+    parameters_of,
+)
+from resnext.cli.output import Format, printed
 from resnext.cli.tables import print_line, print_table
 from resnext.errors import ArgumentError, NotFoundError, listed, printable
 from resnext.files import user_path
@@ -29,24 +39,28 @@ NOT_RECORDED = "none recorded"
 def list_(
     pattern: Annotated[Positional[str], tyro.conf.arg(metavar="PATTERN")] = "*",
     weights: tyro.conf.FlagCreatePairsOff[bool] = False,
+    format: Format = "table",
 ) -> None:
     """List the published networks with their parameters, multiply-adds and published errors.
 
     Args:
         pattern: shell pattern, such as 'resnext101*'.
         weights: list published weights instead, by tag: accuracy, size, licence.
+        format: form of what is printed: table, json or csv.
     """
     if weights:
-        _list_weights(pattern)
+        _list_weights(pattern, format)
     else:
-        _list_variants(pattern)
+        _list_variants(pattern, format)
 
 
-def _list_variants(pattern: str) -> None:
+def _list_variants(pattern: str, format: Format) -> None:
     names = list_variants(pattern)
     if not names:
         hint = f" Did you mean {pattern}*?" if list_variants(f"{pattern}*") else ""
         raise NotFoundError(f"no published network matches {pattern!r}.{hint} `resnext list` shows all of them")
+    if printed(format, {"networks": [entry_of_network(name) for name in names]}, "networks"):
+        return
     table = Table("variant", "parameters", "multiply-adds", "published top-1 error", box=None)
     for name in names:
         cost = complexity(name)
@@ -56,11 +70,13 @@ def _list_variants(pattern: str) -> None:
     print_table(table)
 
 
-def _list_weights(pattern: str) -> None:
+def _list_weights(pattern: str, format: Format) -> None:
     tags = list_weights(pattern)
     if not tags:
         hint = f" Did you mean {pattern}*?" if list_weights(f"{pattern}*") else ""
         raise NotFoundError(f"no published weights match {pattern!r}.{hint} `resnext list --weights` shows all of them")
+    if printed(format, {"weights": [row for tag in tags for row in entries_of_weights(tag)]}, "weights"):
+        return
     table = Table("weights", "parameters", "top-1", "top-5", "pixels", "licence", box=None)
     for tag in tags:
         entry = published_weights()[tag]
@@ -72,25 +88,30 @@ def _list_weights(pattern: str) -> None:
     print_table(table)
 
 
-def info(variant: Annotated[Positional[str], tyro.conf.arg(metavar="NETWORK|TAG|MODEL")]) -> None:
+def info(
+    variant: Annotated[Positional[str], tyro.conf.arg(metavar="NETWORK|TAG|MODEL")], format: Format = "table"
+) -> None:
     """Show a network as Table 1 of the paper does: stages, costs and published error; or weights, a run or a model.
 
     Args:
         variant: name such as resnext50_32x4d; tag of published weights such as resnext50_32x4d.a1_in1k; run folder; or
             file of weights or exported file.
+        format: form of what is printed: table, json or csv.
     """
     if is_run(user_path(variant)):
-        _info_of_run(Run.open(variant))
+        _info_of_run(Run.open(variant), format)
         return
     check_order(None, variant)
     known = find_weights(variant)
     if known:
-        _info_of_weights(known)
+        _info_of_weights(known, format)
     else:
-        _info_of_variant(variant)
+        _info_of_variant(variant, format)
 
 
-def _info_of_weights(known: PublishedWeights) -> None:
+def _info_of_weights(known: PublishedWeights, format: Format) -> None:
+    if printed(format, document_of_weights(known)):
+        return
     cost = complexity(known.variant, classes=known.classes)
     print_line(f"weights        {known.tag}")
     print_line(f"network        {known.variant}")
@@ -108,7 +129,9 @@ def _info_of_weights(known: PublishedWeights) -> None:
         print_line(f"ImageNet-1K    {accuracy}  ({how})")
 
 
-def _info_of_run(run: Run) -> None:
+def _info_of_run(run: Run, format: Format) -> None:
+    if printed(format, document_of_run(run)):
+        return
     config, process = run.config, owner(run.folder)
     print_line(f"run            {run.folder}")
     print_line(f"state          {run.progress}{f' (process {process} is training in it)' if process else ''}")
@@ -127,13 +150,13 @@ def _info_of_run(run: Run) -> None:
         print_line(f"to resume      {command_to_resume(run.folder)}")
 
 
-def _info_of_model(model: Model) -> None:
+def _info_of_model(model: Model, format: Format) -> None:
     """Print what a file of weights, or an exported file, says of itself."""
+    if printed(format, document_of_model(model)):
+        return
     known = model.preprocessing
-    shape = (known.size, known.size, known.channel_count)
-    cost = complexity(model.variant, shape, len(model.classes))
     print_line(f"model          {model.name}")
-    print_line(f"network        {model.variant.name}, {cost.parameters:,} parameters")
+    print_line(f"network        {model.variant.name}, {parameters_of(model):,} parameters")
     print_line(f"classes        {len(model.classes):,}: {listed(model.classes)}")
     print_line(f"images         {_images_in_words(known)}")
     print_line(f"normalisation  mean {known.mean}, standard deviation {known.std}")
@@ -146,15 +169,17 @@ def _images_in_words(known: Preprocessing) -> str:
     return f"{known.size} pixels, resized to {known.resize}, {known.fit}{channels}"
 
 
-def _info_of_variant(variant: str) -> None:
+def _info_of_variant(variant: str, format: Format) -> None:
     try:
         network = get_variant(variant)
     except ArgumentError:
         if not user_path(variant).exists():
             raise
-        _info_of_model(Model.open(variant))
+        _info_of_model(Model.open(variant), format)
         return
-    descriptions = _descriptions(network)
+    descriptions, departures = _descriptions(network), _departures(network)
+    if printed(format, document_of_network(network, descriptions, departures)):
+        return
     table = Table("stage", "output", network.name, "parameters", "multiply-adds", box=None)
     rows, cost = stage_complexities(network), complexity(network)
     pool = "2x2 average-pool, flattened" if network.departures.keeps_positions else "global average pool"
@@ -180,7 +205,7 @@ def _info_of_variant(variant: str) -> None:
     )
     print_line(f"multiply-adds  {cost.multiply_adds:,}")
     print_line(f"activations    {cost.activations:,}")
-    if departures := _departures(network):
+    if departures:
         print_line("departs from the paper:")
         for departure in departures:
             print_line(f"- {departure}")

@@ -16,14 +16,14 @@ OVERVIEW = """ResNeXt for Keras 3: build, train, evaluate and use it.
 
 Train:     {train}
 Use:       {use}
-Networks:  {networks}
+Networks and this machine:  {networks}
 
 resnext COMMAND --help explains a command.
 """
 GROUPS = {
     "train": ("train", "compare", "recipes", "preview", "check-data"),
     "use": ("evaluate", "predict", "explain", "export", "serve"),
-    "networks": ("list", "info", "convert", "bench"),
+    "networks": ("list", "info", "convert", "bench", "doctor", "completion"),
 }
 # What commands are called elsewhere, by what they are called here.
 SYNONYMS = {

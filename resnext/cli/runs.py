@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from tyro.conf import Positional
 
+from resnext.cli.output import Format, printed
 from resnext.cli.tables import print_line, print_table
 from resnext.errors import RunError
 from resnext.runs.history import metric_in_words
 from resnext.runs.run import Run
 
+if TYPE_CHECKING:
+    from resnext.runs.compare import RunSummary
+
 
 def compare(
     runs: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN...")],
     out: Path | None = None,
+    format: Format = "table",
 ) -> None:
     """Compare runs side by side, and plot their curves on top of each other.
 
     Args:
         runs: run folders, finished or not.
         out: plot to write, .png or .svg.
+        format: form of what is printed: table, json or csv.
     """
     from rich.table import Table
 
@@ -31,8 +38,11 @@ def compare(
     runs, problems = _readable(runs)
     if problems and not runs:
         raise RunError("\n".join(problems))
-    table = Table("run", "variant", "parameters", "recipe", "epochs", "best validation", "last", "seconds", box=None)
     summaries = compare(runs, out)
+    if printed(format, _document(summaries, out, problems), "runs"):
+        _refuse(problems)
+        return
+    table = Table("run", "variant", "parameters", "recipe", "epochs", "best validation", "last", "seconds", box=None)
     for run in summaries:
         best, last = run.history.best, run.history.last
         table.add_row(
@@ -51,8 +61,40 @@ def compare(
         print_line(f"{len(group.runs)} seeds, {', '.join(group.runs)}: best validation {best}, last {last}")
     if out:
         print_line(f"plot: {out}")
+    _refuse(problems)
+
+
+def _refuse(problems: list[str]) -> None:
     if problems:
         raise RunError("\n".join(problems))
+
+
+def _document(summaries: Sequence[RunSummary], out: Path | None, problems: list[str]) -> dict[str, Any]:
+    """Return the comparison for programs."""
+    from resnext.runs.compare import by_seed
+
+    runs = []
+    for run in summaries:
+        best, last, name = run.history.best, run.history.last, run.history.best_by
+        runs.append(
+            {
+                "run": run.name,
+                "network": run.variant,
+                "parameters": run.parameters,
+                "recipe": run.recipe,
+                "epochs": run.history.epochs,
+                "best_by": name,
+                "best_epoch": best.epoch,
+                "best": best.metric(name),
+                "last": last.metric(name),
+                "seconds": run.history.seconds,
+            }
+        )
+    names = ("best_mean", "best_deviation", "last_mean", "last_deviation")
+    groups = [
+        {"runs": group.runs, **dict(zip(names, (*group[1], *group[2]), strict=True))} for group in by_seed(summaries)
+    ]
+    return {"runs": runs, "groups": groups, "plot": out, "unreadable": problems}
 
 
 def _readable(runs: tuple[Path, ...]) -> tuple[tuple[Path, ...], list[str]]:

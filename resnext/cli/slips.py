@@ -12,7 +12,7 @@ import functools
 import io
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,9 @@ ALIASES = {
     "--gpu": "--device gpu:0", "--gpus": "--device gpu", "--epoch": "--epochs", "-e": "--epochs",
     "--wd": "--weight-decay", "--opt": "--optimizer", "-j": "--workers", "--num-workers": "--workers",
     "--amp": "--dtype mixed_bfloat16", "--fp16": "--dtype mixed_float16", "--half": "--dtype float16",
-    "--smoothing": "--label-smoothing", "--random-seed": "--seed", "--augment": "--recipe", "--config": "--recipe",
+    "--smoothing": "--label-smoothing", "--random-seed": "--seed", "--augment": "--recipe",
+    "--json": "--format json", "--tensorboard": "--log tensorboard",
+    "--silent": "--quiet", "--cfg": "--config", "--yaml": "--config",
     "--top-k": "--top", "--topk": "--top", "--conf": "--threshold", "--save-dir": "--out", "-w": "--weights",
 }  # fmt: skip
 # What people type before a word that stands without an option.
@@ -58,27 +60,28 @@ def parsed(available: Mapping[str, Callable[..., None]], command: str | None, de
         except SystemExit as exit:
             if exit.code != 2 or not box.is_held:
                 raise
-            known = _known(available[command]) if command and command in available else Known()
-            slip = unknown_option(sys.argv[2:], command or "", known) or slip_in_words(box.getvalue(), command)
+            known = known_of(command, available[command]) if command and command in available else Known("")
+            slip = unknown_option(sys.argv[2:], known) or slip_in_words(box.getvalue(), command)
             box.text = f"resnext: {slip}\n"
             raise
 
 
 @dataclass(frozen=True)
 class Known:
-    """What a command takes: its options, those that take a value, and the words that stand without one."""
+    """What a command takes: its name, its options, those that take a value, and the words that stand without one."""
 
+    command: str
     options: tuple[str, ...] = ()
     with_value: frozenset[str] = frozenset()
     words: tuple[str, ...] = ()
 
 
-def unknown_option(words: Sequence[str], command: str, known: Known) -> str | None:
+def unknown_option(words: Sequence[str], known: Known) -> str | None:
     """Return one line about the first option that a command does not have, or None.
 
-    >>> unknown_option(["photos", "--lr", "0.1"], "train", Known(("--learning-rate",), frozenset({"--learning-rate"})))
+    >>> unknown_option(["photos", "--lr", "0.1"], Known("train", ("--learning-rate",)))
     "train has no option '--lr'. Did you mean --learning-rate? resnext train --help lists them."
-    >>> unknown_option(["--data", "photos"], "train", Known(words=("DATA",)))
+    >>> unknown_option(["--data", "photos"], Known("train", words=("DATA",)))
     'DATA stands without --data: resnext train photos'
     """
     for place, word in enumerate(words):
@@ -86,14 +89,24 @@ def unknown_option(words: Sequence[str], command: str, known: Known) -> str | No
         if len(word) < 2 or word[0] not in HYPHENS or option in known.options or _is_number(word):
             continue
         value = value if separator else next(iter(words[place + 1 :]), "")
-        plain = option.lstrip(HYPHENS).lower().replace("_", "-")
+        plain = _plain(option)
         for name in known.words:
             if plain in WORDS.get(name, ()):
-                return f"{name} stands without {printable(option)}: resnext {command} {printable(value) or name}"
-        meant = _meant(option, plain, known)
-        hint = f" Did you mean {meant}?" if meant else ""
-        return f"{command} has no option {printable(option)!r}.{hint} resnext {command} --help lists them."
+                return f"{name} stands without {printable(option)}: resnext {known.command} {printable(value) or name}"
+        return no_option(option, known)
     return None
+
+
+def no_option(option: str, known: Known) -> str:
+    """Return one line about an option that a command does not have."""
+    meant = _meant(option, _plain(option), known)
+    hint = f" Did you mean {meant}?" if meant else ""
+    name = known.command
+    return f"{name} has no option {printable(option)!r}.{hint} resnext {name} --help lists them."
+
+
+def _plain(option: str) -> str:
+    return option.lstrip(HYPHENS).lower().replace("_", "-")
 
 
 def _meant(option: str, plain: str, known: Known) -> str | None:
@@ -133,7 +146,7 @@ def slip_in_words(box: str, command: str | None) -> str:
         wanted = KINDS.get(kind[1].replace("{None}|", "").split()[0] if kind else "", "another value")
         return f"{found[1]} takes {wanted}. Received: {found[2]!r}. resnext {name} --help explains it."
     if found := re.search(r"invalid choice '(.*?)' for argument '(.*?)'\. Expected one of \((.*?)\)", text):
-        allowed = [word for word in found[3].replace("'", "").rstrip(",").split(", ") if word != "None"]
+        allowed = in_order(found[3].replace("'", "").rstrip(",").split(", "))
         nearest = difflib.get_close_matches(found[1], allowed, n=1)
         hint = f" Did you mean {nearest[0]}?" if nearest else ""
         some = f"one of {', '.join(allowed)}" if len(allowed) > 1 else f"{allowed[0]}, or left out"
@@ -142,6 +155,16 @@ def slip_in_words(box: str, command: str | None) -> str:
         argument = found[1] if found[1].startswith("-") else found[1].upper()
         return f"{argument} needs a value. resnext {name} --help explains it."
     return f"{text.split(' For full helptext')[0]}. {end}"
+
+
+def in_order(choices: Iterable[object]) -> list[str]:
+    """Return the choices of an option without None, with which they have no order of their own.
+
+    >>> in_order(["csv", "None", "json"]), in_order(["table", "json"])
+    (['csv', 'json'], ['table', 'json'])
+    """
+    words = [*map(str, choices)]
+    return sorted(word for word in words if word != "None") if "None" in words else words
 
 
 def _missing(argument: str, name: str, text: str) -> str:
@@ -165,12 +188,12 @@ def _too_many(word: str, name: str, end: str) -> str:
     return f"{printable(word)} is a word too many for {name}; options begin with two hyphens. {end}"
 
 
-def _known(function: Callable[..., None]) -> Known:
+def known_of(command: str, function: Callable[..., None]) -> Known:
     """Return what a command takes."""
     actions = tyro.extras.get_parser(function)._actions
     named = {option: action.nargs != 0 for action in actions for option in action.option_strings}
     words = tuple(str(action.metavar) for action in actions if not action.option_strings)
-    return Known((*named,), frozenset(option for option, takes in named.items() if takes), words)
+    return Known(command, (*named,), frozenset(option for option, takes in named.items() if takes), words)
 
 
 class _Box(io.StringIO):

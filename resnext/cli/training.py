@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import tyro
 from tyro.conf import Positional
 
+from resnext.cli.documents import document_of_run
 from resnext.cli.options import Unchecked, checked
+from resnext.cli.output import Format, printed
 from resnext.cli.tables import print_line, print_table
 from resnext.distributed import is_main
 from resnext.errors import ArgumentError, counted
@@ -43,12 +45,27 @@ RunGroup: TypeAlias = tyro.conf.FlagCreatePairsOff[tyro.conf.OmitArgPrefixes[Opt
 RecipeGroup: TypeAlias = tyro.conf.OmitArgPrefixes[Settings]
 
 
-def recipes() -> None:
-    """List the recipes: title, epochs, and the published errors of trainings with each."""
+def recipes(format: Format = "table") -> None:
+    """List the recipes: title, epochs, and the published errors of trainings with each.
+
+    Args:
+        format: form of what is printed: table, json or csv.
+    """
     from rich.table import Table
 
     from resnext.recipes.names import NAMES, get_entry
 
+    found = [
+        {
+            "recipe": name,
+            "title": get_entry(name).title,
+            "epochs": get_entry(name).recipe.epochs,
+            "published": [run._asdict() for run in get_entry(name).published],
+        }
+        for name in NAMES
+    ]
+    if printed(format, {"recipes": found}, "recipes"):
+        return
     table = Table("recipe", "what", "epochs", "published top-1 error", box=None)
     for name in NAMES:
         entry = get_entry(name)
@@ -79,6 +96,8 @@ def train_command(defaults: Recipe, is_named: bool, passed: Sequence[str] = ()) 
         workers: int | None = None,
         device: str | None = None,
         resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None,
+        like: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None,
+        format: Format = "table",
     ) -> None:
         """Train a network on a folder of images, or resume a training: resnext train --resume RUN.
 
@@ -92,6 +111,8 @@ def train_command(defaults: Recipe, is_named: bool, passed: Sequence[str] = ()) 
             workers: threads that make batches ahead; by default one for each core, at most 8.
             device: cpu, gpu or gpu:N; by default a GPU if the backend finds one.
             resume: run folder of a training that was stopped or killed.
+            like: run whose data, network and options are taken where no others are passed.
+            format: form of what is printed at the end: table, json or csv.
         """
         from resnext.training.cross_validation import cross_validate
         from resnext.training.train import train
@@ -102,9 +123,9 @@ def train_command(defaults: Recipe, is_named: bool, passed: Sequence[str] = ()) 
         chosen = defaults if is_named else None
         keywords |= {"recipe": chosen, "options": options, "workers": workers, "device": device}
         if options.folds and options.fold is None:
-            _print_folds(cross_validate(data, variant, out, **keywords))
+            _print_folds(cross_validate(data, variant, out, **keywords), format)
         else:
-            _print_result(train(data, variant, out, **keywords))
+            _print_result(train(data, variant, out, **keywords), format)
 
     return train
 
@@ -123,6 +144,7 @@ def resume_command(folder: Path) -> Callable[..., None]:
         recipe: RecipeGroup = to_settings(config.recipe),  # noqa: B008
         workers: int | None = None,
         device: str | None = None,
+        format: Format = "table",
     ) -> None:
         """Resume a training that was stopped or killed, to the same weights as if it had never stopped.
 
@@ -135,6 +157,7 @@ def resume_command(folder: Path) -> Callable[..., None]:
             recipe: settings of its recipe.
             workers: threads that make batches ahead; by default one for each core, at most 8.
             device: cpu, gpu or gpu:N; by default a GPU if the backend finds one.
+            format: form of what is printed at the end: table, json or csv.
         """
         from resnext.training.train import check_options
         from resnext.training.train import resume as resume_training
@@ -145,22 +168,27 @@ def resume_command(folder: Path) -> Callable[..., None]:
         settings, given = to_recipe(recipe), checked(TrainingOptions, run)
         check_options(folder, config, expected, settings, given)
         if opened.is_finished:
-            if not is_main():
-                return
-            run = quote(str(folder))
-            print_line(f"{folder}: {opened.progress}; {opened.history.best_in_words}. To evaluate it: resnext evaluate "
-                  f"{run}. To train it longer, or on more images: resnext train DATA --weights {run}")  # fmt: skip
+            _print_finished(opened, format)
             return
         moved = None if data == config.data else data
         expects = {"variant": expected, "recipe": settings, "options": given}
-        _print_result(resume_training(folder, data=moved, workers=workers, device=device, **expects))
+        _print_result(resume_training(folder, data=moved, workers=workers, device=device, **expects), format)
 
     return train
 
 
-def _print_result(result: TrainingResult) -> None:
+def _print_finished(run: Run, format: Format) -> None:
+    """Say of a finished run what can be done with it, in the main process."""
+    if not is_main() or printed(format, document_of_run(run)):
+        return
+    name = quote(str(run.folder))
+    print_line(f"{run.folder}: {run.progress}; {run.history.best_in_words}. To evaluate it: resnext evaluate {name}. "
+               f"To train it longer, or on more images: resnext train DATA --weights {name}")  # fmt: skip
+
+
+def _print_result(result: TrainingResult, format: Format) -> None:
     """Print the result in the main process of a training."""
-    if not is_main():
+    if not is_main() or printed(format, _document_of_result(result)):
         return
     from resnext.metrics.remarks import ON_THE_SAME, always
 
@@ -174,7 +202,19 @@ def _print_result(result: TrainingResult) -> None:
         print_line(f"plots are missing: {result.plots_missing}")
 
 
-def _print_folds(result: CrossValidation) -> None:
+def _document_of_result(result: TrainingResult) -> dict[str, Any]:
+    """Return the result of a training for programs: what `info` says of its run, and the test."""
+    return {
+        **document_of_run(Run.open(result.folder)),
+        "test": {"images": len(result.test), **result.test.metrics()},
+        "chosen_on_test": result.chosen_on,
+        "plots": [path for path in result.plots if path.name != REPORT],
+        "report": next((path for path in result.plots if path.name == REPORT), None),
+        "plots_missing": result.plots_missing,
+    }
+
+
+def _print_folds(result: CrossValidation, format: Format) -> None:
     """Print the accuracy of each fold, their mean and range, and that of all images."""
     from resnext.metrics.intervals import wilson
     from resnext.metrics.names import NAMES
@@ -182,6 +222,8 @@ def _print_folds(result: CrossValidation) -> None:
     is_several = result.runs[0].config.several
     metric, what = (NAMES["map"], "all labels right at 0.5 for ") if is_several else (NAMES["top1"], "")
     shares, right = [100 * share for share in result.accuracies], int(result.right.sum())
+    if printed(format, _document_of_folds(result, "map" if is_several else "top1"), "folds"):
+        return
     for fold, (share, run) in enumerate(zip(shares, result.runs, strict=True), 1):
         print_line(f"fold {fold}: test {metric} {share:.2f} % of {counted(len(run.held_out), 'image')} (last epoch)")
     low, high = (100 * bound for bound in wilson(right, len(result.right)))
@@ -191,6 +233,26 @@ def _print_folds(result: CrossValidation) -> None:
     print_line(f"all {len(result.right):,} images, each by a network that was not trained on it: "
           f"{what}{100 * right / len(result.right):.2f} % (95 % interval {low:.2f} to {high:.2f})")  # fmt: skip
     print_line(f"written: {result.predictions}")
+
+
+def _document_of_folds(result: CrossValidation, metric: str) -> dict[str, Any]:
+    """Return the result of a cross-validation for programs."""
+    from resnext.metrics.intervals import wilson
+
+    shares, right, images = result.accuracies, int(result.right.sum()), len(result.right)
+    folds = [
+        {"fold": fold, "run": run.folder, "images": len(run.held_out), metric: share}
+        for fold, (share, run) in enumerate(zip(shares, result.runs, strict=True), 1)
+    ]
+    return {
+        "metric": metric,
+        "folds": folds,
+        "mean": sum(shares) / len(shares),
+        "lowest": min(shares),
+        "highest": max(shares),
+        "all": {"images": images, "right": right / images, "interval": wilson(right, images)},
+        "predictions": result.predictions,
+    }
 
 
 def to_settings(recipe: Recipe) -> Settings:

@@ -8,8 +8,10 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
+from resnext.cli.output import Format, printed
 from resnext.cli.tables import print_line
 from resnext.errors import ArgumentError
+from resnext.variants.names import full_name
 
 
 def convert(
@@ -19,6 +21,7 @@ def convert(
     variant: str | None = None,
     key: str | None = None,
     data: str | None = None,
+    format: Format = "table",
 ) -> None:
     """Convert weights from torchvision, timm, WSL/SSL files or old Keras libraries, and back to PyTorch; average runs.
 
@@ -30,26 +33,33 @@ def convert(
         variant: network of the weights if their shapes do not identify it: resnetaa50d has the shapes of resnet50d.
         key: which of several state_dicts in a PyTorch file to convert, such as state_dict_ema.
         data: data of the first of several runs, if it was moved.
+        format: form of what is printed: table, json or csv.
     """
     if len(source) != 1:
-        _average(source, out, to, variant, key, data)
+        _average(source, out, to, variant, key, data, format)
         return
     from resnext.weights.convert import convert
 
     if data is not None:
         raise ArgumentError("--data is for averaging several runs. Leave it out.")
     converted = convert(source[0], out, to, variant=variant, key=key)
+    classes, network = converted.classes, full_name(converted.variant)
+    if printed(format, {"file": converted.path, "network": network, "classes": classes, "tensors": converted.tensors}):
+        return
     head = "no head" if converted.classes is None else f"{converted.classes:,} classes"
     name = converted.variant.name if converted.is_named else f"blocks {converted.variant.blocks}"
     print_line(f"{name}, {head}, {converted.tensors} tensors: {converted.path}")
 
 
 def _average(
-    sources: tuple[str, ...], out: Path, to: str, variant: str | None, key: str | None, data: str | None
+    sources: tuple[str, ...], out: Path, to: str, variant: str | None, key: str | None, data: str | None, format: Format
 ) -> None:
     from resnext.training.average import average_weights
 
     if to != "resnext" or variant or key:
         raise ArgumentError("--to, --variant and --key are for one SOURCE. Average first, then convert the result.")
     averaged = average_weights(sources, out, data)
+    network = averaged.run.config.network
+    if printed(format, {"file": averaged.path, "network": network, "runs": averaged.sources}):
+        return
     print_line(f"the average of {averaged.sources} runs of {averaged.run.config.network}: {averaged.path}")

@@ -11,7 +11,7 @@ from resnext.errors import ArgumentError
 from resnext.images.preprocessing import MAX_SIDE, Preprocessing
 from resnext.images.views import Views
 
-PredictionFormat = Literal["table", "jsonl", "csv", "parquet"]
+PredictionFormat = Literal["table", "json", "jsonl", "csv", "parquet"]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,13 @@ from resnext.inference.csv_cells import CsvTable
 from resnext.inference.options import PredictionFormat
 from resnext.inference.predict import BATCH_SIZE, Prediction
 
-BY_SUFFIX: dict[str, PredictionFormat] = {".txt": "table", ".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+BY_SUFFIX: dict[str, PredictionFormat] = {
+    ".txt": "table",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".csv": "csv",
+    ".parquet": "parquet",
+}
 EMBEDDINGS = (".npy", ".parquet")
 ROWS = 4_096  # rows of a Parquet file written at once
 
@@ -57,7 +63,8 @@ def open_rows(form: PredictionFormat | None, out: str | Path | None, top: int) -
         rows = ParquetRows(path, _columns(top))
     else:
         text = sys.stdout if path is None else _new_text(path)
-        rows = {"table": TableRows, "jsonl": JsonRows, "csv": CsvRows}[form](text, top, is_own=path is not None)
+        kinds = {"table": TableRows, "json": JsonDocument, "jsonl": JsonRows, "csv": CsvRows}
+        rows = kinds[form](text, top, is_own=path is not None)
     with at_any_end(rows.close):
         yield rows
 
@@ -147,12 +154,35 @@ class JsonRows(_TextRows):
     """A JSON document on each line."""
 
     def write(self, prediction: Prediction) -> None:
+        self.text.write(json.dumps(self.row(prediction)) + "\n")
+
+    def row(self, prediction: Prediction) -> dict[str, Any]:
+        """Return a prediction as it is written."""
         classes = [{"class": name, "probability": share} for name, share in prediction.classes]
         image, answer = valid_text(prediction.image), prediction.answer
         row = {"image": image, "class": answer, "classes": classes, "error": prediction.error}
         if prediction.labels is not None:
             row["labels"] = [*prediction.labels]
-        self.text.write(json.dumps(row) + "\n")
+        return row
+
+
+class JsonDocument(JsonRows):
+    """One JSON document, {"predictions": [...]}, written as the rows arrive."""
+
+    def __init__(self, text: IO[str], top: int, is_own: bool):
+        super().__init__(text, top, is_own)
+        self.count = 0
+        text.write('{"predictions": [')
+
+    def write(self, prediction: Prediction) -> None:
+        self.text.write(",\n " if self.count else "\n ")
+        self.text.write(json.dumps(self.row(prediction)))
+        self.count += 1
+
+    def close(self) -> None:
+        if not self.text.closed:
+            self.text.write("\n]}\n")
+        super().close()
 
 
 class CsvRows(_TextRows):

@@ -23,6 +23,9 @@ FormName = Literal["a", "b", "c", "sliced"]
 Labels = Literal["one", "several"]
 
 
+LogKind = Literal["jsonl", "tensorboard", "wandb", "mlflow", "trackio"]
+
+
 @dataclass(frozen=True)
 class TrainingOptions:
     """How a training is run, apart from its recipe; all of these belong to the run, and resuming keeps them.
@@ -44,7 +47,7 @@ class TrainingOptions:
         group_by: regular expression that finds the group of an image in its path; a group is never split.
         classes: classes to train on, in this order; the others are left out. By default all, sorted by name.
         train_share: share of the training images of each class to train on; a smaller share is part of a larger one.
-        tensorboard: write events for TensorBoard as well.
+        log: where the rows of the epochs go as well: jsonl (a file in the run), tensorboard, wandb, mlflow, trackio.
         checkpoint_every: steps between two checkpoints; by default one is written every five minutes.
         keep_every: epochs after which the weights are kept in a file of their own, epoch-0010.safetensors.
 
@@ -66,7 +69,7 @@ class TrainingOptions:
     group_by: str | None = None
     classes: tuple[str, ...] = ()
     train_share: float | None = None
-    tensorboard: bool = False
+    log: tuple[LogKind, ...] = ()
     checkpoint_every: int | None = None
     keep_every: int | None = None
 
@@ -85,6 +88,10 @@ class TrainingOptions:
         if isinstance(self.classes, str) or len(self.classes) == 1 or len({*self.classes}) < len(self.classes):
             raise ArgumentError(f"`classes` must be two names or more, no two the same. Received: {self.classes}")
         object.__setattr__(self, "classes", tuple(self.classes))
+        logs = (self.log,) if isinstance(self.log, str) else tuple(dict.fromkeys(self.log))
+        if wrong := [kind for kind in logs if kind not in get_args(LogKind)]:
+            raise ArgumentError(f"`log` must be among {', '.join(get_args(LogKind))}. Received: {wrong[0]!r}")
+        object.__setattr__(self, "log", logs)
         for name, allowed in (("form", get_args(FormName)), ("shortcut", (None, *get_args(Shortcut)))):
             if getattr(self, name) not in allowed:
                 words = ", ".join(word for word in allowed if word)
@@ -167,6 +174,8 @@ class RunConfig:
         classes, chosen = tuple(as_list(rest.pop("classes"))), tuple(as_list(rest.pop("chosen_classes", [])))
         names = [field.name for field in dataclasses.fields(TrainingOptions) if field.name in rest]
         options = {name: rest.pop(name) for name in names}  # a newer option has its default
+        if rest.pop("tensorboard", False):  # of an earlier version
+            options["log"] = ("tensorboard",)
         options = TrainingOptions(**options, classes=chosen)
         return cls(
             variant=_variant_from_json(rest.pop("variant")),

@@ -17,7 +17,8 @@ class-accuracy.png     the accuracy of each class
 worst-mistakes.png     the wrong answers with the highest loss
 checkpoints/           from which `train --resume` continues (see `resnext.training.checkpoints`)
 report.html            all of it on one page, which needs no other file and no network
-tensorboard/           events for TensorBoard, with `--tensorboard`
+tensorboard/           events for TensorBoard, with `--log tensorboard`
+log.jsonl              events of the training, with `--log jsonl`
 """
 
 from __future__ import annotations
@@ -47,7 +48,6 @@ WEIGHTS = {"last": "last.safetensors", "best": "best.safetensors"}
 EPOCH = "epoch-"  # begins the name of the weights of a kept epoch
 REPORT = "report.html"
 IMAGES = "images.json"
-EVENTS = "tensorboard"
 LOCK = ".lock"
 MAX_DOCUMENT = 2**31  # bytes of one of its documents; those of ImageNet-21k have a tenth
 HELD_OUT_SHA256 = "held_out_sha256"  # in its configuration

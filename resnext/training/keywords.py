@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from resnext.recipes.recipe import BestBy, Channels, Crop, Fit, Interpolation, Loss, Optimizer, Sampling, Schedule
-from resnext.runs.config import Dtype, FormName, Shortcut
+from resnext.runs.config import Dtype, FormName, LogKind, Shortcut
 
 
 class TrainingKeywords(TypedDict, total=False):
@@ -79,6 +79,6 @@ class TrainingKeywords(TypedDict, total=False):
     group_by: str | None
     classes: tuple[str, ...]
     train_share: float | None
-    tensorboard: bool
+    log: tuple[LogKind, ...]
     checkpoint_every: int | None
     keep_every: int | None

@@ -31,13 +31,14 @@ from resnext.runs.config import RunConfig
 from resnext.runs.history import EpochRow, History
 from resnext.runs.images import ImageRecord
 from resnext.runs.report import draw_report
-from resnext.runs.run import EVENTS, IMAGES, METRICS, RECORDS, WEIGHTS, Run, command_to_resume, is_run, weights_of_epoch
+from resnext.runs.run import IMAGES, METRICS, RECORDS, WEIGHTS, Run, command_to_resume, is_run, weights_of_epoch
 from resnext.training.build import build_network, check_precision, compile_classifier
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoints, other_contents, other_images
 from resnext.training.evaluation_weights import averaged_weights, corrected_statistics
 from resnext.training.failures import explained, keep_error, out_of_memory
 from resnext.training.fitting_steps import fitting_accumulate
+from resnext.training.logs.log import Logs, open_logs
 from resnext.training.notes import summary
 from resnext.training.probe import fit_head
 from resnext.training.progress import TrainingProgress
@@ -46,7 +47,6 @@ from resnext.training.saving import Saving
 from resnext.training.schedules import learning_rates
 from resnext.training.signals import Stopped, StopRequest
 from resnext.training.state import Plan, TrainingState
-from resnext.training.tensorboard import TensorBoard
 from resnext.training.variables import build, restore, shapes
 from resnext.weights.load import load_weights
 from resnext.weights.save import weights_to_bytes
@@ -164,13 +164,12 @@ class Session:
 
     def run(self) -> None:
         """Train and evaluate the remaining epochs; however it ends, the run folder keeps everything that was saved."""
-        with self._outputs() as (progress, events):
+        with self._outputs() as (progress, logs):
             while not self.state.is_over(self.plan):
                 self.train_epochs(progress)
                 row = self.evaluate_epoch()
                 progress.end_epoch(row)
-                if events:
-                    events.end_epoch(row)
+                logs.end_epoch(row)
             self.saving.finish()
         history = self.state.history
         if history.epochs < self.plan.epochs and self.cluster.is_main:
@@ -269,12 +268,12 @@ class Session:
         return TrainingResult(self.folder, test, same, best.epoch, best.validation_accuracy, plots, missing, history)
 
     @contextlib.contextmanager
-    def _outputs(self) -> Iterator[tuple[TrainingProgress, TensorBoard | None]]:
-        """Open the progress, the run folder and the events; close them in order, however the training ends."""
+    def _outputs(self) -> Iterator[tuple[TrainingProgress, Logs]]:
+        """Open the progress, the run folder and the logs; close them in order, however the training ends."""
         plan, is_main = self.plan, self.cluster.is_main
         for line in summary(self.config, self.splits, self.network) if is_main else ():
             logger.info(line)
-        events = TensorBoard(self.folder / EVENTS) if is_main and self.config.options.tensorboard else None
+        logs = open_logs(self.folder, self.config) if is_main else Logs()
         is_new = is_main and not is_run(self.folder)
         run = Run.create(self.folder, self.config, self.splits.held_out, self.images) if is_new else None
         self.stop.outcome = self._outcome
@@ -282,12 +281,11 @@ class Session:
             by = self.config.recipe.best_by
             progress = TrainingProgress(plan.images, plan.steps, plan.epochs, self.state.step, is_main, by)
             try:
-                yield progress, events
+                yield progress, logs
             finally:
                 self.saving.join()
                 progress.close()  # also when training fails, to restore the terminal's cursor
-                if events:
-                    events.close()
+                logs.close()
 
     def _discard_unsaved(self, run: Run | None) -> None:
         """Remove a run that this session began, if it has nothing to resume from."""

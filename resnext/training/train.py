@@ -47,6 +47,7 @@ from resnext.training.defaults import (
 )
 from resnext.training.keywords import TrainingKeywords
 from resnext.training.labels import kind_of, recipe_for_labels
+from resnext.training.logs.log import check_logs
 from resnext.training.notes import (
     about_few,
     about_imbalance,
@@ -125,13 +126,12 @@ def train(
     with stop_on_signals() as stop, watch_files(stop.fail), contextlib.ExitStack() as locked:
         run = run_of_weights(start)
         splits = splits_of_options(source, options, run.seen if run else None)
-        if run and not named and not same_classes(run, splits.train.classes):
-            recipe, _ = recipe_and_options("train", default_recipe(start), options, keywords)
-        recipe = of_same_channels(recipe, start, "channels" in keywords)
+        others = run and not named and not same_classes(run, splits.train.classes)
+        recipe = _recipe_from(default_recipe(start) if others else None, recipe, options, keywords)
         sizes = sample_sizes(splits.train)
         network = network or choose_network(len(splits.train), median_side(sizes), recipe.image_size)
         network = network._replace(variant=options.shaped(network.variant))
-        _check_recipe(network.variant, recipe, start)
+        _check_recipe(network.variant, recipe, options)
         folder = folder or _new_folder(source, network.variant, options)
         _check_outside(folder, source)
         locked.enter_context(_lock(folder))
@@ -344,6 +344,13 @@ def _broadcast(folder: Path, checkpoint: Checkpoint | None, cluster: Cluster) ->
     return read_checkpoint(folder / checkpoint_name(step, epochs))
 
 
+def _recipe_from(other: Recipe | None, recipe: Recipe, options: TrainingOptions, keywords: Mapping[str, Any]) -> Recipe:
+    """Return a recipe, or another one with the same keywords, with the channels of the weights to start from."""
+    if other:
+        recipe, _ = recipe_and_options("train", other, options, keywords)
+    return of_same_channels(recipe, options.weights, "channels" in keywords)
+
+
 def _choose_machine(device: str | None, workers: int | None) -> None:
     """Choose the device, and refuse a number of workers that is none. Raises ArgumentError."""
     choose_device(device)
@@ -351,7 +358,9 @@ def _choose_machine(device: str | None, workers: int | None) -> None:
         raise ArgumentError(f"`workers` must be at least 0. Received: {workers}")
 
 
-def _check_recipe(variant: Variant, recipe: Recipe, weights: str | None) -> None:
+def _check_recipe(variant: Variant, recipe: Recipe, options: TrainingOptions) -> None:
+    weights = options.weights
+    check_logs(options.log)
     if recipe.freeze and weights is None:
         raise ArgumentError(
             "`freeze` keeps stages as they were loaded, and no weights are loaded: pass `weights`. "

@@ -11,8 +11,8 @@ from support.photos import COLOURS, write_photos
 @pytest.mark.once
 def test_help_shows_the_values_of_the_recipe_that_is_asked_for():
     text = " ".join(resnext("train", "--recipe", "rsb-a2", "--help").stdout.replace("│", " ").split())
-    assert "(default: 2048)" in text
-    assert "(default: lamb)" in text
+    assert "[2048]" in text
+    assert "[lamb]" in text
     assert "magnitude from 0 to 10" in text
 
 

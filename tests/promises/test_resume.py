@@ -360,7 +360,19 @@ def test_another_recipe_or_network_is_refused(options, words, whole):
 def test_the_whole_command_may_be_sent_again(photos, whole, tmp_path):
     """As a job script does: with every option of the run, those of no recipe included."""
     run = tmp_path / "run"
-    options = ("--remat", "--skip-bad", 1, "--tensorboard", "--checkpoint-every", 2, "--seed", 3, "--dtype", "float32")
+    options = (
+        "--remat",
+        "--skip-bad",
+        1,
+        "--log",
+        "tensorboard",
+        "--checkpoint-every",
+        2,
+        "--seed",
+        3,
+        "--dtype",
+        "float32",
+    )
     arguments = ("train", photos, "--variant", "resnet8", "--image-size", 24, "--epochs", 1, *options)
     assert resnext(*arguments, "--out", run).returncode == 0
     again = resnext(*arguments, "--out", run, "--resume", run, "--workers", 0)

@@ -20,7 +20,7 @@ from pathlib import Path
 from subprocess import CompletedProcess, Popen
 from typing import ClassVar
 
-PRELOADED = ("resnext.training.session", "resnext.training.tensorboard", "resnext.pages.plots", "resnext.bench",
+PRELOADED = ("resnext.training.session", "resnext.training.logs.log", "resnext.pages.plots", "resnext.bench",
              "matplotlib.figure", "matplotlib.backends.backend_agg", "grain", "safetensors.numpy", "rich.progress",
              "rich.table", "resnext.cli.main", "resnext.data.batches", "resnext.data.source",
              "support.faults")  # fmt: skip

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from resnext.errors import missing_package
-from resnext.runs.history import EpochRow
-
+FOLDER = "tensorboard"
 TAGS = {
     "train_loss": "loss/train",
     "validation_loss": "loss/validation",
@@ -19,26 +19,21 @@ TAGS = {
 
 
 class TensorBoard:
-    """Writes the curves of a training for TensorBoard.
+    """Writes the curves of a training for TensorBoard, by tensorboardX, which does not need TensorFlow."""
 
-    Raises:
-        MissingPackageError: the package tensorboardX is not installed.
-    """
+    def __init__(self, folder: Path, settings: Mapping[str, Any]):
+        from tensorboardX import SummaryWriter
 
-    def __init__(self, folder: Path):
-        try:
-            from tensorboardX import SummaryWriter
-        except ModuleNotFoundError as error:
-            raise missing_package("--tensorboard", "tensorboardX", "tensorboard") from error
-        self.make, self.folder = SummaryWriter, folder
+        self.make, self.folder = SummaryWriter, folder / FOLDER
         self.writer = None
 
-    def end_epoch(self, row: EpochRow) -> None:
-        """Add the row of an epoch."""
+    def end_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Add the metrics of an epoch."""
         # Created here, so that a run that ends in its first epoch leaves nothing.
         self.writer = self.writer or self.make(str(self.folder))
         for name, tag in TAGS.items():
-            self.writer.add_scalar(tag, getattr(row, name), row.epoch)
+            if name in metrics:
+                self.writer.add_scalar(tag, metrics[name], epoch)
         self.writer.flush()
 
     def close(self) -> None:
