@@ -143,10 +143,19 @@ def __getattr__(name: str):
     if name in ("errors", "lineage"):
         return importlib.import_module(f"resnext.{name}")
     if name not in _HOMES:
-        raise AttributeError(f"module 'resnext' has no attribute {name!r}")
+        raise AttributeError(f"module 'resnext' has no attribute {name!r}{_hint(name)}")
     value = getattr(importlib.import_module(f"resnext.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
+
+
+def _hint(name: str) -> str:
+    """Return what to write instead of a name that other libraries have: ResNeXt50, resnext50_32x4d."""
+    if not name.lower().startswith(("resnext", "resnet", "seresnext")):
+        return ""
+    from resnext.variants.names import nearest
+
+    return f". A network is made by its name: resnext.ResNeXt({nearest(name)!r})"
 
 
 def __dir__():

@@ -204,6 +204,16 @@ def counted(number: int, word: str) -> str:
     return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
+def kind_of(value: object) -> str:
+    """Return what a value is, with the library that it comes from.
+
+    >>> kind_of({}), kind_of(Sequence)
+    ('a dict', "abc's ABCMeta")
+    """
+    library, name = type(value).__module__.split(".")[0], type(value).__name__
+    return f"a {name}" if library == "builtins" else f"{library}'s {name}"
+
+
 def did_you_mean(word: str, known: list[str] | tuple[str, ...]) -> str:
     """Return a space and a sentence that suggests the known word closest to a misspelt one; "" if none is close.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,9 @@ from resnext.pages.html import classes_table, escape, pairs_table, picture, sect
 EVALUATION = "evaluation.json"
 METRICS = "metrics.csv"
 PREDICTIONS = "predictions.csv"
+MISTAKES = "mistakes.csv"
+YES_NO = ("no", "yes")
+SPREADSHEET = "\ufeff"  # by which spreadsheets know that a file is UTF-8
 PAGE = "index.html"
 
 
@@ -148,7 +151,9 @@ def write_folder(folder: str | Path, document: dict[str, Any], model: Model, eva
     folder = new_folder(folder)
     write_text(folder / EVALUATION, to_json(document, indent=1) + "\n")
     write_text(folder / METRICS, to_csv(document))
-    write_text(folder / PREDICTIONS, _predictions(evaluated))
+    order = [mistake.number for mistake in evaluated.evaluation.mistakes()]
+    for name, numbers in ((PREDICTIONS, range(len(evaluated.examples))), (MISTAKES, order)):
+        write_text(folder / name, SPREADSHEET + _predictions(evaluated, numbers))
     drawn, missing = _draw(folder, model, evaluated)
     main = main_metric(document)
     remarks = map(sentence, evaluated.seen.remarks if evaluated.seen else [])
@@ -156,7 +161,7 @@ def write_folder(folder: str | Path, document: dict[str, Any], model: Model, eva
     facts += [(NAMES[name], metric_text(name, entry)) for name, entry in document["metrics"].items()]
     facts.append((baseline_name(document), baseline_text(document)))
     if against := document.get("against"):
-        facts += [(f"against: {name.replace('_', ' ')}", value) for name, value in against.items()]
+        facts += _against_in_words(against, evaluated.evaluation.RIGHT)
     if document["published"]:
         published_text = "{top1} %, {top5} %".format(**document["published"])
         facts.append(("published on ImageNet-1K: top-1, top-5", published_text))
@@ -176,6 +181,19 @@ def write_folder(folder: str | Path, document: dict[str, Any], model: Model, eva
         ],
     )
     return missing
+
+
+def _against_in_words(against: Mapping[str, Any], right: str) -> list[tuple[str, object]]:
+    """Return the comparison with a second model as rows of the page."""
+    return [
+        ("against", against["model"]),
+        (f"its {NAMES[right]}", f"{100 * against[right]:.2f} %"),
+        ("right by both", f"{against['both']:,}"),
+        ("right only by the first", f"{against['only_first']:,}"),
+        ("right only by the second", f"{against['only_second']:,}"),
+        ("right by neither", f"{against['neither']:,}"),
+        ("McNemar's exact test", f"p = {against['p']:.3g}"),
+    ]
 
 
 def _groups(document: dict[str, Any]) -> str:
@@ -232,36 +250,30 @@ def _draw(folder: Path, model: Model, evaluated: Evaluated) -> tuple[dict[str, P
     return drawn, printable(failed) if failed else missing
 
 
-def _predictions(evaluated: Evaluated) -> str:
-    """Return the prediction for each image as CSV."""
+def _predictions(evaluated: Evaluated, numbers: Iterable[int]) -> str:
+    """Return the predictions for some of the images as CSV."""
     evaluation, examples = evaluated.evaluation, evaluated.examples
     if isinstance(evaluation, LabelsEvaluation):
-        head = ("image", "labels", "predicted", "loss", *(f"probability of {name}" for name in evaluation.classes))
-        return csv_text(head, _rows_of_labels(evaluation, examples))
-    return csv_text(("image", "class", "predicted", "probability", "loss", "rank"), _rows(evaluation, examples))
+        names = (f"probability of {name}" for name in evaluation.classes)
+        head = ("image", "labels", "predicted", "correct", "loss", *names)
+        return csv_text(head, (_row_of_labels(evaluation, examples, i) for i in numbers))
+    head = ("image", "class", "predicted", "correct", "probability", "loss", "rank")
+    return csv_text(head, (_row(evaluation, examples, i) for i in numbers))
 
 
-def _rows_of_labels(evaluation: LabelsEvaluation, examples: Examples) -> Iterator[tuple[object, ...]]:
-    """Yield image, labels, predicted labels, loss, and the probability of each class."""
-    for i, (has, predicted, loss) in enumerate(
-        zip(evaluation.has, evaluation.predicted, evaluation.losses.tolist(), strict=True)
-    ):
-        probabilities = sigmoid(evaluation.logits[i]).tolist()
-        yield name_of_image(examples, i), evaluation.names(has), evaluation.names(predicted), loss, *probabilities
+def _row_of_labels(evaluation: LabelsEvaluation, examples: Examples, i: int) -> tuple[object, ...]:
+    """Return image, labels, predicted labels, whether all are right, loss, and the probability of each class."""
+    predicted, correct = evaluation.names(evaluation.predicted[i]), YES_NO[bool(evaluation.right[i])]
+    probabilities = sigmoid(evaluation.logits[i]).tolist()
+    loss = abs(float(evaluation.losses[i]))  # never -0.0
+    return name_of_image(examples, i), evaluation.names(evaluation.has[i]), predicted, correct, loss, *probabilities
 
 
-def _rows(evaluation: Evaluation, examples: Examples) -> Iterator[tuple[object, ...]]:
-    """Yield image, class, predicted class, its probability, and the loss and rank of the true class."""
-    columns = zip(
-        evaluation.labels.tolist(),
-        evaluation.predicted.tolist(),
-        evaluation.probabilities.tolist(),
-        evaluation.losses.tolist(),
-        evaluation.ranks.tolist(),
-        strict=True,
-    )
-    for i, (label, predicted, *numbers) in enumerate(columns):
-        yield name_of_image(examples, i), evaluation.classes[label], evaluation.classes[predicted], *numbers
+def _row(evaluation: Evaluation, examples: Examples, i: int) -> tuple[object, ...]:
+    """Return image, class, predicted class, whether it is right, its probability; loss and rank of the true class."""
+    label, predicted = evaluation.classes[evaluation.labels[i]], evaluation.classes[evaluation.predicted[i]]
+    numbers = float(evaluation.probabilities[i]), abs(float(evaluation.losses[i])), int(evaluation.ranks[i])
+    return name_of_image(examples, i), label, predicted, YES_NO[bool(evaluation.right[i])], *numbers
 
 
 def metric_text(name: str, entry: dict[str, Any]) -> str:

@@ -44,6 +44,10 @@ class Explanation(NamedTuple):
     photo: np.ndarray | None = None  # uint8 (height, width, 3), upright, at most LONGEST pixels
     error: str | None = None
 
+    def __repr__(self) -> str:
+        what = f"error: {self.error}" if self.error else f"{self.name} {100 * self.probability:.2f} %"
+        return f"Explanation({self.image}: {what})"
+
 
 def explain(
     model: str | Path | Model,

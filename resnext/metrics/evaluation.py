@@ -16,7 +16,7 @@ from resnext.metrics.roc import roc_auc
 RESAMPLES = 1_000  # of the bootstrap
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
     """A network's predictions for labelled images: a few numbers for each, however many classes there are."""
 
@@ -83,6 +83,14 @@ class Evaluation:
     def accuracy(self) -> float:
         """The share of the images that are classified correctly: top-1."""
         return self.top(1)
+
+    def __repr__(self) -> str:
+        return f"Evaluation({self.headline} of {len(self):,} images, {len(self.classes):,} classes)"
+
+    def _repr_html_(self) -> str:
+        from resnext.metrics.notebook import html_of_evaluation
+
+        return html_of_evaluation(self)
 
     @property
     def headline(self) -> str:

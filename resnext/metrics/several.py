@@ -19,7 +19,7 @@ from resnext.metrics.probabilities import sigmoid
 MOST_SORTED = 100_000_000  # values that the bootstrap of intervals reads, about
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LabelsEvaluation:
     """A network's predictions for images with any number of labels each.
 
@@ -93,6 +93,14 @@ class LabelsEvaluation:
     def answer(self, image: int) -> str:
         """Return the predicted labels of an image: "cat; dog"."""
         return self.names(self.predicted[image])
+
+    def __repr__(self) -> str:
+        return f"Evaluation({self.headline} of {len(self):,} images, {len(self.classes):,} classes)"
+
+    def _repr_html_(self) -> str:
+        from resnext.metrics.notebook import html_of_evaluation
+
+        return html_of_evaluation(self)
 
     @property
     def headline(self) -> str:

@@ -22,6 +22,7 @@ from resnext.variants.departures import PAPER, Departures
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.names import as_variant
 from resnext.variants.variant import Variant
+from resnext.weights.hub import check_source
 from resnext.weights.load import Checked, assign, check_weights
 from resnext.weights.published import default_weights
 from resnext.weights.weights_file import WeightsFile, open_weights
@@ -207,6 +208,7 @@ def open_weights_for(variant: Variant, weights: str | Path | None) -> Iterator[W
     if weights is None:
         yield None
         return
+    check_source(weights)
     source = default_weights(variant.name) if weights == "imagenet" else weights
     with open_weights(source, variant) as file, filled_later():
         yield file

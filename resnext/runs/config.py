@@ -18,6 +18,7 @@ from resnext.variants.complexity import complexity
 from resnext.variants.layer_table import Complexity
 from resnext.variants.names import full_name, get_variant
 from resnext.variants.variant import Shortcut, Variant
+from resnext.weights.hub import check_source
 
 FormName = Literal["a", "b", "c", "sliced"]
 Labels = Literal["one", "several"]
@@ -74,6 +75,8 @@ class TrainingOptions:
     keep_every: int | None = None
 
     def __post_init__(self):
+        if self.weights is not None:
+            check_source(self.weights)
         check_dtype(self.dtype)
         if not 0 <= self.seed < 2**32:
             raise ArgumentError(f"`seed` must be from 0 to {2**32 - 1}. Received: {self.seed}")

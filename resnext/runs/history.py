@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -71,9 +71,9 @@ class EpochRow(NamedTuple):
         return getattr(self, COLUMNS.get(name, f"validation_{name}"))
 
 
-@dataclass(frozen=True)
-class History:
-    """The rows of the evaluated epochs, in order.
+@dataclass(frozen=True, repr=False)
+class History(Sequence[EpochRow]):
+    """The rows of the evaluated epochs, in order: a sequence, of which `pandas.DataFrame(history)` makes a table.
 
     >>> rows = [EpochRow(epoch, 0.1, 1.0, 0.5, 1.0, accuracy, 1.0, 10.0) for epoch, accuracy in ((1, 0.7), (2, 0.6))]
     >>> History(rows).best.epoch
@@ -89,6 +89,12 @@ class History:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.rows[index]
+
+    def __repr__(self) -> str:
+        return f"History({self.epochs} epochs, {self.best_in_words})" if self.rows else "History(no epochs)"
 
     @property
     def epochs(self) -> int:

@@ -36,7 +36,7 @@ PREDICTIONS = "predictions.csv"
 BATCH_SIZE = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CrossValidation:
     """The result of a cross-validation: the last weights of each fold on the images that it held out.
 
@@ -54,6 +54,10 @@ class CrossValidation:
     accuracies: tuple[float, ...]
     right: np.ndarray
     predictions: Path
+
+    def __repr__(self) -> str:
+        mean = sum(self.accuracies) / len(self.accuracies)
+        return f"CrossValidation({self.folder}: {len(self.runs)} folds, mean {100 * mean:.2f} %)"
 
 
 def cross_validate(

@@ -17,7 +17,7 @@ from resnext.runs.run import Run, open_run_of
 from resnext.variants.choose import Choice
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.variant import Variant
-from resnext.weights.hub import find_file
+from resnext.weights.hub import check_source, find_file
 from resnext.weights.load import check_weights
 from resnext.weights.published import default_weights, smallest_weights
 from resnext.weights.weights_file import open_weights
@@ -50,6 +50,8 @@ def choose_weights(weights: str | Path | None, variant: Variant | None) -> tuple
 
 def default_recipe_for(weights: str | Path | None) -> Recipe:
     """Return the default recipe for training from weights or from scratch; from a run, that which continues it."""
+    if weights is not None:
+        check_source(weights)
     run = open_run_of(weights)
     return continued(run.config.recipe) if run else default_recipe(weights)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -21,7 +22,7 @@ from resnext.data.splits import Splits, contents_sha256, fingerprint
 from resnext.distributed import Cluster, shutdown
 from resnext.ending import at_any_end
 from resnext.engines.keras_engine import KerasEngine
-from resnext.errors import DataError, OutOfMemoryError, RunError, counted
+from resnext.errors import ArgumentError, DataError, OutOfMemoryError, RunError, counted
 from resnext.inference.evaluate import evaluate_examples
 from resnext.metrics.several import AnyEvaluation, fitted
 from resnext.model.classifier import image_classifier, keras_config
@@ -33,6 +34,7 @@ from resnext.runs.images import ImageRecord
 from resnext.runs.report import draw_report
 from resnext.runs.run import IMAGES, METRICS, RECORDS, WEIGHTS, Run, command_to_resume, is_run, weights_of_epoch
 from resnext.training.build import build_network, check_precision, compile_classifier
+from resnext.training.callbacks import Callbacks
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoints, other_contents, other_images
 from resnext.training.evaluation_weights import averaged_weights, corrected_statistics
@@ -58,9 +60,9 @@ UNFIT_BEFORE = 200  # steps: 0.9**200 of the first batch-norm statistics is less
 STATISTICS_FROM = 32  # batches at most, for the batch norm of averaged weights
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TrainingResult:
-    """The result of a training."""
+    """The result of a training; a notebook shows it with its curves."""
 
     folder: Path
     test: AnyEvaluation  # of the last weights, on the test images
@@ -69,7 +71,15 @@ class TrainingResult:
     best_validation_accuracy: float
     plots: tuple[Path, ...]  # including the report, which shows them
     plots_missing: str | None  # reason why some or all are missing
-    history: History  # the rows of its epochs
+    history: History  # the rows of its epochs, a sequence: `pandas.DataFrame(result.history)`
+
+    def __repr__(self) -> str:
+        return f"TrainingResult({self.folder}: test {self.test.headline}; {self.history.best_in_words})"
+
+    def _repr_html_(self) -> str:
+        from resnext.pages.notebook import html_of_result
+
+        return html_of_result(self)
 
 
 class Session:
@@ -87,8 +97,10 @@ class Session:
         cluster: all processes and devices of the training.
         images: hashes of the images, as far as they are known.
         checkpoint: checkpoint to continue from; None starts from the beginning.
+        callbacks: functions of a row, and Keras's callbacks.
 
     Raises:
+        ArgumentError: several processes train, and there are callbacks.
         DataError: the checkpoint belongs to other images.
         RunError: it belongs to another network.
     """
@@ -103,8 +115,12 @@ class Session:
         cluster: Cluster,
         images: ImageRecord,
         checkpoint: Checkpoint | None = None,
+        callbacks: Sequence[Any] = (),
     ):
         self.folder, self.config, self.splits, self.cluster, self.stop = folder, config, splits, cluster, stop
+        self.given = callbacks
+        if callbacks and cluster.processes > 1:
+            raise ArgumentError("`callbacks` are for a training in one process. Leave them out.")
         self.check_stop = partial(stop.check, cluster.all_max)
         self.plan = _plan(config, splits)
         cluster.check_shares(self.plan.images)
@@ -164,16 +180,30 @@ class Session:
 
     def run(self) -> None:
         """Train and evaluate the remaining epochs; however it ends, the run folder keeps everything that was saved."""
-        with self._outputs() as (progress, logs):
+        with self._outputs() as (progress, logs), self._callbacks() as callbacks:
             while not self.state.is_over(self.plan):
                 self.train_epochs(progress)
                 row = self.evaluate_epoch()
                 progress.end_epoch(row)
                 logs.end_epoch(row)
+                if callbacks.end_epoch(row):
+                    break
             self.saving.finish()
         history = self.state.history
-        if history.epochs < self.plan.epochs and self.cluster.is_main:
+        if not self.state.is_over(self.plan):
+            logger.info(f"ended by a callback after epoch {history.epochs}; `resnext.resume` goes on")
+        elif history.epochs < self.plan.epochs and self.cluster.is_main:
             logger.info(f"ended by patience: {counted(history.without_better(), 'evaluation')} without a better one")
+
+    @contextlib.contextmanager
+    def _callbacks(self) -> Iterator[Callbacks]:
+        """Begin the callbacks of the user, and end them however the training ends."""
+        callbacks = Callbacks(self.given, self.classifier, self.plan.epochs, self.state.history.epochs)
+        callbacks.begin()
+        try:
+            yield callbacks
+        finally:
+            callbacks.end()
 
     def train_epochs(self, progress: TrainingProgress) -> None:
         """Take the remaining steps before the next evaluation."""
@@ -325,13 +355,14 @@ def train_session(
     cluster: Cluster,
     images: ImageRecord,
     checkpoint: Checkpoint | None = None,
+    callbacks: Sequence[Any] = (),
 ) -> TrainingResult:
     """Build a session, from a checkpoint if there is one, and train to the end; the arguments are `Session`'s."""
     check_precision(config.options.dtype)
     keras.utils.set_random_seed(config.options.seed)
     with keras_config(config.options.dtype, "channels_last"), cluster.scope():
         try:
-            session = Session(folder, config, splits, workers, stop, cluster, images, checkpoint)
+            session = Session(folder, config, splits, workers, stop, cluster, images, checkpoint, callbacks)
             session.run()
             result = session.result()
         except Exception as error:

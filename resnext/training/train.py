@@ -35,6 +35,7 @@ from resnext.runs.images import ImageRecord
 from resnext.runs.lock import check_idle, lock
 from resnext.runs.run import CONFIG, Run, check_unused, command_to_resume, run_of_weights
 from resnext.runs.splits import splits_of_options, splits_of_run
+from resnext.training.callbacks import Callback, check_callbacks
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
 from resnext.training.checkpoints import Checkpoint, checkpoint_name, other_images, read_checkpoint, read_newest
 from resnext.training.defaults import (
@@ -81,6 +82,7 @@ def train(
     options: TrainingOptions | None = None,
     workers: int | None = None,
     device: str | None = None,
+    callbacks: Sequence[Callback] = (),
     **keywords: Unpack[TrainingKeywords],
 ) -> TrainingResult:
     """Train a network and keep everything about it in a run folder (see `resnext.runs.run`).
@@ -98,6 +100,8 @@ def train(
         workers: threads that make batches ahead; by default one per core, at most 8. Their number does not change the
             batches.
         device: "cpu", "gpu" or "gpu:N"; by default a GPU if the backend finds one. Choose it before Keras is imported.
+        callbacks: functions of the row of each evaluated epoch, which end the training by returning True, and Keras's
+            callbacks, of which the hooks of epochs are called (see `resnext.training.callbacks`).
         keywords: any field of `Recipe` or `TrainingOptions` by its name, such as `epochs=5`, `weights="auto"`.
 
     Raises:
@@ -110,13 +114,11 @@ def train(
     >>> train("sign-digits", out="runs/signs", epochs=20, seed=1).test.top(1)  # doctest: +SKIP
     0.9912
     """
-    named = get_recipe(recipe) if isinstance(recipe, str) else recipe
+    named, calls = get_recipe(recipe) if isinstance(recipe, str) else recipe, check_callbacks(callbacks)
     recipe, options = recipe_and_options("train", named, options, keywords)
     _choose_machine(device, workers)
     folder = user_path(out) if out else None
-    if folder and is_main():
-        check_idle(folder)
-        check_unused(folder)
+    _check_free(folder)
     wanted = options.weights
     start, network = _choose_start(variant, recipe, wanted)
     if start != wanted and not named:
@@ -144,7 +146,7 @@ def train(
 
         versions, images, kind = _machine(cluster), evaluation_preprocessing(recipe), kind_of(splits.train)
         config = RunConfig(network.variant, splits.train.classes, images, recipe, source.name, options, versions, kind)
-        return train_session(folder, config, splits, workers, stop, cluster, _image_record(splits, run))
+        return train_session(folder, config, splits, workers, stop, cluster, _image_record(splits, run), None, calls)
 
 
 def resume(
@@ -156,6 +158,7 @@ def resume(
     variant: Variant | None = None,
     recipe: Recipe | None = None,
     options: TrainingOptions | None = None,
+    callbacks: Sequence[Callback] = (),
     **keywords: Unpack[TrainingKeywords],
 ) -> TrainingResult:
     """Resume a training from its newest intact checkpoint, to the same weights as if it had never stopped.
@@ -170,6 +173,7 @@ def resume(
         variant: network that the caller expects the run to have; None does not compare it.
         recipe: recipe that the caller expects; None does not compare it.
         options: options that the caller expects; None does not compare them.
+        callbacks: as in `train`.
         keywords: fields of recipe and options that the caller expects, as in `train`.
 
     Raises:
@@ -209,7 +213,9 @@ def resume(
             then, now = _different(config.versions, versions), _different(versions, config.versions)
             differs = "results agree to about 1e-6, not bit for bit"
             _log(logging.WARNING, f"{folder}: was trained with {then} and resumes with {now}: {differs}")
-        return train_session(folder, config, splits, workers, stop, cluster, images, checkpoint)
+        return train_session(
+            folder, config, splits, workers, stop, cluster, images, checkpoint, check_callbacks(callbacks)
+        )
 
 
 def recipe_and_options(
@@ -342,6 +348,13 @@ def _broadcast(folder: Path, checkpoint: Checkpoint | None, cluster: Cluster) ->
     if cluster.is_main or step < 0:
         return checkpoint
     return read_checkpoint(folder / checkpoint_name(step, epochs))
+
+
+def _check_free(folder: Path | None) -> None:
+    """Refuse a folder that is in use, in the main process. Raises RunError."""
+    if folder and is_main():
+        check_idle(folder)
+        check_unused(folder)
 
 
 def _recipe_from(other: Recipe | None, recipe: Recipe, options: TrainingOptions, keywords: Mapping[str, Any]) -> Recipe:

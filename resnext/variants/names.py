@@ -6,7 +6,7 @@ import fnmatch
 import re
 from typing import Any
 
-from resnext.errors import ArgumentError
+from resnext.errors import ArgumentError, kind_of
 from resnext.variants.departures import Lineage
 from resnext.variants.published import PUBLISHED
 from resnext.variants.variant import (
@@ -93,7 +93,7 @@ def get_variant(name: str) -> Variant:
         return _lineage(match)
     match = _NAME.fullmatch(usual)
     if match is None or (match["family"] == "next") != bool(match["width"]):
-        raise ArgumentError(f"Unknown variant {name!r}: a name is {NAME_FORM}. Nearest: {_nearest(name)}")
+        raise ArgumentError(f"Unknown variant {name!r}: a name is {NAME_FORM}. Nearest: {nearest(name)}")
     depth, letter = int(match["depth"]), match["letter"]
     block, blocks = _blocks(match["family"], depth)
     cifar = len(blocks) == 3
@@ -144,7 +144,14 @@ def full_name(variant: Variant) -> str:
 
 def as_variant(variant: str | Variant) -> Variant:
     """Return the variant for a name; return a variant unchanged. Raises ArgumentError."""
-    return get_variant(variant) if isinstance(variant, str) else variant
+    if isinstance(variant, Variant):
+        return variant
+    if isinstance(variant, str):
+        return get_variant(variant)
+    raise ArgumentError(
+        f"`variant` must be a name, such as 'resnext50_32x4d', or a Variant. Received: "
+        f"{kind_of(variant)}. A Keras model is trained by its own `fit`"
+    )
 
 
 def _blocks(family: str, depth: int) -> tuple[BlockKind, tuple[int, ...]]:
@@ -171,7 +178,7 @@ def _no_such_depth(name: str, match: re.Match) -> str:
     )
 
 
-def _nearest(name: str) -> str:
+def nearest(name: str) -> str:
     """Return a variant whose name differs in the last letter or two; else the most similar published one."""
     name = name.lower().replace("-", "_").replace("resnext_", "resnext")
     for candidate in (name, f"{name}_32x4d", f"{name}_8x64d", f"{name}d", name[:-1], name[:-2]):

@@ -3,12 +3,14 @@
 import contextlib
 import functools
 import logging
+import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from resnext.errors import WeightsError, missing_package, one_line
+from resnext.errors import ArgumentError, WeightsError, kind_of, missing_package, one_line
 from resnext.files import user_path
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.names import OTHER_NAMES, get_variant
@@ -40,6 +42,7 @@ def find_file(source: str | Path, variant: Variant | None = None) -> tuple[Path,
             before the download to belong to another network.
         MissingPackageError: huggingface-hub is needed but not installed.
     """
+    check_source(source)
     name = str(source)
     if not name:
         raise WeightsError("the name of the weights is empty. Pass a file, a folder, hf:OWNER/NAME or a tag.")
@@ -65,6 +68,16 @@ def find_file(source: str | Path, variant: Variant | None = None) -> tuple[Path,
     if known:
         report_licence(known)
     return path, known
+
+
+def check_source(source: object) -> None:
+    """Refuse what is no name or path of weights. Raises ArgumentError."""
+    if isinstance(source, str | os.PathLike):
+        return
+    how = "Pass a file, a folder, hf:OWNER/NAME or a tag"
+    if isinstance(source, Mapping):
+        how = "Save it by safetensors.torch.save_file(weights, 'own.safetensors'), and pass that file"
+    raise ArgumentError(f"weights are read from files. Received: {kind_of(source)}. {how}")
 
 
 def _file_in(folder: Path) -> Path:

@@ -39,12 +39,19 @@ def test_results_as_json_csv_and_a_page(trained, colours, tmp_path):
     assert [row["name"] for row in document["classes"]] == ["blue", "green", "red"]
     assert sum(row["images"] for row in document["confusions"]) == (given.predicted != given.labels).sum()
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text()) == document
-    names = {"evaluation.json", "metrics.csv", "predictions.csv", "confusion-matrix.png", "class-accuracy.png",
-             "reliability.png", "worst-mistakes.png", "index.html"}  # fmt: skip
+    names = {"evaluation.json", "metrics.csv", "predictions.csv", "mistakes.csv", "confusion-matrix.png",
+             "class-accuracy.png", "reliability.png", "worst-mistakes.png", "index.html"}  # fmt: skip
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
     assert f"written: {tmp_path / 'out' / 'index.html'}" in process.stderr
-    with (tmp_path / "out" / "predictions.csv").open() as file:
+    assert (tmp_path / "out" / "predictions.csv").read_bytes().startswith(b"\xef\xbb\xbfimage,class,predicted,correct,")
+    with (tmp_path / "out" / "predictions.csv").open(encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
+    assert [row["correct"] for row in rows] == ["yes" if right else "no" for right in given.right]
+    assert all(float(row["loss"]) >= 0 and not row["loss"].startswith("-") for row in rows)
+    with (tmp_path / "out" / "mistakes.csv").open(encoding="utf-8-sig") as file:
+        wrong = list(csv.DictReader(file))
+    assert sorted(row["image"] for row in wrong) == sorted(row["image"] for row in rows if row["correct"] == "no")
+    assert [float(row["loss"]) for row in wrong] == sorted((float(row["loss"]) for row in wrong), reverse=True)
     assert [row["predicted"] for row in rows] == [given.classes[i] for i in given.predicted]
     assert [row["image"] for row in rows] == [str(path) for path in sorted((colours / "test").glob("*/*.png"))]
     table = resnext("evaluate", folder, colours, "--format", "csv").stdout

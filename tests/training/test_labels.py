@@ -124,8 +124,8 @@ def test_the_command_says_what_it_reads_and_writes_every_number(run, squares, tm
     assert document["baseline"] == {"map": pytest.approx(run.test.baseline)}
     assert {"average_precision", "threshold"} <= document["classes"][0].keys()
     assert document["by"]["groups"][0]["exact_match"] == document["metrics"]["exact_match"]["value"]
-    lines = (tmp_path / "page" / "predictions.csv").read_text().splitlines()
-    assert lines[0] == "image,labels,predicted,loss,probability of blue,probability of green,probability of red"
+    lines = (tmp_path / "page" / "predictions.csv").read_text("utf-8-sig").splitlines()
+    assert lines[0] == "image,labels,predicted,correct,loss,probability of blue,probability of green,probability of red"
     assert len(lines) == 17
     assert "probability of the worst (%)" in (tmp_path / "page" / "index.html").read_text()
     assert "thresholds, so the numbers are a little too good" in (tmp_path / "page" / "index.html").read_text()
