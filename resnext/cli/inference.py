@@ -375,10 +375,9 @@ def _explain_paths(
     if printed(format, _document_of_paths(found, files), "paths"):
         return
     for name, row in zip(found.classes, found.strengths, strict=True):
-        best = (row / overall).argsort()[::-1][:3]
-        print_line(
-            f"{printable(name)}: " + ", ".join(f"path {i + 1} ({row[i] / overall[i]:.2f} times its mean)" for i in best)
-        )
+        best = [i for i in (row / overall).argsort()[::-1][:3] if row[i] > overall[i]]
+        strong = [f"path {i + 1} ({row[i] / overall[i]:.2f} times its mean)" for i in best]
+        print_line(f"{printable(name)}: {', '.join(strong) or 'no path above its mean'}")
     for path in files:
         logger.info(f"written: {printable(path)}")
 

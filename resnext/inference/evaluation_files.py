@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from resnext.data.batches import name_of_image, read_image_of
+from resnext.data.batches import name_of_image
 from resnext.data.examples import Examples
+from resnext.data.photos import photo_of
 from resnext.errors import OutputError, one_line, printable
 from resnext.files import to_json, user_path, write_atomically
 from resnext.inference.csv_cells import CsvTable
@@ -242,7 +243,7 @@ def _mistakes(evaluated: Evaluated) -> str:
 def _draw(folder: Path, model: Model, evaluated: Evaluated) -> tuple[dict[str, Path], str | None]:
     """Draw the plots; a failure here does not affect the numbers."""
     evaluation, examples, views = evaluated.evaluation, evaluated.examples, evaluated.views
-    pictures, missing = plots.pictures_of(evaluation, partial(read_image_of, examples, views[0].preprocessing))
+    pictures, missing = plots.pictures_of(evaluation, partial(photo_of, examples, views[0].preprocessing))
     if isinstance(evaluation, Evaluation):
         reliability = partial(plots.draw_reliability, evaluation, model.temperature)
         pictures.insert(-1, ("Reliability", "reliability.png", reliability))

@@ -18,6 +18,7 @@ from resnext.inference.evaluation_files import new_folder
 from resnext.inference.explain import Explanation
 from resnext.inference.prediction_files import valid_text
 from resnext.pages import plots
+from resnext.pages.fonts import drawable
 
 logger = logging.getLogger(__name__)
 
@@ -99,8 +100,8 @@ class _Sheets:
     def add(self, explained: Explanation, picture: np.ndarray) -> None:
         small = Image.fromarray(picture)
         small.thumbnail((SMALL, SMALL))
-        name = plots.shorten(printable(Path(explained.image).name), 20)
-        title = f"{name}\n{plots.shorten(explained.name or '', 20)} ({100 * explained.probability:.0f} %)"
+        name = drawable(printable(Path(explained.image).name))
+        title = f"{name}\n{explained.name or ''}\n{100 * explained.probability:.0f} %"
         self.pictures.append((title, np.asarray(small)))
         if len(self.pictures) == SHEET:
             self.draw()

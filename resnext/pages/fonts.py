@@ -20,6 +20,12 @@ def legible(names: Sequence[str]) -> list[str]:
     return shown
 
 
+def drawable(text: str) -> str:
+    """Return a text with a question mark for each character that no installed font can draw."""
+    _, undrawn = _choose(frozenset(text))
+    return "".join("?" if character in undrawn else character for character in text)
+
+
 def families(names: Iterable[str]) -> list[str]:
     """Return the fonts that draw the names, matplotlib's own first."""
     chosen, _ = _choose(frozenset("".join(names)))

@@ -22,13 +22,16 @@ STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1rem; max-width: 62rem; }
 h1 { margin-bottom: 0; font-size: 1.6rem; overflow-wrap: anywhere; }
+th[scope="row"] { font-weight: 600; min-width: 7rem; }
+@media (max-width: 40rem) { table { font-size: .85rem; } th, td { padding-right: .5rem; } td { max-width: 11rem; } }
 h2 { margin: 2.2rem 0 .6rem; font-size: 1.2rem; }
 .result { font-size: 1.1rem; margin-top: .2rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 td.number, th.number { text-align: right; }
-td { overflow-wrap: anywhere; }
+td { overflow-wrap: break-word; max-width: 28rem; }
+td.number, th.number { white-space: nowrap; }
 img { max-width: 100%; height: auto; background: white; border-radius: 4px; }
 pre { background: var(--soft); padding: .6rem; overflow-x: auto; border-radius: 4px; }
 summary { cursor: pointer; }
@@ -72,7 +75,7 @@ def section(title: str, content: str) -> str:
 def pairs_table(pairs: Iterable[tuple[str, object]]) -> str:
     """Return a table of names and values."""
     rows = (f'<tr><th scope="row">{escape(name)}</th><td>{escape(str(value))}</td></tr>' for name, value in pairs)
-    return f'<div class="wide"><table>{"".join(rows)}</table></div>'
+    return f'<div class="wide" tabindex="0"><table>{"".join(rows)}</table></div>'
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequence[int]) -> str:
@@ -84,7 +87,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequen
 
     top = "".join(cell("th", column, name, ' scope="col"') for column, name in enumerate(head))
     body = "".join(f"<tr>{''.join(cell('td', i, value) for i, value in enumerate(row))}</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="wide" tabindex="0"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def classes_table(evaluation: AnyEvaluation) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from resnext.errors import missing_package
 from resnext.images.bands import as_shown
 from resnext.metrics.calibration import calibration_error, reliability
 from resnext.metrics.evaluation import ClassMetrics, Evaluation
-from resnext.pages.fonts import families, legible
+from resnext.pages.fonts import drawable, families, legible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,20 +28,22 @@ WORST_MISTAKES = "worst-mistakes.png"
 
 MATRIX_CLASSES = 1_000  # most for which the matrix is still legible
 MISTAKES = 24  # on a sheet
+COLUMNS, CELL, LETTERS = 4, 2.3, 34  # of a sheet: pictures in a row, inches of each, and letters of its lines
 CLASSES = 50  # in a plot of accuracies: half of them the best and half the worst if there are more
 
 
+Photo = Callable[[int], "tuple[str, np.ndarray]"]  # the name of an image, and the image
 Picture = tuple[str, str, Callable[[Path], None]]  # title, file name, and the function that draws it
 
 
-def pictures_of(evaluation: AnyEvaluation, image: Callable[[int], np.ndarray]) -> tuple[list[Picture], str | None]:
+def pictures_of(evaluation: AnyEvaluation, photo: Photo) -> tuple[list[Picture], str | None]:
     """Return the available plots of an evaluation, and the reason why one is missing, if it is.
 
     Args:
         evaluation: evaluation of the images.
-        image: as in `draw_worst_mistakes`.
+        photo: as in `draw_worst_mistakes`.
     """
-    mistakes = ("Worst mistakes", WORST_MISTAKES, partial(draw_worst_mistakes, evaluation, image))
+    mistakes = ("Worst mistakes", WORST_MISTAKES, partial(draw_worst_mistakes, evaluation, photo))
     of_classes = partial(draw_class_accuracy, evaluation)
     if not isinstance(evaluation, Evaluation):
         return [("Average precision of each class", CLASS_PRECISION, of_classes), mistakes], None
@@ -67,24 +70,29 @@ def draw_all(folder: Path, pictures: Iterable[Picture]) -> tuple[dict[str, Path]
 
 
 def draw_learning_curves(rows: Sequence[Any], path: Path) -> None:
-    """Plot loss and accuracy over the epochs, for training and validation; `rows` as in `draw_comparison`."""
-    draw_comparison([("", rows)], path)
+    """Plot loss and accuracy over the epochs, for training and validation; `rows` are those of a run in
+    `draw_comparison`."""
+    draw_comparison([("", [rows])], path)
 
 
-def draw_comparison(runs: Sequence[tuple[str, Sequence[Any]]], path: Path) -> None:
-    """Plot the curves of runs on top of each other: a colour for each, dashed for training.
+def draw_comparison(groups: Sequence[tuple[str, Sequence[Sequence[Any]]]], path: Path) -> None:
+    """Plot the curves of runs on top of each other: a colour for each group, dashed for training.
+
+    Runs that differ in their seed only are a group: thin lines, their mean as a thick one, and a band from the lowest
+    to the highest.
 
     Args:
-        runs: name of each, and the rows of its epochs (`resnext.runs.history.EpochRow`).
+        groups: name of each, and for each of its runs the rows of its epochs (`resnext.runs.history.EpochRow`).
         path: plot to write.
     """
-    figure = _figure(width=9, height=3.6 + 0.2 * len(runs))
+    figure = _figure(width=9, height=3.6 + 0.2 * len(groups))
     for axes, metric, scale in zip(figure.subplots(1, 2), ("loss", "accuracy"), (1, 100), strict=True):
-        for number, (name, rows) in enumerate(runs):
+        for number, (name, runs) in enumerate(groups):
             for part, line in (("train", "--"), ("validation", "-")):
-                values = [scale * getattr(row, f"{part}_{metric}") for row in rows]
-                look = {"marker": ".", "color": f"C{number % 10}", "label": f"{name} {part}".strip()}
-                axes.plot([row.epoch for row in rows], values, line, **look)
+                look = {"color": f"C{number % 10}", "linestyle": line}
+                column = f"{part}_{metric}"
+                curves = [{row.epoch: scale * getattr(row, column) for row in rows} for rows in runs]
+                _draw_group(axes, curves, f"{name} {part}".strip(), look)
         axes.set(xlabel="epoch", ylabel=metric if metric == "loss" else f"{metric} (%)")
         axes.xaxis.get_major_locator().set_params(integer=True)
         if metric == "loss":
@@ -93,8 +101,22 @@ def draw_comparison(runs: Sequence[tuple[str, Sequence[Any]]], path: Path) -> No
     handles, labels = figure.axes[0].get_legend_handles_labels()
     legend = figure.legend(handles, labels, loc="outside lower center", ncols=2)
     for text in legend.get_texts():
-        text.set(**_plain([name for name, _ in runs]))
+        text.set(**_plain([name for name, _ in groups]))
     figure.savefig(path, dpi=120)
+
+
+def _draw_group(axes: Any, curves: Sequence[dict[int, float]], label: str, look: dict[str, Any]) -> None:
+    """Draw the values of runs by epoch; of several runs also their mean and their range, where all have the epoch."""
+    if len(curves) == 1:
+        axes.plot([*curves[0]], [*curves[0].values()], marker=".", label=label, **look)
+        return
+    epochs = sorted(set.intersection(*({*curve} for curve in curves)))
+    columns = [[curve[epoch] for curve in curves] for epoch in epochs]
+    for curve in curves:
+        axes.plot([*curve], [*curve.values()], linewidth=0.7, alpha=0.5, **look)
+    axes.fill_between(epochs, [*map(min, columns)], [*map(max, columns)], color=look["color"], alpha=0.12, linewidth=0)
+    means = [sum(values) / len(values) for values in columns]
+    axes.plot(epochs, means, linewidth=2.4, label=f"{label}, mean of {len(curves)}", **look)
 
 
 def draw_confusion_matrix(evaluation: Evaluation, path: Path) -> None:
@@ -175,21 +197,22 @@ def draw_reliability(evaluation: Evaluation, temperature: float, path: Path) -> 
     figure.savefig(path, dpi=120)
 
 
-def draw_worst_mistakes(evaluation: AnyEvaluation, image: Callable[[int], np.ndarray], path: Path) -> None:
+def draw_worst_mistakes(evaluation: AnyEvaluation, photo: Photo, path: Path) -> None:
     """Plot the misclassified images with the highest loss.
 
     Args:
         evaluation: evaluation of the images.
-        image: function from an index to the image as the network saw it, uint8 (size, size, channels).
+        photo: function from an index to the name of an image and the image, uint8 (height, width, channels).
         path: plot to write.
     """
     mistakes = evaluation.mistakes()[:MISTAKES]
     names = dict(zip(evaluation.classes, legible(evaluation.classes), strict=True))
     pictures = []
     for mistake in mistakes:
-        true, predicted = (shorten(_shown(given, names), 16) for given in (mistake.true, mistake.predicted))
-        text = f"true {true}\npredicted {predicted} ({100 * mistake.probability:.0f} %)"
-        pictures.append((text, image(mistake.number)))
+        true, predicted = (_shown(given, names) for given in (mistake.true, mistake.predicted))
+        name, image = photo(mistake.number)
+        lines = (f"true {true}", f"answer {predicted}", f"{100 * mistake.probability:.0f} %  {drawable(name)}")
+        pictures.append(("\n".join(lines), image))
     draw_sheet(pictures, path, without="no mistakes")
 
 
@@ -199,23 +222,34 @@ def _shown(given: str, names: dict[str, str]) -> str:
 
 
 def draw_sheet(pictures: Sequence[tuple[str, np.ndarray]], path: Path, without: str = "no images") -> None:
-    """Draw a contact sheet.
+    """Draw a contact sheet; long lines of a caption are wrapped, and cut after two.
 
     Args:
         pictures: caption of each picture, and its pixels, uint8 (height, width, channels).
         path: plot to write.
         without: text shown if there is no picture.
     """
-    rows = -(-len(pictures) // 6)
-    figure = _figure(width=9, height=1 + 2 * max(1, rows))
+    captions = [_wrapped(text) for text, _ in pictures]
+    columns, most = max(1, min(COLUMNS, len(pictures))), max((text.count("\n") + 1 for text in captions), default=0)
+    rows = -(-len(pictures) // columns)
+    figure = _figure(width=CELL * max(2, columns), height=max(1, rows) * (CELL + 0.14 * most))
     if not pictures:
         figure.text(0.5, 0.5, without, ha="center")
-    for place, (text, pixels) in enumerate(pictures):
-        axes = figure.add_subplot(rows, 6, place + 1)
+    for place, (text, (_, pixels)) in enumerate(zip(captions, pictures, strict=True)):
+        axes = figure.add_subplot(rows, columns, place + 1)
         axes.imshow(as_shown(pixels))
-        axes.set_title(text, fontsize=8, **_plain([text]))
+        axes.set_title(text, fontsize=7, loc="left", **_plain([text]))
         axes.set_axis_off()
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=150)
+
+
+def _wrapped(caption: str) -> str:
+    """Return a caption whose lines fit into a cell."""
+    lines = []
+    for line in caption.split("\n"):
+        parts = textwrap.wrap(line, LETTERS, break_on_hyphens=False) or [""]
+        lines += [*parts[:1], shorten(" ".join(parts[1:]), LETTERS)] if len(parts) > 1 else parts
+    return "\n".join(lines)
 
 
 def draw_paths(strengths: np.ndarray, classes: Sequence[str], title: str, path: Path) -> None:
@@ -240,15 +274,17 @@ def draw_paths(strengths: np.ndarray, classes: Sequence[str], title: str, path: 
     limit = max(0.5, float(np.abs(ratios).max()))
     extent = (0.5, paths + 0.5, count - 0.5, -0.5)
     picture = below.imshow(ratios, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", extent=extent)
-    figure.colorbar(picture, ax=below, label="times the mean, as a power of two")
+    scale = figure.colorbar(picture, ax=below, label="times its mean")
+    ticks = np.linspace(-limit, limit, 5)
+    scale.set_ticks(ticks, labels=[f"{2**tick:.2f}" for tick in ticks])
     below.set(xlabel="path")
     if count <= 100:
         names = legible(tuple(classes))
         below.set_yticks(range(count), names, **_plain(names))
     if count <= 25 and paths <= 64:
         for i, j in np.ndindex(count, paths):
-            text, colour = f"{2 ** ratios[i, j]:.1f}", "white" if abs(ratios[i, j]) > 0.6 * limit else "black"
-            below.text(j + 1, i, text, ha="center", va="center", color=colour, fontsize=7 if paths <= 16 else 5)
+            text, colour = f"{2 ** ratios[i, j]:.2f}", "white" if abs(ratios[i, j]) > 0.6 * limit else "black"
+            below.text(j + 1, i, text, ha="center", va="center", color=colour, fontsize=7 if paths <= 16 else 4)
     figure.savefig(path, dpi=150)
 
 

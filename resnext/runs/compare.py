@@ -14,7 +14,7 @@ from resnext.errors import ArgumentError, OutputError
 from resnext.files import user_path
 from resnext.pages.plots import draw_comparison
 from resnext.runs.config import RunConfig
-from resnext.runs.history import History
+from resnext.runs.history import EpochRow, History
 from resnext.runs.run import Run
 
 
@@ -88,8 +88,18 @@ def compare(runs: Iterable[str | Path], out: str | Path | None = None) -> list[R
         parameters = config.cost.parameters
         summaries.append(RunSummary(name, config.network, config.recipe.name, parameters, run.history, config))
     if out:
-        draw_comparison([(summary.name, summary.history.rows) for summary in summaries], out)
+        draw_comparison(_curves(summaries), out)
     return summaries
+
+
+def _curves(summaries: Sequence[RunSummary]) -> list[tuple[str, list[Sequence[EpochRow]]]]:
+    """Return the rows of runs by group: those that differ in their seed only are one, named by the first of them."""
+    groups = [(group.runs[0], group.runs) for group in by_seed(summaries)]
+    first = {name: first for first, names in groups for name in names}
+    curves: dict[str, list[Sequence[EpochRow]]] = {}
+    for summary in summaries:
+        curves.setdefault(first.get(summary.name, summary.name), []).append(summary.history.rows)
+    return [*curves.items()]
 
 
 def _distinct(folders: list[Path]) -> list[str]:

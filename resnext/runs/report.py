@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnext.data.batches import read_image_of
+from resnext.data.photos import photo_of
 from resnext.metrics.remarks import ON_THE_SAME, always, sentence
 from resnext.pages import plots
 from resnext.pages.html import classes_table, escape, pairs_table, picture, section, table, write_page
@@ -39,7 +39,7 @@ def draw_report(
     Returns:
         The files written, and the reason why something is missing, if it is.
     """
-    pictures, missing = plots.pictures_of(test, partial(read_image_of, examples, config.preprocessing))
+    pictures, missing = plots.pictures_of(test, partial(photo_of, examples, config.preprocessing))
     curves = ("Learning curves", plots.LEARNING_CURVES, partial(plots.draw_learning_curves, history.rows))
     drawn, failed = plots.draw_all(folder, [curves, *pictures])
     missing = failed or missing
@@ -77,11 +77,11 @@ def write_report(
         f"{f', {ON_THE_SAME}' if chosen_on else ''}. {sentence(always(test))}"
     )
     sections = [
-        section("Network and data", pairs_table(_facts(config, history))),
-        section(f"Recipe: {config.recipe.name}", pairs_table(changed(config.recipe).items())),
         *(section(name, picture(name, file)) for name, file in images.items()),
         section("Pictures", f"<p>{escape(missing)}</p>") if missing else "",
         section("Classes", classes_table(test)),
+        section("Network and data", pairs_table(_facts(config, history))),
+        section(f"Recipe: {config.recipe.name}", pairs_table(changed(config.recipe).items())),
         section("Epochs", f"<details><summary>{len(history)} rows</summary>{_epochs(history)}</details>"),
         section("Use it", f"<pre>{escape(_commands(path, config))}</pre>"),
     ]

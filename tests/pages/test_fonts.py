@@ -31,10 +31,10 @@ def test_names_in_any_script_are_drawn_or_numbered(tmp_path, caplog, monkeypatch
         warnings.simplefilter("error")
         plots.draw_confusion_matrix(given, tmp_path / "a.png")
         plots.draw_class_accuracy(given, tmp_path / "b.png")
-        plots.draw_worst_mistakes(given, lambda index: np.zeros((8, 8, 3), np.uint8), tmp_path / "c.png")
+        plots.draw_worst_mistakes(given, lambda index: ("a.jpg", np.zeros((8, 8, 3), np.uint8)), tmp_path / "c.png")
     assert fonts.legible(names)[:3] == list(names[:3])
     assert fonts.legible(names)[4:] == ["class 4", "$cash$"]
-    assert "true class 4\npredicted $cash$ (" in "".join(captions), "the number of the class"
+    assert "true class 4\nanswer $cash$\n" in "".join(captions), "the number of the class"
     (line,) = caplog.messages
     assert re.fullmatch(
         r"no installed font has all characters of [12] class names \(.*\): the plots show their .*", line
