@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import Positional
@@ -68,5 +68,10 @@ def bench(
         table = Table("part", "threads", "images/s", box=None)
         for r in results:
             table.add_row(r.part, str(r.threads), f"{r.images_per_second:.0f}")
-    if not printed(format, {"what": what, "results": [dataclasses.asdict(each) for each in results]}, "results"):
+    if not printed(format, {"what": what, "results": [_row(each) for each in results]}, "results"):
         print_table(table)
+
+
+def _row(result: Any) -> dict[str, Any]:
+    """Return a result for programs; a range is its median, lowest and highest."""
+    return {name: [*value] if isinstance(value, tuple) else value for name, value in vars(result).items()}

@@ -39,6 +39,16 @@ def open_exported(path: Path) -> ExportedFile | None:
     return kind(path) if kind and path.is_file() else None
 
 
+def title_of(engine: str) -> str:
+    """Return the name of a runtime as its makers write it.
+
+    >>> title_of("openvino"), title_of("keras")
+    ('OpenVINO', 'Keras')
+    """
+    titles = {kind.name: kind.title for kind in (*CONVERTED.values(), *BY_SUFFIX.values(), SavedModel)}
+    return titles.get(engine, "Keras")
+
+
 def installed_engines() -> list[EngineName]:
     """Return the engines in float32 whose packages are installed, the fastest last."""
     names: list[EngineName] = ["keras"]

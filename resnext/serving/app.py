@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from resnext.engines.engine import Outputs
+from resnext.engines.open import title_of
 from resnext.errors import (
     ClosedError,
     DeadlineError,
@@ -31,9 +32,10 @@ from resnext.errors import (
     printable,
 )
 from resnext.inference.model import Model
+from resnext.metrics.calibration import probability_at
 from resnext.metrics.probabilities import most_probable
 from resnext.runs.run import REPORT
-from resnext.serving import kserve
+from resnext.serving import kserve, openapi
 from resnext.serving.bodies import Body
 from resnext.serving.limits import MAX_IMAGES
 from resnext.serving.middleware import Guard, refused
@@ -43,6 +45,8 @@ from resnext.serving.service import Service
 logger = logging.getLogger(__name__)
 
 TOP = 5
+SURE = 0.5  # calibrated probability from which an answer is shown as certain
+TINY = 1e-30  # least probability whose logarithm is taken
 MAPS = 20  # for one image at most
 PAGE = importlib.resources.files("resnext.serving") / "page"
 TYPES = {
@@ -63,6 +67,7 @@ def build_app(service: Service) -> Guard:
             Route("/", partial(_file, "index.html")),
             Route("/page.css", partial(_file, "page.css")),
             Route("/page.js", partial(_file, "page.js")),
+            Route("/openapi.json", _interface),
             Route("/metrics", _metrics),
             Route("/v1/models", _models),
             Route("/v1/classify", _inference(_classify), methods=["POST"]),
@@ -156,7 +161,11 @@ def _answer(model: Model, outputs: Outputs, top: int, with_maps: bool) -> dict[s
     if outputs.has_maps and with_maps:
         for label, row in zip(best[:MAPS], rows, strict=False):
             row["map"] = np.round(outputs.activation_map(0, int(label)), 4).tolist()
-    return {"classes": rows} | ({"labels": model.labels(probabilities)} if model.several else {})
+    if model.several:
+        return {"classes": rows, "labels": model.labels(probabilities)}
+    logarithms = np.log(np.maximum(probabilities, TINY))[None]
+    share = float(probability_at(model.temperature, logarithms, best[:1])[0])
+    return {"classes": rows, "calibrated": share, "sure": share >= SURE}
 
 
 async def _infer(request: Request, served: ServedModel, body: bytes, started: float) -> Response:
@@ -224,6 +233,11 @@ async def _metrics(request: Request) -> Response:
     return Response(_service(request).metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
+async def _interface(request: Request) -> Response:
+    """Answer with the OpenAPI document."""
+    return JSONResponse(openapi.document(_service(request).options.token is not None))
+
+
 async def _models(request: Request) -> Response:
     """Answer with the facts about each model that the page needs."""
     rows = []
@@ -233,6 +247,7 @@ async def _models(request: Request) -> Response:
         row = {"name": served.name, "variant": model.network, "classes": len(model.classes)}
         row |= {"labels": "several" if model.several else "one"}
         row |= {"size": model.preprocessing.size, "engine": model.engine_name, "maps": model.has_maps}
+        row |= {"runtime": title_of(model.engine_name)}
         # A link can't send the token, so only servers without one show the report.
         rows.append(row | {"report": report is not None and _service(request).options.token is None})
     return JSONResponse({"models": rows})

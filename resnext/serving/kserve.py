@@ -68,9 +68,10 @@ def parse(body: bytes, header_length: str | None, image: tuple[int, int, int], m
     output, datatype = _output(document), _field(tensor, "datatype", str)
     if datatype == "BYTES":
         return InferRequest(identifier, _files(values, shape), output)
+    sides = ", ".join(map(str, image))
     if datatype != "UINT8" or shape[1:] != [*image]:
         raise RequestError(
-            f"{INPUT} must be UINT8 {['n', *image]}, or BYTES [n] with image files. Received: {datatype[:20]} {shape}"
+            f"{INPUT} must be UINT8 [n, {sides}], or BYTES [n] with image files. Received: {datatype[:20]} {shape}"
         )
     return InferRequest(identifier, _pixels(values, shape), output)
 

@@ -99,7 +99,7 @@ def test_what_cannot_be_averaged_is_refused(members, trained, weights, exported,
         with pytest.raises(ArgumentError, match=words.replace("+", r"\+")):
             Model.open(model)
     assert "averages 2 models, and a bundle holds the weights of one" in refusal(
-        resnext("export", both, "--out", tmp_path / "bundle", "--format", "bundle")
+        resnext("export", both, "--out", tmp_path / "bundle", "--to", "bundle")
     )
     photos = tmp_path / "photos"
     write_photos(photos, {"red": (200, 30, 30), "blue": (30, 30, 200)}, 3, size=80)

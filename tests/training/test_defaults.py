@@ -240,7 +240,9 @@ def test_a_published_rate_follows_the_batch_size_unless_it_is_passed(tmp_path, m
     assert train(photos, "resnet8", tmp_path / "d", recipe=whole, image_size=32).recipe.learning_rate == 0.008
     assert train(photos, "resnet8", tmp_path / "e", **sizes).recipe.learning_rate == 0.1  # the default's own rule
     rates = []
-    monkeypatch.setattr("resnext.cli.training._print_result", lambda config: rates.append(config.recipe.learning_rate))
+    monkeypatch.setattr(
+        "resnext.cli.training._print_result", lambda config, format: rates.append(config.recipe.learning_rate)
+    )
     for number, rate in enumerate(([], ["--learning-rate", "0.008"])):
         out = ["--out", str(tmp_path / f"cli {number}")]
         words = ["train", str(photos), "--variant", "resnet8", "--recipe", "rsb-a3", "--batch-size", "512", *rate, *out]

@@ -115,7 +115,7 @@ def test_weights_alone_know_that_labels_are_several(run, squares, tmp_path):
 
 @pytest.mark.once
 def test_the_command_says_what_it_reads_and_writes_every_number(run, squares, tmp_path):
-    process = resnext("evaluate", run.folder, "--out", tmp_path / "page", "--to", "json", "--by", "split")
+    process = resnext("evaluate", run.folder, "--out", tmp_path / "page", "--format", "json", "--by", "split")
     assert process.returncode == 0, process.stderr
     document = json.loads(process.stdout)
     assert document["labels"] == "several"
@@ -136,9 +136,9 @@ def test_the_command_says_what_it_reads_and_writes_every_number(run, squares, tm
     text = resnext("evaluate", run.folder, "--against", run.folder).stdout
     for words in ("mAP    ", "all labels right  ", "mAP of a random order", "threshold", "against "):
         assert words in text, words
-    rows = resnext("predict", run.folder, squares / "000.png", "--to", "jsonl").stdout
+    rows = resnext("predict", run.folder, squares / "000.png", "--format", "jsonl").stdout
     assert isinstance(json.loads(rows)["labels"], list)
-    text = resnext("evaluate", run.folder, "--to", "csv").stdout
+    text = resnext("evaluate", run.folder, "--format", "csv").stdout
     assert "average_precision,blue," in text
 
 

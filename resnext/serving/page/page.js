@@ -17,7 +17,7 @@ let shots = 0;
 
 // Ask what the server has. Throws an Error that says why it can't be used.
 async function connect() {
-  const answer = await send("/v1/models", { headers: authorisation });
+  const answer = await send("v1/models", { headers: authorisation });
   if (answer.status === 401) throw new Error(`${token ? "The token is not right" : "This server requires a token"}: open the address that it printed.`);
   if (!answer.ok) throw new Error(await reason(answer));
   models = (await answer.json()).models;
@@ -38,10 +38,10 @@ async function send(path, request) {
 function showModel() {
   const model = models.find((each) => each.name === $("model").value);
   const classes = model.classes.toLocaleString("en");
-  $("facts").textContent = `${model.name}: ${model.variant}, ${classes} classes, ${model.size} pixels, ${model.engine}`;
+  $("facts").textContent = `${model.name}: ${model.variant}, ${classes} classes, ${model.size} pixels, ${model.runtime}`;
   document.title = `${model.name} – resnext`;
   $("report").hidden = !model.report;
-  $("report").href = `/v1/models/${encodeURIComponent(model.name)}/report`;
+  $("report").href = `v1/models/${encodeURIComponent(model.name)}/report`;
 }
 
 async function reason(answer) {
@@ -76,6 +76,8 @@ function add(files) {
 function wait(items) {
   for (const item of items) {
     item.querySelector(".bars").replaceChildren();
+    item.querySelector(".unsure").hidden = true;
+    item.querySelector("figcaption .hint").textContent = "";
     item.querySelector(".error").hidden = item.querySelector(".again").hidden = true;
     item.querySelector(".time").textContent = "Waiting …";
     item.querySelector("canvas").setAttribute("aria-label", item.name);
@@ -126,7 +128,7 @@ async function classify(item) {
   if (!models.length) await connect();
   if (file.size > LARGEST) return fail(item, `This file has more than ${LARGEST / 2 ** 20} MiB.`);
   const name = $("model").value;
-  const path = `/v1/models/${encodeURIComponent(name)}/classify?top=5&maps=1`;
+  const path = `v1/models/${encodeURIComponent(name)}/classify?top=5&maps=1`;
   for (let tries = 1; item.isConnected; tries++) {
     const answer = await send(path, { method: "POST", body: file, headers: { ...authorisation, "Content-Type": "application/octet-stream" } });
     if ((answer.status === 429 || answer.status === 503) && tries < TRIES) {
@@ -177,7 +179,7 @@ function show(item, photo, answer) {
     const row = document.createElement(hasMaps ? "button" : "div");
     row.className = answer.labels?.includes(each.class) ? "bar has" : "bar";
     const percent = `${(100 * each.probability).toFixed(1)} %`;
-    row.append(bar(each.probability), text(each.class), text(percent));
+    row.append(bar(each.probability), text(each.class), text(percent, "percent"));
     if (hasMaps) {
       row.type = "button";
       row.addEventListener("click", () => choose(item, photo, answer, each, row));
@@ -187,13 +189,18 @@ function show(item, photo, answer) {
     bars.append(entry);
   }
   item.querySelector(".time").textContent = `${models.length > 1 ? `${answer.model}, ` : ""}${answer.milliseconds} ms`;
-  item.summary = `${item.name}: ${labels ?? `${best.class}, ${(100 * best.probability).toFixed(1)} %`}`;
+  const unsure = item.querySelector(".unsure");
+  unsure.hidden = answer.sure !== false;
+  unsure.textContent = unsure.hidden ? "" : `Not sure: ${best.class} has ${(100 * answer.calibrated).toFixed(0)} % after calibration.`;
+  if (photo === null) item.querySelector("figcaption .hint").textContent = "This browser can't show the picture.";
+  item.summary = `${item.name}: ${unsure.hidden ? "" : "not sure, "}${labels ?? `${best.class}, ${(100 * best.probability).toFixed(1)} %`}`;
   item.querySelector("canvas").setAttribute("aria-label", item.summary);
   if (hasMaps) choose(item, photo, answer, best, bars.querySelector("button"));
 }
 
-function text(words) {
+function text(words, kind = "") {
   const span = document.createElement("span");
+  span.className = kind;
   span.textContent = words;
   return span;
 }
@@ -267,7 +274,6 @@ function draw(item, photo, map, seen) {
   const canvas = item.querySelector("canvas");
   if (photo === null) {
     canvas.hidden = true;
-    item.querySelector("figcaption .hint").textContent = "This browser can't show the picture.";
     return;
   }
   canvas.width = photo.width;
