@@ -235,7 +235,9 @@ async def _metrics(request: Request) -> Response:
 
 async def _interface(request: Request) -> Response:
     """Answer with the OpenAPI document."""
-    return JSONResponse(openapi.document(_service(request).options.token is not None))
+    return JSONResponse(
+        openapi.document(importlib.metadata.version("resnext"), _service(request).options.token is not None)
+    )
 
 
 async def _models(request: Request) -> Response:

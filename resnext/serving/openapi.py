@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from resnext import __version__
-
 _ERROR = {
     "description": "the reason",
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
@@ -75,10 +73,11 @@ _SCHEMAS = {
 }
 
 
-def document(requires_token: bool) -> dict[str, Any]:
+def document(version: str, requires_token: bool) -> dict[str, Any]:
     """Return the document.
 
     Args:
+        version: version of resnext.
         requires_token: whether requests need a bearer token.
     """
     answer, models = (_json(name) for name in ("Answer", "Models"))
@@ -98,7 +97,7 @@ def document(requires_token: bool) -> dict[str, Any]:
     metadata = {"summary": "What a model takes (KServe's protocol, version 2)", "parameters": [_NAME]}
     found: dict[str, Any] = {
         "openapi": "3.1.0",
-        "info": {"title": "resnext serve", "version": __version__},
+        "info": {"title": "resnext serve", "version": version},
         "servers": [{"url": "."}],
         "paths": {
             "/v1/models": {"get": {"summary": "The models of this server", "responses": {"200": models}}},
