@@ -58,9 +58,11 @@ def write_page(path: Path, title: str, result: str, sections: Iterable[str]) -> 
 <style>{STYLE}</style>
 </head>
 <body>
+<main>
 <h1>{escape(title)}</h1>
 <p class="result">{escape(result)}</p>
 {"".join(sections)}
+</main>
 </body>
 </html>
 """

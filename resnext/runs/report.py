@@ -83,7 +83,7 @@ def write_report(
         section("Network and data", pairs_table(_facts(config, history))),
         section(f"Recipe: {config.recipe.name}", pairs_table(changed(config.recipe).items())),
         section("Epochs", f"<details><summary>{len(history)} rows</summary>{_epochs(history)}</details>"),
-        section("Use it", f"<pre>{escape(_commands(path, config))}</pre>"),
+        section("Use it", f'<pre tabindex="0">{escape(_commands(path, config))}</pre>'),
     ]
     title = f"{config.network} on {Path(config.data).name}"
     write_page(path, title, result, sections)

@@ -51,6 +51,28 @@ def test_answers_are_those_of_predict_to_the_bit(server, trained, photos):
 
 
 @pytest.mark.once
+def test_the_interface_is_described_and_the_answers_are_as_it_says(server, photos):
+    validate = pytest.importorskip("jsonschema", reason="jsonschema is not installed").validate
+    described = server.json("GET", "/openapi.json")
+    assert described["openapi"] == "3.1.0"
+    assert "security" not in described
+
+    def check(document, name):
+        validate(document, {"$ref": f"#/components/schemas/{name}", "components": described["components"]})
+
+    answer = server.json("POST", "/v1/classify?maps=1", photos[0][0].read_bytes())
+    check(answer, "Answer")
+    assert answer["sure"] == (answer["calibrated"] >= 0.5)
+    check(server.json("GET", "/v1/models"), "Models")
+    _, _, content = server.ask("POST", "/v1/classify", b"no image")
+    check(json.loads(content), "Error")
+    for path, verbs in described["paths"].items():
+        if "get" in verbs:
+            status, _, _ = server.ask("GET", path.replace("{name}", "colours"))
+            assert status == 200, path
+
+
+@pytest.mark.once
 def test_what_the_server_says_of_itself(server, trained, photos):
     from_a_link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
     for path, start in (("/", b"<!doctype html>"), ("/page.js", b'"use strict"'), ("/page.css", b":root")):

@@ -1,16 +1,23 @@
 """The page of the server, in a browser."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
 from support.browser import driven, needs_browser
+from support.command import resnext
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 
 NAMES = "[...document.querySelectorAll('.bars li:first-child .bar span:first-of-type')].map(s => s.textContent)"
 PICTURE = "document.querySelector('canvas').toDataURL()"
+AXE = Path(os.environ.get("AXE_CORE", "node_modules/axe-core/axe.min.js"))  # of `npm install axe-core`
+needs_axe = pytest.mark.skipif(
+    not AXE.is_file(), reason="no axe-core: `npm install axe-core`, or AXE_CORE names the file"
+)
 ENTER = "\ue007"
 
 
@@ -67,3 +74,53 @@ def test_the_page_shows_classes_and_maps(server, colours, tmp_path):
         assert value("document.getElementById('left').textContent").startswith("What was dropped is not a file")
         severe = [entry for entry in page.ask("se/log", {"type": "browser"}) if "/v1/" not in entry["message"]]
         assert severe == []
+
+
+@needs_browser
+@needs_axe
+@pytest.mark.once
+def test_axe_finds_nothing_on_any_page(server, trained, colours, tmp_path):
+    """The page of the server with an answer, the report of a run and the page of an evaluation, wide and narrow."""
+    evaluate_to = tmp_path / "evaluation"
+    assert resnext("evaluate", trained[0], colours, "--out", evaluate_to).returncode == 0
+    pages = [
+        f"http://127.0.0.1:{server.port}/",
+        (trained[0] / "report.html").as_uri(),
+        (evaluate_to / "index.html").as_uri(),
+    ]
+    for address in pages:
+        with driven(tmp_path, address) as page:
+            if address.startswith("http"):
+                page.wait("document.getElementById('facts').textContent.length > 0", True)
+                page.choose("#files", [colours / "test" / "red" / "000.png"])
+                page.wait("document.querySelectorAll('.bars button').length", 3)
+            page.ask("execute/sync", {"script": AXE.read_text(), "args": []})
+            for width in (1200, 390):
+                page.ask("window/rect", {"width": width, "height": 900})
+                asked = "axe.run().then(found => arguments[0](found.violations.map(each => each.id)))"
+                assert page.ask("execute/async", {"script": asked, "args": []}) == [], (address, width)
+                assert page.value("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+@needs_browser
+@pytest.mark.once
+def test_an_answer_that_is_not_sure_is_shown_as_such_and_a_refused_file_has_its_reason_first(server, colours, tmp_path):
+    (tmp_path / "wrong.png").write_bytes(b"no image")
+    with driven(tmp_path, f"http://127.0.0.1:{server.port}/") as page:
+        page.wait("document.getElementById('facts').textContent.length > 0", True)
+        answer = {"model": "colours", "classes": [{"class": "red", "probability": 0.99}], "calibrated": 0.4}
+        answer |= {"sure": False, "seen": [0, 0, 1, 1], "milliseconds": 1}
+        page.value(f"(window.fetch = async () => new Response({json.dumps(json.dumps(answer))}))")
+        page.choose("#files", [colours / "test" / "red" / "000.png"])
+        page.wait("document.querySelectorAll('.bars li').length", 1)
+        unsure = page.value("document.querySelector('.unsure').textContent")
+        assert unsure == "Not sure: red has 40 % after calibration."
+        assert page.value("getComputedStyle(document.querySelector('.percent')).whiteSpace") == "nowrap"
+        assert page.value("document.querySelector('footer a').href").endswith("/openapi.json")
+    with driven(tmp_path, f"http://127.0.0.1:{server.port}/") as page:
+        page.wait("document.getElementById('facts').textContent.length > 0", True)
+        page.choose("#files", [tmp_path / "wrong.png"])
+        page.wait("document.querySelectorAll('.error:not([hidden])').length", 1)
+        shown = page.value("document.querySelector('.result').innerText").split("\n")
+        assert [line for line in shown if line][1].startswith("image: not a JPEG")
+        assert "can't show the picture" not in " ".join(shown)

@@ -107,6 +107,8 @@ async function work() {
     if (!waiting.includes(item)) done += 1;
     $("map-tools").hidden = $("hint").hidden = !document.querySelector(".bars button");
     if (waiting.length) continue;
+    const isAlone = $("results").children.length === 1 && matchMedia("(max-width: 40rem)").matches;
+    if (isAlone) item.scrollIntoView(); // photo and answer together on a phone
     const errors = document.querySelectorAll(".error:not([hidden])").length;
     const failed = errors ? `; ${errors} could not be classified` : "";
     $("status").textContent = done === 1 ? item.summary : `${done} photos are done${failed}.`;
