@@ -49,7 +49,8 @@ def read_regular(path: Path, most: int) -> bytes:
     Raises:
         OSError: it can't be read, is not a regular file, or has more bytes.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for a writer
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe would wait for a writer
+    descriptor = os.open(path, flags)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
@@ -87,7 +88,9 @@ def write_durably(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Return once the names in the folder are on the disk."""
+    """Return once the names in the folder are on the disk; Windows can't open folders, and writes them itself."""
+    if os.name == "nt":
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -111,6 +114,8 @@ def temporary_folder(beside: Path) -> Iterator[Path]:
 
 
 def _is_running(process: int) -> bool:
+    if os.name == "nt":  # where os.kill ends a process
+        return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:

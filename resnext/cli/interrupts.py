@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -48,9 +49,9 @@ class Interrupts:
         self.ending = threading.Lock()  # acquired by the thread that ends the process
         self.stderr = os.dup(2)  # standard error itself is silent while a backend is imported
         sys.unraisablehook = _show_unraisable
-        reads, writes = os.pipe()
-        os.set_blocking(writes, False)
-        signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
+        reads, self.writes = socket.socketpair()  # a pipe can't be non-blocking on Windows
+        self.writes.setblocking(False)
+        signal.set_wakeup_fd(self.writes.fileno(), warn_on_full_buffer=False)
         threading.Thread(target=self._watch, args=(reads,), daemon=True).start()
         for number in (signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(number) != signal.SIG_IGN:  # as a shell arranges for background jobs
@@ -60,10 +61,10 @@ class Interrupts:
         self.number = number
         raise KeyboardInterrupt if number == signal.SIGINT else stopped_by(number)
 
-    def _watch(self, pipe: int) -> None:
-        with os.fdopen(pipe, "rb", buffering=0) as signals:
+    def _watch(self, signals: socket.socket) -> None:
+        with signals:
             is_repeated = False
-            while number := signals.read(1):
+            while number := signals.recv(1):
                 if number[0] in SIGNALS:
                     threading.Thread(target=self._answer, args=(number[0], is_repeated), daemon=True).start()
                     is_repeated = True

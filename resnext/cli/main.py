@@ -87,7 +87,8 @@ def main() -> None:
     """Run one command; report a user's error as one line on standard error and by the exit status."""
     interrupts = Interrupts()
     try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))  # see `_ask_for_huge_pages`
+        if hasattr(signal, "pthread_sigmask"):  # which Windows lacks
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))  # see `_ask_for_huge_pages`
         if sys.argv[1:2] == ["help"]:  # as git has it
             sys.argv[1:] = [*sys.argv[2:3], "--help"] if sys.argv[2:] else []
         sys.argv[1:] = in_our_spelling(sys.argv[1:])
@@ -218,7 +219,12 @@ def _ask_for_huge_pages() -> None:
     (docs/decisions.md). glibc reads the setting only when a process starts.
     """
     tunables = os.environ.get("GLIBC_TUNABLES")
-    if os.environ["KERAS_BACKEND"] == "jax" and tunables is None and sys.platform == "linux":
+    if (
+        os.environ["KERAS_BACKEND"] == "jax"
+        and tunables is None
+        and sys.platform == "linux"
+        and hasattr(signal, "pthread_sigmask")
+    ):
         os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))  # until Python has restarted
         os.execv(sys.executable, sys.orig_argv)

@@ -1,35 +1,42 @@
-"""A lock held by the kernel: only one training at a time in a run folder."""
+"""A lock held by the system: only one training at a time in a run folder."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 from resnext.ending import at_any_end
 from resnext.errors import RunFolderError, RunInUseError
 from resnext.runs.run import CONFIG, HELD_OUT, IMAGES, LOCK, METRICS, RECORDS, REPORT, WEIGHTS, list_folder
+
+NUMBER = f"{LOCK}.process"  # with the number of the process that holds the lock: a locked file can't be read on Windows
 
 
 @contextlib.contextmanager
 def lock(folder: Path) -> Iterator[None]:
     """Lock the folder. It is created, with its parents, if needed, and removed again if it stays empty.
 
-    The kernel holds the lock, so a killed process leaves only a file.
+    The system holds the lock, so a killed process leaves only files.
 
     Raises:
         RunInUseError: another process holds it.
         RunError: the folder cannot be written to.
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
+    held = FileLock(folder / LOCK, timeout=0, thread_local=False)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = _open_locked(folder)
+        held.acquire()
+        (folder / NUMBER).write_text(str(os.getpid()))
+    except Timeout:
+        raise _in_use(folder, _number(folder)) from None
     except OSError as error:
+        held.release()
         _remove_empty(made)
         raise RunFolderError(
             f"{folder}: can't be written to ({error.strerror}). Allow that, or choose another --out."
@@ -37,10 +44,16 @@ def lock(folder: Path) -> Iterator[None]:
 
     def release() -> None:
         with contextlib.suppress(OSError):
+            (folder / NUMBER).unlink()
+        if os.name != "nt":  # before the lock is released: whoever waits for it sees that its file is gone
+            with contextlib.suppress(OSError):
+                (folder / LOCK).unlink()
+        held.release()
+        with contextlib.suppress(OSError):
             (folder / LOCK).unlink()
         _remove_empty(made)
 
-    with file, at_any_end(release):
+    with at_any_end(release):
         for path in _half_written(folder):
             path.unlink()
         yield
@@ -48,15 +61,15 @@ def lock(folder: Path) -> Iterator[None]:
 
 def owner(folder: Path) -> str | None:
     """Return the number of the process training in the folder; None if there is none."""
+    if not (folder / LOCK).exists():
+        return None
     try:
-        with (folder / LOCK).open() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return file.read() or "unknown"
-    except OSError:  # it was never locked, or cannot be
-        pass
-    return None
+        with FileLock(folder / LOCK, timeout=0):
+            return None
+    except Timeout:
+        return _number(folder)
+    except OSError:  # it cannot be locked, so nobody trains in it
+        return None
 
 
 def check_idle(folder: Path) -> None:
@@ -65,27 +78,15 @@ def check_idle(folder: Path) -> None:
         raise _in_use(folder, number)
 
 
+def _number(folder: Path) -> str:
+    try:
+        return (folder / NUMBER).read_text() or "unknown"
+    except OSError:
+        return "unknown"
+
+
 def _in_use(folder: Path, number: str) -> RunInUseError:
     return RunInUseError(f"{folder}: process {number} is training in it. Wait for it to end, or choose another --out.")
-
-
-def _open_locked(folder: Path) -> IO[str]:
-    while True:
-        file = (folder / LOCK).open("a+")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            number = file.read() or "unknown"
-            file.close()
-            raise _in_use(folder, number) from None
-        if (folder / LOCK).exists() and os.fstat(file.fileno()).st_ino == (folder / LOCK).stat().st_ino:
-            break
-        file.close()  # its last owner has just removed it
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    return file
 
 
 def _remove_empty(folders: list[Path]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import resource
 import secrets
 import signal
 import socket
@@ -36,7 +35,8 @@ from resnext.serving.options import ServingOptions
 from resnext.serving.service import Service
 
 PIECE = 4096  # bytes of a head that are read at once: the chunks of a body may follow it
-STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGHUP comes when a terminal closes
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # SIGHUP comes when a terminal closes; Windows has SIGBREAK
+STOPS: tuple[int, ...] = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
 
 
 def serve(models: Sequence[str], options: ServingOptions, ready: Callable[[str], None] = print) -> None:
@@ -224,16 +224,24 @@ def _set_on_signal(stop: asyncio.Event) -> None:
     def answer() -> None:
         stop.set()
         for number, handler in handlers.items():
-            loop.remove_signal_handler(number)
+            with contextlib.suppress(NotImplementedError):
+                loop.remove_signal_handler(number)
             signal.signal(number, handler)
         signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
 
     for number in handlers:
-        loop.add_signal_handler(number, answer)
+        try:
+            loop.add_signal_handler(number, answer)
+        except NotImplementedError:  # by Windows's event loop
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(answer))
 
 
 def _allow_many_connections() -> None:
     """Raise this process's limit of open files to the maximum, because each connection is one."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows has no such limit
+        return
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

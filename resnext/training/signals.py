@@ -12,7 +12,9 @@ from typing import Any
 from resnext.errors import ResNeXtError
 
 # SLURM's warning is SIGUSR1 by custom; SIGHUP comes when a terminal closes.
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
+# Windows has neither, but SIGBREAK.
+NAMES = ("SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP", "SIGBREAK")
+SIGNALS: tuple[int, ...] = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
 _active: list[StopRequest] = []  # of this process's training
 
 
