@@ -154,6 +154,13 @@ def has_accelerator() -> bool:
     return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
+def is_apple_gpu() -> bool:
+    """Return whether PyTorch computes on an Apple GPU. Imports Keras."""
+    import torch
+
+    return os.environ.get("KERAS_TORCH_DEVICE", "mps") == "mps" and torch.backends.mps.is_available()
+
+
 def installed_versions(devices: int = 1) -> dict[str, str]:
     """Return the facts that decide whether two trainings agree bit for bit: backend, versions, devices if several.
 

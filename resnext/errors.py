@@ -87,6 +87,12 @@ class SavingError(ResNeXtError, RuntimeError):
     exit_code = 74  # EX_IOERR
 
 
+class WrongDeviceError(ResNeXtError, RuntimeError):
+    """A device computes other values than the CPU."""
+
+    exit_code = 71  # EX_OSERR
+
+
 class OutOfMemoryError(ResNeXtError, RuntimeError):
     """A training step does not fit into memory."""
 

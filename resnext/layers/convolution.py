@@ -6,7 +6,8 @@ import json
 import keras
 from keras import ops
 
-from resnext.backend import has_accelerator, silent
+from resnext.backend import has_accelerator, installed_versions, is_apple_gpu, silent
+from resnext.layers.apple_gpu import check_grouped_convolution
 from resnext.layers.tensor_layout import same_padding, torch_images, torch_kernel, torch_outputs
 
 # Narrow groups are merged until a kernel has at least MERGED_WIDTH channels and there are at most MERGED_KERNELS of
@@ -45,6 +46,8 @@ class GroupedConv2D(keras.layers.Conv2D):
     def build(self, input_shape):
         super().build(input_shape)
         backend, accelerator = keras.backend.backend(), has_accelerator()
+        if backend == "torch" and self.groups > 1 and is_apple_gpu():
+            check_grouped_convolution(installed_versions().get("torch", ""))
         trains = backend != "tensorflow" or accelerator or self._trains_in_tensorflow()
         pointwise = self.groups == 1 and self.kernel_size == (1, 1)
         self.route = fastest_route(backend, accelerator, trains, self.groups, pointwise)
