@@ -18,6 +18,7 @@ from resnext.runs.history import EpochRow, metric_in_words
 
 logger = logging.getLogger(__name__)
 
+TEXT, LEAST_BAR = 82, 10  # columns of what stands beside a bar, and of the shortest one
 LINE_EVERY = 60.0  # seconds, without a bar
 REDRAWN_EVERY = 0.5  # seconds, in a notebook
 
@@ -107,11 +108,12 @@ class _TerminalBar:
     """A line below all others; everything printed to standard error appears above it."""
 
     def __init__(self, console: Console, steps: int, done: int):
+        room = console.width - TEXT  # a narrow terminal keeps the numbers
         self.progress = Progress(
             TextColumn("{task.fields[epoch]}"),
-            BarColumn(),
+            *([BarColumn(min(40, room))] if room >= LEAST_BAR else []),
             MofNCompleteColumn(),
-            TextColumn("steps  {task.fields[facts]} "),
+            TextColumn("steps {task.fields[facts]}"),
             TimeRemainingColumn(),
             TextColumn("left"),
             console=console,
