@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CLASSES = 20  # printed at most
+COARSE = 7  # positions along a side of a map, below which a line says so
 Flag: TypeAlias = tyro.conf.FlagCreatePairsOff[bool]
 ModelArgument: TypeAlias = Annotated[Positional[str], tyro.conf.arg(metavar="MODEL")]
 
@@ -297,6 +298,7 @@ def explain(
     class_name: Annotated[str | None, tyro.conf.arg(name="class", metavar="NAME")] = None,
     follow_links: Flag = False,
     raw: Flag = False,
+    fine: Flag = False,
     paths: Flag = False,
     block: str | None = None,
     format: Format = "table",
@@ -312,13 +314,14 @@ def explain(
         class_name: class to explain; by default the one predicted for each image.
         follow_links: read images through links that lead out of a folder.
         raw: also write each map as .npy, in logits.
+        fine: give a map of few positions more, by looking at the image again, moved by parts of a position.
         paths: show the strength of each path of a block for each class instead of maps.
         block: block whose paths to show, such as stage5_block3; by default the last one.
         format: form of what is printed: table, json or csv.
     """
     check_order("resnext explain", model, images)
-    if paths and (class_name is not None or raw):
-        raise ArgumentError("--paths shows all classes and writes no maps. Leave --class and --raw out.")
+    if paths and (class_name is not None or raw or fine):
+        raise ArgumentError("--paths shows all classes and writes no maps. Leave --class, --raw and --fine out.")
     if block is not None and not paths:
         raise ArgumentError("--block is for --paths. Pass both, or leave it out.")
     out = out or _free_folder(Path(), "paths" if paths else "maps")
@@ -331,11 +334,12 @@ def explain(
 
     _check_outside(out, images)
     rows: list[dict[str, Any]] = []
+    positions: tuple[int, ...] = ()
     opened = Model.open(model, weights)
-    explanations = explain(opened, images, class_name=class_name, follow_links=follow_links)
+    explanations = explain(opened, images, class_name=class_name, follow_links=follow_links, fine=fine)
     started = time.perf_counter()
     for each, picture in write_explanations(out, explanations, opened.preprocessing, raw):
-        share = None if each.error else each.probability
+        share, positions = None if each.error else each.probability, positions if each.map is None else each.map.shape
         rows.append(
             {"image": each.image, "class": each.name, "probability": share, "picture": picture, "error": each.error}
         )
@@ -343,6 +347,8 @@ def explain(
             what = f"error: {each.error}" if each.error else f"{each.name} {100 * each.probability:.2f} %  {picture}"
             print_line(f"{printable(each.image)}  {what}")
     printed(format, {"folder": out, "explanations": rows}, "explanations")
+    if positions and min(positions) < COARSE and not fine:
+        logger.info(f"maps have {positions[0]} x {positions[1]} positions; --fine, or larger images, have more")
     _report_work(len(rows), time.perf_counter() - started, explanations)
     _check_errors(images, len(rows), sum(row["error"] is not None for row in rows))
 

@@ -27,6 +27,7 @@ from resnext.images.decode import read_image
 from resnext.images.pixels import as_pixels
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.answers import Answers
+from resnext.inference.fine_maps import fine_maps, times_finer
 from resnext.inference.model import Model
 from resnext.inference.predict import load_or_apply, read_input
 
@@ -56,6 +57,7 @@ def explain(
     weights: str | None = None,
     class_name: str | None = None,
     follow_links: bool = False,
+    fine: bool = False,
 ) -> Answers[Explanation]:
     """Compute the class activation map of each image, in order: one forward pass, no gradient.
 
@@ -65,6 +67,8 @@ def explain(
         weights: as in `predict`.
         class_name: class to explain; by default the predicted class of each image.
         follow_links: whether links may lead out of a folder of images.
+        fine: whether a map of few positions gets more, by looking at the image again, moved by parts of a position
+            (see `resnext.inference.fine_maps`).
 
     Returns:
         An iterator over the explanations, which also has the engine and the files that were left out.
@@ -81,7 +85,7 @@ def explain(
     check_inputs(arguments)
     (engine,) = opened.engines(outputs=("logits", "maps"))
     inputs = Inputs(arguments, getattr(sys.stdin, "buffer", None), follow_links)
-    return Answers(_explanations(opened, engine, inputs, chosen), opened.engine_name, inputs.left_out)
+    return Answers(_explanations(opened, engine, inputs, chosen, fine), opened.engine_name, inputs.left_out)
 
 
 def class_index(model: Model, name: str) -> int:
@@ -92,7 +96,9 @@ def class_index(model: Model, name: str) -> int:
     return model.classes.index(name)
 
 
-def _explanations(model: Model, engine: Engine, inputs: Iterable[Input], chosen: int | None) -> Iterator[Explanation]:
+def _explanations(
+    model: Model, engine: Engine, inputs: Iterable[Input], chosen: int | None, fine: bool
+) -> Iterator[Explanation]:
     threads = reading_threads()
     images = iter(
         read_ahead(
@@ -101,7 +107,7 @@ def _explanations(model: Model, engine: Engine, inputs: Iterable[Input], chosen:
     )
     while part := list(islice(images, BATCH_SIZE)):
         seen = [each.pixels for _, each in part if not isinstance(each, str)]
-        answers = _answers(model, engine.outputs(np.stack(seen)).finite(model.name), chosen) if seen else iter(())
+        answers = _answers(model, engine, np.stack(seen), chosen, fine) if seen else iter(())
         for image, each in part:
             if isinstance(each, str):
                 yield Explanation(image.name, error=each)
@@ -110,13 +116,29 @@ def _explanations(model: Model, engine: Engine, inputs: Iterable[Input], chosen:
             yield Explanation(image.name, model.classes[label], share, activation, each.photo)
 
 
-def _answers(model: Model, outputs: Outputs, chosen: int | None) -> Iterator[tuple[int, float, np.ndarray]]:
+def _answers(
+    model: Model, engine: Engine, pixels: np.ndarray, chosen: int | None, fine: bool
+) -> Iterator[tuple[int, float, np.ndarray]]:
     """Yield the explained class of each image, its probability and its activation map."""
-    for number, probabilities in enumerate(outputs.probabilities()):
+    outputs = engine.outputs(pixels).finite(model.name)
+    found = [*_classes(model, outputs, chosen)]
+    maps = [outputs.activation_map(number, label) for number, (label, _) in enumerate(found)]
+    side, rows = model.preprocessing.size, maps[0].shape[0]
+    times = times_finer(rows, side) if fine else 1
+    if times > 1:
+        labels = [label for label, _ in found]
+        maps = fine_maps(engine.outputs, pixels, labels, times, side // rows // times, model.preprocessing.fill)
+    for (label, share), activation in zip(found, maps, strict=True):
+        yield label, share, activation
+
+
+def _classes(model: Model, outputs: Outputs, chosen: int | None) -> Iterator[tuple[int, float]]:
+    """Yield the explained class of each image, and its probability."""
+    for probabilities in outputs.probabilities():
         labels = model.labels(probabilities) if model.several else ()
         predicted = model.classes.index(labels[0]) if labels else int(probabilities.argmax())
         label = predicted if chosen is None else chosen
-        yield label, float(probabilities[label]), outputs.activation_map(number, label)
+        yield label, float(probabilities[label])
 
 
 class _Seen(NamedTuple):

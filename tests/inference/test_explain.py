@@ -115,10 +115,38 @@ def test_odd_names_lists_and_places_of_explain(trained, colours, tmp_path, monke
         "--block is for --paths. Pass both, or leave it out."
     )
     assert refusal(resnext("explain", folder, colours, "--out", tmp_path / "maps", "--paths", "--raw")) == (
-        "--paths shows all classes and writes no maps. Leave --class and --raw out."
+        "--paths shows all classes and writes no maps. Leave --class, --raw and --fine out."
     )
     (tmp_path / "none").mkdir()
     assert "no images in" in refusal(resnext("explain", folder, tmp_path / "none", "--out", tmp_path / "maps"))
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{odd}/$cash$.png\n".encode())))
     (listed,) = explain(folder, "-")
     assert listed.name == "red"
+
+
+@pytest.mark.once
+def test_fine_maps_are_those_of_moved_images(trained, colours):
+    """32 pixels and 4 x 4 positions become 8 x 8: each value is one of a map of the image moved by 2 or 6 pixels."""
+    file = next((colours / "test").glob("*/*.png"))
+    (coarse,) = explain(trained[0], file)
+    (fine,) = explain(trained[0], file, fine=True)
+    assert (coarse.name, coarse.probability) == (fine.name, fine.probability)
+    rows = coarse.map.shape[0]
+    assert fine.map.shape == (8, 8)
+    model = Model.open(trained[0])
+    pixels = model.preprocessing.load(file)[None]
+    label = model.classes.index(coarse.name)
+    (engine,) = model.engines(outputs=("logits", "maps"))
+    times = fine.map.shape[0] // rows
+    step = 32 // rows // times
+    for down in range(times):
+        for right in range(times):
+            moved = np.empty_like(pixels)
+            moved[:] = model.preprocessing.fill
+            y, x = (round((place - (times - 1) / 2) * step) for place in (down, right))
+            for i in range(32):
+                for j in range(32):
+                    if 0 <= i + y < 32 and 0 <= j + x < 32:
+                        moved[:, i, j] = pixels[:, i + y, j + x]
+            outputs = engine.outputs(moved)
+            np.testing.assert_allclose(fine.map[down::times, right::times], outputs.activation_map(0, label), atol=1e-4)

@@ -62,7 +62,7 @@ COMMANDS = {
     "compare": ["RUN...", "--out"],
     "predict": ["MODEL", "INPUT...", "--weights", "--format", "--out", "--embeddings", "--copy-to", "--top",
                 "--threshold", "--calibrated", "--follow-links", "--engine"],
-    "explain": ["MODEL", "INPUT...", "--out", "--weights", "--class", "--follow-links", "--raw", "--paths",
+    "explain": ["MODEL", "INPUT...", "--out", "--weights", "--class", "--follow-links", "--raw", "--fine", "--paths",
                 "--block"],
     "export": ["MODEL", "FILE", "--out", "--weights", "--data", "--images", "--to", "--normalisation", "--maps",
                "--dtype", "--calibration", "--keep-ends", "--max-drop", "--size", "--push"],
