@@ -20,6 +20,7 @@ def escape(text: str) -> str:
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; }
+body { background: Canvas; color: CanvasText; }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1rem; max-width: 62rem; }
 h1 { margin-bottom: 0; font-size: 1.6rem; overflow-wrap: anywhere; }
 th[scope="row"] { font-weight: 600; min-width: 7rem; }

@@ -1,5 +1,6 @@
 """The page of the server, in a browser."""
 
+import itertools
 import json
 import os
 from pathlib import Path
@@ -80,7 +81,7 @@ def test_the_page_shows_classes_and_maps(server, colours, tmp_path):
 @needs_axe
 @pytest.mark.once
 def test_axe_finds_nothing_on_any_page(server, trained, colours, tmp_path):
-    """The page of the server with an answer, the report of a run and the page of an evaluation, wide and narrow."""
+    """The server's page with an answer, a run's report and an evaluation's page: wide and narrow, light and dark."""
     evaluate_to = tmp_path / "evaluation"
     assert resnext("evaluate", trained[0], colours, "--out", evaluate_to).returncode == 0
     pages = [
@@ -95,10 +96,12 @@ def test_axe_finds_nothing_on_any_page(server, trained, colours, tmp_path):
                 page.choose("#files", [colours / "test" / "red" / "000.png"])
                 page.wait("document.querySelectorAll('.bars button').length", 3)
             page.ask("execute/sync", {"script": AXE.read_text(), "args": []})
-            for width in (1200, 390):
+            for width, scheme in itertools.product((1200, 390), ("light", "dark")):
                 page.ask("window/rect", {"width": width, "height": 900})
+                media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+                page.ask("goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": media})
                 asked = "axe.run().then(found => arguments[0](found.violations.map(each => each.id)))"
-                assert page.ask("execute/async", {"script": asked, "args": []}) == [], (address, width)
+                assert page.ask("execute/async", {"script": asked, "args": []}) == [], (address, width, scheme)
                 assert page.value("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
