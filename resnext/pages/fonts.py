@@ -12,10 +12,16 @@ logger = logging.getLogger(__name__)
 OWN = "DejaVu Sans"  # comes with matplotlib
 
 
-def legible(names: Sequence[str]) -> list[str]:
-    """Return the names; one that no installed font can draw becomes "class NUMBER", with a warning."""
+def legible(names: Sequence[str], numbers: Sequence[int] | None = None) -> list[str]:
+    """Return the names; one that no installed font can draw becomes "class NUMBER", with a warning.
+
+    Args:
+        names: names of classes.
+        numbers: number of each; by default they count from 0.
+    """
     _, undrawn = _choose(frozenset("".join(names)))
-    shown = [f"class {i}" if undrawn & {*name} else name for i, name in enumerate(names)]
+    places = range(len(names)) if numbers is None else numbers
+    shown = [f"class {i}" if undrawn & {*name} else name for i, name in zip(places, names, strict=True)]
     _report(tuple(old for name, old in zip(shown, names, strict=True) if name != old))
     return shown
 

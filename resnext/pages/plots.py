@@ -206,7 +206,9 @@ def draw_worst_mistakes(evaluation: AnyEvaluation, photo: Photo, path: Path) -> 
         path: plot to write.
     """
     mistakes = evaluation.mistakes()[:MISTAKES]
-    names = dict(zip(evaluation.classes, legible(evaluation.classes), strict=True))
+    used = {name for each in mistakes for given in (each.true, each.predicted) for name in (given, *given.split("; "))}
+    numbers = {name: number for number, name in enumerate(evaluation.classes) if name in used}
+    names = dict(zip(numbers, legible([*numbers], [*numbers.values()]), strict=True))
     pictures = []
     for mistake in mistakes:
         true, predicted = (_shown(given, names) for given in (mistake.true, mistake.predicted))
