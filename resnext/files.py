@@ -26,6 +26,11 @@ def user_path(path: str | os.PathLike[str]) -> Path:
     return Path(path).expanduser()
 
 
+def numbered(path: Path) -> Path:
+    """Return PATH-N, with the lowest N for which it does not exist yet."""
+    return next(free for n in itertools.count(1) if not (free := path.with_name(f"{path.name}-{n}")).exists())
+
+
 def similar(path: Path, known: Iterable[str] = ()) -> str:
     """Return a space and a sentence that suggests what is beside a misspelt path, or a known word; "" if none is close.
 

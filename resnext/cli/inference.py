@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import sys
@@ -20,7 +19,7 @@ from resnext.cli.output import Format, printed
 from resnext.cli.progress import bar
 from resnext.cli.tables import print_line, print_table
 from resnext.errors import ArgumentError, DataError, ImageError, OutputError, counted, listed, printable
-from resnext.files import user_path
+from resnext.files import numbered, user_path
 from resnext.inference.misplaced import check_order
 from resnext.inference.options import EvaluationOptions, PredictionFormat, PredictionOptions
 
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CLASSES = 20  # printed at most
-COARSE = 7  # positions along a side of a map, below which a line says so
 Flag: TypeAlias = tyro.conf.FlagCreatePairsOff[bool]
 ModelArgument: TypeAlias = Annotated[Positional[str], tyro.conf.arg(metavar="MODEL")]
 
@@ -324,12 +322,13 @@ def explain(
         raise ArgumentError("--paths shows all classes and writes no maps. Leave --class, --raw and --fine out.")
     if block is not None and not paths:
         raise ArgumentError("--block is for --paths. Pass both, or leave it out.")
-    out = out or _free_folder(Path(), "paths" if paths else "maps")
+    out = out or numbered(Path("paths" if paths else "maps"))
     if paths:
         _explain_paths(model, images, out, weights, block, format)
         return
     from resnext.inference.explain import explain
     from resnext.inference.explanation_files import write_explanations
+    from resnext.inference.fine_maps import LEAST
     from resnext.inference.model import Model
 
     _check_outside(out, images)
@@ -347,15 +346,10 @@ def explain(
             what = f"error: {each.error}" if each.error else f"{each.name} {100 * each.probability:.2f} %  {picture}"
             print_line(f"{printable(each.image)}  {what}")
     printed(format, {"folder": out, "explanations": rows}, "explanations")
-    if positions and min(positions) < COARSE and not fine:
+    if positions and min(positions) < LEAST and not fine:
         logger.info(f"maps have {positions[0]} x {positions[1]} positions; --fine, or larger images, have more")
     _report_work(len(rows), time.perf_counter() - started, explanations)
     _check_errors(images, len(rows), sum(row["error"] is not None for row in rows))
-
-
-def _free_folder(folder: Path, name: str) -> Path:
-    """Return folder/NAME-N, with the lowest N for which it does not exist yet."""
-    return next(path for number in itertools.count(1) if not (path := folder / f"{name}-{number}").exists())
 
 
 def _check_outside(out: Path, images: tuple[str, ...], option: str = "--out") -> None:

@@ -44,8 +44,6 @@ from resnext.runs.run import Run
 from resnext.training.defaults import default_recipe_for
 from resnext.training.signals import exit_code
 
-DESCRIPTION = "ResNeXt for Keras 3: build, train, evaluate and use it."
-
 
 def commands(line: CommandLine) -> dict[str, Callable[..., None]]:
     """Return all commands; their options default to the values of the recipe, or of the run to resume."""
@@ -106,7 +104,7 @@ def main() -> None:
             sys.exit()
         if line.is_quiet:
             logger.setLevel(logging.WARNING)
-        parsed(available, line.command, DESCRIPTION)
+        parsed(available, line.command)
         sys.stdout.flush()
     except KeyboardInterrupt as error:
         interrupts.leave(getattr(error, "exit_code", 130), str(error) or "interrupted")

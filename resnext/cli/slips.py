@@ -45,18 +45,17 @@ HYPHENS = "-\N{EN DASH}\N{EM DASH}\N{MINUS SIGN}"  # the last three are what wor
 KINDS = {"INT": "a whole number", "FLOAT": "a number", "PATH": "a path", "STR": "a word"}
 
 
-def parsed(available: Mapping[str, Callable[..., None]], command: str | None, description: str) -> None:
+def parsed(available: Mapping[str, Callable[..., None]], command: str | None) -> None:
     """Parse the words and run their command; a slip is reported in one line, with status 2.
 
     Args:
         available: commands by their names.
         command: name of the command among the words.
-        description: what `resnext --help` says first.
     """
     with _held() as box:
         started = {name: _released(function, box) for name, function in available.items()}
         try:
-            tyro.extras.subcommand_cli_from_dict(started, prog="resnext", description=description)
+            tyro.extras.subcommand_cli_from_dict(started, prog="resnext")
         except SystemExit as exit:
             if exit.code != 2 or not box.is_held:
                 raise

@@ -37,7 +37,7 @@ class ImageHashes:
         if self._read[index]:
             return image
         if isinstance(image, np.ndarray):
-            self._take(index, self._sha256(index))
+            self._take(index, self._sha256_of(index, image))
             return image
         return HashedFile(image, partial(self._take, index))
 
@@ -52,7 +52,10 @@ class ImageHashes:
         if isinstance(self.images, Pixels):
             return self.images.sha256(index)
         image = self.images[index]
-        return sha256_of_pixels(image) if isinstance(image, np.ndarray) else sha256_of(image).hex()
+        return self._sha256_of(index, image) if isinstance(image, np.ndarray) else sha256_of(image).hex()
+
+    def _sha256_of(self, index: int, image: np.ndarray) -> str:
+        return self.images.sha256(index, image) if isinstance(self.images, Pixels) else sha256_of_pixels(image)
 
     def saved(self) -> list[str | None]:
         """Return the hashes for the run."""

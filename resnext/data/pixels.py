@@ -63,11 +63,11 @@ class Pixels:
         """Return the images for a network of such channels."""
         return Pixels(self.read, self.indices, self._hashes, channels)
 
-    def sha256(self, index: int) -> str:
-        """Return the SHA-256 of an image in hexadecimal; it is decoded for it once."""
+    def sha256(self, index: int, image: np.ndarray | None = None) -> str:
+        """Return the SHA-256 of an image in hexadecimal; it is decoded for it once, unless it is passed."""
         number = int(self.indices[index])
         if number not in self._hashes:
-            self._hashes[number] = sha256_of_pixels(self[index])
+            self._hashes[number] = sha256_of_pixels(self[index] if image is None else image)
         return self._hashes[number]
 
 

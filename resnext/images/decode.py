@@ -309,8 +309,12 @@ def as_bytes(image: Image.Image) -> np.ndarray:
     values = np.asarray(image)
     if values.min() < 0 or values.max() > 65535:
         raise ValueError(f"values from {values.min()} to {values.max()}, more than 16 bits; convert it to 8 or 16 bits")
-    levels = values.astype(np.uint32)
-    return ((levels + 128) // 257).astype(np.uint8)
+    return to_8_bits(values)
+
+
+def to_8_bits(values: np.ndarray) -> np.ndarray:
+    """Return values of 16 bits, of any shape, as uint8: divided by 257 and rounded."""
+    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def _on_white(image: Image.Image) -> Image.Image:

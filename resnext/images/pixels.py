@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from resnext.errors import ArgumentError, ImageError, one_line
 from resnext.images.bands import bands_of, read_bands
-from resnext.images.decode import read_image, to_rgb
+from resnext.images.decode import read_image, to_8_bits, to_rgb
 from resnext.images.preprocessing import MAX_CHANNELS, Channels
 
 
@@ -102,7 +102,7 @@ def in_bytes(values: np.ndarray, highest: float | None = None) -> tuple[np.ndarr
         raise ArgumentError(f"images must have numbers as values. Received: {values.dtype} of shape {values.shape}")
     lowest, highest = float(values.min()), float(values.max()) if highest is None else highest
     if values.dtype == np.uint16 and highest > 255:
-        return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8), ("images: uint16, divided by 257",)
+        return to_8_bits(values), ("images: uint16, divided by 257",)
     if not 0 <= lowest <= highest <= 255:  # NaN fails as well
         found = "NaN" if np.isnan(lowest + highest) else f"values from {lowest:g} to {highest:g}"
         raise ArgumentError(

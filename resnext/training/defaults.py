@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from resnext.data.folders import composed
 from resnext.errors import ArgumentError, MissingPackageError, WeightsError, one_line
-from resnext.files import user_path
+from resnext.files import numbered, user_path
 from resnext.recipes.complete import CompleteRecipe
 from resnext.recipes.names import default_recipe
 from resnext.recipes.recipe import Recipe
@@ -116,8 +116,4 @@ def network_of_weights(weights: str, variant: Variant | None, image_size: int | 
 
 def default_folder(source: DataSource, network: str) -> Path:
     """Return runs/DATA-NETWORK-N, with the lowest N for which the folder does not exist yet."""
-    data = source.title
-    number = 1
-    while (folder := RUNS / f"{data}-{network}-{number}").exists():
-        number += 1
-    return folder
+    return numbered(RUNS / f"{source.title}-{network}")

@@ -7,7 +7,9 @@ import pytest
 
 from resnext import Run
 from resnext.data.batches import training_batches
+from resnext.data.examples import Examples
 from resnext.data.image_hashes import ImageHashes
+from resnext.data.pixels import Pixels, sha256_of_pixels
 from resnext.errors import ImageError
 from resnext.images.preprocessing import Preprocessing
 from resnext.recipes.complete import complete
@@ -58,3 +60,18 @@ def test_a_run_has_the_hashes_of_its_images(trained, colours):
     assert list(Run.open(trained[0]).images.trained) == [
         hashlib.sha256(file.read_bytes()).hexdigest() for file in files
     ]
+
+
+def test_an_image_of_a_source_is_decoded_once_for_its_batch_and_its_hash():
+    photos, decoded = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), np.uint8), []
+
+    def read(number):
+        decoded.append(number)
+        return photos[number]
+
+    examples = Examples(Pixels(read, np.arange(4)), np.arange(4) % 2, ("a", "b"))
+    hashes = ImageHashes(examples)
+    read_epoch(examples, hashes)
+    hashes.complete()
+    assert sorted(decoded) == [0, 1, 2, 3]
+    assert hashes.saved() == [sha256_of_pixels(photo) for photo in photos]
