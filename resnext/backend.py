@@ -13,6 +13,7 @@ from resnext.errors import ArgumentError, MissingBackendError, OutOfMemoryError
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")  # if Linux has one
 BACKENDS = ("tensorflow", "jax", "torch")
+DISTRIBUTIONS = {"tensorflow": ("tensorflow", "tensorflow-cpu")}  # of modules that several have
 NO_MEMORY = ("failed to map segment", "annot allocate memory")  # of the loader of shared libraries
 
 
@@ -161,6 +162,18 @@ def is_apple_gpu() -> bool:
     return os.environ.get("KERAS_TORCH_DEVICE", "mps") == "mps" and torch.backends.mps.is_available()
 
 
+def version_of(package: str) -> str | None:
+    """Return the version of a package, without importing it; None if it is not installed.
+
+    >>> version_of("no-such-package") is None
+    True
+    """
+    for name in DISTRIBUTIONS.get(package, (package,)):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(name)
+    return None
+
+
 def installed_versions(devices: int = 1) -> dict[str, str]:
     """Return the facts that decide whether two trainings agree bit for bit: backend, versions, devices if several.
 
@@ -169,9 +182,8 @@ def installed_versions(devices: int = 1) -> dict[str, str]:
     import keras
 
     backend = keras.backend.backend()
-    packages = {"tensorflow": ("tensorflow", "tensorflow-cpu"), "jax": ("jax",), "torch": ("torch",)}
     versions = {"backend": backend}
-    for package in ("resnext", "keras", "numpy", "pillow", *packages.get(backend, ())):
+    for package in ("resnext", "keras", "numpy", "pillow", *DISTRIBUTIONS.get(backend, (backend,))):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
     return versions if devices == 1 else {**versions, "devices": str(devices)}

@@ -21,8 +21,9 @@ from resnext.backend import (
     installed_backend,
     memory_bytes,
     usable_cores,
+    version_of,
 )
-from resnext.errors import ResNeXtError, one_line
+from resnext.errors import one_line
 
 CPUINFO = Path("/proc/cpuinfo")  # if Linux has one
 FEATURES = (
@@ -47,7 +48,6 @@ SUFFIXES = {
     "DICOM": ".dcm",
 }
 PACKAGES = ("keras", "numpy", "pillow", "grain", "safetensors", "tyro", "rich", "tensorflow", "jax", "torch")
-NAMES = {"tensorflow": ("tensorflow", "tensorflow-cpu")}  # of packages that are one module
 BACKEND_EXTRAS = {"tensorflow": "cpu", "jax": "jax", "torch": "torch"}
 
 
@@ -63,13 +63,13 @@ def examine() -> dict[str, Any]:
     backend = _backend(problems)
     _check_configuration(problems)
     return {
-        "resnext": _version("resnext"),
+        "resnext": version_of("resnext"),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
         "processor": {"name": _processor(), "cores": usable_cores(), "features": _features()},
         "memory_gb": None if memory_bytes() is None else round((memory_bytes() or 0) / 1e9, 1),
         "backend": backend,
-        "packages": {name: _version(*NAMES.get(name, (name,))) for name in PACKAGES},
+        "packages": {name: version_of(name) for name in PACKAGES},
         "extras": _extras(),
         "image_formats": _formats(),
         "routes": _routes(backend["name"]) if backend["error"] is None else {},
@@ -91,7 +91,7 @@ def _backend(problems: list[dict[str, str]]) -> dict[str, Any]:
         problems.append({"what": f"the backend {name} is {found['error']}", "how_to_mend": mend})
         return found
     os.environ["KERAS_BACKEND"] = name
-    found["version"] = _version(*NAMES.get(name, (name,)))
+    found["version"] = version_of(name)
     try:
         import_keras()
         found["devices"] = describe_devices()
@@ -102,7 +102,7 @@ def _backend(problems: list[dict[str, str]]) -> dict[str, Any]:
                     "how_to_mend": f"install {name} with its CUDA libraries (docs/performance.md)",
                 }
             )
-    except (ResNeXtError, Exception) as error:  # whatever a damaged installation raises
+    except Exception as error:  # whatever a damaged installation raises
         found["error"] = one_line(error)
         problems.append({"what": f"{name} can't be imported: {one_line(error)}", "how_to_mend": "install it again"})
     return found
@@ -124,15 +124,6 @@ def _check_configuration(problems: list[dict[str, str]]) -> None:
         problems.append({"what": f"{file} names the backend {named!r}", "how_to_mend": mend})
 
 
-def _version(*names: str) -> str | None:
-    for name in names:
-        try:
-            return importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return None
-
-
 def _extras() -> dict[str, bool]:
     """Return for each extra of resnext whether all of its packages are installed."""
     found: dict[str, bool] = {}
@@ -140,8 +131,7 @@ def _extras() -> dict[str, bool]:
         requirement, _, marker = line.partition(";")
         if extra := re.search(r"extra == ['\"]([\w-]+)['\"]", marker):
             name = re.split(r"[\s<>=!~\[]", requirement.strip(), maxsplit=1)[0]
-            names = NAMES.get(name, (name,))
-            found[extra[1]] = found.get(extra[1], True) and _version(*names) is not None
+            found[extra[1]] = found.get(extra[1], True) and version_of(name) is not None
     return dict(sorted(found.items()))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.metadata
 import importlib.util
 import io
 import logging
@@ -14,7 +12,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from resnext.backend import BACKENDS, installed_backend
+from resnext.backend import BACKENDS, installed_backend, version_of
 from resnext.cli.command_line import CommandLine, in_our_spelling
 from resnext.cli.common_options import with_common_options
 from resnext.cli.completion import completion_command
@@ -171,14 +169,9 @@ def _check_words(line: CommandLine, available: Mapping[str, object]) -> None:
 def _versions() -> str:
     """Return the versions of resnext, Keras and the backend, without importing them."""
     backend = os.environ["KERAS_BACKEND"]
-    packages = {"resnext": ("resnext",), "Keras": ("keras",), backend: (backend, f"{backend}-cpu")}
-    found = []
-    for name, candidates in packages.items():
-        for package in candidates:
-            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-                found.append(f"{name} {importlib.metadata.version(package)}")
-                break
-    return ", ".join(found)
+    packages = {"resnext": "resnext", "Keras": "keras", backend: backend}
+    found = {name: version_of(package) for name, package in packages.items()}
+    return ", ".join(f"{name} {version}" for name, version in found.items() if version)
 
 
 def _backend_of_run(line: CommandLine) -> str | None:
