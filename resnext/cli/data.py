@@ -32,7 +32,7 @@ def preview_command(defaults: Recipe) -> Callable[..., None]:
         follow_links: tyro.conf.FlagCreatePairsOff[bool] = False,
         format: Format = "table",
     ) -> None:
-        """Draw a sheet of training images as a recipe augments them; the first image of each row is unchanged.
+        """Draw a sheet of training images: each row shows one as it is evaluated, then as a recipe augments it.
 
         Args:
             data: data set, as for train.

@@ -38,6 +38,11 @@ def default_recipe(weights: str | Path | None) -> Recipe:
     return get_recipe("finetune" if weights else "photos")
 
 
+def own_variant(recipe: Recipe) -> str | None:
+    """Return the name of the network that a recipe trains by default; None: one that suits the images."""
+    return get_entry(recipe.name).variant if recipe.name in NAMES else None
+
+
 def get_entry(name: str) -> Entry:
     """Return the recipe as `get_recipe` does, with its title and the published runs that used it."""
     if name not in NAMES:

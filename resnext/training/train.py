@@ -28,7 +28,7 @@ from resnext.files import user_path
 from resnext.images.watchdog import watch_files
 from resnext.keywords import with_keywords
 from resnext.recipes.complete import CompleteRecipe, complete, following_batch
-from resnext.recipes.names import NAMES, default_recipe, get_entry, get_recipe
+from resnext.recipes.names import default_recipe, get_recipe, own_variant
 from resnext.recipes.recipe import Recipe, evaluation_preprocessing
 from resnext.runs.config import RunConfig, TrainingOptions, changes, network_name
 from resnext.runs.images import ImageRecord
@@ -236,7 +236,7 @@ def _choose_start(
     variant: str | Variant | None, recipe: Recipe, weights: str | None
 ) -> tuple[str | None, Choice | None]:
     """Return weights and network as far as they are known without reading an image."""
-    own = get_entry(recipe.name).variant if recipe.name in NAMES else None
+    own = own_variant(recipe)
     if own and variant is None and weights is None:
         return None, _own_network(recipe, own)
     named = as_variant(variant) if variant else None

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from resnext import get_recipe, preview
-from resnext.pages.preview import COLUMNS, GAP, IMAGES
+from resnext.pages.preview import COLUMNS, GAP, IMAGES, LEAST
 from support.command import refusal, resnext
 from support.photos import COLOURS, write_photos
 
@@ -20,12 +20,16 @@ def photos(tmp_path_factory):
 
 
 def tiles(path, size):
-    """The sheet's images, uint8 (rows, columns, size, size, 3)."""
+    """The sheet's images, uint8 (rows, columns, size, size, 3), without captions and not enlarged."""
+    factor = -(-LEAST // size)
+    tile = factor * size + GAP
     with Image.open(path) as picture:
-        sheet = np.pad(np.asarray(picture), ((0, GAP), (0, GAP), (0, 0)))
-    rows, columns = sheet.shape[0] // (size + GAP), sheet.shape[1] // (size + GAP)
-    sheet = sheet.reshape(rows, size + GAP, columns, size + GAP, 3).transpose(0, 2, 1, 3, 4)
-    return sheet[:, :, :size, :size]
+        sheet = np.pad(np.asarray(picture)[round(1.6 * tile / 7) :], ((0, GAP), (0, GAP), (0, 0)))
+    assert sheet.shape == (IMAGES * tile, (COLUMNS + 1) * tile, 3)
+    enlarged = sheet.reshape(IMAGES, tile, COLUMNS + 1, tile, 3).transpose(0, 2, 1, 3, 4)[:, :, :-GAP, :-GAP]
+    images = enlarged[:, :, ::factor, ::factor]
+    assert (enlarged == images.repeat(factor, axis=2).repeat(factor, axis=3)).all()
+    return images
 
 
 def test_each_row_is_an_image_and_what_training_sees_of_it(photos, tmp_path):
@@ -87,10 +91,22 @@ def test_the_seed_says_what_is_drawn(photos, tmp_path):
     assert sheets[0] == sheets[1] != sheets[2]
 
 
-def test_images_of_arrays_have_their_own_size(tmp_path):
+def test_without_a_size_images_have_the_one_of_the_training(photos, tmp_path):
     pytest.importorskip("sklearn.datasets")
-    path = preview("digits", tmp_path / "sheet.png", recipe=get_recipe("photos"))
-    assert tiles(path, 8).shape[:2] == (IMAGES, COLUMNS + 1)
+    chosen = preview(photos, tmp_path / "photos.png", recipe=get_recipe("photos"))
+    tiles(chosen, 64)  # as train chooses for few images
+    named = preview("digits", tmp_path / "digits.png", recipe=get_recipe("seed-cifar10"))
+    tiles(named, 32)  # of the recipe's own network
+
+
+def test_captions_say_what_the_columns_are(photos, tmp_path):
+    path = preview(photos, tmp_path / "sheet.png", recipe=get_recipe("photos"))
+    with Image.open(path) as picture:
+        dark = (np.asarray(picture.convert("L"))[: round(1.6 * (64 + GAP) / 7)] < 128).any(0)
+    first, others = dark[: 64 + GAP], dark[64 + GAP :]
+    assert 40 < first.nonzero()[0].max() < 64 + GAP - 1  # within its column
+    assert others.nonzero()[0].min() < 4
+    assert 50 < others.nonzero()[0].max() < 160
 
 
 def test_a_place_that_cannot_be_written_to_is_one_line(photos, tmp_path):
