@@ -188,12 +188,16 @@ def draw_reliability(evaluation: Evaluation, temperature: float, path: Path) -> 
         bins = [each for each in reliability(probabilities, right) if each.images]
         error = 100 * calibration_error(probabilities, right)
         x, y = [100 * each.probability for each in bins], [100 * each.accuracy for each in bins]
-        above.plot(x, y, "o-", clip_on=False, color=f"C{number}", label=f"{name}: error {error:.2f} %")
+        areas = [12 + 200 * each.images / len(right) for each in bins]  # no line: bins of few images would bend it
+        label = f"{name}: expected calibration error {error:.2f} %"
+        above.scatter(x, y, areas, clip_on=False, color=f"C{number}", alpha=0.7, label=label)
         below.bar(x, [each.images for each in bins], width=3, color=f"C{number}", alpha=0.6)
     above.set(ylabel="accuracy (%)", xlim=(0, 100), ylim=(0, 100))
     below.set(xlabel="probability of the predicted class (%)", ylabel="images")
     above.grid(alpha=0.3)
-    above.legend(loc="lower right")
+    legend = above.legend(loc="upper left", fontsize=8)
+    for handle in legend.legend_handles:
+        handle.set_sizes([36])
     figure.savefig(path, dpi=120)
 
 

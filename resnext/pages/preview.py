@@ -38,8 +38,8 @@ def preview(
     Args:
         data: folder, archive or built-in data set, as for `train`.
         out: image file to write; its suffix, .png or .jpg, determines the format.
-        recipe: recipe, or its name, whose augmentations to show, at its size or, if it has none, at the one that `train`
-            would choose.
+        recipe: recipe, or its name, whose augmentations to show, at its size or, if it has none, at the one that
+            `train` would choose.
         seed: seed of the augmentation.
         follow_links: as for `train`.
 

@@ -1,12 +1,18 @@
 """The page of the server, in a browser."""
 
+import base64
+import io
 import itertools
 import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from resnext.images.preprocessing import Preprocessing
+from resnext.inference.explanation_files import overlay
 from support.browser import driven, needs_browser
 from support.command import resnext
 
@@ -110,10 +116,8 @@ def test_axe_finds_nothing_on_any_page(server, trained, colours, tmp_path):
 def test_an_answer_that_is_not_sure_is_shown_as_such_and_a_refused_file_has_its_reason_first(server, colours, tmp_path):
     (tmp_path / "wrong.png").write_bytes(b"no image")
     with driven(tmp_path, f"http://127.0.0.1:{server.port}/") as page:
-        page.wait("document.getElementById('facts').textContent.length > 0", True)
         answer = {"model": "colours", "classes": [{"class": "red", "probability": 0.99}], "calibrated": 0.4}
-        answer |= {"sure": False, "seen": [0, 0, 1, 1], "milliseconds": 1}
-        page.value(f"(window.fetch = async () => new Response({json.dumps(json.dumps(answer))}))")
+        answered(page, answer | {"sure": False, "seen": [0, 0, 1, 1], "milliseconds": 1})
         page.choose("#files", [colours / "test" / "red" / "000.png"])
         page.wait("document.querySelectorAll('.bars li').length", 1)
         unsure = page.value("document.querySelector('.unsure').textContent")
@@ -127,3 +131,29 @@ def test_an_answer_that_is_not_sure_is_shown_as_such_and_a_refused_file_has_its_
         shown = page.value("document.querySelector('.result').innerText").split("\n")
         assert [line for line in shown if line][1].startswith("image: not a JPEG")
         assert "can't show the picture" not in " ".join(shown)
+
+
+@needs_browser
+@pytest.mark.once
+def test_the_page_colours_a_map_as_explain_does(server, tmp_path):
+    photo = np.full((180, 240, 3), (90, 140, 60), np.uint8)
+    Image.fromarray(photo).save(tmp_path / "meadow.png")
+    shares = np.array([[4.0, 0.5, -1.0], [1.0, 3.0, 2.0], [0.0, 1.5, 2.5]])
+    seen = Preprocessing(64, resize=64).seen(240, 180)
+    best = {"class": "red", "probability": 0.99, "map": shares.tolist()}
+    answer = {"model": "colours", "classes": [best], "milliseconds": 1}
+    with driven(tmp_path, f"http://127.0.0.1:{server.port}/") as page:
+        answered(page, answer | {"seen": [each / side for each, side in zip(seen, (240, 180, 240, 180), strict=True)]})
+        page.choose("#files", [tmp_path / "meadow.png"])
+        page.wait("document.querySelectorAll('.bars button').length", 1)
+        drawn = page.value(PICTURE).partition(",")[2]
+    with Image.open(io.BytesIO(base64.b64decode(drawn))) as opened:
+        picture = np.asarray(opened.convert("RGB")).astype(int)
+    explained = overlay(photo, shares, Preprocessing(64, resize=64)).astype(int)
+    assert abs(picture - explained).mean() < 4
+
+
+def answered(page, answer):
+    """Let the page receive this answer to whatever it asks."""
+    page.wait("document.getElementById('facts').textContent.length > 0", True)
+    page.value(f"(window.fetch = async () => new Response({json.dumps(json.dumps(answer))}))")

@@ -6,6 +6,9 @@ const MOST = 100; // photos on the page
 const LONGEST = 640; // pixels of a photo on the page
 const TRIES = 20; // to send a photo to a server that has too much to do
 const LARGEST = 16 * 2 ** 20; // bytes of a photo, as the server has it
+// Matplotlib's inferno in sixteenths, as `resnext explain` colours its maps.
+const INFERNO = ["000004", "0b0724", "210c4a", "3d0965", "57106e", "71196e", "8a226a", "a32c61", "bc3754", "d24644", "e45a31",
+  "f1731d", "f98e09", "fcac11", "f9cb35", "f2ea69", "fcffa4"].map((hex) => [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16)));
 const SMALL_MAP = 256; // pixels of the longer side of a map before it is enlarged
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
 const authorisation = token ? { Authorization: `Bearer ${token}` } : {};
@@ -259,17 +262,22 @@ function drop(transfer) {
 function heat(rows) {
   const highest = Math.max(1e-9, ...rows.flat());
   const small = new OffscreenCanvas(rows[0].length, rows.length);
-  const pixels = small.getContext("2d").createImageData(small.width, small.height);
-  rows.flat().forEach((value, place) => {
-    const share = Math.max(0, value) / highest;
-    pixels.data.set([255, Math.round(210 * (1 - share)), 0, Math.round(255 * share)], 4 * place);
-  });
-  small.getContext("2d").putImageData(pixels, 0, 0);
+  const shares = small.getContext("2d").createImageData(small.width, small.height);
+  rows.flat().forEach((value, place) => (shares.data[4 * place + 3] = Math.round((255 * Math.max(0, value)) / highest)));
+  small.getContext("2d").putImageData(shares, 0, 0);
   const large = new OffscreenCanvas(SMALL_MAP, Math.round((SMALL_MAP * small.height) / small.width));
   const context = large.getContext("2d");
-  context.imageSmoothingQuality = "high";
   context.drawImage(small, 0, 0, large.width, large.height);
+  const pixels = context.getImageData(0, 0, large.width, large.height);
+  for (let at = 0; at < pixels.data.length; at += 4) pixels.data.set(inferno(pixels.data[at + 3] / 255), at);
+  context.putImageData(pixels, 0, 0);
   return large;
+}
+
+function inferno(share) {
+  const place = share * (INFERNO.length - 1);
+  const [below, above] = [INFERNO[Math.floor(place)], INFERNO[Math.ceil(place)]];
+  return below.map((value, channel) => Math.round(value + (above[channel] - value) * (place % 1)));
 }
 
 function draw(item, photo, map, seen) {
