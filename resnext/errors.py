@@ -204,10 +204,11 @@ _INVISIBLE = {code: escaped for code, escaped in CONTROLS.items() if code != ord
 def counted(number: int, word: str) -> str:
     """Return a number with its noun, in the plural if needed.
 
-    >>> counted(1, "epoch"), counted(1200, "image")
-    ('1 epoch', '1,200 images')
+    >>> counted(1, "epoch"), counted(1200, "image"), counted(3, "class")
+    ('1 epoch', '1,200 images', '3 classes')
     """
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
+    plural = "es" if word.endswith("s") else "s"
+    return f"{number:,} {word}{'' if number == 1 else plural}"
 
 
 def kind_of(value: object) -> str:

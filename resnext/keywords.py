@@ -1,4 +1,4 @@
-"""Options as keywords: a Python function accepts every field of its option dataclass by name."""
+"""Options as keywords: a function accepts every field of its option dataclass by name, and the dataclass prints so."""
 
 from __future__ import annotations
 
@@ -7,6 +7,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from resnext.errors import ArgumentError, did_you_mean
+
+
+def as_call(options: Any) -> str:
+    """Return a dataclass as the shortest call that makes it: without the fields that have their default.
+
+    >>> from resnext.images.preprocessing import Preprocessing
+    >>> as_call(Preprocessing(224, 256))
+    'Preprocessing(size=224, resize=256)'
+    """
+    words = [
+        f"{field.name}={value!r}"
+        for field in dataclasses.fields(options)
+        if (value := getattr(options, field.name)) != field.default
+    ]
+    return f"{type(options).__name__}({', '.join(words)})"
 
 
 def with_keywords(verb: str, keywords: Mapping[str, Any], *options: Any) -> tuple[Any, ...]:

@@ -21,10 +21,11 @@ from resnext.data.folders import Member
 from resnext.data.memory import Data, open_source
 from resnext.data.pixels import are_files
 from resnext.data.splits import Splits
-from resnext.errors import ArgumentError, DataError, ImageError
+from resnext.errors import ArgumentError, DataError, ImageError, counted
 from resnext.images.bands import check_bands, read_bands, with_channels
 from resnext.images.decode import check_header, read_image, read_with_format
 from resnext.images.preprocessing import Channels
+from resnext.metrics.notebook import html_table
 
 logger = logging.getLogger(__name__)
 
@@ -143,6 +144,17 @@ class DataReport:
     bad: tuple[str, ...]  # "PATH: reason" of each image that can't be read
     left_out: tuple[str, ...] = ()  # unused files, by kind
     labels_from: str = ""  # where the labels come from, in words
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{part.name} {part.images:,}" for part in self.parts)
+        contradictions = counted(len(self.contradictions), "contradiction")
+        faults = f"{len(self.bad):,} can't be read, {len(self.in_train_too):,} in train too, {contradictions}"
+        return f"DataReport({counted(self.images, 'image')}: {parts}; {faults})"
+
+    def _repr_html_(self) -> str:
+        names = list(dict.fromkeys(name for part in self.parts for name in part.counts))
+        rows = [(name, *(f"{part.counts.get(name, 0):,}" for part in self.parts)) for name in names]
+        return html_table(rows, ("class", *(part.name for part in self.parts)))
 
     @property
     def images(self) -> int:

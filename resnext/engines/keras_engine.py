@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,7 +59,7 @@ class KerasEngine(Engine):
 
     def arrays(self, images: np.ndarray) -> list[np.ndarray]:
         """Return the classifier's outputs in order, as float32."""
-        with _no_gradients():
+        with _no_gradients(), _no_retracing_warning():
             outputs = self.cluster.predict(self.classifier, images)
         return [np.array(output, np.float32) for output in (outputs if isinstance(outputs, list) else [outputs])]
 
@@ -78,3 +79,18 @@ def _no_gradients() -> contextlib.AbstractContextManager:
     import torch
 
     return torch.inference_mode()
+
+
+@contextlib.contextmanager
+def _no_retracing_warning() -> Iterator[None]:
+    """Discard TensorFlow's warning of frequent tracing: it takes the functions of all networks of a process for one."""
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return "retracing" not in record.getMessage()
+
+    tensorflow = logging.getLogger("tensorflow")
+    tensorflow.addFilter(is_other)
+    try:
+        yield
+    finally:
+        tensorflow.removeFilter(is_other)

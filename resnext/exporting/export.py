@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 
 from resnext.engines.description import ENSEMBLE, LABELS, SIZE, THRESHOLDS, Description
-from resnext.errors import ArgumentError
+from resnext.errors import ArgumentError, counted
 from resnext.exporting.calibration import Calibration, Cost, calibration_of, check_cost, cost_of
 from resnext.exporting.float16 import halved
 from resnext.exporting.int8 import quantise
@@ -45,6 +45,10 @@ class Exported(NamedTuple):
     source: str  # of the images
     cost: Cost | None = None  # of half precision or int8
     address: str | None = None  # where it was uploaded
+
+    def __repr__(self) -> str:
+        checked = f"largest difference of a probability {self.difference:.1e} on {counted(self.images, 'image')}"
+        return f"Exported({self.path}: {checked})"
 
 
 def export(

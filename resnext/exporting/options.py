@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from resnext.errors import ArgumentError
 from resnext.exporting.formats import ExportFormat
+from resnext.keywords import as_call
 
 Normalisation = Literal["inside", "outside"]
 ExportDtype = Literal["float32", "float16", "int8"]
@@ -45,6 +46,9 @@ class ExportOptions:
     max_drop: float = 0.01
     size: Literal["any"] | None = None
     push: str | None = None
+
+    def __repr__(self) -> str:
+        return as_call(self)
 
     def __post_init__(self) -> None:
         kinds = {"normalisation": Normalisation, "dtype": ExportDtype, "calibration": CalibrationMethod}

@@ -29,6 +29,7 @@ from resnext.images.decode import (
 )
 from resnext.images.streams import Openable
 from resnext.images.threes import by_threes
+from resnext.keywords import as_call
 
 Fit = Literal["crop", "squash", "pad"]
 Colours = Literal["rgb", "grey"]
@@ -78,6 +79,9 @@ class Preprocessing:
     std: Colour = STD
     fit: Fit = "crop"
     channels: Channels = "rgb"
+
+    def __repr__(self) -> str:
+        return as_call(self)
 
     def __post_init__(self) -> None:
         if not (_is_length(self.size) and _is_length(self.resize) and self.size <= self.resize <= MAX_SIDE):

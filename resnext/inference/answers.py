@@ -21,5 +21,8 @@ class Answers(Generic[T], Iterator[T]):
     def __init__(self, answers: Iterator[T], engine: str, left_out: Counter[str]):
         self._answers, self.engine, self.left_out = answers, engine, left_out
 
+    def __repr__(self) -> str:
+        return f"Answers(one for each image, computed by {self.engine} as you iterate)"
+
     def __next__(self) -> T:
         return next(self._answers)

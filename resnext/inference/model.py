@@ -17,7 +17,7 @@ from resnext.engines.engine import Engine, EngineName, OutputName, check_install
 from resnext.engines.exported_file import ExportedFile
 from resnext.engines.keras_engine import KerasEngine
 from resnext.engines.open import CONVERTED, installed_engines, open_exported
-from resnext.errors import ArgumentError, NotFoundError, WeightsError
+from resnext.errors import ArgumentError, NotFoundError, WeightsError, counted
 from resnext.files import similar, user_path
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.ensemble import names_of_members
@@ -62,6 +62,10 @@ class Model:
     several: bool = False  # whether an image may have any number of classes
     thresholds: tuple[float, ...] = ()  # the probability from which it has each of them
     members: tuple[Model, ...] = ()  # of several whose logits are averaged; the other fields are those of the first
+
+    def __repr__(self) -> str:
+        classes, size = counted(len(self.classes), "class"), self.preprocessing.size
+        return f"Model({self.name}: {self.variant.name}, {classes}, {size} pixels)"
 
     @classmethod
     def open(cls, model: str | Path | Model, weights: str | None = None) -> Model:

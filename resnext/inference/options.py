@@ -10,6 +10,7 @@ from resnext.engines.engine import EngineName
 from resnext.errors import ArgumentError
 from resnext.images.preprocessing import MAX_SIDE, Preprocessing
 from resnext.images.views import Views
+from resnext.keywords import as_call
 
 PredictionFormat = Literal["table", "json", "jsonl", "csv", "parquet"]
 
@@ -47,6 +48,9 @@ class EvaluationOptions:
     batch_size: int = 64
     follow_links: bool = False
     all: bool = False
+
+    def __repr__(self) -> str:
+        return as_call(self)
 
     def __post_init__(self) -> None:
         sizes = (self.size,) if isinstance(self.size, int) else self.size
@@ -86,6 +90,9 @@ class PredictionOptions:
     embeddings: bool = False
     follow_links: bool = False
     engine: EngineName | None = None
+
+    def __repr__(self) -> str:
+        return as_call(self)
 
     def __post_init__(self) -> None:
         if self.top < 1:

@@ -45,6 +45,13 @@ class Prediction(NamedTuple):
     source: Path | Member | None = None  # where it was read
     labels: tuple[str, ...] | None = None  # of a model that gives an image any number of classes
 
+    def __repr__(self) -> str:
+        words = self.error or self.answer
+        if self.error is None and self.labels is None:
+            name, share = self.classes[0]
+            words = f"{'' if self.is_known else 'unknown, '}{name} {100 * share:.2f} %"
+        return f"Prediction({self.image}: {words})"
+
     @property
     def answer(self) -> str | None:
         """The most probable class, "unknown" below the threshold, or None for an image that can't be read.

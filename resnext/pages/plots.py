@@ -96,7 +96,11 @@ def draw_comparison(groups: Sequence[tuple[str, Sequence[Sequence[Any]]]], path:
         axes.set(xlabel="epoch", ylabel=metric if metric == "loss" else f"{metric} (%)")
         axes.xaxis.get_major_locator().set_params(integer=True)
         if metric == "loss":
+            ticker = _matplotlib("matplotlib.ticker")
             axes.set_yscale("log")  # the first epochs' loss is often a hundred times the last's
+            axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter("")
         axes.grid(alpha=0.3)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     legend = figure.legend(handles, labels, loc="outside lower center", ncols=2)

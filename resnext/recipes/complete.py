@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 
 from resnext.errors import ArgumentError
+from resnext.keywords import as_call
 from resnext.recipes.recipe import Recipe
 
 # Learning rates for steps of RATED images or more. The rate of SGD falls with the batch size, the others' with its
@@ -28,6 +29,9 @@ class CompleteRecipe(Recipe):
     evaluate_every: int = 0
     image_size: int = 0
     warmup_epochs: int = 0
+
+    def __repr__(self) -> str:
+        return as_call(self)
 
     def __post_init__(self):
         super().__post_init__()

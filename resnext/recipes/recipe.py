@@ -18,6 +18,7 @@ from resnext.images.preprocessing import (
     Preprocessing,
     are_channels,
 )
+from resnext.keywords import as_call
 
 # The floating-point dtype policies of Keras.
 Dtype = Literal["float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64"]
@@ -172,6 +173,9 @@ class Recipe:
     layer_decay: float = 1.0
     best_by: BestBy = "top1"
     patience: int | None = None
+
+    def __repr__(self) -> str:
+        return as_call(self)
 
     def __post_init__(self):
         for fields, allowed, is_allowed in _RULES:

@@ -29,6 +29,9 @@ class RunSummary:
     history: History
     config: RunConfig
 
+    def __repr__(self) -> str:
+        return f"RunSummary({self.name}: {self.variant}, {self.history!r})"
+
 
 class Seeds(NamedTuple):
     """Runs that differ in their seed only: mean and sample standard deviation of their validation accuracies."""

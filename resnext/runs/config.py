@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from resnext.data.holdout import Holdout
-from resnext.errors import ArgumentError
+from resnext.errors import ArgumentError, counted
 from resnext.images.preprocessing import Preprocessing
+from resnext.keywords import as_call
 from resnext.recipes.complete import CompleteRecipe
 from resnext.recipes.recipe import Dtype, Recipe, check_dtype
 from resnext.variants.complexity import complexity
@@ -74,6 +75,9 @@ class TrainingOptions:
     checkpoint_every: int | None = None
     keep_every: int | None = None
 
+    def __repr__(self) -> str:
+        return as_call(self)
+
     def __post_init__(self):
         if self.weights is not None:
             check_source(self.weights)
@@ -132,6 +136,14 @@ class RunConfig:
         are_names = all(isinstance(name, str) and name for name in self.classes)
         if not (self.classes and are_names and len(set(self.classes)) == len(self.classes)):
             raise ArgumentError(f"`classes` must be one or more names, no two the same. Received: {self.classes}")
+
+    def __repr__(self) -> str:
+        return f"RunConfig({self.in_words})"
+
+    @property
+    def in_words(self) -> str:
+        """The network, the size of its images, the number of classes, and the data."""
+        return f"{self.variant.name} at {self.image_size} pixels, {counted(len(self.classes), 'class')} of {self.data}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the document of `config.json`, in the types that JSON returns, with the options at the top level."""

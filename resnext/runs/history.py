@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from resnext.checksums import with_crc32, without_crc32
+from resnext.errors import did_you_mean
 from resnext.metrics.names import NAMES
 from resnext.recipes.recipe import BestBy
 
@@ -50,6 +51,12 @@ class EpochRow(NamedTuple):
     validation_micro_f1: float | None = None
     validation_exact_match: float | None = None
     thresholds: tuple[float, ...] | None = None  # probabilities from which an image has each class
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return a value by its name, as in `metrics.jsonl`, or by its place."""
+        if isinstance(key, str) and key not in self._fields:
+            raise KeyError(f"no column {key!r}.{did_you_mean(key, self._fields)}")
+        return getattr(self, key) if isinstance(key, str) else tuple.__getitem__(self, key)
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> EpochRow:

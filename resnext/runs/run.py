@@ -71,6 +71,9 @@ class Run:
         self.held_out_sha256 = held_out_sha256
         self.made: list[Path] = []  # paths that `create` made, for `discard`
 
+    def __repr__(self) -> str:
+        return f"Run({self.folder}: {self.config.in_words})"
+
     @classmethod
     def open(cls, folder: str | Path) -> Run:
         """Open a run folder.

@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 
 from resnext.errors import ArgumentError
+from resnext.keywords import as_call
 from resnext.serving.limits import MAX_IMAGES
 
 PORT = 8000
@@ -34,6 +35,9 @@ class ServingOptions:
     batch_size: int = 16
     queue: int = 64
     deadline: float = 10.0
+
+    def __repr__(self) -> str:
+        return as_call(self)
 
     def __post_init__(self) -> None:
         if not 0 <= self.port < 2**16:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
 from resnext.errors import ArgumentError
+from resnext.keywords import as_call
 from resnext.variants.departures import DEPARTURES, PAPER, Departures, Lineage
 
 # Blocks in each stage, by the number in the name: Table 1 for 50, section 5.1 for 101; He et al. 2016, Table 1 for 152;
@@ -151,6 +152,9 @@ class Variant:
     output_stride: int = 32
     sliced: bool = False
     lineage: Lineage | None = None
+
+    def __repr__(self) -> str:
+        return as_call(self)
 
     def __post_init__(self):
         if len(self.blocks) not in (3, 4):

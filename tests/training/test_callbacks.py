@@ -96,6 +96,39 @@ def test_results_are_shown_in_one_line_and_as_html(photos, trained, colours):
     assert re.fullmatch(r"Explanation\(.*\.png: \w+ [\d.]+ %\)", repr(explanation))
 
 
+def test_what_is_opened_made_or_found_is_shown_in_one_line(trained, colours, tmp_path):
+    model, run = resnext.Model.open(trained[0]), resnext.Run.open(trained[0])
+    data = run.config.data
+    assert repr(model) == f"Model({trained[0]}: resnext14_2x4d, 3 classes, 32 pixels)"
+    assert repr(run) == f"Run({trained[0]}: resnext14_2x4d at 32 pixels, 3 classes of {data})"
+    assert repr(run.config) == f"RunConfig(resnext14_2x4d at 32 pixels, 3 classes of {data})"
+    (summary,) = resnext.compare([trained[0]])
+    assert re.fullmatch(r"RunSummary\(.*colours: resnext14_2x4d, History\(6 epochs, best .*\)\)", repr(summary))
+    assert repr(resnext.get_variant("resnext50_32x4d")) == (
+        "Variant(blocks=(3, 4, 6, 3), cardinality=32, bottleneck_width=4)"
+    )
+    assert repr(resnext.get_recipe("smoke")) == "Recipe(name='smoke', epochs=1, batch_size=8, learning_rate=0.01)"
+    report = resnext.check_data(colours)
+    assert repr(report) == (
+        "DataReport(84 images: train 72, validation and test 12; 0 can't be read, 0 in train too, 0 contradictions)"
+    )
+    assert "<tr><td>red</td><td>24</td><td>4</td></tr>" in report._repr_html_()
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    files = [colours / "test" / "red" / "000.png", tmp_path / "broken.png"]
+    answers = resnext.predict(model, files, threshold=1.0)
+    assert repr(answers) == "Answers(one for each image, computed by keras as you iterate)"
+    unsure, broken = map(repr, answers)
+    assert re.fullmatch(r"Prediction\(.*000\.png: unknown, red [\d.]+ %\)", unsure)
+    assert re.fullmatch(r"Prediction\(.*broken\.png: not a JPEG, .*\)", broken)
+
+
+def test_a_row_of_the_history_has_its_values_by_name_and_by_place(trained):
+    row = resnext.Run.open(trained[0]).history[0]
+    assert row["train_loss"] == row.train_loss == row[2]
+    with pytest.raises(KeyError, match=r"no column 'val_loss'\."):
+        row["val_loss"]
+
+
 def test_a_training_is_shown_with_its_curves(photos, tmp_path):
     pytest.importorskip("matplotlib")
     result = train(photos, out=tmp_path / "run", **SMALL | {"epochs": 1})
