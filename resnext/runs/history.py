@@ -52,6 +52,9 @@ class EpochRow(NamedTuple):
     validation_exact_match: float | None = None
     thresholds: tuple[float, ...] | None = None  # probabilities from which an image has each class
 
+    def __repr__(self) -> str:
+        return f"EpochRow({', '.join(f'{name}={value:.6g}' for name, value in self.numbers().items())})"
+
     def __getitem__(self, key: Any) -> Any:
         """Return a value by its name, as in `metrics.jsonl`, or by its place."""
         if isinstance(key, str) and key not in self._fields:

@@ -125,6 +125,7 @@ def test_what_is_opened_made_or_found_is_shown_in_one_line(trained, colours, tmp
 def test_a_row_of_the_history_has_its_values_by_name_and_by_place(trained):
     row = resnext.Run.open(trained[0]).history[0]
     assert row["train_loss"] == row.train_loss == row[2]
+    assert re.fullmatch(r"EpochRow\(epoch=1, learning_rate=0\.\d+, train_loss=\d\.\d+, (\w+=[\d.]+(, |\)))+", repr(row))
     with pytest.raises(KeyError, match=r"no column 'val_loss'\."):
         row["val_loss"]
 
