@@ -6,7 +6,7 @@ from typing import Any
 
 from resnext.cli.output import Format, printed
 from resnext.cli.tables import print_line
-from resnext.errors import RunError
+from resnext.errors import RunError, counted
 
 
 def doctor(format: Format = "table") -> None:
@@ -21,7 +21,7 @@ def doctor(format: Format = "table") -> None:
     if not printed(format, found):
         _print(found)
     if problems := found["problems"]:
-        raise RunError(f"{len(problems)} problem{'s' * (len(problems) > 1)}, named above with how to mend it")
+        raise RunError(f"{counted(len(problems), 'problem')}, named above with how to mend it")
 
 
 def _print(found: dict[str, Any]) -> None:

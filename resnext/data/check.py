@@ -22,8 +22,9 @@ from resnext.data.memory import Data, open_source
 from resnext.data.pixels import are_files
 from resnext.data.splits import Splits
 from resnext.errors import ArgumentError, DataError, ImageError, counted
-from resnext.images.bands import check_bands, read_bands, with_channels
+from resnext.images.bands import check_bands, with_channels
 from resnext.images.decode import check_header, read_image, read_with_format
+from resnext.images.pixels import read_pixels
 from resnext.images.preprocessing import Channels
 from resnext.metrics.notebook import html_table
 
@@ -67,9 +68,10 @@ def check_channels(examples: Examples, channels: Channels) -> None:
 
 def readers(channels: Channels) -> tuple[Check, Read]:
     """Return functions that read the header of an image file, and the complete file, for networks of such channels."""
+    read = partial(read_pixels, channels=channels)
     if isinstance(channels, int):
-        return partial(check_bands, count=channels), partial(read_bands, count=channels)
-    return check_header, read_image
+        return partial(check_bands, count=channels), read
+    return check_header, read
 
 
 def drop_unreadable(examples: Examples, limit: float, read: Read = read_image) -> tuple[Examples, list[str]]:

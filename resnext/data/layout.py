@@ -207,7 +207,7 @@ def count_left_out(layout: Layout) -> Counter[str]:
             )
         if not folders:  # images, which a file labels
             others = (name for name in shown(part) if not (is_label_file(name) or is_image_name(name)))
-            counts += Counter(map(kind_of, others))
+            counts += Counter(map(suffix_of, others))
     return counts
 
 
@@ -226,7 +226,7 @@ def _count(folder: Folder) -> Counter[str]:
         elif entry:
             counts += _count(entry)
         elif not is_image_name(name):
-            counts[kind_of(name)] += 1
+            counts[suffix_of(name)] += 1
     return counts
 
 
@@ -242,6 +242,6 @@ def _files(folder: Folder) -> int:
     return sum(_files(entry) if entry else 1 for entry in folder.entries().values() if not (entry and entry.is_link))
 
 
-def kind_of(name: str) -> str:
+def suffix_of(name: str) -> str:
     """Return the kind under which a file is counted: its suffix."""
     return PurePosixPath(name).suffix.lower() or "without a suffix"

@@ -16,7 +16,7 @@ from PIL import Image
 
 from resnext.data.archives import ZIP, archive_suffix
 from resnext.data.folders import DROPPINGS, DiskFolder, Folder, is_image_name, shown
-from resnext.data.layout import LINKS, kind_of
+from resnext.data.layout import LINKS, suffix_of
 from resnext.data.tar_archive import tar_members
 from resnext.data.zip_archive import zip_members
 from resnext.errors import ArgumentError, NotFoundError, one_line
@@ -165,7 +165,7 @@ def _below(folder: Folder, left_out: Counter[str]) -> Iterator[Input]:
             elif is_image_name(name):
                 yield Input(path, folder.file(name))  # type: ignore[arg-type]
             else:
-                left_out[kind_of(name)] += 1
+                left_out[suffix_of(name)] += 1
         except Exception as error:
             yield Input(path, None, one_line(error).removeprefix(f"{path}: "))
 
@@ -178,7 +178,7 @@ def _inside(archive: Path, left_out: Counter[str]) -> Iterator[Input]:
         if is_image_name(parts[-1]):
             yield Input(str(member), member)
         else:
-            left_out[kind_of(parts[-1])] += 1
+            left_out[suffix_of(parts[-1])] += 1
 
 
 def _listed(stream: BufferedReader | BytesIO | None) -> Iterator[str]:

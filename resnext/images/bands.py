@@ -9,7 +9,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 from PIL import Image, ImageOps
 
-from resnext.errors import ArgumentError
+from resnext.errors import ArgumentError, counted
 from resnext.images.decode import MAX_PIXELS, as_bytes, decoded, opened, to_rgb
 from resnext.images.streams import Openable
 
@@ -63,7 +63,7 @@ def _pages(image: Image.Image, count: int) -> Iterator[Image.Image]:
         yield image
         page += 1
     if bands != count:
-        raise ValueError(f"{bands} channel{'s' * (bands != 1)}; the network takes {count}")
+        raise ValueError(f"{counted(bands, 'channel')}; the network takes {count}")
 
 
 def _turned(image: Image.Image, page: int) -> bool:

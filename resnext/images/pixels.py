@@ -40,17 +40,18 @@ def as_pixels(image: Any, channels: Channels = "rgb") -> np.ndarray:
         except (OSError, ValueError) as error:
             raise ImageError(one_line(error)) from error
     if isinstance(image, str | Path):
-        return _read(image, channels)
+        return read_pixels(image, channels)
     if isinstance(image, Mapping) and image.get("bytes"):
-        return _read(io.BytesIO(image["bytes"]), channels)
+        return read_pixels(io.BytesIO(image["bytes"]), channels)
     if isinstance(image, Mapping) and image.get("path"):
-        return _read(image["path"], channels)
+        return read_pixels(image["path"], channels)
     if image is None:
         raise ArgumentError("there is no image: None")
     return _pixels_of_array(image if isinstance(image, np.ndarray) else np.asarray(image))
 
 
-def _read(source: Any, channels: Channels) -> np.ndarray:
+def read_pixels(source: Any, channels: Channels) -> np.ndarray:
+    """Return an image file as uint8 (H, W, 3), or as its bands for a network of so many channels. Raises ImageError."""
     return read_bands(source, channels) if isinstance(channels, int) else read_image(source)
 
 

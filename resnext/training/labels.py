@@ -17,7 +17,7 @@ OF_SEVERAL = ("map", "micro_f1", "macro_f1", "log_loss")  # metrics that choose 
 OF_ONE = ("top1", "macro_f1", "balanced_accuracy", "log_loss", "auc")
 
 
-def kind_of(examples: Examples) -> Labels:
+def labels_per_image(examples: Examples) -> Labels:
     """Return "several" if an image may have any number of classes, else "one"."""
     return "several" if examples.several else "one"
 

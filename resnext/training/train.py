@@ -47,7 +47,7 @@ from resnext.training.defaults import (
     same_classes,
 )
 from resnext.training.keywords import TrainingKeywords
-from resnext.training.labels import kind_of, recipe_for_labels
+from resnext.training.labels import labels_per_image, recipe_for_labels
 from resnext.training.logs.log import check_logs
 from resnext.training.notes import (
     about_few,
@@ -144,7 +144,7 @@ def train(
         cluster = initialize()
         from resnext.training.session import train_session
 
-        versions, images, kind = _machine(cluster), evaluation_preprocessing(recipe), kind_of(splits.train)
+        versions, images, kind = _machine(cluster), evaluation_preprocessing(recipe), labels_per_image(splits.train)
         config = RunConfig(network.variant, splits.train.classes, images, recipe, source.name, options, versions, kind)
         return train_session(folder, config, splits, workers, stop, cluster, _image_record(splits, run), None, calls)
 
