@@ -221,11 +221,11 @@ def kind_of(value: object) -> str:
     return f"a {name}" if library == "builtins" else f"{library}'s {name}"
 
 
-def did_you_mean(word: str, known: list[str] | tuple[str, ...]) -> str:
+def did_you_mean(word: str, known: Sequence[str]) -> str:
     """Return a space and a sentence that suggests the known word closest to a misspelt one; "" if none is close.
 
     >>> did_you_mean("trian", ["train", "info"])
     ' Did you mean train?'
     """
-    nearest = difflib.get_close_matches(word, known, n=1)
+    nearest = difflib.get_close_matches(word, known, n=1, cutoff=0.6 if len(word) > 3 else 0.75)
     return f" Did you mean {nearest[0]}?" if nearest else ""

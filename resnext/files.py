@@ -15,14 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from resnext.ending import at_any_end
-from resnext.errors import CONTROLS, did_you_mean, printable
+from resnext.errors import CONTROLS, ArgumentError, did_you_mean, printable
 
 BESIDE = 10_000  # files of a folder among which a misspelt name is looked for
 _JSON_ESCAPES = {code: f"\\u{code:04x}" for code in CONTROLS if code > 126}  # JSON itself escapes those below
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
-    """Return a user's path with `~` expanded, which a shell does not do after `--out=`."""
+    """Return a user's path with `~` expanded, which a shell does not do after `--out=`.
+
+    Raises:
+        ArgumentError: the path is empty, which would be the current folder.
+    """
+    if path == "":
+        raise ArgumentError("a path is empty. Pass the name of a file or a folder; the current folder is .")
     return Path(path).expanduser()
 
 

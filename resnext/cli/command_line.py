@@ -45,7 +45,7 @@ class CommandLine:
     @property
     def command(self) -> str | None:
         """The name of the command; None if an option comes first or there are no words."""
-        return self.words[0] if self.words and not self.words[0].startswith("-") else None
+        return self.words[0] if self.words and self.words[0] and not self.words[0].startswith("-") else None
 
     def value_of(self, option: str) -> str | None:
         """Return the value of an option; if it is passed repeatedly, the last one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,8 @@ from resnext.cli.tables import print_line, print_table
 from resnext.cli.training import RecipeGroup, to_recipe, to_settings
 from resnext.errors import DataError, printable
 from resnext.recipes.recipe import Recipe
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from resnext.data.check import DataReport
@@ -67,7 +70,10 @@ def check_data(
 
     with bar("checking") as done:
         report = check_data(data, follow_links=follow_links, done=done)
-    if not printed(format, {**dataclasses.asdict(report), "images": report.images}, "parts"):
+    if printed(format, {**dataclasses.asdict(report), "images": report.images}, "parts"):
+        for fault in report.bad:
+            logger.warning(f"can't be read: {fault}")
+    else:
         _print_report(report)
     if report.bad:
         raise DataError(

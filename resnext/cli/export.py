@@ -15,8 +15,10 @@ from resnext.cli.tables import print_line
 from resnext.errors import ArgumentError, printable
 from resnext.exporting.formats import LABELS, format_of
 from resnext.exporting.options import ExportOptions
+from resnext.files import user_path
 from resnext.inference.misplaced import check_order
 from resnext.metrics.names import NAMES
+from resnext.runs.run import is_run
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,9 @@ def export(
     """
     from resnext.exporting.export import export
 
+    if file and is_run(user_path(file)) and not is_run(user_path(model)):
+        swapped = f"resnext export {printable(file)} {printable(model)}"
+        raise ArgumentError(f"{printable(file)}: a run, not a file to write. The model comes first: {swapped}")
     path = _one_of(file, out)
     chosen = checked(ExportOptions, network)
     check_order("resnext export", model, [str(file)] if file else [])

@@ -10,7 +10,7 @@ from typing import Any
 
 import tyro
 
-from resnext.cli.slips import in_order
+from resnext.cli.known import in_order
 
 WIDEST, INDENT = 100, 26  # columns of the text, and of the names before it
 COMMON = ("--format", "--config", "--quiet", "--help")

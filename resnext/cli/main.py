@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import io
 import logging
@@ -23,16 +24,18 @@ from resnext.cli.from_files import FILES, with_files
 from resnext.cli.help import help_of
 from resnext.cli.inference import evaluate, explain, predict
 from resnext.cli.interrupts import Interrupts
+from resnext.cli.known import Known, known_of
 from resnext.cli.measure import bench
 from resnext.cli.networks import info, list_
-from resnext.cli.overview import SYNONYMS, example_for, overview
+from resnext.cli.overview import overview
 from resnext.cli.runs import compare
 from resnext.cli.serve import serve
-from resnext.cli.slips import known_of, parsed
-from resnext.cli.spectator import Spectator
+from resnext.cli.slips import parsed
+from resnext.cli.spectator import Spectator, open_closed_streams
 from resnext.cli.training import recipes, resume_command, train_command
 from resnext.cli.weights import convert
-from resnext.errors import OutOfMemoryError, ResNeXtError, RunError, did_you_mean, printable
+from resnext.cli.words import slip_of_command, slip_of_words
+from resnext.errors import OutOfMemoryError, OutputError, ResNeXtError, RunError
 from resnext.exporting.formats import FORMATS, format_of
 from resnext.files import user_path
 from resnext.log import logger, print_lines
@@ -41,6 +44,8 @@ from resnext.recipes.recipe import Recipe
 from resnext.runs.run import Run
 from resnext.training.defaults import default_recipe_for
 from resnext.training.signals import exit_code
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of errors without a file: those of standard output
 
 
 def commands(line: CommandLine) -> dict[str, Callable[..., None]]:
@@ -81,28 +86,30 @@ def _default_recipe(line: CommandLine) -> Recipe:
 
 def main() -> None:
     """Run one command; report a user's error as one line on standard error and by the exit status."""
+    open_closed_streams()
     interrupts = Interrupts()
     try:
         if hasattr(signal, "pthread_sigmask"):  # which Windows lacks
             signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))  # see `_ask_for_huge_pages`
         if sys.argv[1:2] == ["help"]:  # as git has it
-            sys.argv[1:] = [*sys.argv[2:3], "--help"] if sys.argv[2:] else []
+            sys.argv[1:] = [*sys.argv[2:3], "--help"] if sys.argv[2:] not in ([], ["help"]) else []
         sys.argv[1:] = in_our_spelling(sys.argv[1:])
         line = CommandLine(sys.argv[1:])
         _prepare(line)
         available = commands(line)
-        _check_words(line, available)
+        if _answered(line, available):
+            sys.stdout.flush()
+            sys.exit()
+        known = _known(line, available)
+        places: dict[str, str] = {}
         if any(line.value_of(option) for option in FILES):
-            known = known_of(str(line.command), available[str(line.command)])
-            line = CommandLine(with_files(line, known, [*available]))
+            words, places = with_files(line, known, [*available])
+            line = CommandLine(words)
             sys.argv[1:] = line.words
             available = commands(line)
-        if line.command in available and {"--help", "-h"} & {*line.words}:
-            print(help_of(line.command, available[line.command]), end="")
-            sys.exit()
         if line.is_quiet:
             logger.setLevel(logging.WARNING)
-        parsed(available, line.command)
+        parsed(available, line.command, places)
         sys.stdout.flush()
     except KeyboardInterrupt as error:
         interrupts.leave(getattr(error, "exit_code", 130), str(error) or "interrupted")
@@ -118,6 +125,8 @@ def main() -> None:
             )
         if not isinstance(error, ResNeXtError | OSError):
             raise  # a bug in resnext
+        if isinstance(error, OSError) and error.errno in FULL:
+            error = OutputError(f"the output can't be written: {error.strerror}. Make room, or write elsewhere.")
         interrupts.leave(getattr(error, "exit_code", 1), str(error))
 
 
@@ -140,30 +149,27 @@ def _prepare(line: CommandLine) -> None:
         _ask_for_huge_pages()
 
 
-def _check_words(line: CommandLine, available: Mapping[str, object]) -> None:
-    """Exit with status 2 for a misspelt command or comma-separated values, explaining them; or print the version."""
+def _answered(line: CommandLine, available: Mapping[str, Callable[..., None]]) -> bool:
+    """Print the overview, the version or the help of a command, if that is what the words ask for."""
     if not line.words or line.words[0] in ("--help", "-h"):
         print(overview(), end="")
-        sys.exit()
-    if line.command is None and line.words[0] not in ("--version", "-V"):
-        word = next((word for word in line.words if word in available), "COMMAND")
-        logger.error(f"{printable(line.words[0])}: the command comes first: resnext {word} ... {line.words[0]} ...")
-        sys.exit(2)
-    if line.words in (["--version"], ["-V"], ["version"]):
+    elif line.words in (["--version"], ["-V"], ["version"]):
         print(_versions())
-        sys.exit()
-    if line.command in SYNONYMS:
-        logger.error(f"no command {line.command!r}: here it is resnext {SYNONYMS[line.command]}")
+    elif (name := line.command) and name in available and {"--help", "-h"} & {*line.words}:
+        print(help_of(name, available[name]), end="")
+    else:
+        return False
+    return True
+
+
+def _known(line: CommandLine, available: Mapping[str, Callable[..., None]]) -> Known:
+    """Return what the command of the line takes; exit with status 2 and one line if there is none, or for a slip."""
+    slip = slip_of_command(line, [*available])
+    known = Known("") if slip else known_of(str(line.command), available[str(line.command)])
+    if slip := slip or slip_of_words(line.words[1:], known):
+        logger.error(slip)
         sys.exit(2)
-    if line.command and line.command not in available:
-        example = example_for(line.command)
-        others = f"{did_you_mean(line.command, list(available))} The commands are {', '.join(available)}."
-        logger.error(f"no command {line.command!r}.{example or others}")
-        sys.exit(2)
-    if joined := line.joined_values():
-        option, values = joined
-        logger.error(f"{option} {values}: separate values by spaces. Pass {option} {values.replace(',', ' ')}")
-        sys.exit(2)
+    return known
 
 
 def _versions() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import tyro
@@ -173,8 +174,8 @@ def _info_of_variant(variant: str, format: Format) -> None:
     try:
         network = get_variant(variant)
     except ArgumentError:
-        if not user_path(variant).exists():
-            raise
+        if not (user_path(variant).exists() or "/" in variant or os.sep in variant):
+            raise  # a misspelt name of a network
         _info_of_model(Model.open(variant), format)
         return
     descriptions, departures = _descriptions(network), _departures(network)

@@ -12,45 +12,26 @@ import functools
 import io
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tyro
 
+from resnext.cli.known import Known, in_order, known_of, unknown_option
 from resnext.errors import printable
+from resnext.exporting.formats import FORMATS
+from resnext.files import user_path
 
-# What people type, by what it is called here; the values that other programs use are explained in words.
-ALIASES = {
-    "--lr": "--learning-rate", "--learning_rate": "--learning-rate", "-b": "--batch-size", "--batch": "--batch-size",
-    "--bs": "--batch-size", "-o": "--out", "--output": "--out", "--output-dir": "--out", "--project": "--out",
-    "--name": "--out", "--model": "--variant", "--arch": "--variant", "-a": "--variant", "--network": "--variant",
-    "--pretrained": "--weights auto", "--finetune": "--weights RUN", "--checkpoint": "--weights RUN",
-    "--imgsz": "--image-size", "--img-size": "--image-size", "--img": "--image-size", "--size": "--image-size",
-    "--gpu": "--device gpu:0", "--gpus": "--device gpu", "--epoch": "--epochs", "-e": "--epochs",
-    "--wd": "--weight-decay", "--opt": "--optimizer", "-j": "--workers", "--num-workers": "--workers",
-    "--amp": "--dtype mixed_bfloat16", "--fp16": "--dtype mixed_float16", "--half": "--dtype float16",
-    "--smoothing": "--label-smoothing", "--random-seed": "--seed", "--augment": "--recipe",
-    "--json": "--format json", "--tensorboard": "--log tensorboard",
-    "--silent": "--quiet", "--cfg": "--config", "--yaml": "--config",
-    "--top-k": "--top", "--topk": "--top", "--conf": "--threshold", "--save-dir": "--out", "-w": "--weights",
-}  # fmt: skip
-# What people type before a word that stands without an option.
-WORDS = {
-    "DATA": ("data", "d", "dataset", "data-dir", "data-path", "train-dir", "root", "path", "folder", "train"),
-    "MODEL": ("model", "m", "run", "net", "network", "checkpoint", "ckpt"),
-    "INPUT...": ("image", "images", "i", "img", "input", "inputs", "source", "src", "file", "files", "data"),
-}
-HYPHENS = "-\N{EN DASH}\N{EM DASH}\N{MINUS SIGN}"  # the last three are what word processors make of two hyphens
 KINDS = {"INT": "a whole number", "FLOAT": "a number", "PATH": "a path", "STR": "a word"}
 
 
-def parsed(available: Mapping[str, Callable[..., None]], command: str | None) -> None:
+def parsed(available: Mapping[str, Callable[..., None]], command: str | None, places: Mapping[str, str]) -> None:
     """Parse the words and run their command; a slip is reported in one line, with status 2.
 
     Args:
         available: commands by their names.
         command: name of the command among the words.
+        places: the file or the run in which an option stands, if it was not typed.
     """
     with _held() as box:
         started = {name: _released(function, box) for name, function in available.items()}
@@ -59,83 +40,30 @@ def parsed(available: Mapping[str, Callable[..., None]], command: str | None) ->
         except SystemExit as exit:
             if exit.code != 2 or not box.is_held:
                 raise
-            known = known_of(command, available[command]) if command and command in available else Known("")
-            slip = unknown_option(sys.argv[2:], known) or slip_in_words(box.getvalue(), command)
-            box.text = f"resnext: {slip}\n"
+            everything = {name: known_of(name, function) for name, function in available.items()}
+            known, words = everything.get(command or "", Known("")), sys.argv[2:]
+            slip = unknown_option(words, known, everything) or slip_in_words(box.getvalue(), known, words)
+            place = places.get(slip.split()[0])
+            box.text = f"resnext: {f'{printable(place)}: ' if place else ''}{slip}\n"
             raise
 
 
-@dataclass(frozen=True)
-class Known:
-    """What a command takes: its name, its options, those that take a value, and the words that stand without one."""
-
-    command: str
-    options: tuple[str, ...] = ()
-    with_value: frozenset[str] = frozenset()
-    words: tuple[str, ...] = ()
-
-
-def unknown_option(words: Sequence[str], known: Known) -> str | None:
-    """Return one line about the first option that a command does not have, or None.
-
-    >>> unknown_option(["photos", "--lr", "0.1"], Known("train", ("--learning-rate",)))
-    "train has no option '--lr'. Did you mean --learning-rate? resnext train --help lists them."
-    >>> unknown_option(["--data", "photos"], Known("train", words=("DATA",)))
-    'DATA stands without --data: resnext train photos'
-    """
-    for place, word in enumerate(words):
-        option, separator, value = word.partition("=")
-        if len(word) < 2 or word[0] not in HYPHENS or option in known.options or _is_number(word):
-            continue
-        value = value if separator else next(iter(words[place + 1 :]), "")
-        plain = _plain(option)
-        for name in known.words:
-            if plain in WORDS.get(name, ()):
-                return f"{name} stands without {printable(option)}: resnext {known.command} {printable(value) or name}"
-        return no_option(option, known)
-    return None
-
-
-def no_option(option: str, known: Known) -> str:
-    """Return one line about an option that a command does not have."""
-    meant = _meant(option, _plain(option), known)
-    hint = f" Did you mean {meant}?" if meant else ""
-    name = known.command
-    return f"{name} has no option {printable(option)!r}.{hint} resnext {name} --help lists them."
-
-
-def _plain(option: str) -> str:
-    return option.lstrip(HYPHENS).lower().replace("_", "-")
-
-
-def _meant(option: str, plain: str, known: Known) -> str | None:
-    """Return the option of the command that was meant, with a value where its alias has one, or None."""
-    others = [each for each in known.options if each != "--help"]
-    called, _, value = ALIASES.get(option, ALIASES.get(f"--{plain}", "")).partition(" ")
-    if called in others:
-        return f"{called} {value}" if value and called in known.with_value else called
-    return next(iter(difflib.get_close_matches(f"--{plain}", others, n=1)), None)
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
-
-
-def slip_in_words(box: str, command: str | None) -> str:
+def slip_in_words(box: str, known: Known, words: Sequence[str]) -> str:
     """Return one line for what the parser prints.
 
-    >>> slip_in_words("│ Missing value for argument '--epochs' │", "train")
+    Args:
+        box: what it prints.
+        known: what the command takes.
+        words: the words after the command.
+
+    >>> slip_in_words("│ Missing value for argument '--epochs' │", Known("train"), ["--epochs"])
     '--epochs needs a value. resnext train --help explains it.'
     """
     text = " ".join(line.strip("│╭╰╮╯─ ") for line in box.splitlines())
-    text, name = " ".join(text.split()), command or ""
+    text, name = " ".join(text.split()), known.command
     end = f"resnext {name} --help lists them.".replace("  ", " ")
     if found := re.search(r"Missing from resnext \S+: (.+?)\(required\)", text):
-        return _missing(found[1].strip(), name, text)
+        return _missing(found[1].strip(), known, words)
     if found := re.search(
         r"Unrecognized options: (.+?)(?: Perhaps you meant| For full helptext| Available sub|$)", text
     ):
@@ -145,37 +73,38 @@ def slip_in_words(box: str, command: str | None) -> str:
         wanted = KINDS.get(kind[1].replace("{None}|", "").split()[0] if kind else "", "another value")
         return f"{found[1]} takes {wanted}. Received: {found[2]!r}. resnext {name} --help explains it."
     if found := re.search(r"invalid choice '(.*?)' for argument '(.*?)'\. Expected one of \((.*?)\)", text):
-        allowed = in_order(found[3].replace("'", "").rstrip(",").split(", "))
-        nearest = difflib.get_close_matches(found[1], allowed, n=1)
-        hint = f" Did you mean {nearest[0]}?" if nearest else ""
-        some = f"one of {', '.join(allowed)}" if len(allowed) > 1 else f"{allowed[0]}, or left out"
-        return f"{found[2]} must be {some}. Received: {found[1]!r}.{hint}"
+        return _no_choice(found[2], found[1], in_order(found[3].replace("'", "").rstrip(",").split(", ")))
     if found := re.search(r"Missing value for argument '(.*?)'", text):
         argument = found[1] if found[1].startswith("-") else found[1].upper()
-        return f"{argument} needs a value. resnext {name} --help explains it."
+        count = known.options.get(argument, 1)
+        needs = "needs a value" if count in (0, 1, "*") else f"takes {count} values"
+        return f"{argument} {needs}. resnext {name} --help explains it."
     return f"{text.split(' For full helptext')[0]}. {end}"
 
 
-def in_order(choices: Iterable[object]) -> list[str]:
-    """Return the choices of an option without None, with which they have no order of their own.
+def _no_choice(option: str, given: str, allowed: Sequence[str]) -> str:
+    """Return the line for a value that is none of those that an option allows."""
+    nearest = difflib.get_close_matches(given, allowed, n=1)
+    hint = f" Did you mean {nearest[0]}?" if nearest else ""
+    if option == "--format" and given in FORMATS:  # of export and convert, which other programs call so
+        hint = f" The suffix of the file, or --to {given}, determines its format"
+    some = f"one of {', '.join(allowed)}" if len(allowed) > 1 else f"{allowed[0]}, or left out"
+    return f"{option} must be {some}. Received: {given!r}.{hint}"
 
-    >>> in_order(["csv", "None", "json"]), in_order(["table", "json"])
-    (['csv', 'json'], ['table', 'json'])
-    """
-    words = [*map(str, choices)]
-    return sorted(word for word in words if word != "None") if "None" in words else words
 
-
-def _missing(argument: str, name: str, text: str) -> str:
+def _missing(argument: str, known: Known, words: Sequence[str]) -> str:
     """Return the line for an argument that is missing: its name, what it is, and how to pass it."""
-    word, *rest = argument.split(" ", 1)
-    if word.startswith("--"):
-        word = " ".join(argument.split(" ")[:2])
-        rest = [" ".join(argument.split(" ")[2:])]
-    extra = re.search(r"Unrecognized options: (\S+)", text)
-    hint = f" ({printable(extra[1])} stands without it)" if extra else ""
-    what = f": {rest[0].strip().rstrip('.')}" if rest and rest[0] else ""
-    return f"{name} needs {word}{hint}{what}. Pass resnext {name} {word}"
+    is_option = argument.startswith("--")
+    *named, what = argument.split(" ", 2 if is_option else 1)
+    name, alone, options = " ".join(named) or what, *known.split(words)
+    if is_option:
+        is_last = len(alone) > 1 and not user_path(alone[-1]).exists()  # as in `cp A B`
+        value = alone.pop() if is_last else named[1]
+        options = [*options, named[0], value]
+    else:
+        alone = [*alone, name]
+    about = f": {what.strip().rstrip('.')}" if named and what else ""
+    return f"{known.command} needs {name}{about}. Pass {known.line(alone, options)}"
 
 
 def _too_many(word: str, name: str, end: str) -> str:
@@ -185,14 +114,6 @@ def _too_many(word: str, name: str, end: str) -> str:
         known = f"--{option.replace('_', '-')}"
         return f"{printable(word)}: options begin with two hyphens. Pass {known} {printable(value)}"
     return f"{printable(word)} is a word too many for {name}; options begin with two hyphens. {end}"
-
-
-def known_of(command: str, function: Callable[..., None]) -> Known:
-    """Return what a command takes."""
-    actions = tyro.extras.get_parser(function)._actions
-    named = {option: action.nargs != 0 for action in actions for option in action.option_strings}
-    words = tuple(str(action.metavar) for action in actions if not action.option_strings)
-    return Known(command, (*named,), frozenset(option for option, takes in named.items() if takes), words)
 
 
 class _Box(io.StringIO):

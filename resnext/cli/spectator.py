@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import IO, Any
+
+
+def open_closed_streams() -> None:
+    """Discard what is written to a standard stream that the process was started without, as by `>&-`."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
 
 
 class Spectator:

@@ -86,20 +86,22 @@ class Preprocessing:
     def __post_init__(self) -> None:
         if not (_is_length(self.size) and _is_length(self.resize) and self.size <= self.resize <= MAX_SIDE):
             raise ArgumentError(
-                f"got size={self.size!r} and resize={self.resize!r}; pass whole numbers of pixels: "
-                f"size at least 1, resize at least size and at most {MAX_SIDE}"
+                "`size` and `resize` must be whole numbers of pixels: `size` at least 1, `resize` at least `size` and "
+                f"at most {MAX_SIDE}. Received: {self.size!r} and {self.resize!r}"
             )
         if self.interpolation not in RESAMPLING:
-            raise ArgumentError(f"got interpolation={self.interpolation!r}; allowed: {', '.join(RESAMPLING)}")
+            raise ArgumentError(
+                f"`interpolation` must be one of {', '.join(RESAMPLING)}. Received: {self.interpolation!r}"
+            )
         if not are_channels(self.channels):
-            raise ArgumentError(f"got channels={self.channels!r}; allowed: {CHANNELS_ALLOWED}")
+            raise ArgumentError(f"`channels` must be {CHANNELS_ALLOWED}. Received: {self.channels!r}")
         counts = {3, self.pixel_channels}
         if not _are_colours(self.mean, counts):
-            raise ArgumentError(f"got mean={self.mean!r}; pass {_in_words(counts)} numbers from 0 to 1")
+            raise ArgumentError(f"`mean` must be {_in_words(counts)} numbers from 0 to 1. Received: {self.mean!r}")
         if not (_are_colours(self.std, counts) and min(self.std) > 0):
-            raise ArgumentError(f"got std={self.std!r}; pass {_in_words(counts)} numbers above 0, at most 1")
+            raise ArgumentError(f"`std` must be {_in_words(counts)} numbers above 0, at most 1. Received: {self.std!r}")
         if self.fit not in get_args(Fit):
-            raise ArgumentError(f"got fit={self.fit!r}; allowed: {', '.join(get_args(Fit))}")
+            raise ArgumentError(f"`fit` must be one of {', '.join(get_args(Fit))}. Received: {self.fit!r}")
 
     @property
     def pixel_channels(self) -> int:

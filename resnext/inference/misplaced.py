@@ -29,7 +29,10 @@ def check_order(command: str | None, model: str | Path, others: Sequence[str] = 
     Raises:
         ArgumentError: it is an image, or a folder, table or archive of images.
     """
-    kind = _kind(user_path(model))
+    path = user_path(model)
+    kind = _kind(path)
+    if run := None if is_run(path) or _has_weights(path) else next(path.glob(f"*/{CONFIG}"), None):
+        raise ArgumentError(f"{printable(model)}: a folder of runs. Pass one of them, such as {printable(run.parent)}")
     if kind is None:
         return
     if command is None:
@@ -53,10 +56,13 @@ def _kind(path: Path) -> str | None:
         return "a table" if is_table(path.name) else "an archive" if archive_suffix(path) else None
     if path.is_dir():
         files = islice(path.rglob("*"), SEARCHED)
-        has_weights = any(path.glob("*.safetensors*")) or any(path.glob("*.bin"))
-        if not has_weights and any(file.suffix.lower() in IMAGE_SUFFIXES for file in files):
+        if not _has_weights(path) and any(file.suffix.lower() in IMAGE_SUFFIXES for file in files):
             return "a folder of images"
     return None
+
+
+def _has_weights(path: Path) -> bool:
+    return any(path.glob("*.safetensors*")) or any(path.glob("*.bin"))
 
 
 def _newest_run(otherwise: str = "MODEL") -> str:

@@ -54,7 +54,13 @@ def open_rows(form: PredictionFormat | None, out: str | Path | None, top: int) -
         MissingPackageError: Parquet without pyarrow.
     """
     path = None if out is None else user_path(out)
-    form = form or ("table" if path is None else BY_SUFFIX.get(path.suffix.lower()))
+    of_suffix = None if path is None else BY_SUFFIX.get(path.suffix.lower())
+    if form and of_suffix and form != of_suffix:
+        raise ArgumentError(
+            f"{printable(path)}: a file of this name has the format {of_suffix}, and --format {form} was passed. Leave "
+            "--format out, or choose another suffix."
+        )
+    form = form or ("table" if path is None else of_suffix)
     if form is None:
         raise ArgumentError(f"{path}: the suffix names no format. Use {', '.join(BY_SUFFIX)}, or pass --format.")
     if form == "parquet":

@@ -187,6 +187,7 @@ class Recipe:
                     is_valid = False
                 if not is_valid:
                     raise ArgumentError(f"`{field}` must be {allowed}. Received: {value}")
+        _preprocessing(self, 1, 1)  # which checks the mean and the standard deviation
         if self.batch_size and self.batch_size % self.accumulate:
             raise ArgumentError(
                 f"`accumulate` must divide the batch size, {self.batch_size}, into equal parts. "

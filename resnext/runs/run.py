@@ -272,17 +272,20 @@ def run_of_weights(source: str | None) -> Run | None:
     Raises:
         RunError: the weights are not those of the run.
     """
-    run, path = open_run_of(source), user_path(source or "")
-    if run:
+    run = open_run_of(source)
+    if run and source is not None:
+        path = user_path(source)
         run.check_weights(path if path.is_file() else run.weights())
     return run
 
 
 def open_run_of(source: str | Path | None) -> Run | None:
     """Return what `run_of_weights` does, without reading the weights. Raises RunError for a damaged configuration."""
-    path = user_path(source or "")
+    if source is None:
+        return None
+    path = user_path(source)
     folder = path.parent if path.is_file() else path
-    return Run.open(folder) if source and is_run(folder) else None
+    return Run.open(folder) if is_run(folder) else None
 
 
 def check_unused(folder: Path) -> None:

@@ -97,7 +97,7 @@ def cross_validate(
     if not chosen.folds or chosen.fold:
         raise ArgumentError(f"`folds` must be given, and `fold` not. Received: {chosen.folds} and {chosen.fold}")
     source = open_source(data, chosen.follow_links)
-    folder = user_path(out) if out else default_folder(source, f"{chosen.folds}-folds")
+    folder = default_folder(source, f"{chosen.folds}-folds") if out is None else user_path(out)
     _check_folder(folder)
     settings: dict[str, Any] = {word: value for word, value in keywords.items() if word not in ("folds", "fold")}
     for fold in range(1, chosen.folds + 1):

@@ -23,7 +23,7 @@ from resnext.data.examples import median_side, of_channels, sample_sizes
 from resnext.data.memory import MEMORY, Data, open_source
 from resnext.data.source import DataSource
 from resnext.distributed import Cluster, initialize, is_main, launched
-from resnext.errors import ArgumentError, DataError, RunError, RunFolderError, missing_package
+from resnext.errors import ArgumentError, DataError, RunError, RunFolderError, missing_package, printable
 from resnext.files import user_path
 from resnext.images.watchdog import watch_files
 from resnext.keywords import with_keywords
@@ -33,7 +33,7 @@ from resnext.recipes.recipe import Recipe, evaluation_preprocessing
 from resnext.runs.config import RunConfig, TrainingOptions, changes, network_name
 from resnext.runs.images import ImageRecord
 from resnext.runs.lock import check_idle, lock
-from resnext.runs.run import CONFIG, Run, check_unused, command_to_resume, run_of_weights
+from resnext.runs.run import CONFIG, Run, check_unused, command_to_resume, is_run, run_of_weights
 from resnext.runs.splits import splits_of_options, splits_of_run
 from resnext.training.callbacks import Callback, check_callbacks
 from resnext.training.checkpoints import FOLDER as CHECKPOINTS
@@ -117,13 +117,14 @@ def train(
     named, calls = get_recipe(recipe) if isinstance(recipe, str) else recipe, check_callbacks(callbacks)
     recipe, options = recipe_and_options("train", named, options, keywords)
     _choose_machine(device, workers)
-    folder = user_path(out) if out else None
+    folder = None if out is None else user_path(out)
     _check_free(folder)
     wanted = options.weights
     start, network = _choose_start(variant, recipe, wanted)
     if start != wanted and not named:
         recipe, _ = recipe_and_options("train", None, options, {**keywords, "weights": start})
     options = dataclasses.replace(options, weights=start)
+    _check_no_run(data)
     source = open_source(data, options.follow_links)
     with stop_on_signals() as stop, watch_files(stop.fail), contextlib.ExitStack() as locked:
         run = run_of_weights(start)
@@ -232,6 +233,15 @@ def recipe_and_options(
     return following_batch(changed, recipe) if follows else changed, chosen
 
 
+def _check_no_run(data: Data) -> None:
+    """Refuse a run folder that stands where the data belong. Raises ArgumentError."""
+    if isinstance(data, str | Path) and is_run(user_path(data)):
+        raise ArgumentError(
+            f"{printable(data)}: a run, not data. Pass resnext train --resume {printable(data)} to go on with it, or "
+            f"resnext train DATA --weights {printable(data)} to start from its weights"
+        )
+
+
 def _choose_start(
     variant: str | Variant | None, recipe: Recipe, weights: str | None
 ) -> tuple[str | None, Choice | None]:
@@ -239,7 +249,7 @@ def _choose_start(
     own = own_variant(recipe)
     if own and variant is None and weights is None:
         return None, _own_network(recipe, own)
-    named = as_variant(variant) if variant else None
+    named = None if variant is None else as_variant(variant)
     start, words = choose_weights(weights, named)
     _log(logging.INFO, *words)
     if start:

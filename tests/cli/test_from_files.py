@@ -35,12 +35,17 @@ def test_a_file_of_options_and_what_is_typed_outweighs_it(colours, tmp_path):
     ("text", "line"),
     [
         ("epohcs = 3", "train has no option '--epohcs'. Did you mean --epochs? resnext train --help lists them."),
-        ("epochs = 'five'", "--epochs takes a whole number. Received: 'five'."),
+        ("epochs = 'five'", "own.toml: --epochs takes a whole number. Received: 'five'."),
         ("epochs = 0", "`epochs` must be a whole number, at least 1. Received: 0"),
         ("epochs = ", "no TOML file (Invalid value"),
         ("[trian]\nepochs = 3", "[trian] is no command. A table has the options of the command that it is named by"),
         ("epochs = 2026-01-01", "epochs can't be a date. Write a number, a text or a list"),
-        ("config = 'x'", "train has no option '--config'"),
+        ("config = 'x'", "own.toml: config can't stand in a file. Type it"),
+        ("flip = 'yes'", 'own.toml: flip must be true or false. Received: "yes"'),
+        ("epochs = true", "own.toml: epochs takes a value, not true or false. Received: true"),
+        ("variant = ''", "own.toml: variant has an empty value. Write one, or leave it out"),
+        ("image-size = 32\nimage_size = 64", "own.toml: image-size and image_size are one option. Keep one"),
+        ("mean = [1, 2]", "own.toml: --mean takes 3 values."),
     ],
 )
 def test_a_file_that_is_wrong_is_refused(tmp_path, text, line):

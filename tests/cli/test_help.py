@@ -36,14 +36,24 @@ def test_bash_completes_commands_options_and_values():
     script = resnext("completion").stdout
 
     def completed(*words):
-        asked = f'COMP_WORDS=({" ".join(words)}); COMP_CWORD={len(words) - 1}; _tyro_resnext; echo "${{COMPREPLY[@]}}"'
+        asked = f'COMP_WORDS=({" ".join(words)}); COMP_CWORD={len(words) - 1}; _resnext; echo "${{COMPREPLY[@]}}"'
         process = subprocess.run(["bash", "-c", f"{script}\n{asked}"], capture_output=True, text=True, timeout=60)
         assert process.returncode == 0, process.stderr
         return process.stdout.split()
 
     assert {"train", "predict", "doctor"} <= {*completed("resnext", "''")}
     assert completed("resnext", "trai") == ["train"]
-    assert "--epochs" in completed("resnext", "train", "--ep")
-    assert {"crop", "squash", "pad"} <= {*completed("resnext", "train", "--fit", "''")}
+    assert completed("resnext", "train", "--v") == ["--variant", "--vertical-flip"]
+    assert completed("resnext", "train", "--fit", "''") == ["crop", "squash", "pad"]
+    assert completed("resnext", "train", "--fit", "=", "s") == completed("resnext", "train", "--fit", "s") == ["squash"]
+    assert completed("resnext", "train", "--fit", "=") == ["crop", "squash", "pad"]
+    assert completed("resnext", "train", "photos", "--recipe", "rsb") == ["rsb-a1", "rsb-a2", "rsb-a3"]
+    assert "resnext50_32x4d" in completed("resnext", "train", "photos", "--variant", "resnext50_")
+    assert "resnext50_32x4d" in completed("resnext", "info", "resnext50_")
+    assert completed("resnext", "train", "--log", "jsonl", "w") == ["wandb"]
+    assert completed("resnext", "train", "--fit", "crop", "s") == []
+    assert completed("resnext", "train", "photos", "''") == []  # files, by bash itself
+    assert completed("resnext", "completion", "''") == ["bash", "zsh"]
+    assert "None" not in completed("resnext", "evaluate", "m", "--engine", "''")
     assert "complete -o default -F" in script, "files are completed as well"
-    assert resnext("completion", "zsh").stdout.startswith("#compdef resnext")
+    assert script in resnext("completion", "zsh").stdout

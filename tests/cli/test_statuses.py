@@ -40,6 +40,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "reliability.md"
         (1, "train {empty}"),
         (1, "train {photos} --weights nowhere.safetensors"),
         (1, "evaluate nowhere"),
+        (1, "info runs/nowhere"),
         (1, "evaluate {run} nowhere"),
         (1, "predict nowhere x.png"),
         (1, "predict {run} nowhere.png"),

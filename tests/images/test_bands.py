@@ -153,12 +153,12 @@ def test_normalising_uses_each_channels_numbers():
     [
         (
             {"channels": 3},
-            r"got channels=3; allowed: rgb \(3\), grey \(1\), or the number of channels, 2 or 4 to 64",
+            r"`channels` must be rgb \(3\), grey \(1\), or the number of channels, 2 or 4 to 64. Received: 3",
         ),
-        ({"channels": 65}, "got channels=65"),
-        ({"channels": True}, "got channels=True"),
-        ({"channels": 5, "mean": (0.5,) * 4}, "pass three or 5 numbers from 0 to 1"),
-        ({"channels": 5, "std": (0.5, 0.5, 0.5, 0.5, 0.0)}, "pass three or 5 numbers above 0"),
+        ({"channels": 65}, "`channels` .* Received: 65"),
+        ({"channels": True}, "`channels` .* Received: True"),
+        ({"channels": 5, "mean": (0.5,) * 4}, "must be three or 5 numbers from 0 to 1"),
+        ({"channels": 5, "std": (0.5, 0.5, 0.5, 0.5, 0.0)}, "must be three or 5 numbers above 0"),
     ],
 )
 def test_other_values_are_refused(values, message):

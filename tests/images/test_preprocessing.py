@@ -121,18 +121,18 @@ def test_arrays_that_are_not_images_are_refused(image):
 @pytest.mark.parametrize(
     ("values", "pattern"),
     [
-        ({"size": 0}, "size at least 1"),
+        ({"size": 0}, "`size` at least 1"),
         ({"size": 8.0}, "whole numbers"),
         ({"size": True}, "whole numbers"),
-        ({"resize": 7}, "got size=8 and resize=7; .*resize at least size"),
-        ({"resize": 8001}, "got size=8 and resize=8001; .*resize at least size and at most 8000"),
-        ({"interpolation": "nearest"}, "got interpolation='nearest'; allowed: bilinear, bicubic"),
-        ({"mean": (124, 116, 104)}, "got mean=.*three numbers from 0 to 1"),
-        ({"mean": (0.5, 0.5)}, "got mean="),
-        ({"mean": (float("nan"), 0.5, 0.5)}, "got mean="),
-        ({"mean": "abc"}, "got mean="),
-        ({"std": (0.2, 0, 0.2)}, "got std=.*above 0"),
-        ({"fit": "stretch"}, "got fit='stretch'; allowed: crop, squash, pad"),
+        ({"resize": 7}, "`resize` at least `size` .* Received: 8 and 7"),
+        ({"resize": 8001}, "`resize` at least `size` and at most 8000. Received: 8 and 8001"),
+        ({"interpolation": "nearest"}, "`interpolation` must be one of bilinear, bicubic. Received: 'nearest'"),
+        ({"mean": (124, 116, 104)}, "`mean` must be three numbers from 0 to 1. Received: "),
+        ({"mean": (0.5, 0.5)}, "`mean` must be"),
+        ({"mean": (float("nan"), 0.5, 0.5)}, "`mean` must be"),
+        ({"mean": "abc"}, "`mean` must be"),
+        ({"std": (0.2, 0, 0.2)}, "`std` must be three numbers above 0"),
+        ({"fit": "stretch"}, "`fit` must be one of crop, squash, pad. Received: 'stretch'"),
     ],
 )
 def test_values_that_are_not_allowed_are_named(values, pattern):
@@ -154,7 +154,7 @@ def test_json_with_a_wrong_key_is_refused():
     del document["mean"]
     with pytest.raises(ValueError, match=r"- missing, \+ unknown.*: -mean, \+crop$"):
         Preprocessing.from_json({**document, "crop": 1})
-    with pytest.raises(ValueError, match="got size='8'"):
+    with pytest.raises(ValueError, match=r"`size` .* Received: '8'"):
         Preprocessing.from_json({**Preprocessing(8, 8).to_json(), "size": "8"})
 
 

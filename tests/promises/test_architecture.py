@@ -73,7 +73,7 @@ COMMANDS = {
     "bench": ["conv|data|engines", "[MODEL|DATA]...", "--variant", "--batch-size", "--image-size", "--recipe",
               "--dtype", "--native"],
     "doctor": [],
-    "completion": ["bash|zsh|tcsh"],
+    "completion": ["bash|zsh"],
 }  # fmt: skip
 
 

@@ -86,7 +86,7 @@ def test_grey_images_are_normalised_by_the_mean_of_the_statistics():
     ):
         with pytest.raises(ArgumentError, match=message):
             preprocess_input(images, "channels_last", Preprocessing(4, 4, channels=channels))
-    with pytest.raises(ArgumentError, match=r"got channels='red'; allowed: rgb \(3\), grey \(1\)"):
+    with pytest.raises(ArgumentError, match=r"`channels` must be rgb \(3\), grey \(1\), .* Received: 'red'"):
         Preprocessing(4, 4, channels="red")
     network = resnext.ResNeXt("resnext11_4x4d", classes=3, input_shape=(24, 24, 1))
     assert network(preprocess_input(np.zeros((1, 24, 24, 1), "float32"), "channels_last")).shape == (1, 3)
