@@ -32,7 +32,7 @@ from resnext.variants.complexity import complexity, stage_complexities
 from resnext.variants.names import get_variant, list_variants
 from resnext.variants.published import PUBLISHED
 from resnext.variants.variant import Variant
-from resnext.weights.published import NON_COMMERCIAL, PublishedWeights, find_weights, list_weights, published_weights
+from resnext.weights.published import NON_COMMERCIAL, PublishedWeights, find_weights, list_weights
 
 NOT_RECORDED = "none recorded"
 
@@ -60,14 +60,14 @@ def _list_variants(pattern: str, format: Format) -> None:
     if not names:
         hint = f" Did you mean {pattern}*?" if list_variants(f"{pattern}*") else ""
         raise NotFoundError(f"no published network matches {pattern!r}.{hint} `resnext list` shows all of them")
-    if printed(format, {"networks": [entry_of_network(name) for name in names]}, "networks"):
+    entries = [entry_of_network(name) for name in names]
+    if printed(format, {"networks": entries}, "networks"):
         return
     table = Table("variant", "parameters", "multiply-adds", "published top-1 error", box=None)
-    for name in names:
-        cost = complexity(name)
-        errors = [f"{error.top1} % ({error.dataset})" for error in PUBLISHED[name][:1]] or [NOT_RECORDED]
-        millions, billions = f"{cost.parameters / 1e6:.1f} M", f"{cost.multiply_adds / 1e9:.2f} G"
-        table.add_row(name, millions, billions, *errors)
+    for each in entries:
+        error = NOT_RECORDED if each["top1_error"] is None else f"{each['top1_error']} % ({each['dataset']})"
+        billions = f"{each['multiply_adds'] / 1e9:.2f} G"
+        table.add_row(each["network"], _millions(each["parameters"]), billions, error)
     print_table(table)
 
 
@@ -76,17 +76,20 @@ def _list_weights(pattern: str, format: Format) -> None:
     if not tags:
         hint = f" Did you mean {pattern}*?" if list_weights(f"{pattern}*") else ""
         raise NotFoundError(f"no published weights match {pattern!r}.{hint} `resnext list --weights` shows all of them")
-    if printed(format, {"weights": [row for tag in tags for row in entries_of_weights(tag)]}, "weights"):
+    entries = {tag: entries_of_weights(tag) for tag in tags}
+    if printed(format, {"weights": [row for rows in entries.values() for row in rows]}, "weights"):
         return
     table = Table("weights", "parameters", "top-1", "top-5", "pixels", "licence", box=None)
-    for tag in tags:
-        entry = published_weights()[tag]
-        parameters = f"{complexity(entry.variant, classes=entry.classes).parameters / 1e6:.1f} M"
-        for number, (preprocessing, top1, top5) in enumerate(entry.accuracies):
-            accuracy = [f"{value} %" if value else "-" for value in (top1, top5)]
-            first = (tag, parameters) if number == 0 else ("", "")
-            table.add_row(*first, *accuracy, str(preprocessing.size), entry.licence if number == 0 else "")
+    for tag, rows in entries.items():
+        for number, each in enumerate(rows):
+            accuracy = [f"{each[name]} %" if each[name] else "-" for name in ("top1", "top5")]
+            *first, last = (tag, _millions(each["parameters"]), each["licence"]) if number == 0 else ("", "", "")
+            table.add_row(*first, *accuracy, str(each["image_size"]), last)
     print_table(table)
+
+
+def _millions(number: int) -> str:
+    return f"{number / 1e6:.1f} M"
 
 
 def info(
