@@ -224,8 +224,9 @@ def kind_of(value: object) -> str:
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """Return a space and a sentence that suggests the known word closest to a misspelt one; "" if none is close.
 
-    >>> did_you_mean("trian", ["train", "info"])
+    >>> did_you_mean("Trian", ["train", "info"])
     ' Did you mean train?'
     """
-    nearest = difflib.get_close_matches(word, known, n=1, cutoff=0.6 if len(word) > 3 else 0.75)
-    return f" Did you mean {nearest[0]}?" if nearest else ""
+    by_lower = {each.lower(): each for each in known}
+    nearest = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6 if len(word) > 3 else 0.75)
+    return f" Did you mean {by_lower[nearest[0]]}?" if nearest else ""

@@ -7,6 +7,7 @@ import glob
 import itertools
 import json
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterable, Iterator
@@ -42,7 +43,11 @@ def similar(path: Path, known: Iterable[str] = ()) -> str:
 
     >>> similar(Path("no-such-folder/cifar-10"), ["cifar10", "digits"])
     ' Did you mean cifar10?'
+    >>> similar(Path("https://example.org/photos.zip"))
+    ' Download what is at this address, and pass its path.'
     """
+    if re.match(r"\w{2,}:/", str(path)):  # on Windows, one letter and a colon are a drive
+        return " Download what is at this address, and pass its path."
     with contextlib.suppress(OSError):
         beside = [each.name for each in itertools.islice(path.parent.iterdir(), BESIDE)]
         if nearest := difflib.get_close_matches(path.name, beside, n=1):

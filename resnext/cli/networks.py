@@ -20,7 +20,7 @@ from resnext.cli.documents import (
 )
 from resnext.cli.output import Format, printed
 from resnext.cli.tables import print_line, print_table
-from resnext.errors import ArgumentError, NotFoundError, listed, printable
+from resnext.errors import ArgumentError, NotFoundError, did_you_mean, listed, printable
 from resnext.files import user_path
 from resnext.images.preprocessing import Preprocessing
 from resnext.inference.misplaced import check_order
@@ -58,7 +58,7 @@ def list_(
 def _list_variants(pattern: str, format: Format) -> None:
     names = list_variants(pattern)
     if not names:
-        hint = f" Did you mean {pattern}*?" if list_variants(f"{pattern}*") else ""
+        hint = f" Did you mean {pattern}*?" if list_variants(f"{pattern}*") else did_you_mean(pattern, list_variants())
         raise NotFoundError(f"no published network matches {pattern!r}.{hint} `resnext list` shows all of them")
     entries = [entry_of_network(name) for name in names]
     if printed(format, {"networks": entries}, "networks"):
@@ -74,7 +74,7 @@ def _list_variants(pattern: str, format: Format) -> None:
 def _list_weights(pattern: str, format: Format) -> None:
     tags = list_weights(pattern)
     if not tags:
-        hint = f" Did you mean {pattern}*?" if list_weights(f"{pattern}*") else ""
+        hint = f" Did you mean {pattern}*?" if list_weights(f"{pattern}*") else did_you_mean(pattern, list_weights())
         raise NotFoundError(f"no published weights match {pattern!r}.{hint} `resnext list --weights` shows all of them")
     entries = {tag: entries_of_weights(tag) for tag in tags}
     if printed(format, {"weights": [row for rows in entries.values() for row in rows]}, "weights"):

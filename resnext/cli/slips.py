@@ -7,7 +7,6 @@ while the words are parsed, and their facts are put into one line.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import functools
 import io
 import re
@@ -18,7 +17,7 @@ from typing import Any
 import tyro
 
 from resnext.cli.known import Known, in_order, known_of, unknown_option
-from resnext.errors import printable
+from resnext.errors import did_you_mean, printable
 from resnext.exporting.formats import FORMATS
 from resnext.files import user_path
 
@@ -73,7 +72,7 @@ def slip_in_words(box: str, known: Known, words: Sequence[str]) -> str:
         wanted = KINDS.get(kind[1].replace("{None}|", "").split()[0] if kind else "", "another value")
         return f"{found[1]} takes {wanted}. Received: {found[2]!r}. resnext {name} --help explains it."
     if found := re.search(r"invalid choice '(.*?)' for argument '(.*?)'\. Expected one of \((.*?)\)", text):
-        return _no_choice(found[2], found[1], in_order(found[3].replace("'", "").rstrip(",").split(", ")))
+        return _no_choice(name, found[2], found[1], in_order(found[3].replace("'", "").rstrip(",").split(", ")))
     if found := re.search(r"Missing value for argument '(.*?)'", text):
         argument = found[1] if found[1].startswith("-") else found[1].upper()
         count = known.options.get(argument, 1)
@@ -82,14 +81,14 @@ def slip_in_words(box: str, known: Known, words: Sequence[str]) -> str:
     return f"{text.split(' For full helptext')[0]}. {end}"
 
 
-def _no_choice(option: str, given: str, allowed: Sequence[str]) -> str:
+def _no_choice(name: str, option: str, given: str, allowed: Sequence[str]) -> str:
     """Return the line for a value that is none of those that an option allows."""
-    nearest = difflib.get_close_matches(given, allowed, n=1)
-    hint = f" Did you mean {nearest[0]}?" if nearest else ""
+    hint = did_you_mean(given, allowed)
     if option == "--format" and given in FORMATS:  # of export and convert, which other programs call so
         hint = f" The suffix of the file, or --to {given}, determines its format"
     some = f"one of {', '.join(allowed)}" if len(allowed) > 1 else f"{allowed[0]}, or left out"
-    return f"{option} must be {some}. Received: {given!r}.{hint}"
+    what = f"{option} must be" if option.startswith("-") else f"{name} takes"
+    return f"{what} {some}. Received: {given!r}.{hint}"
 
 
 def _missing(argument: str, known: Known, words: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from resnext.cli.overview import SYNONYMS, example_for
 from resnext.errors import did_you_mean, printable
 from resnext.files import user_path
 
+SWITCHES = ("true", "false", "yes", "no", "on", "off", "1", "0")
 EMPTY_IS_A_VALUE = ("--freeze", "--steps")  # "none of them", against a recipe that has some
 
 
@@ -45,7 +46,8 @@ def slip_of_words(words: Sequence[str], known: Known) -> str | None:
     >>> slip_of_words(["photos", "--epochs=2", "--epochs=3"], Known("train", {"--epochs": 1}, ("DATA",)))
     '--epochs stands 2 times. Pass it once.'
     """
-    return _empty(words, known) or _repeated(words, known) or _without_value(words, known) or _assigned(words, known)
+    checks = (_empty, _repeated, _switched, _without_value, _assigned)
+    return next(filter(None, (check(words, known) for check in checks)), None)
 
 
 def _empty(words: Sequence[str], known: Known) -> str | None:
@@ -71,6 +73,18 @@ def _repeated(words: Sequence[str], known: Known) -> str | None:
             return f"{option} stands {times} times. {how}"
         if f"--no-{option[2:]}" in typed:
             return f"{option} and --no-{option[2:]} contradict each other. Leave one of them out."
+    return None
+
+
+def _switched(words: Sequence[str], known: Known) -> str | None:
+    """Return a line about --flip false or --flip=1."""
+    for place, word in enumerate(words):
+        option, separator, value = word.partition("=")
+        value = value if separator else next(iter(words[place + 1 :]), "")
+        if known.options.get(option) == 0 and (separator or value.lower() in SWITCHES):
+            negated = f"--no-{option[2:]}"
+            how = f"{option} or {negated}" if negated in known.options else f"{option} alone, or leave it out"
+            return f"{option} takes no value. Received: {value!r}. Pass {how}."
     return None
 
 

@@ -451,7 +451,7 @@ def open_data(data: str | Path, follow_links: bool = False) -> DataSource:
     if path.name.lower() in OF_DIGITS and not hint:
         hint = " Of handwritten digits, digits is built in."
     raise DataError(
-        f"{printable(path)} {problem}.{hint} Pass a folder of images, an archive ({' '.join(ARCHIVES)}), a table "
+        f"{printable(str(data))} {problem}.{hint} Pass a folder of images, an archive ({' '.join(ARCHIVES)}), a table "
         f"({' '.join(TABLES)}) or the name of a built-in data set: {', '.join(BUILTIN)}"
     )
 

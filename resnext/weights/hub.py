@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from resnext.errors import ArgumentError, WeightsError, kind_of, missing_package, one_line
-from resnext.files import user_path
+from resnext.files import similar, user_path
 from resnext.variants.layer_table import variant_shapes
 from resnext.variants.names import OTHER_NAMES, get_variant
 from resnext.variants.variant import Variant
@@ -151,7 +151,7 @@ def _check_reachable() -> None:
 
 def _unknown(name: str) -> str:
     if "." in name and Path(name).suffix in (".safetensors", *TORCH_SUFFIXES, ".h5", ".hdf5"):
-        return f"{name}: no such weights file."
+        return f"{name}: no such weights file.{similar(user_path(name))}"
     if name.lower() in ELSEWHERE:
         return (
             f"{name}: a name of weights elsewhere. Pass auto, for published weights that suit the images, or a tag, "
