@@ -38,6 +38,7 @@ def import_keras() -> None:
     chosen = os.environ.get("KERAS_BACKEND") or BACKENDS[0]
     if chosen not in BACKENDS:
         raise MissingBackendError(f"KERAS_BACKEND is {chosen!r}; allowed: {', '.join(BACKENDS)}")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # no notes on its memory in a notebook; warnings stay
     with silent():
         try:
             keras = importlib.import_module("keras")

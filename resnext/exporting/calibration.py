@@ -17,7 +17,7 @@ from resnext.exporting.options import ExportOptions
 from resnext.inference.evaluate import evaluate_examples, examples_for, open_data_for
 from resnext.inference.model import Model
 from resnext.metrics.names import NAMES
-from resnext.runs.splits import splits_of_run
+from resnext.runs.splits import readable, splits_of_run
 
 IMAGES = 256  # for calibration
 BATCH_SIZE = 16
@@ -69,7 +69,9 @@ def calibration_of(export: Export, data: str | Path | None) -> Calibration:
 def training_images(model: Model, source: DataSource) -> Examples:
     """Return the images that a run was trained on; for other data, its training part or else all of it."""
     with contextlib.suppress(ArgumentError, DataError):
-        return splits_of_run(source, model.runs[0]).train if model.runs else source.splits().train
+        if model.runs:
+            return readable(splits_of_run(source, model.runs[0]).train, model.runs[0])
+        return source.splits().train
     return examples_for(model, source)
 
 

@@ -33,6 +33,7 @@ from resnext.metrics.evaluation import Evaluation
 from resnext.metrics.probabilities import log_softmax
 from resnext.metrics.several import AnyEvaluation, LabelsEvaluation
 from resnext.runs.run import Run
+from resnext.runs.splits import readable
 
 logger = logging.getLogger(__name__)
 
@@ -226,7 +227,7 @@ def _examples_of_run(source: DataSource, run: Run) -> Examples:
         examples, missing = found
         if not missing:
             _tell_of_others(source, run, len(examples))
-            return examples
+            return readable(examples, run)
         moved = 2 * len(missing) < len(held_out)  # other folders may have a few files with the same names
         if moved or source.name == run.config.data != MEMORY:
             how = " (a table must name them)" if source.table.rows else ""

@@ -16,7 +16,7 @@ from resnext.errors import ArgumentError, OutputError, listed
 from resnext.files import user_path
 from resnext.recipes.recipe import training_preprocessing
 from resnext.runs.run import Run, run_of_weights
-from resnext.runs.splits import splits_of_run
+from resnext.runs.splits import readable, splits_of_run
 from resnext.weights.save import check_file, save_weights
 from resnext.weights.weights_file import open_weights
 
@@ -113,7 +113,7 @@ def _images(run: Run, data: str | Path | None):
     """Return batches of the run's training images, and their number."""
     config = run.config
     source = open_data(data or config.data, config.options.follow_links)
-    train = splits_of_run(source, run).train
+    train = readable(splits_of_run(source, run).train, run)
     batches = training_batches(train, config.recipe, training_preprocessing(config.recipe), config.options.seed)
     count = min(BATCHES, steps_per_epoch(train, config.recipe))
     return (batch[0] for batch in islice(batches, count)), count

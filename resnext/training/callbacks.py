@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from resnext.errors import ArgumentError
+import numpy as np
+
+from resnext.errors import ArgumentError, kind_of
 from resnext.runs.history import EpochRow
 
 if TYPE_CHECKING:
     import keras
+
+logger = logging.getLogger(__name__)
 
 # Keras's names of the values that its callbacks monitor, by ours.
 KERAS_NAMES = {
@@ -18,6 +24,7 @@ KERAS_NAMES = {
     "validation_loss": "val_loss",
     "validation_accuracy": "val_accuracy",
 }
+OF_LEARNING_RATE = {"LearningRateScheduler", "ReduceLROnPlateau"}  # callbacks of Keras
 Callback: TypeAlias = "Callable[[EpochRow], object] | keras.callbacks.Callback"
 
 
@@ -29,6 +36,11 @@ def check_callbacks(callbacks: Iterable[Any]) -> tuple[Any, ...]:
             raise ArgumentError(
                 "a callback must be a function of the row of an epoch, or a keras.callbacks.Callback. Received: "
                 f"{type(each).__name__}"
+            )
+        if OF_LEARNING_RATE & {base.__name__ for base in inspect.getmro(type(each))}:
+            raise ArgumentError(
+                f"{kind_of(each)} changes the learning rate, which belongs to the recipe here. Pass schedule='cosine', "
+                "or schedule='steps' with steps=..."
             )
     return given
 
@@ -56,6 +68,8 @@ class Callbacks:
         """Begin the training, and its first epoch."""
         self.model.stop_training = False
         for hook in self.hooks:
+            if getattr(hook, "mode", None) == "auto" and hook.monitor in EpochRow._fields:  # Keras knows its own names
+                hook.mode = "min" if "loss" in hook.monitor else "max"
             hook.set_params({"epochs": self.epochs, "verbose": 0})
             hook.set_model(self.model)
             hook.on_train_begin()
@@ -63,8 +77,9 @@ class Callbacks:
 
     def end_epoch(self, row: EpochRow) -> bool:
         """Pass a row on; return whether the training is to end."""
-        stops = [function(row) is True for function in self.functions]
+        stops = [_is_stop(function(row)) for function in self.functions]
         numbers = row.numbers()
+        del numbers["epoch"]  # Keras's callbacks count them
         logs = {**numbers, **{theirs: numbers[ours] for ours, theirs in KERAS_NAMES.items() if ours in numbers}}
         for hook in self.hooks:
             hook.on_epoch_end(row.epoch - 1, dict(logs))  # Keras counts from 0
@@ -82,6 +97,13 @@ class Callbacks:
     def _begin_epoch(self) -> None:
         for hook in self.hooks:
             hook.on_epoch_begin(self.done)
+
+
+def _is_stop(answer: object) -> bool:
+    """Return whether a function's answer ends the training; an answer that is no truth value is reported."""
+    if answer is not None and not isinstance(answer, bool | np.bool_):
+        logger.warning(f"a callback returned {answer!r}, which is neither True, to end the training, nor False or None")
+    return isinstance(answer, bool | np.bool_) and bool(answer)
 
 
 def _is_keras(callback: Any) -> bool:

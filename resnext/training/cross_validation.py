@@ -25,6 +25,7 @@ from resnext.inference.model import Model
 from resnext.recipes.recipe import Recipe
 from resnext.runs.config import TrainingOptions
 from resnext.runs.run import Run, is_run, list_folder
+from resnext.runs.splits import readable
 from resnext.training.defaults import choose_weights, default_folder
 from resnext.training.keywords import TrainingKeywords
 from resnext.training.train import recipe_and_options, resume, train
@@ -170,7 +171,7 @@ def _held_out(source: DataSource, run: Run) -> Examples:
     found = source.held_out(run.held_out, config.classes)
     if found is None or found[1]:
         raise DataError(f"{source}: its images are not those of {run.folder}. Restore them, or choose another --out.")
-    return as_several(found[0], config.several, str(run.folder), source)
+    return as_several(readable(found[0], run), config.several, str(run.folder), source)
 
 
 def _outputs(model: Model, examples: Examples) -> Outputs:

@@ -3,6 +3,7 @@
 import re
 
 import keras
+import numpy as np
 import pytest
 
 import resnext
@@ -81,6 +82,29 @@ def test_an_error_in_a_callback_is_its_own_and_the_run_stays(photos, tmp_path):
     with pytest.raises(KeyError, match="mine"):
         train(photos, out=tmp_path / "run", callbacks=[broken], **SMALL)
     assert resume(tmp_path / "run").history.epochs == 4
+
+
+def test_answers_of_functions_and_callbacks_that_do_not_suit(photos, tmp_path, caplog):
+    stopped = train(photos, out=tmp_path / "stopped", callbacks=[lambda row: np.float64(row.epoch) > 1], **SMALL)
+    assert stopped.history.epochs == 2
+    train(photos, out=tmp_path / "told", callbacks=[lambda row: row.epoch], **SMALL | {"epochs": 1})
+    assert "a callback returned 1, which is neither True, to end the training, nor False or None" in caplog.text
+    for callback in (keras.callbacks.ReduceLROnPlateau(), keras.callbacks.LearningRateScheduler(lambda epoch: 0.1)):
+        with pytest.raises(ArgumentError, match="changes the learning rate, which belongs to the recipe here"):
+            train(photos, out=tmp_path / "none", callbacks=[callback], **SMALL)
+    assert not (tmp_path / "none").exists()
+
+
+def test_callbacks_of_keras_take_our_names_and_count_epochs(photos, tmp_path):
+    early = keras.callbacks.EarlyStopping(monitor="validation_macro_f1", patience=1, min_delta=1.0)
+    log = keras.callbacks.CSVLogger(str(tmp_path / "log.csv"))
+    kept = keras.callbacks.ModelCheckpoint(str(tmp_path / "{epoch}-{val_loss:.2f}.weights.h5"), save_weights_only=True)
+    result = train(photos, out=tmp_path / "run", callbacks=[early, log, kept], **SMALL)
+    assert result.history.epochs == 2  # no epoch is better by 1 than the first
+    header, *rows = (tmp_path / "log.csv").read_text().splitlines()
+    assert header.split(",").count("epoch") == 1
+    assert [row.split(",")[0] for row in rows] == ["0", "1"]
+    assert len([*tmp_path.glob("[12]-*.weights.h5")]) == 2
 
 
 def test_results_are_shown_in_one_line_and_as_html(photos, trained, colours):

@@ -72,3 +72,15 @@ def test_folds_are_the_runs_of_single_commands_and_go_on_where_they_stopped(tmp_
             cross_validate(photos, "resnet8", tmp_path / "x", **wrong)
     with pytest.raises(ArgumentError, match="`folds` and `fold` belong together"):
         train(photos, "resnet8", tmp_path / "x", folds=3, **SHORT)
+
+
+def test_an_image_that_was_left_out_is_left_out_of_the_predictions_and_of_evaluations(tmp_path):
+    photos = write_photos(tmp_path / "photos", COLOURS, 8)
+    broken = photos / "red" / "000.png"
+    broken.write_bytes(broken.read_bytes()[:60])
+    found = cross_validate(photos, "resnet8", tmp_path / "folds", folds=2, skip_bad=1, **SHORT)
+    assert len(found.right) == 23
+    assert broken.name not in [
+        row["image"] for row in csv.DictReader(found.predictions.open()) if "red" in row["image"]
+    ]
+    assert sum(len(evaluate(run.folder, weights="last")) for run in found.runs) == 23
