@@ -228,5 +228,5 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     ' Did you mean train?'
     """
     by_lower = {each.lower(): each for each in known}
-    nearest = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6 if len(word) > 3 else 0.75)
+    nearest = difflib.get_close_matches(word.lower(), by_lower, n=1)
     return f" Did you mean {by_lower[nearest[0]]}?" if nearest else ""

@@ -64,7 +64,7 @@ def help_of(command: str, function: Callable[..., None]) -> str:
     options = {action.option_strings[-1 if "--help" in action.option_strings else 0]: action for action in actions
                if action.option_strings}  # fmt: skip
     width = min(WIDEST, shutil.get_terminal_size().columns)
-    lines = [f"usage: resnext {' '.join([command, *(word.metavar for word in words)])} [OPTIONS]", ""]
+    lines = [f"usage: resnext {' '.join([command, *map(_word, words)])} [OPTIONS]", ""]
     lines += textwrap.wrap(" ".join((function.__doc__ or "").split("\n\n")[0].split()), width)
     lines += ["", f"example: {EXAMPLES[command]}", ""]
     lines += [line for word in words for line in _entry(word.metavar, word.help, width)]
@@ -74,6 +74,11 @@ def help_of(command: str, function: Callable[..., None]) -> str:
         lines += [line for name in names for line in _entry(_name(options[name]), _text(options[name]), width)]
         lines += [""]
     return "\n".join([*lines, *textwrap.wrap(STATUSES, width)]) + "\n"
+
+
+def _word(action: Any) -> str:
+    """Return the name of a word without an option, in brackets if it may be left out."""
+    return f"[{action.metavar}]" if action.nargs == "?" else action.metavar
 
 
 def _groups(options: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:

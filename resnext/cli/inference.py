@@ -142,13 +142,13 @@ def _print_evaluation(document: dict[str, Any], model: Model, evaluated: Evaluat
     names = absent(evaluated)
     if names:
         print_line(f"no images of {len(names):,} of {len(evaluated.evaluation.classes):,} classes: {listed(names)}")
+    is_several, right = document["labels"] == "several", evaluated.evaluation.RIGHT
     for name, entry in document["metrics"].items():
         print_line(f"{NAMES[name]:18} {metric_text(name, entry)}")
-    is_several, right = document["labels"] == "several", evaluated.evaluation.RIGHT
+        if name == "ece" and model.temperature != 1:
+            error = 100 * document["calibration"]["ece_at_temperature"]
+            print_line(f"{'':18} {error:.2f} % at the temperature of the run, {model.temperature:.3f}")
     print_line(f"{'mAP of a random order' if is_several else 'always the largest':18} {baseline_text(document)}")
-    if model.temperature != 1 and not is_several:
-        error = 100 * document["calibration"]["ece_at_temperature"]
-        print_line(f"{'':18} {error:.2f} % at the temperature of the run, {model.temperature:.3f}")
     if document["published"]:
         print_line("on ImageNet-1K     top-1 {top1} %, top-5 {top5} % (published)".format(**document["published"]))
     _print_classes(evaluated)

@@ -11,7 +11,7 @@ from tyro.conf import Positional
 
 from resnext.cli.output import Format, printed
 from resnext.cli.tables import print_line, print_table
-from resnext.errors import RunError
+from resnext.errors import RunError, printable
 from resnext.runs.history import metric_in_words
 from resnext.runs.run import Run
 
@@ -59,6 +59,9 @@ def compare(
     for group in by_seed(summaries):
         best, last = (f"{100 * mean:.2f} % (deviation {100 * spread:.2f})" for mean, spread in group[1:])
         print_line(f"{len(group.runs)} seeds, {', '.join(group.runs)}: best validation {best}, last {last}")
+    if len(data := {run.config.data: run.name for run in summaries}) > 1:
+        of_each = ", ".join(f"{name} {printable(path)}" for path, name in data.items())
+        print_line(f"the data differ, so the metrics are those of different images: {of_each}")
     if out:
         print_line(f"plot: {out}")
     _refuse(problems)

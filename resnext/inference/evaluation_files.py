@@ -160,6 +160,9 @@ def write_folder(folder: str | Path, document: dict[str, Any], model: Model, eva
     remarks = map(sentence, evaluated.seen.remarks if evaluated.seen else [])
     facts = [(name, document[name]) for name in ("model", "data", "images", "views")]
     facts += [(NAMES[name], metric_text(name, entry)) for name, entry in document["metrics"].items()]
+    if model.temperature != 1 and "calibration" in document:
+        at_temperature = f"{100 * document['calibration']['ece_at_temperature']:.2f} %"
+        facts.append((f"calibration error at the run's temperature, {model.temperature:.3f}", at_temperature))
     facts.append((baseline_name(document), baseline_text(document)))
     if against := document.get("against"):
         facts += _against_in_words(against, evaluated.evaluation.RIGHT)
@@ -174,9 +177,9 @@ def write_folder(folder: str | Path, document: dict[str, Any], model: Model, eva
         ),
         [
             section("Result", pairs_table(facts)),
-            *(section(title, picture(title, path)) for title, path in drawn.items()),
+            *(section(title, picture(title, path, plots.CAPTIONS[path.name])) for title, path in drawn.items()),
             section("Pictures", f"<p>{escape(missing)}</p>") if missing else "",
-            section("The worst mistakes", _mistakes(evaluated)),
+            section("Worst mistakes by name", _mistakes(evaluated)),
             section("Classes", classes_table(evaluated.evaluation)),
             _groups(document),
         ],
@@ -227,17 +230,17 @@ def _mistakes(evaluated: Evaluated) -> str:
     """Return the images with the worst mistakes as a table."""
     rows = [
         (
+            f"{100 * each.probability:.2f}",
             printable(name_of_image(evaluated.examples, each.number)),
             each.true,
             each.predicted,
-            f"{100 * each.probability:.2f}",
         )
         for each in evaluated.evaluation.mistakes()[: plots.MISTAKES]
     ]
-    head = ("image", "true class", "predicted class", "its probability (%)")
+    head = ("probability (%)", "image", "true class", "predicted class")
     if isinstance(evaluated.evaluation, LabelsEvaluation):
-        head = ("image", "true labels", "predicted labels", "probability of the worst (%)")
-    return table(head, rows, numbers=(3,))
+        head = ("probability of the worst (%)", "image", "true labels", "predicted labels")
+    return table(head, rows, numbers=(0,))
 
 
 def _draw(folder: Path, model: Model, evaluated: Evaluated) -> tuple[dict[str, Path], str | None]:
@@ -246,7 +249,7 @@ def _draw(folder: Path, model: Model, evaluated: Evaluated) -> tuple[dict[str, P
     pictures, missing = plots.pictures_of(evaluation, partial(photo_of, examples, views[0].preprocessing))
     if isinstance(evaluation, Evaluation):
         reliability = partial(plots.draw_reliability, evaluation, model.temperature)
-        pictures.insert(-1, ("Reliability", "reliability.png", reliability))
+        pictures.insert(-1, ("Reliability", plots.RELIABILITY, reliability))
     drawn, failed = plots.draw_all(folder, pictures)
     return drawn, printable(failed) if failed else missing
 

@@ -82,7 +82,7 @@ def write_explanations(
                     Image.fromarray(picture).save(path)
                     if raw:
                         np.save(path.with_suffix(".npy"), each.map)
-                    sheets.add(each, picture)
+                    sheets.add(number, each, picture)
                 name, share = valid_text(each.image), each.probability if path else ""
                 table.write((name, each.name, share, path and path.name, each.error))
                 yield each, path
@@ -97,11 +97,11 @@ class _Sheets:
         self.folder, self.number = folder, 0
         self.pictures: list[tuple[str, np.ndarray]] = []
 
-    def add(self, explained: Explanation, picture: np.ndarray) -> None:
+    def add(self, number: int, explained: Explanation, picture: np.ndarray) -> None:
         small = Image.fromarray(picture)
         small.thumbnail((SMALL, SMALL))
-        name = drawable(printable(Path(explained.image).name))
-        title = f"{name}\n{explained.name or ''}\n{100 * explained.probability:.0f} %"
+        name, answer = (drawable(printable(text)) for text in (Path(explained.image).name, explained.name or ""))
+        title = f"{number}. {name}\n{answer}\n{100 * explained.probability:.0f} %"
         self.pictures.append((title, np.asarray(small)))
         if len(self.pictures) == SHEET:
             self.draw()

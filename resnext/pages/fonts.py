@@ -6,9 +6,12 @@ import functools
 import logging
 from collections.abc import Iterable, Sequence
 
+from resnext.errors import counted, printable
+
 logger = logging.getLogger(__name__)
 
 
+INSTALL = "Install a font for them, such as one of Debian's packages fonts-noto"
 OWN = "DejaVu Sans"  # comes with matplotlib
 
 
@@ -27,8 +30,10 @@ def legible(names: Sequence[str], numbers: Sequence[int] | None = None) -> list[
 
 
 def drawable(text: str) -> str:
-    """Return a text with a question mark for each character that no installed font can draw."""
+    """Return a text with a question mark for each character that no installed font can draw, with a warning."""
     _, undrawn = _choose(frozenset(text))
+    if undrawn:
+        _report_text(text)
     return "".join("?" if character in undrawn else character for character in text)
 
 
@@ -81,6 +86,14 @@ def _report(names: tuple[str, ...]) -> None:
     if names:
         some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
         logger.warning(
-            f"no installed font has all characters of {len(names)} class names ({some}): the plots show their numbers. "
-            "Install a font for them, such as one of Debian's packages fonts-noto"
+            f"no installed font has all characters of {counted(len(names), 'class name')} ({some}): the plots show "
+            f"their numbers, counted from 0. {INSTALL}"
         )
+
+
+@functools.cache
+def _report_text(text: str) -> None:
+    """Report once that a text is drawn with question marks."""
+    logger.warning(
+        f"no installed font has all characters of {printable(text)}: pictures have question marks for them. {INSTALL}"
+    )

@@ -24,7 +24,6 @@ body { background: Canvas; color: CanvasText; }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1rem; max-width: 62rem; }
 h1 { margin-bottom: 0; font-size: 1.6rem; overflow-wrap: anywhere; }
 th[scope="row"] { font-weight: 600; min-width: 7rem; }
-@media (max-width: 40rem) { table { font-size: .85rem; } th, td { padding-right: .5rem; } td { max-width: 11rem; } }
 h2 { margin: 2.2rem 0 .6rem; font-size: 1.2rem; }
 .result { font-size: 1.1rem; margin-top: .2rem; }
 .wide { overflow-x: auto; }
@@ -33,7 +32,16 @@ th, td { padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top; bo
 td.number, th.number { text-align: right; }
 td { overflow-wrap: break-word; max-width: 28rem; }
 td.number, th.number { white-space: nowrap; }
+figure { margin: 0; }
+figcaption { font-size: .9rem; }
 img { max-width: 100%; height: auto; background: white; border-radius: 4px; }
+@media (max-width: 40rem) {
+  table { font-size: .8rem; }
+  th, td { padding-right: .5rem; }
+  td { max-width: 9rem; }
+  th.number { white-space: normal; }
+  .wide img { max-width: 56rem; }
+}
 pre { background: var(--soft); padding: .6rem; overflow-x: auto; border-radius: 4px; }
 summary { cursor: pointer; }
 """
@@ -112,7 +120,8 @@ def _last_cells(row: ClassMetrics | LabelMetrics) -> tuple[str, ...]:
     return (row.mistaken_for or "-",)
 
 
-def picture(name: str, path: Path) -> str:
-    """Return a .png file as a part of the page."""
+def picture(name: str, path: Path, caption: str) -> str:
+    """Return a .png file as a part of the page, above its caption."""
     data = base64.b64encode(path.read_bytes()).decode()
-    return f'<img alt="{escape(name)}" src="data:image/png;base64,{data}">'
+    shown = f'<div class="wide" tabindex="0"><img alt="{escape(name)}" src="data:image/png;base64,{data}"></div>'
+    return f"<figure>{shown}<figcaption>{escape(caption)}</figcaption></figure>"

@@ -6,7 +6,7 @@ from typing import Any
 
 from resnext.metrics.notebook import html_table
 from resnext.pages.html import picture
-from resnext.pages.plots import LEARNING_CURVES
+from resnext.pages.plots import CAPTIONS, LEARNING_CURVES
 
 
 def html_of_result(result: Any) -> str:
@@ -18,5 +18,5 @@ def html_of_result(result: Any) -> str:
         ("time", f"{result.history.seconds:,.0f} s"),
     ]
     curves = result.folder / LEARNING_CURVES
-    drawn = picture("Learning curves", curves) if curves.is_file() else ""
+    drawn = picture("Learning curves", curves, CAPTIONS[LEARNING_CURVES]) if curves.is_file() else ""
     return f"<div>{html_table(rows)}{drawn}</div>"

@@ -26,6 +26,18 @@ CLASS_ACCURACY = "class-accuracy.png"
 CLASS_PRECISION = "class-precision.png"
 WORST_MISTAKES = "worst-mistakes.png"
 
+RELIABILITY = "reliability.png"
+CAPTIONS = {
+    LEARNING_CURVES: "By epoch; dashed on the training images, solid on the validation images.",
+    CONFUSION_MATRIX: "A row for each true class, a column for each answer: the number of images, coloured by their "
+    "share of the row.",
+    CLASS_ACCURACY: "Highest first, with the number of images of the class.",
+    CLASS_PRECISION: "Highest first, with the number of images of the class.",
+    WORST_MISTAKES: "The highest losses first. The number is the probability of the answer.",
+    RELIABILITY: "How often answers of a probability are right; below the diagonal, the network is too sure. A larger "
+    "dot stands for more images.",
+}
+
 MATRIX_CLASSES = 1_000  # most for which the matrix is still legible
 MISTAKES = 24  # on a sheet
 COLUMNS, CELL, LETTERS = 4, 2.3, 34  # of a sheet: pictures in a row, inches of each, and letters of its lines
@@ -92,9 +104,9 @@ def draw_comparison(groups: Sequence[tuple[str, Sequence[Sequence[Any]]]], path:
                 look = {"color": f"C{number % 10}", "linestyle": line}
                 column = f"{part}_{metric}"
                 curves = [{row.epoch: scale * getattr(row, column) for row in rows} for rows in runs]
-                _draw_group(axes, curves, f"{name} {part}".strip(), look)
+                _draw_group(axes, curves, f"{name}: {part}" if name else part, look)
         axes.set(xlabel="epoch", ylabel=metric if metric == "loss" else f"{metric} (%)")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         if metric == "loss":
             ticker = _matplotlib("matplotlib.ticker")
             axes.set_yscale("log")  # the first epochs' loss is often a hundred times the last's
@@ -120,21 +132,21 @@ def _draw_group(axes: Any, curves: Sequence[dict[int, float]], label: str, look:
         axes.plot([*curve], [*curve.values()], linewidth=0.7, alpha=0.5, **look)
     axes.fill_between(epochs, [*map(min, columns)], [*map(max, columns)], color=look["color"], alpha=0.12, linewidth=0)
     means = [sum(values) / len(values) for values in columns]
-    axes.plot(epochs, means, linewidth=2.4, label=f"{label}, mean of {len(curves)}", **look)
+    axes.plot(epochs, means, linewidth=2.4, label=f"{label}, mean and range of {len(curves)} seeds", **look)
 
 
 def draw_confusion_matrix(evaluation: Evaluation, path: Path) -> None:
     """Plot which classes are mistaken for which, with a row for each true class, in % of its images."""
     counts = evaluation.confusion
     shares = 100 * counts / counts.sum(axis=1, keepdims=True).clip(1)
-    side = min(4 + 0.35 * len(counts), 40)
+    names = legible(evaluation.classes) if len(counts) <= 100 else []  # of more, they would be too small to read
+    side = min(4 + 0.35 * len(counts) + 0.07 * max(map(len, names), default=0), 40)
     figure = _figure(width=side + 1, height=side)
     axes = figure.subplots()
     picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
     figure.colorbar(picture, label="% of the true class")
     axes.set(xlabel="predicted", ylabel="true", title=f"top-1 {100 * evaluation.top(1):.2f} %")
-    if len(counts) <= 100:  # names and numbers of more classes would be too small to read
-        names = legible(evaluation.classes)
+    if names:
         axes.set_xticks(range(len(counts)), names, rotation=90, **_plain(names))
         axes.set_yticks(range(len(counts)), names, **_plain(names))
     if len(counts) <= 25:
@@ -250,6 +262,7 @@ def draw_sheet(pictures: Sequence[tuple[str, np.ndarray]], path: Path, without: 
         axes.imshow(as_shown(pixels))
         axes.set_title(text, fontsize=7, loc="left", **_plain([text]))
         axes.set_axis_off()
+        axes.set_anchor("W")  # below the caption, which begins at the left of the cell
     figure.savefig(path, dpi=150)
 
 

@@ -17,6 +17,8 @@ from resnext.runs.config import RunConfig
 from resnext.runs.history import EpochRow, History
 from resnext.runs.run import Run
 
+NAMED = 3  # runs of a group in the legend
+
 
 @dataclass(frozen=True)
 class RunSummary:
@@ -84,6 +86,8 @@ def compare(runs: Iterable[str | Path], out: str | Path | None = None) -> list[R
     folders = [user_path(run) for run in runs]
     if not folders:
         raise ArgumentError("no run was passed; pass one run folder or more")
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise ArgumentError(f"a run stands twice: {', '.join(map(str, folders))}. Pass each once")
     summaries = []
     for folder, name in zip(folders, _distinct(folders), strict=True):
         run = Run.open(folder)
@@ -96,8 +100,8 @@ def compare(runs: Iterable[str | Path], out: str | Path | None = None) -> list[R
 
 
 def _curves(summaries: Sequence[RunSummary]) -> list[tuple[str, list[Sequence[EpochRow]]]]:
-    """Return the rows of runs by group: those that differ in their seed only are one, named by the first of them."""
-    groups = [(group.runs[0], group.runs) for group in by_seed(summaries)]
+    """Return the rows of runs by group: those that differ in their seed only are one."""
+    groups = [(_name(group.runs), group.runs) for group in by_seed(summaries)]
     first = {name: first for first, names in groups for name in names}
     curves: dict[str, list[Sequence[EpochRow]]] = {}
     for summary in summaries:
@@ -109,3 +113,7 @@ def _distinct(folders: list[Path]) -> list[str]:
     """Return the names of the folders, or their paths if two have the same name."""
     names = [folder.resolve().name for folder in folders]
     return names if len({*names}) == len(names) else [str(folder) for folder in folders]
+
+
+def _name(runs: Sequence[str]) -> str:
+    return ", ".join(runs) if len(runs) <= NAMED else f"{runs[0]} and {len(runs) - 1} more"

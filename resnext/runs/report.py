@@ -77,7 +77,7 @@ def write_report(
         f"{f', {ON_THE_SAME}' if chosen_on else ''}. {sentence(always(test))}"
     )
     sections = [
-        *(section(name, picture(name, file)) for name, file in images.items()),
+        *(section(name, picture(name, file, plots.CAPTIONS[file.name])) for name, file in images.items()),
         section("Pictures", f"<p>{escape(missing)}</p>") if missing else "",
         section("Classes", classes_table(test)),
         section("Network and data", pairs_table(_facts(config, history))),
@@ -100,6 +100,11 @@ def _facts(config: RunConfig, history: History) -> Iterable[tuple[str, object]]:
         value = getattr(config.options, field.name)
         if field.name == "weights":
             yield "weights to start from", value or "random"
+        elif field.name == "skip_bad" and value:
+            yield (
+                "unreadable images left out",
+                f"at most {f'{value:g}' if value >= 1 else f'{100 * value:g} %'} of a part",
+            )
         elif field.name in ("seed", "dtype") or value != field.default:
             yield field.name.replace("_", " "), value
     yield "time", f"{history.seconds:,.0f} s in {history.epochs} epochs"
@@ -116,5 +121,13 @@ def _commands(path: Path, config: RunConfig) -> str:
 def _epochs(history: History) -> str:
     names = [*history.last.numbers()]
     values = [[getattr(row, name) for name in names] for row in history.rows]
-    rows = [["" if value is None else f"{value:.6g}" for value in row] for row in values]
+    rows = [[_cell(name, value) for name, value in zip(names, row, strict=True)] for row in values]
     return table([name.replace("_", " ") for name in names], rows, numbers=range(len(names)))
+
+
+def _cell(name: str, value: float | None) -> str:
+    """Return a value of an epoch as text: all metrics but the losses are shares."""
+    if value is None:
+        return ""
+    is_share = name.startswith(("train_", "validation_")) and not name.endswith("loss")
+    return f"{100 * value:.2f} %" if is_share else f"{value:.6g}"

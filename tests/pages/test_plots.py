@@ -91,5 +91,5 @@ def test_runs_that_differ_in_their_seed_are_one_colour(tmp_path, monkeypatch):
         by_colour.setdefault(line.get_color(), []).append(line)
     assert [len(found) for found in by_colour.values()] == [6, 2]  # two runs and their mean, twice; one run, twice
     mean = max(by_colour["C0"], key=lambda line: line.get_linewidth())
-    assert mean.get_label() in ("a train, mean of 2", "a validation, mean of 2")
+    assert mean.get_label() in ("a: train, mean and range of 2 seeds", "a: validation, mean and range of 2 seeds")
     assert [*accuracy.lines[5].get_ydata()] == pytest.approx([55, 55])

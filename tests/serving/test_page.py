@@ -40,7 +40,7 @@ def test_the_page_shows_classes_and_maps(server, colours, tmp_path):
         page.choose("#files", files)
         wait("document.querySelectorAll('.bars button, .error:not([hidden])').length", 7)
         wait("document.querySelectorAll('[aria-busy]').length", 0)
-        assert value("document.querySelector('.result:last-child .error').textContent").startswith("image: not a JPEG")
+        assert value("document.querySelector('.result:last-child .error').textContent").startswith("not a JPEG")
         assert value(NAMES) == ["red", "blue"]
         assert value("document.querySelector('canvas').getAttribute('aria-label')").startswith("000.png: red, ")
         with_map = value(PICTURE)
@@ -129,7 +129,7 @@ def test_an_answer_that_is_not_sure_is_shown_as_such_and_a_refused_file_has_its_
         page.choose("#files", [tmp_path / "wrong.png"])
         page.wait("document.querySelectorAll('.error:not([hidden])').length", 1)
         shown = page.value("document.querySelector('.result').innerText").split("\n")
-        assert [line for line in shown if line][1].startswith("image: not a JPEG")
+        assert [line for line in shown if line][1].startswith("not a JPEG")
         assert "can't show the picture" not in " ".join(shown)
 
 

@@ -13,6 +13,7 @@ const SMALL_MAP = 256; // pixels of the longer side of a map before it is enlarg
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
 const authorisation = token ? { Authorization: `Bearer ${token}` } : {};
 const waiting = []; // results that have no answer yet
+let newest; // the first of the results that were asked for last
 let models = [];
 let isBusy = false;
 let isOpening = false; // the webcam, which the browser asks permission for
@@ -49,7 +50,7 @@ function showModel() {
 
 async function reason(answer) {
   try {
-    return (await answer.json()).error;
+    return (await answer.json()).error.replace(/^image: /, ""); // the name of the request's part
   } catch {
     return `status ${answer.status}`;
   }
@@ -77,6 +78,7 @@ function add(files) {
 
 // Empty some results, and let them wait for their answers.
 function wait(items) {
+  newest = items[0];
   for (const item of items) {
     item.querySelector(".bars").replaceChildren();
     item.querySelector(".unsure").hidden = true;
@@ -94,7 +96,7 @@ function wait(items) {
 async function work() {
   if (isBusy) return;
   isBusy = true;
-  let done = 0;
+  let [done, failed] = [0, 0];
   while (waiting.length) {
     const item = waiting.shift();
     if (!item.isConnected) continue;
@@ -107,14 +109,14 @@ async function work() {
       fail(item, error.message, true);
     }
     item.removeAttribute("aria-busy");
-    if (!waiting.includes(item)) done += 1;
+    if (!waiting.includes(item)) {
+      done += 1;
+      failed += Number(!item.querySelector(".error").hidden);
+    }
     $("map-tools").hidden = $("hint").hidden = !document.querySelector(".bars button");
     if (waiting.length) continue;
-    const isAlone = $("results").children.length === 1 && matchMedia("(max-width: 40rem)").matches;
-    if (isAlone) item.scrollIntoView(); // photo and answer together on a phone
-    const errors = document.querySelectorAll(".error:not([hidden])").length;
-    const failed = errors ? `; ${errors} could not be classified` : "";
-    $("status").textContent = done === 1 ? item.summary : `${done} photos are done${failed}.`;
+    if (matchMedia("(max-width: 40rem)").matches) newest?.scrollIntoView(); // photo and answer together on a phone
+    $("status").textContent = done === 1 ? item.summary : `${failed ? `${done - failed} of ` : ""}${done} photos are classified.`;
   }
   $("count").textContent = "";
   isBusy = false;
@@ -260,24 +262,38 @@ function drop(transfer) {
 
 // The map in colours, opaque where it is high; what speaks against the class is not drawn.
 function heat(rows) {
+  const [height, width] = [rows.length, rows[0].length];
   const highest = Math.max(1e-9, ...rows.flat());
-  const small = new OffscreenCanvas(rows[0].length, rows.length);
-  const shares = small.getContext("2d").createImageData(small.width, small.height);
-  rows.flat().forEach((value, place) => (shares.data[4 * place + 3] = Math.round((255 * Math.max(0, value)) / highest)));
-  small.getContext("2d").putImageData(shares, 0, 0);
-  const large = new OffscreenCanvas(SMALL_MAP, Math.round((SMALL_MAP * small.height) / small.width));
+  const large = new OffscreenCanvas(SMALL_MAP, Math.round((SMALL_MAP * height) / width));
   const context = large.getContext("2d");
-  context.drawImage(small, 0, 0, large.width, large.height);
-  const pixels = context.getImageData(0, 0, large.width, large.height);
-  for (let at = 0; at < pixels.data.length; at += 4) pixels.data.set(inferno(pixels.data[at + 3] / 255), at);
+  const pixels = context.createImageData(large.width, large.height);
+  for (let y = 0; y < large.height; y++) {
+    const [upper, lower, down] = between(y, large.height, height);
+    for (let x = 0; x < large.width; x++) {
+      const [left, right, across] = between(x, large.width, width);
+      const [above, below] = [rows[upper], rows[lower]].map((row) => mixed(Math.max(0, row[left]), Math.max(0, row[right]), across));
+      const share = mixed(above, below, down) / highest;
+      pixels.data.set([...inferno(share), Math.round(255 * share)], 4 * (y * large.width + x));
+    }
+  }
   context.putImageData(pixels, 0, 0);
   return large;
+}
+
+// The two positions of a map around a pixel, and the share of the second.
+function between(pixel, pixels, positions) {
+  const place = Math.min(Math.max(((pixel + 0.5) * positions) / pixels - 0.5, 0), positions - 1);
+  return [Math.floor(place), Math.ceil(place), place % 1];
+}
+
+function mixed(first, second, share) {
+  return first + (second - first) * share;
 }
 
 function inferno(share) {
   const place = share * (INFERNO.length - 1);
   const [below, above] = [INFERNO[Math.floor(place)], INFERNO[Math.ceil(place)]];
-  return below.map((value, channel) => Math.round(value + (above[channel] - value) * (place % 1)));
+  return below.map((value, channel) => Math.round(mixed(value, above[channel], place % 1)));
 }
 
 function draw(item, photo, map, seen) {
