@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -38,13 +39,14 @@ img { max-width: 100%; height: auto; background: white; border-radius: 4px; }
 @media (max-width: 40rem) {
   table { font-size: .8rem; }
   th, td { padding-right: .5rem; }
-  td { max-width: 9rem; }
+  td { max-width: 7.5rem; }
   th.number { white-space: normal; }
-  .wide img { max-width: 56rem; }
+  .wide img { max-width: 44rem; }
 }
 pre { background: var(--soft); padding: .6rem; overflow-x: auto; border-radius: 4px; }
 summary { cursor: pointer; }
 """
+BREAKS = re.compile(r"([_/])")  # after which a long name may go on in the next line
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
@@ -94,7 +96,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequen
 
     def cell(kind: str, column: int, value: object, more: str = "") -> str:
         flush = ' class="number"' if column in numbers else ""
-        return f"<{kind}{flush}{more}>{escape(str(value))}</{kind}>"
+        shown = BREAKS.sub(r"\1<wbr>", escape(str(value)))
+        return f"<{kind}{flush}{more}>{shown}</{kind}>"
 
     top = "".join(cell("th", column, name, ' scope="col"') for column, name in enumerate(head))
     body = "".join(f"<tr>{''.join(cell('td', i, value) for i, value in enumerate(row))}</tr>" for row in rows)

@@ -262,7 +262,7 @@ def draw_sheet(pictures: Sequence[tuple[str, np.ndarray]], path: Path, without: 
         axes.imshow(as_shown(pixels))
         axes.set_title(text, fontsize=7, loc="left", **_plain([text]))
         axes.set_axis_off()
-        axes.set_anchor("W")  # below the caption, which begins at the left of the cell
+        axes.set_anchor("NW")  # below the caption, which begins at the left of the cell
     figure.savefig(path, dpi=150)
 
 

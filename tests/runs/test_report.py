@@ -11,6 +11,7 @@ from PIL import Image
 
 from resnext.metrics.evaluation import Evaluation
 from resnext.pages import plots
+from resnext.pages.html import table
 from resnext.runs.history import History
 from resnext.runs.report import draw_report
 from resnext.runs.run import Run
@@ -102,6 +103,15 @@ def test_the_page_has_everything_and_asks_for_nothing(run):
     assert HOSTILE.replace("/", "∕") in page.said
     assert f"resnext evaluate {run}" in "\n".join(page.said)
     assert len(text) < 3_000_000
+    pictures, captions = (sum(tag == name for tag, _ in page.tags) for name in ("img", "figcaption"))
+    assert pictures == captions > 2
+    assert any(said.endswith(" %") for said in page.said[page.said.index("Epochs") :]), (
+        "accuracies of epochs are shares"
+    )
+
+
+def test_long_names_go_on_after_an_underscore_or_a_slash():
+    assert "<td>photos/<wbr>in_<wbr>rain.jpg</td>" in table(["image"], [["photos/in_rain.jpg"]], numbers=())
 
 
 def chromium(tmp_path, *arguments):
