@@ -99,15 +99,17 @@ def evaluate(
         with bar("evaluating the second") as done:
             second = evaluate_model(other, others[0], options, done)
         document["against"] = _against(evaluated, other, second)
-    if folder:  # before a reader of the output can leave
-        missing = write_folder(folder, document, opened, evaluated)
-        logger.info(f"written: {printable(folder / PAGE)}{f' (without plots: {missing})' if missing else ''}")
-    if format == "json":
-        print(json.dumps(document, indent=1))
-    elif format == "csv":
-        print(to_csv(document), end="")
-    else:
-        _print_evaluation(document, opened, evaluated)
+    try:
+        if folder:  # before a reader of the output can leave
+            missing = write_folder(folder, document, opened, evaluated)
+            logger.info(f"written: {printable(folder / PAGE)}{f' (without plots: {missing})' if missing else ''}")
+    finally:  # also if the disk is full
+        if format == "json":
+            print(json.dumps(document, indent=1))
+        elif format == "csv":
+            print(to_csv(document), end="")
+        else:
+            _print_evaluation(document, opened, evaluated)
 
 
 def _log_source(source: DataSource) -> None:

@@ -81,7 +81,8 @@ def _switched(words: Sequence[str], known: Known) -> str | None:
     for place, word in enumerate(words):
         option, separator, value = word.partition("=")
         value = value if separator else next(iter(words[place + 1 :]), "")
-        if known.options.get(option) == 0 and (separator or value.lower() in SWITCHES):
+        is_switch = value.lower() in SWITCHES and not user_path(value).exists()  # a folder may be called 1
+        if known.options.get(option) == 0 and (separator or is_switch):
             negated = f"--no-{option[2:]}"
             how = f"{option} or {negated}" if negated in known.options else f"{option} alone, or leave it out"
             return f"{option} takes no value. Received: {value!r}. Pass {how}."

@@ -25,7 +25,7 @@ def legible(names: Sequence[str], numbers: Sequence[int] | None = None) -> list[
     _, undrawn = _choose(frozenset("".join(names)))
     places = range(len(names)) if numbers is None else numbers
     shown = [f"class {i}" if undrawn & {*name} else name for i, name in zip(places, names, strict=True)]
-    _report(tuple(old for name, old in zip(shown, names, strict=True) if name != old))
+    _report(tuple(f"{name} is {old}" for name, old in zip(shown, names, strict=True) if name != old))
     return shown
 
 

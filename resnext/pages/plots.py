@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -266,11 +267,17 @@ def draw_sheet(pictures: Sequence[tuple[str, np.ndarray]], path: Path, without: 
     figure.savefig(path, dpi=150)
 
 
+class _Lines(textwrap.TextWrapper):
+    """Breaks lines at spaces and after underscores."""
+
+    wordsep_simple_re = re.compile(r"(\s+|(?<=_))")
+
+
 def _wrapped(caption: str) -> str:
     """Return a caption whose lines fit into a cell."""
     lines = []
     for line in caption.split("\n"):
-        parts = textwrap.wrap(line, LETTERS, break_on_hyphens=False) or [""]
+        parts = _Lines(LETTERS, break_on_hyphens=False).wrap(line) or [""]
         lines += [*parts[:1], shorten(" ".join(parts[1:]), LETTERS)] if len(parts) > 1 else parts
     return "\n".join(lines)
 

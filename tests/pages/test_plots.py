@@ -93,3 +93,7 @@ def test_runs_that_differ_in_their_seed_are_one_colour(tmp_path, monkeypatch):
     mean = max(by_colour["C0"], key=lambda line: line.get_linewidth())
     assert mean.get_label() in ("a: train, mean and range of 2 seeds", "a: validation, mean and range of 2 seeds")
     assert [*accuracy.lines[5].get_ydata()] == pytest.approx([55, 55])
+
+
+def test_captions_break_after_an_underscore():
+    assert plots._wrapped("true meadow_in_the_rain_of_a_long_night") == "true meadow_in_the_rain_of_a_long_\nnight"

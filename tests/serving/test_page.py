@@ -70,7 +70,7 @@ def test_the_page_shows_classes_and_maps(server, colours, tmp_path):
         value("document.getElementById('take').focus()")
         page.press(ENTER)
         wait("document.querySelectorAll('.bars button').length", 3)
-        assert value("document.querySelector('figcaption').textContent") == "photo 1"
+        assert value("document.querySelector('figcaption h2').textContent") == "photo 1"
         assert not value("document.getElementById('viewfinder').open")
         assert value("document.getElementById('video').srcObject.getTracks()[0].readyState") == "ended"
         dropped = (
@@ -146,6 +146,7 @@ def test_the_page_colours_a_map_as_explain_does(server, tmp_path):
         answered(page, answer | {"seen": [each / side for each, side in zip(seen, (240, 180, 240, 180), strict=True)]})
         page.choose("#files", [tmp_path / "meadow.png"])
         page.wait("document.querySelectorAll('.bars button').length", 1)
+        assert page.value("document.querySelector('figcaption .hint').textContent") == "The map has 3 x 3 positions."
         drawn = page.value(PICTURE).partition(",")[2]
     with Image.open(io.BytesIO(base64.b64decode(drawn))) as opened:
         picture = np.asarray(opened.convert("RGB")).astype(int)

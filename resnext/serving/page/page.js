@@ -10,6 +10,7 @@ const LARGEST = 16 * 2 ** 20; // bytes of a photo, as the server has it
 const INFERNO = ["000004", "0b0724", "210c4a", "3d0965", "57106e", "71196e", "8a226a", "a32c61", "bc3754", "d24644", "e45a31",
   "f1731d", "f98e09", "fcac11", "f9cb35", "f2ea69", "fcffa4"].map((hex) => [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16)));
 const SMALL_MAP = 256; // pixels of the longer side of a map before it is enlarged
+const FEW = 7; // positions along a side, as at 224 pixels: a map of fewer says little of places
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
 const authorisation = token ? { Authorization: `Bearer ${token}` } : {};
 const waiting = []; // results that have no answer yet
@@ -199,7 +200,9 @@ function show(item, photo, answer) {
   const unsure = item.querySelector(".unsure");
   unsure.hidden = answer.sure !== false;
   unsure.textContent = unsure.hidden ? "" : `Not sure: ${best.class} has ${(100 * answer.calibrated).toFixed(0)} % after calibration.`;
-  if (photo === null) item.querySelector("figcaption .hint").textContent = "This browser can't show the picture.";
+  const hint = item.querySelector("figcaption .hint");
+  if (photo === null) hint.textContent = "This browser can't show the picture.";
+  else if (hasMaps && best.map.length < FEW) hint.textContent = `The map has ${best.map.length} x ${best.map[0].length} positions.`;
   item.summary = `${item.name}: ${unsure.hidden ? "" : "not sure, "}${labels ?? `${best.class}, ${(100 * best.probability).toFixed(1)} %`}`;
   item.querySelector("canvas").setAttribute("aria-label", item.summary);
   if (hasMaps) choose(item, photo, answer, best, bars.querySelector("button"));
