@@ -34,7 +34,7 @@ from resnext.cli.slips import parsed
 from resnext.cli.spectator import Spectator, open_closed_streams
 from resnext.cli.training import recipes, resume_command, train_command
 from resnext.cli.weights import convert
-from resnext.cli.words import slip_of_command, slip_of_words
+from resnext.cli.words import overruled, slip_of_command, slip_of_words
 from resnext.errors import OutOfMemoryError, OutputError, ResNeXtError, RunError
 from resnext.exporting.formats import FORMATS, format_of
 from resnext.files import user_path
@@ -169,6 +169,8 @@ def _known(line: CommandLine, available: Mapping[str, Callable[..., None]]) -> K
     if slip := slip or slip_of_words(line.words[1:], known):
         logger.error(slip)
         sys.exit(2)
+    for words in overruled(line.words[1:], known):
+        logger.warning(words)
     return known
 
 

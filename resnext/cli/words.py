@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from resnext.cli.command_line import CommandLine
+from resnext.cli.from_files import FILES
 from resnext.cli.known import WORDS, Known
 from resnext.cli.overview import SYNONYMS, example_for
 from resnext.errors import did_you_mean, printable
@@ -43,8 +44,8 @@ def slip_of_words(words: Sequence[str], known: Known) -> str | None:
 
     >>> slip_of_words(["photos", "--variant", ""], Known("train", {"--variant": 1}, ("DATA",)))
     '--variant has an empty value. Pass one, or leave --variant out.'
-    >>> slip_of_words(["photos", "--epochs=2", "--epochs=3"], Known("train", {"--epochs": 1}, ("DATA",)))
-    '--epochs stands 2 times. Pass it once.'
+    >>> slip_of_words(["photos", "--log", "jsonl", "--log", "wandb"], Known("train", {"--log": "*"}, ("DATA",)))
+    '--log stands 2 times. Pass all values at once: --log A B.'
     """
     checks = (_empty, _repeated, _switched, _without_value, _assigned)
     return next(filter(None, (check(words, known) for check in checks)), None)
@@ -64,15 +65,26 @@ def _empty(words: Sequence[str], known: Known) -> str | None:
     return None
 
 
+def overruled(words: Sequence[str], known: Known) -> list[str]:
+    """Return a line about each option of which a later one takes the place.
+
+    >>> overruled(["photos", "--epochs=2", "--epochs=3"], Known("train", {"--epochs": 1}, ("DATA",)))
+    ['--epochs stands 2 times; the last one counts']
+    """
+    typed = [word.partition("=")[0] for word in words]
+    times = Counter(option for option in typed if known.options.get(option))
+    found = [f"{option} stands {number} times; the last one counts" for option, number in times.items() if number > 1]
+    switches = {option for option in typed if option in known.options and f"--no-{option[2:]}" in typed}
+    return found + [f"{option} and --no-{option[2:]} contradict each other; the last one counts" for option in switches]
+
+
 def _repeated(words: Sequence[str], known: Known) -> str | None:
-    typed = [option for word in words if (option := word.partition("=")[0]) in known.options]
-    for option, times in Counter(typed).items():
-        count = known.options[option]
-        if times > 1 and count != 0:
-            how = f"Pass all values at once: {option} A B." if count == "*" else "Pass it once."
-            return f"{option} stands {times} times. {how}"
-        if f"--no-{option[2:]}" in typed:
-            return f"{option} and --no-{option[2:]} contradict each other. Leave one of them out."
+    """Return a line about a list or a file of options that stands twice, of which the first would not be read."""
+    for option, times in Counter(word.partition("=")[0] for word in words).items():
+        if times > 1 and option in FILES:
+            return f"{option} stands {times} times. Pass it once."
+        if times > 1 and known.options.get(option) == "*":
+            return f"{option} stands {times} times. Pass all values at once: {option} A B."
     return None
 
 

@@ -30,7 +30,7 @@ from resnext.exporting.preconditions import (
 )
 from resnext.exporting.push import check_login, check_push, push
 from resnext.exporting.verify import differences_at_sizes, largest_difference, sample, verify
-from resnext.files import sync_folder, temporary_folder, user_path
+from resnext.files import sync_folder, temporary_folder
 from resnext.inference.model import Model
 from resnext.keywords import with_keywords
 from resnext.variants.names import full_name
@@ -84,7 +84,7 @@ def export(
     True
     """
     (chosen,) = with_keywords("export", keywords, options or ExportOptions())
-    path = user_path(out)
+    path = Path(out).expanduser()  # `chosen_format` refuses an empty one
     if data is not None and chosen.dtype == "float32":
         raise ArgumentError("labelled images are for --dtype float16 and int8. To compare on others, pass --images.")
     kind = chosen_format(path, chosen)

@@ -160,7 +160,7 @@ def write_folder(folder: str | Path, document: dict[str, Any], model: Model, eva
     remarks = map(sentence, evaluated.seen.remarks if evaluated.seen else [])
     facts = [(name, document[name]) for name in ("model", "data", "images", "views")]
     facts += [(NAMES[name], metric_text(name, entry)) for name, entry in document["metrics"].items()]
-    if model.temperature != 1 and "calibration" in document:
+    if model.temperature != 1 and not isinstance(evaluated.evaluation, LabelsEvaluation):
         at_temperature = f"{100 * document['calibration']['ece_at_temperature']:.2f} %"
         facts.append((f"calibration error at the run's temperature, {model.temperature:.3f}", at_temperature))
     facts.append((baseline_name(document), baseline_text(document)))

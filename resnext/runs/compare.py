@@ -86,8 +86,6 @@ def compare(runs: Iterable[str | Path], out: str | Path | None = None) -> list[R
     folders = [user_path(run) for run in runs]
     if not folders:
         raise ArgumentError("no run was passed; pass one run folder or more")
-    if len({folder.resolve() for folder in folders}) < len(folders):
-        raise ArgumentError(f"a run stands twice: {', '.join(map(str, folders))}. Pass each once")
     summaries = []
     for folder, name in zip(folders, _distinct(folders), strict=True):
         run = Run.open(folder)

@@ -64,14 +64,13 @@ def test_commands_of_other_programs_are_translated(word):
         ("doctor ''", "doctor takes options; one word is empty. Leave it out, or fill it."),
         ("''", "'' is no command. resnext --help shows the commands,"),
         ("--verbose", "'--verbose' is no command. resnext --help shows the commands,"),
-        ("train d --epochs 2 --epochs=3", "--epochs stands 2 times. Pass it once."),
+        ("train d --config a --config=b", "--config stands 2 times. Pass it once."),
         ("train d --log jsonl --log wandb", "--log stands 2 times. Pass all values at once: --log A B."),
         ("train d --flip false", "--flip takes no value. Received: 'false'. Pass --flip or --no-flip."),
         ("list --weights=1", "--weights takes no value. Received: '1'. Pass --weights alone, or leave it out."),
         ("train d --optimizer SGD", "--optimizer must be one of sgd, adamw, lamb, lbfgs. Received: 'SGD'. Did you"),
         ("bench nothing", "bench takes one of conv, data, engines. Received: 'nothing'."),
         ("TRAIN d", "no command 'TRAIN'. Did you mean train?"),
-        ("train d --flip --no-flip", "--flip and --no-flip contradict each other. Leave one of them out."),
         ("train d --log --epochs 3", "--log needs a value. resnext train --help explains it."),
         ("train d --mean 1 2", "--mean takes 3 values. resnext train --help explains it."),
         ("train d --std 0 0 0", "`std` must be three numbers above 0, at most 1. Received: (0.0, 0.0, 0.0)"),
@@ -128,6 +127,14 @@ def test_american_spellings_are_accepted(tmp_path):
         assert f"{tmp_path}/none does not exist" in resnext(command, tmp_path / "none", *options).stderr
     said = resnext("export", "none", "--out", tmp_path / "a.onnx", "--normalization", "outside").stderr
     assert said.startswith("resnext: none: no such model")
+
+
+def test_an_option_that_takes_the_place_of_an_earlier_one_is_named(tmp_path):
+    process = resnext("train", tmp_path / "none", "--epochs", 2, "--epochs=3", "--flip", "--no-flip")
+    assert process.stderr.splitlines()[:2] == [
+        "resnext: --epochs stands 2 times; the last one counts",
+        "resnext: --flip and --no-flip contradict each other; the last one counts",
+    ]
 
 
 def test_what_stands_in_the_place_of_something_else_is_named(trained, tmp_path):
