@@ -49,8 +49,9 @@ def with_files(line: CommandLine, known: Known, commands: Sequence[str]) -> tupl
              for word in _option(name.replace("_", "-"), value, known, source)]  # fmt: skip
     first = [str(options[alone[name]][0]) for name in known.words[count:] if name in alone]
     places = {f"--{name.replace('_', '-')}": source for name, (_, source) in options.items()}
-    mixed = [command, *typed[:count], *first, *words, *typed[count:]]
-    return mixed, {option: source for option, source in places.items() if option not in typed}
+    for word in typed:
+        places.pop(word.partition("=")[0], None)
+    return [command, *typed[:count], *first, *words, *typed[count:]], places
 
 
 def _alone(options: Mapping[str, Any], known: Known) -> dict[str, str]:

@@ -74,7 +74,7 @@ def evaluate(
         out: new folder for all numbers, the prediction for each image, plots, and a page.
     """
     from resnext.inference.evaluate import comparable_examples, data_of, evaluate_model, examples_for, open_data_for
-    from resnext.inference.evaluation_files import PAGE, new_folder, to_csv, to_document, write_folder
+    from resnext.inference.evaluation_files import PAGE, new_folder, to_document, write_folder
     from resnext.inference.model import Model
 
     options = checked(EvaluationOptions, evaluation)
@@ -104,12 +104,19 @@ def evaluate(
             missing = write_folder(folder, document, opened, evaluated)
             logger.info(f"written: {printable(folder / PAGE)}{f' (without plots: {missing})' if missing else ''}")
     finally:  # also if the disk is full
-        if format == "json":
-            print(json.dumps(document, indent=1))
-        elif format == "csv":
-            print(to_csv(document), end="")
-        else:
-            _print_evaluation(document, opened, evaluated)
+        _print_in(format, document, opened, evaluated)
+
+
+def _print_in(format: Format, document: dict[str, Any], model: Model, evaluated: Evaluated) -> None:
+    """Print an evaluation in the form that was asked for."""
+    from resnext.inference.evaluation_files import to_csv
+
+    if format == "json":
+        print(json.dumps(document, indent=1))
+    elif format == "csv":
+        print(to_csv(document), end="")
+    else:
+        _print_evaluation(document, model, evaluated)
 
 
 def _log_source(source: DataSource) -> None:

@@ -169,8 +169,9 @@ def _known(line: CommandLine, available: Mapping[str, Callable[..., None]]) -> K
     if slip := slip or slip_of_words(line.words[1:], known):
         logger.error(slip)
         sys.exit(2)
-    for words in overruled(line.words[1:], known):
-        logger.warning(words)
+    if not line.value_of("--resume"):  # which compares the options with those of the run
+        for words in overruled(line.words[1:], known):
+            logger.warning(words)
     return known
 
 
