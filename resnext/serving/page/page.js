@@ -117,7 +117,7 @@ async function work() {
     $("map-tools").hidden = $("hint").hidden = !document.querySelector(".bars button");
     if (waiting.length) continue;
     if (matchMedia("(max-width: 40rem)").matches) newest?.scrollIntoView(); // photo and answer together on a phone
-    $("status").textContent = done === 1 ? item.summary : `${failed ? `${done - failed} of ` : ""}${done} photos are classified.`;
+    $("status").textContent = done === 1 ? item.summary : `${failed ? `${done - failed} of ` : ""}${done} photos classified.`;
   }
   $("count").textContent = "";
   isBusy = false;
