@@ -53,9 +53,10 @@ def completion_command(available: Mapping[str, Callable[..., None]]) -> Callable
 
 def script(commands: Sequence[Known]) -> str:
     """Return a script for bash that completes these commands, their options, and the values of these."""
+    variants = list_variants()
+    named = {"--recipe": NAMES, "--variant": variants, "info": variants}
     values, options, many = [], [], set()
     for known in commands:
-        named = {"--recipe": NAMES, "--variant": list_variants(), "info": list_variants()}
         choices = {name: each for name, each in named.items() if name in (*known.options, known.command)}
         for before, each in {**known.choices, **choices}.items():
             values.append(f'    "{known.command} {before}") choices="{" ".join(each)}" ;;')

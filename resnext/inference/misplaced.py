@@ -30,9 +30,9 @@ def check_order(command: str | None, model: str | Path, others: Sequence[str] = 
         ArgumentError: it is an image, or a folder, table or archive of images.
     """
     path = user_path(model)
-    kind = _kind(path)
     if run := None if is_run(path) or _has_weights(path) else next(path.glob(f"*/{CONFIG}"), None):
         raise ArgumentError(f"{printable(model)}: a folder of runs. Pass one of them, such as {printable(run.parent)}")
+    kind = _kind(path)
     if kind is None:
         return
     if command is None:

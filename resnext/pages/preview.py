@@ -77,11 +77,8 @@ def preview(
 def _size_in_training(recipe: Recipe, examples: Examples) -> int:
     """Return the side in pixels that `train` would choose for a recipe without one."""
     own = own_variant(recipe)
-    return (
-        get_variant(own).image_size
-        if own
-        else choose_network(len(examples), median_side(sample_sizes(examples))).image_size
-    )
+    chosen = get_variant(own) if own else choose_network(len(examples), median_side(sample_sizes(examples)))
+    return chosen.image_size
 
 
 def _save(columns: list[np.ndarray], out: Path) -> None:

@@ -101,9 +101,11 @@ class Callbacks:
 
 def _is_stop(answer: object) -> bool:
     """Return whether a function's answer ends the training; an answer that is no truth value is reported."""
-    if answer is not None and not isinstance(answer, bool | np.bool_):
+    if isinstance(answer, bool | np.bool_):
+        return bool(answer)
+    if answer is not None:
         logger.warning(f"a callback returned {answer!r}, which is neither True, to end the training, nor False or None")
-    return isinstance(answer, bool | np.bool_) and bool(answer)
+    return False
 
 
 def _is_keras(callback: Any) -> bool:
